@@ -1,0 +1,27 @@
+# Compile settings that every target of ours links, and nothing third-party does.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
+endif()
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+add_library(pgrevive_settings INTERFACE)
+target_compile_options(pgrevive_settings INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Woverloaded-virtual
+  -Wimplicit-fallthrough -Wno-missing-field-initializers $<$<BOOL:${PGREVIVE_DEV}>:-Werror>)
+if(PGREVIVE_SANITIZE)
+  target_compile_options(pgrevive_settings INTERFACE
+    -fsanitize=${PGREVIVE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(pgrevive_settings INTERFACE -fsanitize=${PGREVIVE_SANITIZE})
+endif()
+if(CMAKE_BUILD_TYPE STREQUAL "Debug")
+  target_compile_definitions(pgrevive_settings INTERFACE _GLIBCXX_ASSERTIONS)
+endif()

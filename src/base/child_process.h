@@ -1,0 +1,92 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace pgrevive {
+
+// How a child ended. Exactly one of the two is set.
+struct ExitStatus {
+  std::optional<int> code;    // it called exit
+  std::optional<int> signal;  // a signal ended it
+
+  bool ok() const { return code == 0; }
+  std::string text() const;  // "exit code 1", "signal 9 (Killed)"
+};
+
+// Another user to become before exec; only root can.
+struct Identity {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::string name;
+  std::filesystem::path home;
+
+  static Identity current();
+  static std::optional<Identity> find(const std::string& user_name);
+};
+
+// What to run. The child gets its own session where `detach` is set, else its own process group; no
+// descriptor of ours but 0, 1, 2; default signal handlers and an empty signal mask.
+struct Command {
+  std::filesystem::path program;  // looked up in PATH when it has no slash
+  std::vector<std::string> arguments;
+  // Added to, or with nullopt removed from, our own environment. Secrets go in here or in files,
+  // never in arguments.
+  std::map<std::string, std::optional<std::string>> environment;
+  std::filesystem::path directory;   // working directory; ours if empty
+  std::filesystem::path log;         // stdout and stderr are appended here; ours if empty
+  std::optional<Identity> identity;  // with supplementary groups of that user
+  bool detach = false;
+};
+
+// A running child. Exactly one object owns it: destroying that object kills the child and reaps it,
+// so a test that fails and a supervisor that throws leave nothing running behind them. Used by one
+// thread at a time.
+class ChildProcess {
+ public:
+  // Throws Error{not_found} where the program is missing and Error{system} where it cannot be
+  // started (also when exec itself fails in the child).
+  static ChildProcess start(const Command& command);
+  ChildProcess(ChildProcess&& other) noexcept;
+  ChildProcess& operator=(ChildProcess&& other) noexcept;
+  ~ChildProcess();
+
+  pid_t pid() const { return pid_; }
+  void send(int signal) const;
+
+  // Empty if it is still running when the time is up.
+  std::optional<ExitStatus> wait_for(std::chrono::milliseconds time);
+  ExitStatus wait();
+
+  // Gives up ownership: the child lives on, and whoever calls this answers for it.
+  pid_t release();
+
+ private:
+  explicit ChildProcess(pid_t pid) : pid_(pid) {}
+  void kill_and_reap() noexcept;
+
+  pid_t pid_ = -1;  // -1 once reaped or moved from: a pid we no longer own may be someone else's
+};
+
+struct Output {
+  ExitStatus status;
+  std::string out;
+  std::string err;
+};
+
+// Runs `command` to its end with `input` on its standard input and what it prints kept (16 MiB at
+// most of each). Kills it and throws Error{system} when `limit` is over.
+Output run(const Command& command, std::string_view input = {},
+           std::chrono::milliseconds limit = std::chrono::minutes(10));
+
+// The first executable of that name in PATH, or empty.
+std::optional<std::filesystem::path> find_program(const std::string& name);
+
+}  // namespace pgrevive

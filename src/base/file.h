@@ -1,0 +1,60 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <sys/types.h>
+
+#include "base/bytes.h"
+#include "base/fd.h"
+
+// Files of the local file system. Every function throws Error{system} (or not_found, denied) that
+// names the path. Any thread may call anything.
+namespace pgrevive {
+
+// open(2) with O_CLOEXEC; retries EINTR.
+Fd open_file(const std::filesystem::path& path, int flags, mode_t mode = 0600);
+
+std::string read_file(const std::filesystem::path& path);
+// Empty if the file does not exist.
+std::optional<std::string> read_file_if_exists(const std::filesystem::path& path);
+
+// Writes all bytes, however many calls it takes. A full disk is Error{system} with a hint.
+void write_all(int fd, ByteView bytes, const std::filesystem::path& path_for_messages);
+
+// Replaces `path` so that a reader sees the old text or the new one, also after a power cut: a
+// temporary file in the same directory, fsync, rename, fsync of the directory.
+void write_file_atomic(const std::filesystem::path& path, std::string_view text,
+                       mode_t mode = 0600);
+
+void fsync_path(const std::filesystem::path& path);  // a file or a directory
+
+// mkdir -p where only the last directory gets `mode` (exactly, whatever the umask says).
+void make_directories(const std::filesystem::path& path, mode_t mode = 0700);
+
+// Removes the tree below and including `path` without ever following a symbolic link and without
+// leaving the file system of `path`'s parent. Nothing there is fine.
+void remove_tree(const std::filesystem::path& path);
+
+// A lock that ends with the process that holds it (flock). Empty if another process has it.
+class FileLock {
+ public:
+  static std::optional<FileLock> try_acquire(const std::filesystem::path& path);
+
+ private:
+  explicit FileLock(Fd fd) : fd_(std::move(fd)) {}
+  Fd fd_;
+};
+
+// Free bytes for an unprivileged writer, and what identifies the file system.
+struct DiskSpace {
+  std::uint64_t free_bytes = 0;
+  std::uint64_t total_bytes = 0;
+  dev_t device = 0;
+};
+// Of the nearest existing ancestor of `path`.
+DiskSpace disk_space(const std::filesystem::path& path);
+
+}  // namespace pgrevive

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/progress.h"
+#include "cluster/settings.h"
+#include "cluster/state_directory.h"
+
+// What the front door can ask of a cluster. Each function is a command's whole work but for its
+// words; all throw Error.
+namespace pgrevive::cluster {
+
+// Checks what can be known to be wrong beforehand (ports, directories, binaries, repository, disk
+// space), makes the state directory and its files, and starts the supervisor as a process of its
+// own (as user postgres when we are root). Where one runs already this only says so. `own_program`
+// is the path of the running pgrevive, which is copied into the state directory.
+enum class Launch { started, already_running };
+Launch launch(const Settings& settings, const StateDirectory& directory,
+              const std::filesystem::path& own_program);
+
+// The supervisor itself: brings the cluster up (whatever state the directories are in), keeps it
+// up, takes it down on SIGTERM. Returns its exit code.
+int supervise(const StateDirectory& directory);
+
+// What the supervisor last wrote, if this cluster has ever been launched; and whether it lives now.
+std::optional<SupervisorStatus> read_status(const StateDirectory& directory);
+bool supervisor_running(const StateDirectory& directory);
+
+// Stops supervisor and servers, cleanly; kills nothing that is not this cluster's. True if
+// something ran. Throws Error{busy} naming what still runs when `limit` is over.
+bool stop(const StateDirectory& directory, std::chrono::milliseconds limit);
+
+// Removes everything below the state directory that belongs to this cluster, never following a
+// link. Refuses while a server runs on one of its data directories that its supervisor does not
+// own. Returns what was removed, for the report; what stays on purpose (an archive in a bucket) is
+// in `kept`.
+struct Cleanup {
+  std::vector<std::string> removed;
+  std::vector<std::string> kept;
+};
+Cleanup cleanup(const StateDirectory& directory);
+
+// One node as `status` shows it. Texts are empty where unknown.
+struct NodeStatus {
+  std::string name;
+  std::string role;  // "primary", "replica", "recovering" as the server itself says
+  int port = 0;
+  std::string state;  // "accepting", "starting", "down", "not restored", "restoring"
+  std::int64_t pid = 0;
+  std::string version;
+  std::uint32_t timeline = 0;
+  std::string lsn;          // written (primary) or replayed (replica)
+  std::string replication;  // replicas: "streaming", "catchup", "disconnected"
+  std::optional<std::uint64_t> lag_bytes;
+  std::optional<double> lag_seconds;
+  std::string backup_label;
+  std::string data_directory;
+  std::uint64_t data_bytes = 0;
+  std::uint64_t disk_free_bytes = 0;
+  std::string error;  // why it could not be asked
+};
+
+struct ClusterStatus {
+  std::string cluster_name;
+  std::string state_directory;
+  bool supervisor_running = false;
+  SupervisorStatus supervisor;
+  std::vector<NodeStatus> nodes;
+  std::string archiving;  // "own: 12 archived, last 00000002... 5 s ago, 0 failed", "off"
+  bool archiving_ok = true;
+  std::string adminer_url;  // empty: off
+  bool adminer_answers = false;
+};
+ClusterStatus collect_status(const StateDirectory& directory);
+std::string to_json(const ClusterStatus& status);
+
+// The checks of `test`, in order; run one after the other with a bound on each.
+struct Check {
+  std::string name;
+  enum class Result { passed, failed, not_applicable } result = Result::passed;
+  std::string detail;
+};
+std::vector<Check> run_checks(const StateDirectory& directory);
+
+// What `psql` and `exec` need: PGHOST, PGPORT, PGUSER, PGDATABASE, PGDATA, PGPASSFILE, and a PATH
+// with the server's binaries first. Throws Error{usage} for an unknown node.
+std::vector<std::pair<std::string, std::string>> node_environment(const StateDirectory& directory,
+                                                                  const std::string& node);
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/secret.h"
+#include "repository/open.h"
+#include "restore/recovery.h"
+
+namespace pgrevive::cluster {
+
+// Where the cluster's own WAL goes after it was promoted (design: archiving after restore).
+enum class WalArchiveMode { own, source, off };
+
+// Everything a cluster is told, from .env or elsewhere, already checked. Names in comments are
+// those of .env.
+struct Settings {
+  std::string cluster_name = "postgres-cluster";  // CLUSTER_NAME
+
+  std::string user = "postgres";               // POSTGRES_USER
+  Secret password;                             // POSTGRES_PASSWORD
+  std::string database = "testdb";             // POSTGRES_DB
+  int primary_port = 5433;                     // POSTGRES_PRIMARY_PORT
+  int replica_port = 5434;                     // POSTGRES_REPLICA_PORT; further ones count up
+  int adminer_port = 8081;                     // ADMINER_PORT; 0: no Adminer
+  int replicas = 1;                            // REPLICAS, 0 to 4
+  std::string listen_addresses = "localhost";  // LISTEN_ADDRESSES
+  std::vector<std::string> allowed_networks;   // ALLOWED_NETWORKS, CIDR, beside localhost
+
+  bool restore_from_backup = true;           // RESTORE_FROM_BACKUP
+  repository::RepositoryOptions repository;  // PGBACKREST_STANZA, S3_*, REPO_*
+  std::optional<std::string> backup_set;     // RESTORE_SET
+  restore::RecoveryTarget target;            // RECOVERY_TARGET_*
+  unsigned process_max = 0;                  // PGBACKREST_PROCESS_MAX; 0: processors
+
+  WalArchiveMode wal_archive = WalArchiveMode::own;  // WAL_ARCHIVE
+  // Where `own` archives to: the source's storage with its path plus "-CLUSTER_NAME", or for a
+  // local directory the cluster's own state directory, unless WAL_ARCHIVE_PATH says otherwise.
+  std::optional<std::string> wal_archive_path;  // WAL_ARCHIVE_PATH
+  int retention_full = 2;                       // RETENTION_FULL
+  int retention_diff = 3;                       // RETENTION_DIFF
+
+  // Sizes as PostgreSQL writes them ("256MB"); empty: left at our default for this host.
+  std::string shared_buffers;                // SHARED_BUFFERS
+  std::string effective_cache_size;          // EFFECTIVE_CACHE_SIZE
+  std::string maintenance_work_mem;          // MAINTENANCE_WORK_MEM
+  std::string work_mem;                      // WORK_MEM
+  std::optional<int> max_wal_senders;        // MAX_WAL_SENDERS
+  std::optional<int> max_replication_slots;  // MAX_REPLICATION_SLOTS
+
+  std::filesystem::path postgres_binaries;  // POSTGRES_BIN; empty: found by version
+};
+
+// The settings as a cluster's state directory keeps them for its supervisor (secrets included, so
+// the file is 0600).
+std::string to_json(const Settings& settings);
+Settings from_json(const std::string& text);
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace pgrevive::cluster {
+
+// Where everything of one cluster lies. Nothing of a cluster is anywhere else, but for what
+// pgBackRest writes into its own archive in a bucket.
+//
+//   <root>/pgrevive.json        marks the directory as ours; which cluster, since when, which owner
+//   <root>/settings.json        what `start` was told (0600)
+//   <root>/bin/pgrevive         the program, as the servers call it
+//   <root>/source.conf          pgbackrest.conf of the source, for archive-get (0600)
+//   <root>/pgbackrest/          pgbackrest.conf of the cluster's own archive, its logs, lock and
+//   spool <root>/archive/             its own archive, when that is local <root>/run/ sockets, the
+//   supervisor's lock, status.json (0700) <root>/secrets/             generated passwords
+//   <root>/adminer/
+//   <root>/logs/supervisor.log
+//   <root>/<node>/data          PGDATA
+//   <root>/<node>/conf          postgresql.conf, pg_hba.conf, pg_ident.conf
+//   <root>/<node>/logs          main-restore.log (named after the stanza), postgresql.log
+//   <root>/<node>/tablespaces/<oid>
+class StateDirectory {
+ public:
+  explicit StateDirectory(std::filesystem::path root) : root_(std::move(root)) {}
+
+  // PGREVIVE_HOME/NAME; without it /var/lib/pgrevive/NAME for root, and for others
+  // $XDG_STATE_HOME/pgrevive/NAME or ~/.local/state/pgrevive/NAME. `home` is the value of
+  // PGREVIVE_HOME, empty if unset.
+  static StateDirectory locate(const std::string& cluster_name, const std::filesystem::path& home);
+
+  const std::filesystem::path& root() const { return root_; }
+  std::filesystem::path marker() const { return root_ / "pgrevive.json"; }
+  std::filesystem::path settings() const { return root_ / "settings.json"; }
+  std::filesystem::path program() const { return root_ / "bin" / "pgrevive"; }
+  std::filesystem::path source_conf() const { return root_ / "source.conf"; }
+  std::filesystem::path pgbackrest() const { return root_ / "pgbackrest"; }
+  std::filesystem::path pgbackrest_conf() const { return root_ / "pgbackrest" / "pgbackrest.conf"; }
+  std::filesystem::path archive() const { return root_ / "archive"; }
+  std::filesystem::path run() const { return root_ / "run"; }
+  std::filesystem::path supervisor_lock() const { return run() / "supervisor.lock"; }
+  std::filesystem::path status() const { return run() / "status.json"; }
+  std::filesystem::path secrets() const { return root_ / "secrets"; }
+  std::filesystem::path adminer() const { return root_ / "adminer"; }
+  std::filesystem::path supervisor_log() const { return root_ / "logs" / "supervisor.log"; }
+  // Written at the primary's promotion: what replicas may take from the source (wal::Fork).
+  std::filesystem::path fork() const { return root_ / "fork"; }
+
+  std::filesystem::path node(const std::string& name) const { return root_ / name; }
+  std::filesystem::path data(const std::string& name) const { return node(name) / "data"; }
+  std::filesystem::path conf(const std::string& name) const { return node(name) / "conf"; }
+  std::filesystem::path logs(const std::string& name) const { return node(name) / "logs"; }
+  std::filesystem::path tablespaces(const std::string& name) const {
+    return node(name) / "tablespaces";
+  }
+
+ private:
+  std::filesystem::path root_;
+};
+
+// "primary", "replica", "replica-2", ... for a cluster with that many replicas.
+std::vector<std::string> node_names(int replicas);
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/secret.h"
+
+namespace pgrevive::postgres {
+
+struct ConnectionOptions {
+  std::string host;  // a name, an address, or a directory of sockets
+  int port = 5432;
+  std::string user = "postgres";
+  std::string database = "postgres";
+  Secret password;  // optional
+  std::chrono::seconds connect_timeout{5};
+  std::chrono::milliseconds statement_timeout{30'000};
+};
+
+// One row's values as text; empty where NULL.
+using Row = std::vector<std::optional<std::string>>;
+
+// A libpq connection. Used by one thread at a time.
+class Connection {
+ public:
+  // Throws Error{postgres} with the server's words: sqlstate() is in the message where there is
+  // one.
+  static Connection open(const ConnectionOptions& options);
+  Connection(Connection&&) noexcept;
+  Connection& operator=(Connection&&) noexcept;
+  ~Connection();
+
+  // Runs one statement with $1, $2, ... bound to `parameters`. Throws Error{postgres}.
+  std::vector<Row> query(const std::string& statement,
+                         const std::vector<std::string>& parameters = {});
+  // The single value of a statement that returns one row with one column.
+  std::optional<std::string> value(const std::string& statement,
+                                   const std::vector<std::string>& parameters = {});
+
+  std::string quote_identifier(const std::string& name) const;
+  std::string quote_literal(const std::string& text) const;
+  int server_version() const;  // 150018
+
+ private:
+  struct State;
+  explicit Connection(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// What pg_isready would say. Never throws.
+enum class Readiness { accepting, rejecting, no_response };
+Readiness ping(const ConnectionOptions& options);
+
+}  // namespace pgrevive::postgres

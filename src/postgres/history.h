@@ -1,0 +1,37 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "postgres/lsn.h"
+
+namespace pgrevive::postgres {
+
+// The ancestors of one timeline, oldest first, as a .history file lists them: each was left at
+// `ended` for the next one, the last for the timeline itself.
+struct TimelineHistory {
+  struct Ancestor {
+    Timeline timeline;
+    Lsn ended;
+    std::string reason;
+    bool operator==(const Ancestor&) const = default;
+  };
+
+  Timeline timeline;
+  std::vector<Ancestor> ancestors;
+
+  // The text of `timeline`'s history file; throws Error{corrupt} naming the line. Lines may be
+  // blank or start with '#'; switch points must rise.
+  static TimelineHistory parse(Timeline timeline, std::string_view text);
+  static std::string file_name(Timeline timeline);  // "00000002.history"
+
+  // Where `other` was left on the way to this timeline; empty if it is not an ancestor.
+  std::optional<Lsn> left(Timeline other) const;
+  // Whether the line of this timeline passes `lsn` on `other`: it is the timeline itself, or an
+  // ancestor that was left at or after `lsn`.
+  bool passes(Timeline other, Lsn lsn) const;
+};
+
+}  // namespace pgrevive::postgres

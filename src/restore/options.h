@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/child_process.h"
+
+namespace pgrevive::restore {
+
+// One data directory to make.
+struct NodeTarget {
+  std::string name;                      // "primary"; for messages and subdirectory names
+  std::filesystem::path data_directory;  // absolute
+  // Tablespace OID (as text) to directory. Tablespaces that are not named go to `tablespace_root`
+  // if given, else where they were on the source.
+  std::map<std::string, std::filesystem::path> tablespace_map;
+  std::filesystem::path tablespace_root;
+};
+
+struct Options {
+  std::vector<NodeTarget> nodes;  // at least one
+  // Keep files whose size and SHA-1 are already right, and remove what the backup does not hold.
+  // Without it a directory with anything in it is refused, but for one that an interrupted restore
+  // of ours left: that is always continued.
+  bool delta = false;
+  unsigned jobs = 0;                  // decoding threads; 0: one per processor
+  unsigned requests = 32;             // objects or ranges being fetched at once
+  std::uint64_t memory = 256u << 20;  // ceiling for what is fetched and not yet written, bytes
+  // Owner of all that is written, when we are root and the manifest's owners shall not count.
+  std::optional<Identity> owner;
+};
+
+}  // namespace pgrevive::restore

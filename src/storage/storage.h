@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "codec/sink.h"
+
+namespace pgrevive::storage {
+
+// Bytes [offset, offset + length) of an object.
+struct Range {
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;
+};
+
+struct Entry {
+  std::string name;        // the last part of its path
+  bool directory = false;  // on S3: a common prefix
+  std::uint64_t size = 0;  // of objects
+};
+
+// A place that keeps a pgBackRest repository: a directory, or a bucket and a prefix in it. Paths
+// are relative to it, '/'-separated, without a leading slash ("backup/main/backup.info").
+// Read-only, because nothing in this program writes to a repository.
+//
+// Any thread may call any method at any time. Implementations retry what is worth retrying and
+// throw Error{unavailable} when that ran out, so a caller never retries. Every Error names where
+// the object lies in full (describe()), for S3 also the status and the S3 error code, with a
+// remedy.
+class Storage {
+ public:
+  virtual ~Storage() = default;
+
+  // "s3://bucket/prefix/backup/main/backup.info" or an absolute path, for messages.
+  virtual std::string describe(const std::string& path) const = 0;
+
+  // The object's size; empty if it does not exist, which is an answer and not an error.
+  virtual std::optional<std::uint64_t> stat(const std::string& path) const = 0;
+
+  // What lies directly in `directory` ("" is the root), ordered by name. A directory that does not
+  // exist is empty. Throws rather than returning part of a list.
+  virtual std::vector<Entry> list(const std::string& directory) const = 0;
+
+  // Writes the object, or the range of it, to `sink`; does not finish the sink. Throws
+  // Error{not_found} if it is absent and Error{corrupt} if it ends before the range does.
+  //
+  // A retry resumes where the last attempt stopped: the sink sees every byte once, in order. What
+  // the sink throws passes through, and ends the request.
+  virtual void read(const std::string& path, std::optional<Range> range, Sink& sink) const = 0;
+};
+
+// The whole object in memory; Error{corrupt} if it is larger than `limit`.
+Bytes read_all(const Storage& storage, const std::string& path, std::size_t limit = 256u << 20);
+
+}  // namespace pgrevive::storage

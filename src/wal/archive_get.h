@@ -1,0 +1,54 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "postgres/history.h"
+#include "postgres/lsn.h"
+#include "repository/repository.h"
+
+namespace pgrevive::wal {
+
+// What a replica may take from the source's archive: its primary left that archive's history at a
+// fork and writes a timeline of its own since (design: fork rule). From the source come only
+// segments of the fork's ancestors that end at or before the point where each was left; history
+// files only of the fork's own line, of which the newest is `history_text` itself.
+struct Fork {
+  postgres::TimelineHistory history;  // of the primary's timeline
+  std::string history_text;
+
+  // "TIMELINE\n" and then the history file's text, as save() writes it.
+  static Fork load(const std::filesystem::path& file);
+  void save(const std::filesystem::path& file) const;
+
+  // Whether the rule lets a file of that name come from the source's archive. Pure.
+  bool allows(std::string_view wal_name, std::uint32_t segment_size) const;
+};
+
+enum class Outcome {
+  delivered,  // the file is in place, whole and checked
+  absent,     // a successful look into every repository found none
+};
+
+struct Request {
+  std::string name;                   // what %f says
+  std::filesystem::path destination;  // what %p says
+  std::optional<Fork> fork;           // replicas only
+};
+
+// Answers one restore_command. The file comes into place by rename after it was checked and synced.
+// Segments that are absent while a later one of the same timeline is there are a gap:
+// Error{corrupt} that names both, never `absent`. Repositories are tried in order; trouble with one
+// is reported only if no other delivers. Anything but the two outcomes throws.
+Outcome archive_get(const std::vector<const repository::WalArchive*>& archives,
+                    std::uint32_t segment_size, const Request& request);
+
+// The exit status for PostgreSQL: 0 delivered, 1 absent; every Error is above 125, because
+// PostgreSQL takes 1 to 125 as "no such file" and may open the cluster with data missing.
+int exit_status(Outcome outcome);
+int exit_status(const Error& error);
+
+}  // namespace pgrevive::wal
