@@ -32,8 +32,9 @@ struct Identity {
   static std::optional<Identity> find(const std::string& user_name);
 };
 
-// What to run. The child gets its own session where `detach` is set, else its own process group; no
-// descriptor of ours but 0, 1, 2; default signal handlers and an empty signal mask.
+// What to run. The child gets its own session where `detach` is set, else its own process group;
+// standard input from /dev/null; no descriptor of ours but 0, 1, 2; default signal handlers and an
+// empty signal mask.
 struct Command {
   std::filesystem::path program;  // looked up in PATH when it has no slash
   std::vector<std::string> arguments;
@@ -42,37 +43,8 @@ struct Command {
   std::map<std::string, std::optional<std::string>> environment;
   std::filesystem::path directory;   // working directory; ours if empty
   std::filesystem::path log;         // stdout and stderr are appended here; ours if empty
-  std::optional<Identity> identity;  // with supplementary groups of that user
+  std::optional<Identity> identity;  // with that user's supplementary groups, HOME and USER
   bool detach = false;
-};
-
-// A running child. Exactly one object owns it: destroying that object kills the child and reaps it,
-// so a test that fails and a supervisor that throws leave nothing running behind them. Used by one
-// thread at a time.
-class ChildProcess {
- public:
-  // Throws Error{not_found} where the program is missing and Error{system} where it cannot be
-  // started (also when exec itself fails in the child).
-  static ChildProcess start(const Command& command);
-  ChildProcess(ChildProcess&& other) noexcept;
-  ChildProcess& operator=(ChildProcess&& other) noexcept;
-  ~ChildProcess();
-
-  pid_t pid() const { return pid_; }
-  void send(int signal) const;
-
-  // Empty if it is still running when the time is up.
-  std::optional<ExitStatus> wait_for(std::chrono::milliseconds time);
-  ExitStatus wait();
-
-  // Gives up ownership: the child lives on, and whoever calls this answers for it.
-  pid_t release();
-
- private:
-  explicit ChildProcess(pid_t pid) : pid_(pid) {}
-  void kill_and_reap() noexcept;
-
-  pid_t pid_ = -1;  // -1 once reaped or moved from: a pid we no longer own may be someone else's
 };
 
 struct Output {
@@ -81,8 +53,43 @@ struct Output {
   std::string err;
 };
 
+// A running child. Exactly one object owns it: destroying that object kills the child with its
+// process group and reaps it, so a test that fails and a supervisor that throws leave nothing
+// running behind them. Used by one thread at a time.
+class ChildProcess {
+ public:
+  // Throws Error{not_found} where the program is missing and Error{system} or {denied} where it
+  // cannot be started (also when exec itself fails in the child).
+  static ChildProcess start(const Command& command);
+  ChildProcess(ChildProcess&& other) noexcept;
+  ChildProcess& operator=(ChildProcess&& other) noexcept;
+  ~ChildProcess();
+
+  pid_t pid() const { return pid_; }  // -1 once its end has been seen
+  // To the child alone, not to its group. Nothing happens if it has ended.
+  void send(int signal) const;
+
+  // Empty if it is still running when the time is up. After the end it gives the same status again.
+  std::optional<ExitStatus> wait_for(std::chrono::milliseconds time);
+  ExitStatus wait();
+
+  // Gives up ownership: the child lives on, and whoever calls this answers for it.
+  pid_t release();
+
+ private:
+  explicit ChildProcess(pid_t pid) : pid_(pid) {}
+  friend Output run(const Command&, std::string_view, std::chrono::milliseconds);
+  bool reap(int flags);
+  void kill_and_reap() noexcept;
+
+  pid_t pid_ = -1;  // -1 once reaped or moved from: a pid we no longer own may be someone else's
+  std::optional<ExitStatus> status_;  // set once reaped
+};
+
 // Runs `command` to its end with `input` on its standard input and what it prints kept (16 MiB at
-// most of each). Kills it and throws Error{system} when `limit` is over.
+// most of each; command.log is not used). Returns when the program itself has ended, even if
+// something it left behind holds its output open. Kills it and its process group and throws
+// Error{system} when `limit` is over.
 Output run(const Command& command, std::string_view input = {},
            std::chrono::milliseconds limit = std::chrono::minutes(10));
 

@@ -31,11 +31,12 @@ void write_file_atomic(const std::filesystem::path& path, std::string_view text,
 
 void fsync_path(const std::filesystem::path& path);  // a file or a directory
 
-// mkdir -p where only the last directory gets `mode` (exactly, whatever the umask says).
+// mkdir -p where the last directory gets `mode` (exactly, whatever the umask says) and missing ones
+// above it get 0755. A directory that exists is left as it is.
 void make_directories(const std::filesystem::path& path, mode_t mode = 0700);
 
 // Removes the tree below and including `path` without ever following a symbolic link and without
-// leaving the file system of `path`'s parent. Nothing there is fine.
+// leaving the file system of `path`'s parent: a mount is Error{busy}. Nothing there is fine.
 void remove_tree(const std::filesystem::path& path);
 
 // A lock that ends with the process that holds it (flock). Empty if another process has it.

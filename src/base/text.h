@@ -15,7 +15,7 @@ std::vector<std::string> split(std::string_view text, char separator);  // keeps
 // A decimal integer that fills the whole text; empty otherwise, on overflow too.
 std::optional<std::uint64_t> parse_unsigned(std::string_view text);
 
-// "1.4 GB": three significant digits, powers of 1000.
+// "1.4 GB", "12.7 kB": three significant digits at most, powers of 1000.
 std::string format_bytes(std::uint64_t bytes);
 // "3.2 s", "4 min 05 s", "2 h 10 min".
 std::string format_duration(std::chrono::milliseconds time);
@@ -23,10 +23,11 @@ std::string format_duration(std::chrono::milliseconds time);
 std::string format_time(std::chrono::system_clock::time_point time);
 
 // `text` with what could break a terminal or a log line (control characters, invalid UTF-8) shown
-// as \xNN, cut after `most` bytes.
+// as \xNN. A result longer than `most` bytes is cut between characters and ends in "...".
 std::string printable(std::string_view text, std::size_t most = 200);
 
-// The closest of `known` to `word` if it is close enough to be a slip of the finger; else empty.
+// The closest of `known` to `word` if it is close enough to be a slip of the finger (upper and
+// lower case count as equal); else empty.
 std::optional<std::string> closest(std::string_view word, const std::vector<std::string>& known);
 
 }  // namespace pgrevive
