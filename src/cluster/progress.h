@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "restore/observer.h"
@@ -25,6 +26,7 @@ enum class Phase {
   failed,
 };
 std::string_view name(Phase phase);
+std::optional<Phase> parse_phase(std::string_view text);
 
 struct PhaseTime {
   Phase phase = Phase::preparing;

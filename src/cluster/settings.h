@@ -26,6 +26,7 @@ struct Settings {
   int primary_port = 5433;                     // POSTGRES_PRIMARY_PORT
   int replica_port = 5434;                     // POSTGRES_REPLICA_PORT; further ones count up
   int adminer_port = 8081;                     // ADMINER_PORT; 0: no Adminer
+  std::string adminer_listen = "127.0.0.1";    // ADMINER_LISTEN, an address
   int replicas = 1;                            // REPLICAS, 0 to 4
   std::string listen_addresses = "localhost";  // LISTEN_ADDRESSES
   std::vector<std::string> allowed_networks;   // ALLOWED_NETWORKS, CIDR, beside localhost

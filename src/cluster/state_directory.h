@@ -13,15 +13,17 @@ namespace pgrevive::cluster {
 //   <root>/settings.json        what `start` was told (0600)
 //   <root>/bin/pgrevive         the program, as the servers call it
 //   <root>/source.conf          pgbackrest.conf of the source, for archive-get (0600)
-//   <root>/pgbackrest/          pgbackrest.conf of the cluster's own archive, its logs, lock and
-//   spool <root>/archive/             its own archive, when that is local <root>/run/ sockets, the
-//   supervisor's lock, status.json (0700) <root>/secrets/             generated passwords
+//   <root>/pgbackrest/          pgbackrest.conf of the cluster's own archive, its logs, lock, spool
+//   <root>/archive/             its own archive, when that is local
+//   <root>/run/                 sockets, the supervisor's lock, status.json (0700)
+//   <root>/secrets/             generated passwords
 //   <root>/adminer/
 //   <root>/logs/supervisor.log
 //   <root>/<node>/data          PGDATA
 //   <root>/<node>/conf          postgresql.conf, pg_hba.conf, pg_ident.conf
 //   <root>/<node>/logs          main-restore.log (named after the stanza), postgresql.log
 //   <root>/<node>/tablespaces/<oid>
+//   <root>/<node>/pgrevive-node.json   which backup it was made of, its promotion
 class StateDirectory {
  public:
   explicit StateDirectory(std::filesystem::path root) : root_(std::move(root)) {}
@@ -42,6 +44,8 @@ class StateDirectory {
   std::filesystem::path run() const { return root_ / "run"; }
   std::filesystem::path supervisor_lock() const { return run() / "supervisor.lock"; }
   std::filesystem::path status() const { return run() / "status.json"; }
+  // What archive-get last answered the primary during its recovery.
+  std::filesystem::path wal_report() const { return run() / "primary-wal.json"; }
   std::filesystem::path secrets() const { return root_ / "secrets"; }
   std::filesystem::path adminer() const { return root_ / "adminer"; }
   std::filesystem::path supervisor_log() const { return root_ / "logs" / "supervisor.log"; }
@@ -52,6 +56,9 @@ class StateDirectory {
   std::filesystem::path data(const std::string& name) const { return node(name) / "data"; }
   std::filesystem::path conf(const std::string& name) const { return node(name) / "conf"; }
   std::filesystem::path logs(const std::string& name) const { return node(name) / "logs"; }
+  std::filesystem::path node_record(const std::string& name) const {
+    return node(name) / "pgrevive-node.json";
+  }
   std::filesystem::path tablespaces(const std::string& name) const {
     return node(name) / "tablespaces";
   }

@@ -1,0 +1,197 @@
+#include "cluster/settings.h"
+
+#include <array>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+using nlohmann::json;
+
+template <typename Enum, std::size_t N>
+using Names = std::array<std::pair<Enum, const char*>, N>;
+
+constexpr Names<WalArchiveMode, 3> kWalArchiveModes{{{WalArchiveMode::own, "own"},
+                                                     {WalArchiveMode::source, "source"},
+                                                     {WalArchiveMode::off, "off"}}};
+constexpr Names<storage::UriStyle, 3> kUriStyles{{{storage::UriStyle::automatic, "auto"},
+                                                  {storage::UriStyle::host, "host"},
+                                                  {storage::UriStyle::path, "path"}}};
+constexpr Names<repository::RepositoryOptions::Type, 2> kRepositoryTypes{
+    {{repository::RepositoryOptions::Type::posix, "posix"},
+     {repository::RepositoryOptions::Type::s3, "s3"}}};
+constexpr Names<restore::RecoveryType, 9> kRecoveryTypes{
+    {{restore::RecoveryType::latest, "default"},
+     {restore::RecoveryType::immediate, "immediate"},
+     {restore::RecoveryType::time, "time"},
+     {restore::RecoveryType::name, "name"},
+     {restore::RecoveryType::lsn, "lsn"},
+     {restore::RecoveryType::xid, "xid"},
+     {restore::RecoveryType::standby, "standby"},
+     {restore::RecoveryType::none, "none"},
+     {restore::RecoveryType::preserve, "preserve"}}};
+
+template <typename Enum, std::size_t N>
+std::string name_in(const Names<Enum, N>& names, Enum value) {
+  for (const auto& [known, text] : names)
+    if (known == value) return text;
+  throw Error(ErrorKind::internal, "a value of settings.json has no name");
+}
+
+template <typename Enum, std::size_t N>
+Enum value_in(const Names<Enum, N>& names, const std::string& text) {
+  for (const auto& [known, name] : names)
+    if (name == text) return known;
+  throw Error(ErrorKind::corrupt, "settings.json: unknown value '" + text + "'");
+}
+
+json repository_to_json(const repository::RepositoryOptions& repository) {
+  const auto& s3 = repository.s3;
+  return {{"type", name_in(kRepositoryTypes, repository.type)},
+          {"path", repository.path.string()},
+          {"stanza", repository.stanza},
+          {"cipher_passphrase", repository.cipher_passphrase.reveal()},
+          {"s3",
+           {{"bucket", s3.bucket},
+            {"prefix", s3.prefix},
+            {"endpoint", s3.endpoint},
+            {"region", s3.region},
+            {"access_key", s3.access_key.reveal()},
+            {"secret_key", s3.secret_key.reveal()},
+            {"session_token", s3.session_token.reveal()},
+            {"uri_style", name_in(kUriStyles, s3.uri_style)},
+            {"connect_host", s3.connect_host},
+            {"connect_port", s3.connect_port},
+            {"verify_tls", s3.verify_tls},
+            {"ca_file", s3.ca_file.string()},
+            {"ca_path", s3.ca_path.string()}}}};
+}
+
+repository::RepositoryOptions repository_from_json(const json& j) {
+  repository::RepositoryOptions repository;
+  repository.type = value_in(kRepositoryTypes, j.at("type").get<std::string>());
+  repository.path = j.at("path").get<std::string>();
+  repository.stanza = j.at("stanza").get<std::string>();
+  repository.cipher_passphrase = Secret(j.at("cipher_passphrase").get<std::string>());
+  const auto& from = j.at("s3");
+  auto& s3 = repository.s3;
+  s3.bucket = from.at("bucket").get<std::string>();
+  s3.prefix = from.at("prefix").get<std::string>();
+  s3.endpoint = from.at("endpoint").get<std::string>();
+  s3.region = from.at("region").get<std::string>();
+  s3.access_key = Secret(from.at("access_key").get<std::string>());
+  s3.secret_key = Secret(from.at("secret_key").get<std::string>());
+  s3.session_token = Secret(from.at("session_token").get<std::string>());
+  s3.uri_style = value_in(kUriStyles, from.at("uri_style").get<std::string>());
+  s3.connect_host = from.at("connect_host").get<std::string>();
+  s3.connect_port = from.at("connect_port").get<int>();
+  s3.verify_tls = from.at("verify_tls").get<bool>();
+  s3.ca_file = from.at("ca_file").get<std::string>();
+  s3.ca_path = from.at("ca_path").get<std::string>();
+  return repository;
+}
+
+template <typename T>
+json optional_to_json(const std::optional<T>& value) {
+  return value ? json(*value) : json(nullptr);
+}
+
+template <typename T>
+std::optional<T> optional_from_json(const json& j) {
+  return j.is_null() ? std::optional<T>() : std::optional<T>(j.get<T>());
+}
+
+}  // namespace
+
+std::string to_json(const Settings& settings) {
+  const auto& target = settings.target;
+  const json j = {
+      {"cluster_name", settings.cluster_name},
+      {"user", settings.user},
+      {"password", settings.password.reveal()},
+      {"database", settings.database},
+      {"primary_port", settings.primary_port},
+      {"replica_port", settings.replica_port},
+      {"adminer_port", settings.adminer_port},
+      {"adminer_listen", settings.adminer_listen},
+      {"replicas", settings.replicas},
+      {"listen_addresses", settings.listen_addresses},
+      {"allowed_networks", settings.allowed_networks},
+      {"restore_from_backup", settings.restore_from_backup},
+      {"repository", repository_to_json(settings.repository)},
+      {"backup_set", optional_to_json(settings.backup_set)},
+      {"target",
+       {{"type", name_in(kRecoveryTypes, target.type)},
+        {"target", target.target},
+        {"exclusive", target.exclusive},
+        {"timeline", target.timeline},
+        {"action", target.action}}},
+      {"process_max", settings.process_max},
+      {"wal_archive", name_in(kWalArchiveModes, settings.wal_archive)},
+      {"wal_archive_path", optional_to_json(settings.wal_archive_path)},
+      {"retention_full", settings.retention_full},
+      {"retention_diff", settings.retention_diff},
+      {"shared_buffers", settings.shared_buffers},
+      {"effective_cache_size", settings.effective_cache_size},
+      {"maintenance_work_mem", settings.maintenance_work_mem},
+      {"work_mem", settings.work_mem},
+      {"max_wal_senders", optional_to_json(settings.max_wal_senders)},
+      {"max_replication_slots", optional_to_json(settings.max_replication_slots)},
+      {"postgres_binaries", settings.postgres_binaries.string()},
+  };
+  try {
+    return j.dump(2) + '\n';
+  } catch (const json::exception&) {
+    throw Error(ErrorKind::usage, "a setting is not valid UTF-8")
+        .with_hint("look for a password or path with letters in another encoding");
+  }
+}
+
+Settings from_json(const std::string& text) {
+  try {
+    const json j = json::parse(text);
+    Settings settings;
+    settings.cluster_name = j.at("cluster_name").get<std::string>();
+    settings.user = j.at("user").get<std::string>();
+    settings.password = Secret(j.at("password").get<std::string>());
+    settings.database = j.at("database").get<std::string>();
+    settings.primary_port = j.at("primary_port").get<int>();
+    settings.replica_port = j.at("replica_port").get<int>();
+    settings.adminer_port = j.at("adminer_port").get<int>();
+    settings.adminer_listen = j.at("adminer_listen").get<std::string>();
+    settings.replicas = j.at("replicas").get<int>();
+    settings.listen_addresses = j.at("listen_addresses").get<std::string>();
+    settings.allowed_networks = j.at("allowed_networks").get<std::vector<std::string>>();
+    settings.restore_from_backup = j.at("restore_from_backup").get<bool>();
+    settings.repository = repository_from_json(j.at("repository"));
+    settings.backup_set = optional_from_json<std::string>(j.at("backup_set"));
+    const auto& target = j.at("target");
+    settings.target.type = value_in(kRecoveryTypes, target.at("type").get<std::string>());
+    settings.target.target = target.at("target").get<std::string>();
+    settings.target.exclusive = target.at("exclusive").get<bool>();
+    settings.target.timeline = target.at("timeline").get<std::string>();
+    settings.target.action = target.at("action").get<std::string>();
+    settings.process_max = j.at("process_max").get<unsigned>();
+    settings.wal_archive = value_in(kWalArchiveModes, j.at("wal_archive").get<std::string>());
+    settings.wal_archive_path = optional_from_json<std::string>(j.at("wal_archive_path"));
+    settings.retention_full = j.at("retention_full").get<int>();
+    settings.retention_diff = j.at("retention_diff").get<int>();
+    settings.shared_buffers = j.at("shared_buffers").get<std::string>();
+    settings.effective_cache_size = j.at("effective_cache_size").get<std::string>();
+    settings.maintenance_work_mem = j.at("maintenance_work_mem").get<std::string>();
+    settings.work_mem = j.at("work_mem").get<std::string>();
+    settings.max_wal_senders = optional_from_json<int>(j.at("max_wal_senders"));
+    settings.max_replication_slots = optional_from_json<int>(j.at("max_replication_slots"));
+    settings.postgres_binaries = j.at("postgres_binaries").get<std::string>();
+    return settings;
+  } catch (const json::exception& error) {
+    throw Error(ErrorKind::corrupt, std::string("settings.json cannot be read: ") + error.what())
+        .with_hint("run start again; it writes the file anew");
+  }
+}
+
+}  // namespace pgrevive::cluster

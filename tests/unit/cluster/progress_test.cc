@@ -1,0 +1,78 @@
+#include "cluster/progress.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+SupervisorStatus full() {
+  SupervisorStatus status;
+  status.cluster_name = "demo";
+  status.pid = 4711;
+  status.phase = Phase::joining;
+  status.phases = {{Phase::preparing, 1000, 2000}, {Phase::joining, 2000, 0}};
+  status.restore = {.files_total = 1,
+                    .files_done = 2,
+                    .bytes_total = 3,
+                    .bytes_done = 4,
+                    .bytes_kept = 5,
+                    .fetched_total = 6,
+                    .fetched = 7,
+                    .requests = 8};
+  status.backup_label = "20240115-020000F";
+  status.wal_segments_total = 9;
+  status.wal_segments_done = 10;
+  status.replay_lsn = "0/5000060";
+  status.recovery_end = RecoveryEnd{.target = "latest",
+                                    .timeline = 1,
+                                    .lsn = "0/5000060",
+                                    .last_commit_time = "2026-11-22 14:05:09+00",
+                                    .newest_archived_wal = "000000010000000000000004",
+                                    .last_replayed_wal = "000000010000000000000004",
+                                    .new_timeline = 2,
+                                    .fork_lsn = "0/5000060"};
+  status.error = "went wrong\n  while testing";
+  status.exit_code = 27;
+  status.warnings = {"a", "b"};
+  status.dropped_settings = {"port: ours"};
+  status.restarts = 3;
+  return status;
+}
+
+TEST(StatusJson, KeepsEveryField) {
+  const auto text = to_json(full());
+
+  EXPECT_EQ(to_json(status_from_json(text)), text);
+  const auto back = status_from_json(text);
+  EXPECT_EQ(back.phases.size(), 2u);
+  EXPECT_EQ(back.restore.requests, 8u);
+  ASSERT_TRUE(back.recovery_end);
+  EXPECT_EQ(back.recovery_end->fork_lsn, "0/5000060");
+}
+
+TEST(StatusJson, KeepsAnUnknownRecoveryEndUnknown) {
+  EXPECT_FALSE(status_from_json(to_json(SupervisorStatus{})).recovery_end);
+}
+
+TEST(StatusJson, WritesWhatIsNotUtf8WithoutFailing) {
+  SupervisorStatus status;
+  status.error = "cannot open \xff";
+
+  EXPECT_THAT(status_from_json(to_json(status)).error, testing::StartsWith("cannot open "));
+}
+
+TEST(StatusJson, RefusesWhatIsNotWhole) { EXPECT_THROW(status_from_json("{}"), Error); }
+
+TEST(Phase, HasANameThatLeadsBackToIt) {
+  for (const auto phase :
+       {Phase::preparing, Phase::restoring, Phase::recovering, Phase::promoting, Phase::configuring,
+        Phase::joining, Phase::running, Phase::stopping, Phase::stopped, Phase::failed})
+    EXPECT_EQ(parse_phase(name(phase)), phase);
+  EXPECT_FALSE(parse_phase("sleeping"));
+}
+
+}  // namespace
+}  // namespace pgrevive::cluster

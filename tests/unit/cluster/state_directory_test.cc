@@ -1,0 +1,35 @@
+#include "cluster/state_directory.h"
+
+#include <cstdlib>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace pgrevive::cluster {
+namespace {
+
+TEST(StateDirectory, LiesBelowPgreviveHomeWhereThatIsSet) {
+  EXPECT_EQ(StateDirectory::locate("demo", "/srv/pg").root(), "/srv/pg/demo");
+}
+
+TEST(StateDirectory, LiesWhereTheUserKeepsState) {
+  if (::geteuid() == 0) {
+    EXPECT_EQ(StateDirectory::locate("demo", {}).root(), "/var/lib/pgrevive/demo");
+    return;
+  }
+  ::setenv("XDG_STATE_HOME", "/home/someone/state", 1);
+  EXPECT_EQ(StateDirectory::locate("demo", {}).root(), "/home/someone/state/pgrevive/demo");
+  ::setenv("XDG_STATE_HOME", "relative", 1);
+  EXPECT_THAT(StateDirectory::locate("demo", {}).root().string(),
+              testing::EndsWith("/.local/state/pgrevive/demo"));
+}
+
+TEST(NodeNames, CountsReplicasFromTheSecondOn) {
+  EXPECT_THAT(node_names(0), testing::ElementsAre("primary"));
+  EXPECT_THAT(node_names(1), testing::ElementsAre("primary", "replica"));
+  EXPECT_THAT(node_names(3), testing::ElementsAre("primary", "replica", "replica-2", "replica-3"));
+}
+
+}  // namespace
+}  // namespace pgrevive::cluster
