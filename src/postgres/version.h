@@ -28,4 +28,8 @@ class Version {
 // The version that writes this pair into pg_control; empty if no version we know does.
 std::optional<Version> version_of(std::uint32_t control_version, std::uint32_t catalog_version);
 
+// The number at the beginning of each page of that version's WAL; empty for a version we do not
+// know.
+std::optional<std::uint16_t> wal_page_magic(Version version);
+
 }  // namespace pgrevive::postgres
