@@ -1,0 +1,128 @@
+"""Child processes that never outlive the test run, free ports, and waiting with a bound."""
+
+import ctypes
+import os
+import pathlib
+import pwd
+import shlex
+import signal
+import socket
+import subprocess
+import time
+
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+# Output that a message can still be read beside.
+_SHOWN = 4000
+
+
+class Failed(Exception):
+    """A command of the rig (not of the program under test) went wrong."""
+
+
+def _environment(env):
+    """The environment of a child: the machine's, without what would change how programs talk."""
+    result = {k: v for k, v in os.environ.items()
+              if not k.startswith(("PG", "PGBACKREST_", "S3_", "AWS_", "POSTGRES_"))}
+    result.update({"LC_ALL": "C.UTF-8", "TZ": "UTC"})
+    result.update({k: str(v) for k, v in (env or {}).items()})
+    return result
+
+
+def _die_with_parent():
+    # A test run that is killed leaves no server behind.
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def identity(user):
+    """Arguments of subprocess that make a child run as `user`; none where we are that user."""
+    if user is None or os.geteuid() != 0:
+        return {}
+    entry = pwd.getpwnam(user)
+    if entry.pw_uid == os.geteuid():
+        return {}
+    return {"user": entry.pw_uid, "group": entry.pw_gid,
+            "extra_groups": os.getgrouplist(user, entry.pw_gid)}
+
+
+def shown(text):
+    text = text if isinstance(text, str) else text.decode("utf-8", "replace")
+    return text if len(text) <= _SHOWN else "[...]\n" + text[-_SHOWN:]
+
+
+def run(command, *, user=None, env=None, cwd="/", input=None, timeout=120, check=True):
+    """Runs a command to its end and returns it with its output as text."""
+    command = [os.fspath(part) for part in command]
+    result = subprocess.run(command, env=_environment(env), cwd=cwd, input=input, timeout=timeout,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            stdin=None if input is not None else subprocess.DEVNULL,
+                            encoding="utf-8", errors="replace", **identity(user))
+    if check and result.returncode != 0:
+        raise Failed(f"{shlex.join(command)}: exit {result.returncode}\n"
+                     f"{shown(result.stdout)}{shown(result.stderr)}")
+    return result
+
+
+class Daemon:
+    """A process that runs until stop(), with its output in a file."""
+
+    def __init__(self, command, log, *, user=None, env=None, cwd="/"):
+        self.command = [os.fspath(part) for part in command]
+        self.log = pathlib.Path(log)
+        with open(self.log, "ab") as output:
+            self.process = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=cwd,
+                env=_environment(env), preexec_fn=_die_with_parent, **identity(user))
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def running(self):
+        return self.process.poll() is None
+
+    def stop(self, sig=signal.SIGTERM, seconds=10):
+        if not self.running():
+            return self.process.returncode
+        self.process.send_signal(sig)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait(10)
+
+    def tail(self):
+        return shown(self.log.read_bytes()) if self.log.exists() else ""
+
+
+_given = set()
+
+
+def free_port():
+    """A port of localhost that nobody listens on and that this run has not given out before."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port not in _given:
+            _given.add(port)
+            return port
+
+
+def wait_until(condition, seconds, what, every=0.1):
+    """Waits until condition() is true and returns what it said."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(every)
+
+
+def listening(port):
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
