@@ -1,0 +1,317 @@
+#include "codec/compress.h"
+
+#include <algorithm>
+#include <array>
+
+#include <bzlib.h>
+#include <fmt/format.h>
+#include <isa-l/igzip_lib.h>
+#include <lz4frame.h>
+#include <zstd.h>
+
+#include "base/error.h"
+
+namespace pgrevive::codec {
+namespace {
+
+struct NameAndType {
+  std::string_view name;
+  CompressType type;
+};
+constexpr std::array kNames = {
+    NameAndType{"none", CompressType::none}, NameAndType{"gz", CompressType::gz},
+    NameAndType{"bz2", CompressType::bz2},   NameAndType{"lz4", CompressType::lz4},
+    NameAndType{"zst", CompressType::zst},
+};
+
+// What is handed on at once. Large enough that the cost of a call is nothing, small enough that it
+// is still in the cache of the core when the next stage reads it.
+constexpr std::size_t kOutputSize = 256u << 10;
+
+// The libraries count in 32 bits.
+constexpr std::size_t kMostInput = std::size_t{1} << 30;
+
+class PassThrough : public Sink {
+ public:
+  explicit PassThrough(Sink& next) : next_(next) {}
+  void write(ByteView bytes) override { next_.write(bytes); }
+  void finish() override { next_.finish(); }
+
+ private:
+  Sink& next_;
+};
+
+struct Step {
+  std::size_t consumed = 0;
+  std::size_t produced = 0;
+  bool ended = false;  // the stream has said that it is whole
+};
+
+// Every codec is the same loop around one call of its library. A Decoder has
+//   static constexpr std::string_view kName;
+//   Step decode(ByteView input, std::span<std::byte> output);  // throws Error{corrupt}
+// and takes input until there is none or the output is full.
+template <typename Decoder>
+class Decompressor : public Sink {
+ public:
+  template <typename... Arguments>
+  explicit Decompressor(Sink& next, Arguments... arguments) : next_(next), decoder_(arguments...) {}
+
+  void write(ByteView bytes) override {
+    if (!output_) output_ = std::make_unique_for_overwrite<std::byte[]>(kOutputSize);
+    // A full buffer may hide more output of the same input, which is asked for with no input.
+    bool filled = false;
+    while (!bytes.empty() || filled) {
+      if (state_ == State::ended && bytes.empty()) return;
+      if (state_ != State::running) {
+        state_ = State::failed;
+        throw Error(ErrorKind::corrupt,
+                    fmt::format("{} stream goes on after its end", Decoder::kName));
+      }
+      const ByteView input = bytes.first(std::min(bytes.size(), kMostInput));
+      const Step step = decode(input);
+      bytes = bytes.subspan(step.consumed);
+      used_ += step.produced;
+      if (step.ended) state_ = State::ended;
+      filled = used_ == kOutputSize;
+      if (filled) hand_on();
+    }
+  }
+
+  void finish() override {
+    if (state_ != State::ended) {
+      throw Error(ErrorKind::corrupt,
+                  fmt::format("{} stream is {}", Decoder::kName,
+                              state_ == State::failed ? "damaged" : "truncated"));
+    }
+    hand_on();
+    next_.finish();
+  }
+
+ private:
+  enum class State { running, ended, failed };
+
+  Step decode(ByteView input) {
+    try {
+      const Step step = decoder_.decode(input, {output_.get() + used_, kOutputSize - used_});
+      if (step.consumed == 0 && step.produced == 0 && !step.ended && !input.empty()) {
+        throw Error(ErrorKind::corrupt, fmt::format("{} stream is damaged", Decoder::kName));
+      }
+      return step;
+    } catch (const Error&) {
+      state_ = State::failed;
+      throw;
+    }
+  }
+
+  void hand_on() {
+    const ByteView ready(output_.get(), used_);
+    used_ = 0;
+    if (!ready.empty()) next_.write(ready);
+  }
+
+  Sink& next_;
+  Decoder decoder_;
+  State state_ = State::running;
+  std::unique_ptr<std::byte[]> output_;
+  std::size_t used_ = 0;
+};
+
+[[noreturn]] void throw_damaged(std::string_view codec, std::string_view reason) {
+  throw Error(ErrorKind::corrupt, fmt::format("{} stream is damaged: {}", codec, reason));
+}
+
+// Inflates with ISA-L, which is more than twice as fast as zlib. It checks the trailer of both
+// wrappers, CRC-32 and length or Adler-32.
+class GzDecoder {
+ public:
+  static constexpr std::string_view kName = "gz";
+
+  explicit GzDecoder(Form form) : state_(std::make_unique_for_overwrite<inflate_state>()) {
+    isal_inflate_init(state_.get());
+    state_->crc_flag = form == Form::raw ? ISAL_ZLIB : ISAL_GZIP;
+  }
+
+  Step decode(ByteView input, std::span<std::byte> output) {
+    state_->next_in = reinterpret_cast<std::uint8_t*>(const_cast<std::byte*>(input.data()));
+    state_->avail_in = static_cast<std::uint32_t>(input.size());
+    state_->next_out = reinterpret_cast<std::uint8_t*>(output.data());
+    state_->avail_out = static_cast<std::uint32_t>(output.size());
+    const int result = isal_inflate(state_.get());
+    if (result != ISAL_DECOMP_OK) throw_damaged(kName, reason(result));
+
+    const bool ended = state_->block_state == ISAL_BLOCK_FINISH;
+    // The decoder reads ahead of the bits it uses, and what lies behind the trailer of a zlib
+    // wrapper can already be in there.
+    if (ended && state_->read_in_length >= 8) throw_damaged(kName, "it goes on after its end");
+    return {.consumed = input.size() - state_->avail_in,
+            .produced = output.size() - state_->avail_out,
+            .ended = ended};
+  }
+
+ private:
+  static std::string_view reason(int result) {
+    switch (result) {
+      case ISAL_INVALID_BLOCK:
+        return "invalid block";
+      case ISAL_INVALID_SYMBOL:
+        return "invalid symbol";
+      case ISAL_INVALID_LOOKBACK:
+        return "invalid distance";
+      case ISAL_INVALID_WRAPPER:
+        return "invalid header";
+      case ISAL_UNSUPPORTED_METHOD:
+        return "unknown method";
+      case ISAL_INCORRECT_CHECKSUM:
+        return "its checksum does not match";
+      case ISAL_NEED_DICT:
+        return "it needs a dictionary";
+      default:
+        return "unknown reason";
+    }
+  }
+
+  std::unique_ptr<inflate_state> state_;
+};
+
+class Bz2Decoder {
+ public:
+  static constexpr std::string_view kName = "bz2";
+
+  Bz2Decoder() {
+    if (BZ2_bzDecompressInit(&stream_, 0, 0) != BZ_OK) throw std::bad_alloc();
+  }
+  Bz2Decoder(const Bz2Decoder&) = delete;
+  Bz2Decoder& operator=(const Bz2Decoder&) = delete;
+  ~Bz2Decoder() { BZ2_bzDecompressEnd(&stream_); }
+
+  Step decode(ByteView input, std::span<std::byte> output) {
+    stream_.next_in = reinterpret_cast<char*>(const_cast<std::byte*>(input.data()));
+    stream_.avail_in = static_cast<unsigned>(input.size());
+    stream_.next_out = reinterpret_cast<char*>(output.data());
+    stream_.avail_out = static_cast<unsigned>(output.size());
+    const int result = BZ2_bzDecompress(&stream_);
+    if (result == BZ_MEM_ERROR) throw std::bad_alloc();
+    if (result == BZ_DATA_ERROR_MAGIC) throw_damaged(kName, "invalid header");
+    if (result != BZ_OK && result != BZ_STREAM_END) throw_damaged(kName, "invalid data");
+    return {.consumed = input.size() - stream_.avail_in,
+            .produced = output.size() - stream_.avail_out,
+            .ended = result == BZ_STREAM_END};
+  }
+
+ private:
+  bz_stream stream_{};
+};
+
+class Lz4Decoder {
+ public:
+  static constexpr std::string_view kName = "lz4";
+
+  explicit Lz4Decoder(Checksums checksums) {
+    if (LZ4F_isError(LZ4F_createDecompressionContext(&context_, LZ4F_VERSION)) != 0) {
+      throw std::bad_alloc();
+    }
+    options_.skipChecksums = checksums == Checksums::skipped ? 1 : 0;
+  }
+  Lz4Decoder(const Lz4Decoder&) = delete;
+  Lz4Decoder& operator=(const Lz4Decoder&) = delete;
+  ~Lz4Decoder() { LZ4F_freeDecompressionContext(context_); }
+
+  Step decode(ByteView input, std::span<std::byte> output) {
+    std::size_t consumed = input.size();
+    std::size_t produced = output.size();
+    const std::size_t result =
+        LZ4F_decompress(context_, output.data(), &produced, input.data(), &consumed, &options_);
+    if (LZ4F_isError(result) != 0) throw_damaged(kName, LZ4F_getErrorName(result));
+    return {.consumed = consumed, .produced = produced, .ended = result == 0};
+  }
+
+ private:
+  LZ4F_dctx* context_ = nullptr;
+  LZ4F_decompressOptions_t options_{};
+};
+
+class ZstDecoder {
+ public:
+  static constexpr std::string_view kName = "zst";
+
+  ZstDecoder() : context_(ZSTD_createDCtx()) {
+    if (!context_) throw std::bad_alloc();
+    // 128 MiB, the largest window that pgBackRest's highest level makes. A header may claim 2 GiB.
+    ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, 27);
+  }
+
+  Step decode(ByteView input, std::span<std::byte> output) {
+    ZSTD_inBuffer in{.src = input.data(), .size = input.size(), .pos = 0};
+    ZSTD_outBuffer out{.dst = output.data(), .size = output.size(), .pos = 0};
+    const std::size_t result = ZSTD_decompressStream(context_.get(), &out, &in);
+    if (ZSTD_isError(result) != 0) throw_damaged(kName, ZSTD_getErrorName(result));
+    return {.consumed = in.pos, .produced = out.pos, .ended = result == 0};
+  }
+
+ private:
+  struct Free {
+    void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+  };
+  std::unique_ptr<ZSTD_DCtx, Free> context_;
+};
+
+}  // namespace
+
+std::optional<CompressType> parse_compress_type(std::string_view name) {
+  for (const auto& known : kNames) {
+    if (known.name == name) return known.type;
+  }
+  return {};
+}
+
+std::string_view name(CompressType type) {
+  for (const auto& known : kNames) {
+    if (known.type == type) return known.name;
+  }
+  throw Error(ErrorKind::internal, "a compress type without a name");
+}
+
+std::string_view extension(CompressType type) {
+  switch (type) {
+    case CompressType::none:
+      return "";
+    case CompressType::gz:
+      return ".gz";
+    case CompressType::bz2:
+      return ".bz2";
+    case CompressType::lz4:
+      return ".lz4";
+    case CompressType::zst:
+      return ".zst";
+  }
+  throw Error(ErrorKind::internal, "a compress type without an extension");
+}
+
+CompressType type_of_extension(std::string_view file_name) {
+  for (const auto& known : kNames) {
+    if (known.type != CompressType::none && file_name.ends_with(extension(known.type))) {
+      return known.type;
+    }
+  }
+  return CompressType::none;
+}
+
+std::unique_ptr<Sink> make_decompressor(CompressType type, Form form, Sink& next,
+                                        Checksums checksums) {
+  switch (type) {
+    case CompressType::none:
+      return std::make_unique<PassThrough>(next);
+    case CompressType::gz:
+      return std::make_unique<Decompressor<GzDecoder>>(next, form);
+    case CompressType::bz2:
+      return std::make_unique<Decompressor<Bz2Decoder>>(next);
+    case CompressType::lz4:
+      return std::make_unique<Decompressor<Lz4Decoder>>(next, checksums);
+    case CompressType::zst:
+      return std::make_unique<Decompressor<ZstDecoder>>(next);
+  }
+  throw Error(ErrorKind::internal, "a compress type without a decompressor");
+}
+
+}  // namespace pgrevive::codec
