@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -37,6 +38,8 @@ struct S3Options {
   std::chrono::milliseconds connect_timeout{10'000};
   // A transfer that moves less than 1 KiB/s for so long is broken off and tried again.
   std::chrono::milliseconds stall_timeout{30'000};
+  // Told, in one line and from any thread, each time that a request is about to be tried again.
+  std::function<void(const std::string& what)> on_retry;
 };
 
 // An S3 bucket, requests signed with Signature V4. Throws Error{usage} for options that cannot

@@ -1,0 +1,87 @@
+#include "storage/s3/list.h"
+
+#include <fmt/format.h>
+#include <pugixml.hpp>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "storage/s3/uri.h"
+
+namespace pgrevive::storage::s3 {
+namespace {
+
+[[noreturn]] void bad(const std::string& why) {
+  throw Error(ErrorKind::corrupt, "the answer is not a whole S3 list: " + why);
+}
+
+std::string text_of(const pugi::xml_node& node, const char* child) {
+  const pugi::xml_node found = node.child(child);
+  if (!found) bad(fmt::format("{} has no {}", node.name(), child));
+  return found.text().get();
+}
+
+// The name below the prefix.
+std::string name_of(std::string key, bool encoded, const std::string& prefix) {
+  if (encoded) key = decode(key);
+  if (!key.starts_with(prefix)) {
+    bad(fmt::format("'{}' does not lie below '{}'", printable(key), printable(prefix)));
+  }
+  return key.substr(prefix.size());
+}
+
+}  // namespace
+
+ListPage parse_list(std::string_view xml, const std::string& prefix) {
+  pugi::xml_document document;
+  // Neither entities of a DTD nor processing instructions: pugixml expands none, so the memory of
+  // the tree is bounded by the size of the text. Space kept, because a key may be " ".
+  const auto parsed = document.load_buffer(
+      xml.data(), xml.size(),
+      pugi::parse_escapes | pugi::parse_eol | pugi::parse_cdata | pugi::parse_ws_pcdata_single,
+      pugi::encoding_utf8);
+  if (!parsed) bad(fmt::format("{} at byte {}", parsed.description(), parsed.offset));
+  const pugi::xml_node root = document.document_element();
+  if (std::string_view(root.name()) != "ListBucketResult") {
+    bad(fmt::format("it is a <{}>", printable(root.name())));
+  }
+  if (root.next_sibling()) bad("something follows it");
+
+  ListPage page;
+  const std::string truncated = text_of(root, "IsTruncated");
+  if (truncated == "true") {
+    page.continuation_token = text_of(root, "NextContinuationToken");
+    if (page.continuation_token.empty()) bad("it goes on, but does not say where");
+  } else if (truncated != "false") {
+    bad(fmt::format("IsTruncated is '{}'", printable(truncated)));
+  }
+  const bool encoded = std::string_view(root.child("EncodingType").text().get()) == "url";
+
+  for (const pugi::xml_node node : root.children()) {
+    const std::string_view element = node.name();
+    if (element == "Contents") {
+      std::string name = name_of(text_of(node, "Key"), encoded, prefix);
+      // An object named like the directory itself: tools make it so that an empty one shows.
+      if (name.empty()) continue;
+      const std::string size_text = text_of(node, "Size");
+      const auto size = parse_unsigned(size_text);
+      if (!size) bad(fmt::format("'{}' is not a size", printable(size_text)));
+      if (name.find('/') != std::string::npos) {
+        bad(fmt::format("'{}' lies deeper than was asked for", printable(name)));
+      }
+      page.entries.push_back({.name = std::move(name), .size = *size});
+    } else if (element == "CommonPrefixes") {
+      for (const pugi::xml_node each : node.children("Prefix")) {
+        std::string name = name_of(each.text().get(), encoded, prefix);
+        if (!name.ends_with('/') || name.find('/') != name.size() - 1) {
+          bad(fmt::format("'{}' is not a directory of '{}'", printable(name), printable(prefix)));
+        }
+        name.pop_back();
+        if (name.empty()) continue;  // a key with two slashes in a row; no path of ours has that
+        page.entries.push_back({.name = std::move(name), .directory = true});
+      }
+    }
+  }
+  return page;
+}
+
+}  // namespace pgrevive::storage::s3
