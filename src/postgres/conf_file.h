@@ -24,11 +24,13 @@ std::vector<Setting> parse_conf(std::string_view text,
                                 std::vector<std::string>* problems = nullptr);
 
 // The same with the files that include directives name read in their place, relative to the file;
-// a later setting replaces an earlier one of the same name. Missing files are named in `problems`.
+// a later setting replaces an earlier one of the same name. What is missing or cannot be read, the
+// file itself too, is named in `problems` and left out.
 std::map<std::string, std::string> load_conf(const std::filesystem::path& file,
                                              std::vector<std::string>* problems = nullptr);
 
-// A value between single quotes, with quotes and backslashes doubled, ready for postgresql.conf.
+// A value between single quotes, with quotes and backslashes doubled and line ends escaped, ready
+// for postgresql.conf.
 std::string quote_value(std::string_view value);
 
 // "name = 'value'\n" for each, in order.

@@ -25,7 +25,7 @@ constexpr std::size_t kCheckpointAt = 32;
 //   11  the previous checkpoint's LSN before the copy of the checkpoint went
 //   12  64-bit transaction ids in that copy; max_wal_senders
 //   18  default signedness of char before the nonce
-//   19  64-bit multixact offsets in the copy; pages per SLRU segment before the WAL segment size
+//   19  eight more bytes in that copy; pages per SLRU segment before the WAL segment size
 struct Layout {
   std::size_t checkpoint_timeline;
   std::size_t minimum_recovery_point;
