@@ -137,8 +137,10 @@ class GzDecoder {
     state_->avail_in = static_cast<std::uint32_t>(input.size());
     state_->next_out = reinterpret_cast<std::uint8_t*>(output.data());
     state_->avail_out = static_cast<std::uint32_t>(output.size());
-    const int result = isal_inflate(state_.get());
-    if (result != ISAL_DECOMP_OK) throw_damaged(kName, reason(result));
+    int result = ISAL_DECOMP_OK;
+    if (!header_read_) result = read_header();
+    if (result == ISAL_DECOMP_OK && header_read_) result = isal_inflate(state_.get());
+    if (result < 0 || result == ISAL_NEED_DICT) throw_damaged(kName, reason(result));
 
     const bool ended = state_->block_state == ISAL_BLOCK_FINISH;
     // The decoder reads ahead of the bits it uses, and what lies behind the trailer of a zlib
@@ -150,6 +152,16 @@ class GzDecoder {
   }
 
  private:
+  // isal_inflate would read the header, too, but forgets between two calls which optional parts it
+  // has, so a header that arrives in pieces would be misread.
+  int read_header() {
+    const bool zlib = state_->crc_flag == ISAL_ZLIB;
+    const int result = zlib ? isal_read_zlib_header(state_.get(), &zlib_header_)
+                            : isal_read_gzip_header(state_.get(), &gzip_header_);
+    header_read_ = result == ISAL_DECOMP_OK;
+    return header_read_ && zlib_header_.dict_flag != 0 ? ISAL_NEED_DICT : result;
+  }
+
   static std::string_view reason(int result) {
     switch (result) {
       case ISAL_INVALID_BLOCK:
@@ -172,6 +184,9 @@ class GzDecoder {
   }
 
   std::unique_ptr<inflate_state> state_;
+  isal_gzip_header gzip_header_{};
+  isal_zlib_header zlib_header_{};
+  bool header_read_ = false;
 };
 
 class Bz2Decoder {

@@ -112,8 +112,11 @@ Sha256 sha256(ByteView bytes) {
 Sha256 hmac_sha256(ByteView key, ByteView message) {
   Sha256 result{};
   unsigned length = 0;
-  check(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), raw(message), message.size(),
-             raw(result.data()), &length) != nullptr,
+  // HMAC takes a null pointer for a missing argument, and an empty view has one.
+  const unsigned char nothing = 0;
+  check(HMAC(EVP_sha256(), key.empty() ? &nothing : raw(key), static_cast<int>(key.size()),
+             message.empty() ? &nothing : raw(message), message.size(), raw(result.data()),
+             &length) != nullptr,
         "cannot compute HMAC-SHA-256");
   return result;
 }
