@@ -1,0 +1,124 @@
+"""What the tests share: temporary directories, the program, the S3 service, sources."""
+
+import os
+import shutil
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+from rig import fixtures, rgw  # noqa: E402
+from rig.matrix import Matrix  # noqa: E402
+from rig.postgres import server_user  # noqa: E402
+from rig.program import Program  # noqa: E402
+from rig.s3 import S3  # noqa: E402
+from rig.workspace import Workspace, give  # noqa: E402
+
+_failed = pytest.StashKey[bool]()
+_kept = []
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        item.stash[_failed] = True
+        item.session.stash[_failed] = True
+
+
+def pytest_terminal_summary(terminalreporter):
+    for path in _kept:
+        terminalreporter.write_line(f"kept for a look: {path}")
+
+
+@pytest.fixture
+def workspace(request):
+    """A temporary directory of one test; kept, and named at the end, when the test failed."""
+    space = Workspace(request.node.name.removeprefix("test_").split("[")[0].replace("_", "-"))
+    give(space.path, server_user())
+    yield space
+    if request.node.stash.get(_failed, False):
+        _kept.append(space.path)
+    else:
+        space.remove()
+
+
+@pytest.fixture(scope="session")
+def session_workspace(request):
+    """A temporary directory of the whole run; kept when any test failed."""
+    space = Workspace("session")
+    yield space
+    if request.session.stash.get(_failed, False):
+        _kept.append(space.path)
+    else:
+        space.remove()
+
+
+@pytest.fixture(scope="session")
+def pgrevive(session_workspace):
+    return Program(session_workspace.directory("bin"))
+
+
+@pytest.fixture(scope="session")
+def gateway(session_workspace):
+    """Ceph RGW over TLS."""
+    service = rgw.CephRGW(session_workspace.directory("rgw")).start()
+    # Whoever the servers run as reads the CA's certificate.
+    service.directory.chmod(0o755)
+    yield service
+    service.stop()
+
+
+class Bucket:
+    """One bucket of the gateway, to put repositories into."""
+
+    def __init__(self, gateway, name):
+        self.gateway = gateway
+        self.name = name
+        self.s3 = S3(gateway)
+        self.s3.make_bucket(name)
+        self._uploaded = set()
+
+    def upload_once(self, directory, prefix):
+        if prefix not in self._uploaded:
+            self.s3.upload(directory, self.name, prefix)
+            self._uploaded.add(prefix)
+        return prefix
+
+
+@pytest.fixture(scope="session")
+def bucket(gateway):
+    return Bucket(gateway, "backups")
+
+
+@pytest.fixture(scope="session")
+def matrix(session_workspace):
+    """Repositories of many forms; see rig/matrix.py."""
+    made = Matrix(session_workspace.directory("matrix"))
+    yield made
+    made.stop()
+
+
+_unpacked = {}
+
+
+@pytest.fixture(scope="session")
+def unpack_fixture(session_workspace):
+    """A function: the name of a recorded repository to the Fixture; skips where it is not there."""
+    def unpack(name):
+        if fixtures.find(name) is None:
+            pytest.skip(f"{name}.tar.zst is neither in {fixtures.OWN} nor in {fixtures.ELSEWHERE}; "
+                        "PGREVIVE_FIXTURES may name its directory")
+        if name not in _unpacked:
+            _unpacked[name] = fixtures.Fixture.unpack(
+                name, session_workspace.directory("fixtures"))
+        return _unpacked[name]
+    return unpack
+
+
+def pytest_report_header(config):
+    return [f"as user {os.geteuid()}, temporary directories below "
+            f"{os.environ.get('PGREVIVE_TEST_TMPDIR', '/tmp')}, "
+            f"pgbackrest {shutil.which('pgbackrest')}, radosgw {shutil.which('radosgw')}"]
