@@ -8,13 +8,18 @@
 
 namespace pgrevive::postgres {
 
-// The directory that holds postgres, initdb and pg_ctl of one major version.
-// Looked for in this order: `configured` (if not empty), /usr/lib/postgresql/MAJOR/bin (Debian),
+// The directory that holds postgres, initdb and pg_ctl of one major version: `configured`, if it is
+// not empty, and no other; else the first that fits of /usr/lib/postgresql/MAJOR/bin (Debian),
 // /usr/pgsql-MAJOR/bin (Red Hat), the directory of `pg_config` and of `postgres` in PATH. Each is
-// asked for its version. Throws Error{not_found} that says which package to install.
+// asked for its version. Throws Error{not_found} that says what `configured` holds instead, or
+// which package to install.
 std::filesystem::path find_binaries(Version version, const std::filesystem::path& configured = {});
 
-// The newest major version installed on this host; for making new clusters.
+// The newest major version installed on this host, or the one of `configured`; for making new
+// clusters.
 std::optional<Version> newest_installed(const std::filesystem::path& configured = {});
+
+// The version that the programs in `directory` say they are; empty where one is missing.
+std::optional<Version> version_of_binaries(const std::filesystem::path& directory);
 
 }  // namespace pgrevive::postgres

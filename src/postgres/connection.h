@@ -18,7 +18,7 @@ struct ConnectionOptions {
   std::string database = "postgres";
   Secret password;  // optional
   std::chrono::seconds connect_timeout{5};
-  std::chrono::milliseconds statement_timeout{30'000};
+  std::chrono::milliseconds statement_timeout{30'000};  // 0: none
 };
 
 // One row's values as text; empty where NULL.
@@ -27,14 +27,17 @@ using Row = std::vector<std::optional<std::string>>;
 // A libpq connection. Used by one thread at a time.
 class Connection {
  public:
-  // Throws Error{postgres} with the server's words: sqlstate() is in the message where there is
-  // one.
+  // Throws Error{postgres} with the server's words and their SQLSTATE, if it gave any:
+  // "cannot connect to database ...: FATAL:  28P01: password authentication failed ...".
   static Connection open(const ConnectionOptions& options);
   Connection(Connection&&) noexcept;
   Connection& operator=(Connection&&) noexcept;
   ~Connection();
 
-  // Runs one statement with $1, $2, ... bound to `parameters`. Throws Error{postgres}.
+  // Runs one statement with $1, $2, ... bound to `parameters`. Throws Error{postgres} with
+  // severity, SQLSTATE, message, detail and hint of the server, never with the statement. A server
+  // that does not answer some seconds after the statement's timeout is an error too; open a new
+  // connection then. Notices are dropped.
   std::vector<Row> query(const std::string& statement,
                          const std::vector<std::string>& parameters = {});
   // The single value of a statement that returns one row with one column.

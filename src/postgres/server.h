@@ -23,8 +23,9 @@ struct PostmasterPid {
 // Empty where there is no such file or it is not whole.
 std::optional<PostmasterPid> read_postmaster_pid(const std::filesystem::path& data_directory);
 
-// Whether a postmaster runs on `data_directory`: its postmaster.pid names a live process that is a
-// postgres (a pid may have been given to something else since) with that working directory.
+// Whether a server runs on `data_directory`: its postmaster.pid names a live process that is a
+// postgres (a pid may have been given to something else since) with that working directory. A
+// process whose working directory we may not see counts as one; a zombie does not.
 bool is_running(const std::filesystem::path& data_directory);
 
 struct ServerOptions {
@@ -37,14 +38,16 @@ struct ServerOptions {
 
 // Starts `postgres` itself (not pg_ctl), in a session of its own so that a terminal's signals do
 // not reach it. Returns its process; owning it is the caller's choice (ChildProcess::release).
+// Throws Error{usage} where it would run as root.
 ChildProcess start_server(const ServerOptions& options);
 
 enum class ShutdownMode { smart, fast, immediate };
 // Asks the postmaster of `data_directory` to stop and waits until it is gone. False if it still
-// runs when `limit` is over. True where none runs.
+// runs when `limit` is over. True where none runs. A server that is a child of this process is not
+// reaped here: that is for the owner of its ChildProcess, or for whoever released it.
 bool stop_server(const std::filesystem::path& data_directory, ShutdownMode mode,
                  std::chrono::milliseconds limit);
-// Has it read its configuration again (SIGHUP).
+// Has it read its configuration again (SIGHUP). Throws Error{postgres} where none runs.
 void reload_server(const std::filesystem::path& data_directory);
 
 }  // namespace pgrevive::postgres

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "support/real_server.h"
 #include "support/temp_dir.h"
 
 namespace pgrevive::postgres {
@@ -20,6 +21,34 @@ struct Line {
   Setting setting;
 };
 
+const std::vector<Line> kReadable{
+
+    Line{"plain", "port = 5433", {"port", "5433"}},
+    Line{"no_equals", "port 5433", {"port", "5433"}},
+    Line{"tight", "port=5433", {"port", "5433"}},
+    Line{"comment_after", "\t port = 5433# mine", {"port", "5433"}},
+    Line{"carriage_return", "port = 5433\r", {"port", "5433"}},
+    Line{"upper_case_name", "Work_Mem = 4MB", {"work_mem", "4MB"}},
+    Line{"qualified_name", "my.Thing = on", {"my.thing", "on"}},
+    Line{"hexadecimal", "work_mem = 0x1F", {"work_mem", "0x1F"}},
+    Line{"negative", "log_min_duration_statement = -1", {"log_min_duration_statement", "-1"}},
+    Line{"real", "random_page_cost = 1.1e0", {"random_page_cost", "1.1e0"}},
+    Line{"unit", "checkpoint_timeout = 10min", {"checkpoint_timeout", "10min"}},
+    Line{"bare_word", "wal_level = replica", {"wal_level", "replica"}},
+    Line{"bare_path", "lc_messages = en_US.UTF-8", {"lc_messages", "en_US.UTF-8"}},
+    Line{"quoted", "search_path = '\"$user\", public'", {"search_path", "\"$user\", public"}},
+    Line{"quoted_hash", "a = 'b # c' # d", {"a", "b # c"}},
+    Line{"quoted_empty", "a = ''", {"a", ""}},
+    Line{"quote_doubled", "a = 'it''s'", {"a", "it's"}},
+    Line{"quote_escaped", "a = 'it\\'s'", {"a", "it's"}},
+    Line{"backslashes", "a = 'x\\\\y\\n\\t\\101\\q'", {"a", "x\\y\n\tAq"}},
+    Line{"include", "include 'more.conf'", {"include", "more.conf"}}};
+
+const std::vector<const char*> kUnreadable{
+    "port",         "port =",          "= 5",       "port = = 5", "port = 5 6",
+    "port = 'open", "port = 'open\\'", "5 = 5",     "a-b = 5",    "a.b.c = 5",
+    "a = b.c",      "a = 1.5GB",       "a = 'b' c", "a = $",      "a = 1,2"};
+
 class ReadableLine : public testing::TestWithParam<Line> {};
 
 TEST_P(ReadableLine, IsOneSetting) {
@@ -29,31 +58,8 @@ TEST_P(ReadableLine, IsOneSetting) {
   EXPECT_THAT(problems, IsEmpty());
 }
 
-// Each of these was put to a PostgreSQL server, which read it the same way.
-INSTANTIATE_TEST_SUITE_P(
-    All, ReadableLine,
-    testing::Values(
-        Line{"plain", "port = 5433", {"port", "5433"}},
-        Line{"no_equals", "port 5433", {"port", "5433"}},
-        Line{"tight", "port=5433", {"port", "5433"}},
-        Line{"comment_after", "\t port = 5433# mine", {"port", "5433"}},
-        Line{"carriage_return", "port = 5433\r", {"port", "5433"}},
-        Line{"upper_case_name", "Work_Mem = 4MB", {"work_mem", "4MB"}},
-        Line{"qualified_name", "my.Thing = on", {"my.thing", "on"}},
-        Line{"hexadecimal", "work_mem = 0x1F", {"work_mem", "0x1F"}},
-        Line{"negative", "log_min_duration_statement = -1", {"log_min_duration_statement", "-1"}},
-        Line{"real", "random_page_cost = 1.1e0", {"random_page_cost", "1.1e0"}},
-        Line{"unit", "checkpoint_timeout = 10min", {"checkpoint_timeout", "10min"}},
-        Line{"bare_word", "wal_level = replica", {"wal_level", "replica"}},
-        Line{"bare_path", "lc_messages = en_US.UTF-8", {"lc_messages", "en_US.UTF-8"}},
-        Line{"quoted", "search_path = '\"$user\", public'", {"search_path", "\"$user\", public"}},
-        Line{"quoted_hash", "a = 'b # c' # d", {"a", "b # c"}},
-        Line{"quoted_empty", "a = ''", {"a", ""}},
-        Line{"quote_doubled", "a = 'it''s'", {"a", "it's"}},
-        Line{"quote_escaped", "a = 'it\\'s'", {"a", "it's"}},
-        Line{"backslashes", "a = 'x\\\\y\\n\\t\\101\\q'", {"a", "x\\y\n\tAq"}},
-        Line{"include", "include 'more.conf'", {"include", "more.conf"}}),
-    [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(All, ReadableLine, testing::ValuesIn(kReadable),
+                         [](const auto& test) { return test.param.name; });
 
 class UnreadableLine : public testing::TestWithParam<const char*> {};
 
@@ -65,11 +71,34 @@ TEST_P(UnreadableLine, IsSkippedAndNamed) {
   EXPECT_THAT(problems, ElementsAre(HasSubstr("line 2 cannot be read")));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, UnreadableLine,
-                         testing::Values("port", "port =", "= 5", "port = = 5", "port = 5 6",
-                                         "port = 'open", "port = 'open\\'", "5 = 5", "a-b = 5",
-                                         "a.b.c = 5", "a = b.c", "a = 1.5GB", "a = 'b' c", "a = $",
-                                         "a = 1,2"));
+INSTANTIATE_TEST_SUITE_P(All, UnreadableLine, testing::ValuesIn(kUnreadable));
+
+TEST(ParseConf, ReadsEachLineAsAServerDoes) {
+  test::RealServer server;
+  server.configure("include_if_exists 'tried.conf'\n");
+  server.start();
+  auto connection = Connection::open(server.connection());
+  const auto tried = (server.directory() / "tried.conf").string();
+  // pg_file_settings reads the files anew when it is asked.
+  const auto ask = [&](const std::string& text) {
+    write_file_atomic(tried, text + "\n", 0644);
+    return connection.query(
+        "SELECT name, setting, error FROM pg_file_settings WHERE sourcefile = $1", {tried});
+  };
+
+  for (const auto& line : kReadable) {
+    if (line.setting.name == "include") continue;  // it is followed and not shown
+    const auto rows = ask(line.text);
+    ASSERT_EQ(rows.size(), 1u) << line.text;
+    EXPECT_THAT(rows[0][0], testing::Optional(testing::StrCaseEq(line.setting.name))) << line.text;
+    EXPECT_EQ(rows[0][1], line.setting.value) << line.text;
+  }
+  for (const auto* text : kUnreadable) {
+    const auto rows = ask(text);
+    ASSERT_EQ(rows.size(), 1u) << text;
+    EXPECT_THAT(rows[0][2], testing::Optional(HasSubstr("syntax error"))) << text;
+  }
+}
 
 TEST(ParseConf, SkipsCommentsAndEmptyLines) {
   EXPECT_THAT(parse_conf("# port = 1\n\n   \n\t# more\n"), IsEmpty());

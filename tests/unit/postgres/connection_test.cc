@@ -1,0 +1,160 @@
+#include "postgres/connection.h"
+
+#include <csignal>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support/real_server.h"
+#include "support/throws.h"
+
+namespace pgrevive::postgres {
+namespace {
+
+using test::throws;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+using testing::Property;
+using testing::Throws;
+using namespace std::chrono_literals;
+
+class NoServer : public testing::Test {
+ protected:
+  ConnectionOptions options() const {
+    ConnectionOptions options;
+    options.host = directory_.path().string();
+    return options;
+  }
+  test::TempDir directory_;
+};
+
+TEST_F(NoServer, DoesNotRespond) { EXPECT_EQ(ping(options()), Readiness::no_response); }
+
+TEST_F(NoServer, CannotBeConnectedTo) {
+  EXPECT_THAT([&] { Connection::open(options()); },
+              throws(ErrorKind::postgres, "cannot connect to database postgres at " +
+                                              directory_.path().string() + ":5432 as postgres: "));
+}
+
+// One server for all tests of a run.
+class OpenConnection : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    server_ = std::make_unique<test::RealServer>();
+    server_->start();
+  }
+  static void TearDownTestSuite() { server_.reset(); }
+
+  static Connection open() { return Connection::open(server_->connection()); }
+
+  static inline std::unique_ptr<test::RealServer> server_;
+};
+
+TEST_F(OpenConnection, AsksAndIsAnswered) {
+  auto connection = open();
+  EXPECT_EQ(ping(server_->connection()), Readiness::accepting);
+  EXPECT_GE(connection.server_version(), 90600);
+
+  EXPECT_THAT(
+      connection.query("SELECT i, NULL, $1::text || i FROM generate_series(1, 2) i", {"it's "}),
+      ElementsAre(ElementsAre("1", std::nullopt, "it's 1"),
+                  ElementsAre("2", std::nullopt, "it's 2")));
+  EXPECT_THAT(connection.query("SELECT 1 WHERE false"), ElementsAre());
+  EXPECT_THAT(connection.query("CREATE TEMPORARY TABLE t (i int)"), ElementsAre());
+  EXPECT_EQ(connection.value("SELECT NULL"), std::nullopt);
+  EXPECT_EQ(connection.value("SELECT length($1)", {std::string(5'000'000, 'x')}), "5000000");
+  EXPECT_THAT([&] { connection.value("SELECT 1, 2"); }, throws(ErrorKind::postgres, "2 columns"));
+  EXPECT_THAT([&] { connection.value("SELECT 1 WHERE false"); },
+              throws(ErrorKind::postgres, "0 rows"));
+  EXPECT_EQ(connection.value("SHOW statement_timeout"), "30s");
+  EXPECT_EQ(connection.value("SHOW application_name"), "pgrevive");
+
+  const std::string hostile = R"(a"b'c\d)";
+  EXPECT_EQ(connection.value("SELECT " + connection.quote_literal(hostile)), hostile);
+  EXPECT_THAT(connection.query("SELECT 1 AS " + connection.quote_identifier(hostile)),
+              ElementsAre(ElementsAre("1")));
+}
+
+TEST_F(OpenConnection, FailsWithTheWordsOfTheServer) {
+  auto connection = open();
+
+  EXPECT_THAT(
+      [&] { connection.query("SELECT * FROM nothing_like_it"); },
+      throws(ErrorKind::postgres, "ERROR 42P01: relation \"nothing_like_it\" does not exist"));
+  EXPECT_THAT([&] { connection.query("SELECT 1; SELECT 2"); },
+              throws(ErrorKind::postgres, "42601"));
+  EXPECT_THAT([&] { connection.query("ALTER ROLE nobody PASSWORD 'hunter2'"); },
+              Throws<Error>(Property("text", &Error::text,
+                                     AllOf(HasSubstr("42704"), Not(HasSubstr("hunter2"))))));
+  EXPECT_EQ(connection.value("SELECT 1"), "1") << "the connection is as good as before";
+}
+
+TEST_F(OpenConnection, IsRefusedWithTheWordsOfTheServer) {
+  auto options = server_->connection();
+  options.database = "no_such_database";
+  EXPECT_THAT([&] { Connection::open(options); },
+              Throws<Error>(Property("text", &Error::text,
+                                     AllOf(HasSubstr("3D000"), HasSubstr("does not exist"),
+                                           Not(HasSubstr("LOCATION"))))));
+  EXPECT_EQ(ping(options), Readiness::accepting) << "it is there all the same";
+
+  open().query("CREATE ROLE keeper LOGIN PASSWORD 'right'");
+  server_->write("hba.conf", "local all keeper scram-sha-256\nlocal all all trust\n");
+  reload_server(server_->data_directory());
+  options = server_->connection();
+  options.user = "keeper";
+  options.password = Secret("wrong");
+  ASSERT_TRUE(test::wait_until([&] {
+    try {
+      Connection::open(options);
+      return false;
+    } catch (const Error&) {
+      return true;
+    }
+  })) << "the server has not read its new hba.conf";
+
+  EXPECT_THAT([&] { Connection::open(options); },
+              Throws<Error>(Property("text", &Error::text,
+                                     AllOf(HasSubstr("28P01"), Not(HasSubstr("wrong"))))));
+  options.password = Secret("right");
+  EXPECT_EQ(Connection::open(options).value("SELECT current_user"), "keeper");
+}
+
+TEST_F(OpenConnection, DropsNotices) {
+  testing::internal::CaptureStderr();
+  open().query("DO $$ BEGIN RAISE WARNING 'seen by nobody'; END $$");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+TEST_F(OpenConnection, EndsAStatementThatTakesTooLong) {
+  auto options = server_->connection();
+  options.statement_timeout = 50ms;
+
+  EXPECT_THAT([&] { Connection::open(options).query("SELECT pg_sleep(30)"); },
+              throws(ErrorKind::postgres, "57014"));
+}
+
+TEST_F(OpenConnection, ThatTheServerEndsIsAnError) {
+  auto connection = open();
+  open().query("SELECT pg_terminate_backend(" + *connection.value("SELECT pg_backend_pid()") + ")");
+
+  EXPECT_THAT([&] { connection.query("SELECT pg_sleep(5)"); },
+              throws(ErrorKind::postgres, "57P01"));
+  EXPECT_THAT([&] { connection.query("SELECT 1"); }, throws(ErrorKind::postgres));
+}
+
+TEST_F(OpenConnection, DoesNotWaitForAServerThatIsStopped) {
+  auto options = server_->connection();
+  options.connect_timeout = 1s;
+  server_->process().send(SIGSTOP);
+
+  EXPECT_THAT([&] { Connection::open(options); },
+              throws(ErrorKind::postgres, "no answer within 1 s"));
+  EXPECT_EQ(ping(options), Readiness::no_response);
+  server_->process().send(SIGCONT);
+}
+
+}  // namespace
+}  // namespace pgrevive::postgres
