@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/secret.h"
+#include "codec/sink.h"
 #include "repository/backup_info.h"
 
 namespace pgrevive::repository {
@@ -19,5 +21,8 @@ struct ArchiveInfo {
   // Every id whose version and system id are these: more than one after an upgrade and back.
   std::vector<DatabaseHistory> matching(std::uint64_t system_id, postgres::Version version) const;
 };
+
+// Reads the plain text of archive.info into `into`, which is whole and true only after finish().
+std::unique_ptr<Sink> make_archive_info_reader(std::string name, ArchiveInfo& into);
 
 }  // namespace pgrevive::repository

@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/secret.h"
+#include "codec/sink.h"
 #include "postgres/lsn.h"
 #include "postgres/version.h"
 #include "repository/backup_label.h"
@@ -58,5 +60,8 @@ struct BackupInfo {
   const Backup* find(const BackupLabel& label) const;
   const DatabaseHistory* database(std::uint32_t id) const;
 };
+
+// Reads the plain text of backup.info into `into`, which is whole and true only after finish().
+std::unique_ptr<Sink> make_backup_info_reader(std::string name, BackupInfo& into);
 
 }  // namespace pgrevive::repository

@@ -1,8 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +10,7 @@
 #include "base/secret.h"
 #include "codec/compress.h"
 #include "codec/hash.h"
+#include "codec/sink.h"
 #include "postgres/lsn.h"
 #include "postgres/version.h"
 #include "repository/backup_label.h"
@@ -107,8 +106,10 @@ class Manifest {
   std::vector<ManifestFile> files;  // ordered by name
   std::vector<ManifestDatabase> databases;
 
-  // Copies `text` into the manifest's own storage; equal texts of Owner are kept once.
+  // Copies `text` into the manifest's own storage.
   std::string_view keep(std::string_view text);
+  // Likewise, but equal texts are kept once: for the few names that owners have.
+  std::string_view keep_once(std::string_view text);
 
   const ManifestTarget& data_directory() const;  // the target "pg_data"
 
@@ -116,5 +117,11 @@ class Manifest {
   struct Arena;
   std::unique_ptr<Arena> arena_;
 };
+
+// Reads the plain text of backup.manifest into `into`, which is whole and true only after finish().
+// Everything in it is checked: names stay below pg_data/ or pg_tblspc/<oid>/ without "..", sizes
+// and offsets fit 63 bits, references are known, no entry comes twice. Error{corrupt} names the
+// entry.
+std::unique_ptr<Sink> make_manifest_reader(std::string name, Manifest& into);
 
 }  // namespace pgrevive::repository
