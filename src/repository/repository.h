@@ -59,10 +59,11 @@ struct ArchivedSegment {
 // and never cached. Any thread may call anything.
 class WalArchive {
  public:
-  // Throws Error{not_found} when the archive never held this cluster.
+  // Throws Error{not_found} when the archive never held this cluster. `repository` must outlive it.
   WalArchive(const Repository& repository, ArchiveInfo info, std::uint64_t system_id,
              postgres::Version version);
 
+  // Newest first, which is the order in which they are looked into.
   const std::vector<std::string>& archive_ids() const { return archive_ids_; }
   const Secret& passphrase() const { return info_.wal_passphrase; }
 
@@ -92,6 +93,12 @@ class WalArchive {
   void read_segment(const ArchivedSegment& segment, Sink& sink) const;
 
  private:
+  std::optional<std::string> load_plain(const std::string& directory_suffix,
+                                        const std::string& name) const;
+  std::vector<std::string> wal_directories(const std::string& archive_id) const;
+  std::vector<std::string> whole_segments(const std::string& archive_id,
+                                          const std::string& wal_directory) const;
+
   const Repository& repository_;
   ArchiveInfo info_;
   std::vector<std::string> archive_ids_;
