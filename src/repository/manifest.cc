@@ -68,6 +68,7 @@ const ManifestTarget& Manifest::data_directory() const {
 namespace {
 
 constexpr std::uint32_t kBlockSizeUnit = 8192;
+constexpr std::uint32_t kMaxBlockSize = 64u << 20;
 constexpr std::uint32_t kDefaultBlockChecksumSize = 6;
 constexpr std::uint32_t kMaxBlockChecksumSize = 16;  // all of XXH3-128
 
@@ -315,7 +316,7 @@ class ManifestReader : public Sink {
     json.object([&](std::string_view member) {
       if (member == "bi") {
         const std::uint64_t units = json.unsigned_number();
-        if (units == 0 || units > std::numeric_limits<std::uint32_t>::max() / kBlockSizeUnit)
+        if (units == 0 || units > kMaxBlockSize / kBlockSizeUnit)
           refuse("the block size is out of range");
         file.block_size = static_cast<std::uint32_t>(units * kBlockSizeUnit);
       } else if (member == "bic") {
