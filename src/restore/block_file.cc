@@ -15,10 +15,10 @@ namespace {
 
 // Where a super block lies, as something to sort by. Without a bundle each file has its own object.
 auto place_of(const repository::Manifest& manifest, const WantedSuperBlock& block) {
-  return std::tuple(block.where.reference, block.where.bundle_id,
-                    block.where.bundle_id == 0 ? manifest.files[block.file].name
-                                               : std::string_view(),
-                    block.where.offset);
+  return std::tuple(
+      block.where.reference, block.where.bundle_id,
+      block.where.bundle_id == 0 ? manifest.files[block.file].name : std::string_view(),
+      block.where.offset);
 }
 
 bool same_object(const repository::Manifest& manifest, const WantedSuperBlock& a,
@@ -57,8 +57,8 @@ std::vector<WantedSuperBlock> wanted_super_blocks(const repository::Manifest& ma
       at = wanted.size();
       wanted.push_back({.file = file_index, .where = super_block, .blocks = {}});
     }
-    wanted[at].blocks.push_back({.number = static_cast<std::uint32_t>(i),
-                                 .in_super_block = block.block_in_super_block});
+    wanted[at].blocks.push_back(
+        {.number = static_cast<std::uint32_t>(i), .in_super_block = block.block_in_super_block});
   }
   return wanted;
 }

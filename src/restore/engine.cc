@@ -2,14 +2,14 @@
 
 #include <algorithm>
 #include <exception>
+#include <map>
 #include <memory>
 #include <set>
 #include <thread>
 #include <utility>
 
-#include <pthread.h>
-
 #include <fmt/format.h>
+#include <pthread.h>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -43,13 +43,6 @@ class StoppableSink : public Sink {
   Sink& next_;
 };
 
-// The super blocks that a job found to be needed from elsewhere, and the files they belong to.
-struct Rest {
-  std::vector<WantedSuperBlock> blocks;  // by place
-  std::vector<SuperBlockRun> runs;
-  std::vector<std::uint32_t> files;
-};
-
 // Counts what is written of one file, and takes it back when the file has to be written again.
 class Count {
  public:
@@ -67,6 +60,14 @@ class Count {
   std::uint64_t bytes_ = 0;
 };
 
+// The super blocks that a job found to be needed from elsewhere, and the files they belong to.
+struct Rest {
+  std::vector<WantedSuperBlock> blocks;  // by place
+  std::vector<SuperBlockRun> runs;
+  std::vector<std::uint32_t> files;
+  std::map<std::uint32_t, Count> counts;  // of each file
+};
+
 class Engine {
  public:
   Engine(const repository::Repository& repository, const Nodes& nodes, const Plan& plan,
@@ -80,13 +81,13 @@ class Engine {
         limits_(limits),
         sizes_(limits.plan()),
         report_(report),
-        fetcher_(repository.storage(),
-                 {.requests = limits.requests,
-                  .workers = limits.jobs,
-                  .memory = limits.memory,
-                  .piece = sizes_.piece},
-                 [this] { return next_task(); },
-                 [this](std::uint64_t bytes) { report_.fetched(bytes); }, std::move(stop)) {}
+        fetcher_(
+            repository.storage(),
+            {.requests = limits.requests,
+             .workers = limits.jobs,
+             .memory = limits.memory,
+             .piece = sizes_.piece},
+            [this] { return next_task(); }, report, std::move(stop)) {}
 
   void run() {
     std::vector<std::jthread> workers;
@@ -127,8 +128,7 @@ class Engine {
     if (job.kind != JobKind::empty) {
       const auto object = object_of(first_file(job));
       for (std::uint64_t at = 0; at < job.length; at += sizes_.piece) {
-        task.pieces.push_back(
-            {object, {job.offset + at, std::min(sizes_.piece, job.length - at)}});
+        task.pieces.push_back({object, {job.offset + at, std::min(sizes_.piece, job.length - at)}});
       }
     }
     task.work = [this, &job](Delivery& delivery) { do_job(job, delivery); };
@@ -199,9 +199,9 @@ class Engine {
       if (fetcher_.stopping()) return;
       const auto index = plan_.files[job.first + i];
       const auto& file = manifest_.files[index];
-      const auto stored = buffer->bytes().subspan(
-          static_cast<std::size_t>(stored_offset(file) - job.offset),
-          static_cast<std::size_t>(file.repo_size));
+      const auto stored =
+          buffer->bytes().subspan(static_cast<std::size_t>(stored_offset(file) - job.offset),
+                                  static_cast<std::size_t>(file.repo_size));
       if (file.block_incremental()) {
         do_block_member(index, stored, *rest);
         continue;
@@ -227,8 +227,8 @@ class Engine {
         index,
         [&](Count& count) {
           const auto map_at = static_cast<std::size_t>(file.repo_size - file.block_map_size);
-          auto blocks = wanted_super_blocks(manifest_, index,
-                                            decode_map(manifest_, stored.subspan(map_at)));
+          auto blocks =
+              wanted_super_blocks(manifest_, index, decode_map(manifest_, stored.subspan(map_at)));
           auto output = OutputFile::create(nodes_, index, wanted_[index]);
           BlockWriter writer(output, file, count.adder());
           std::vector<WantedSuperBlock> elsewhere;
@@ -236,23 +236,22 @@ class Engine {
             const auto begin = stored_offset(file);
             const bool own = block.where.reference == file.reference &&
                              block.where.bundle_id == file.bundle_id &&
-                             block.where.offset >= begin &&
-                             block.where.offset - begin <= map_at &&
+                             block.where.offset >= begin && block.where.offset - begin <= map_at &&
                              block.where.stored_size <= map_at - (block.where.offset - begin);
             if (!own) {
               elsewhere.push_back(std::move(block));
               continue;
             }
-            writer.write(block, decode(block, stored.subspan(
-                                                  static_cast<std::size_t>(block.where.offset -
-                                                                           begin),
-                                                  static_cast<std::size_t>(
-                                                      block.where.stored_size))));
+            writer.write(
+                block,
+                decode(block, stored.subspan(static_cast<std::size_t>(block.where.offset - begin),
+                                             static_cast<std::size_t>(block.where.stored_size))));
           }
           more = !elsewhere.empty();
           if (more) {
             std::ranges::move(elsewhere, std::back_inserter(rest.blocks));
             rest.files.push_back(index);
+            rest.counts.emplace(index, count);
           } else {
             writer.prove();
             output.finish();
@@ -266,15 +265,15 @@ class Engine {
     auto rest = std::make_shared<Rest>();
     with_second_chance(
         index,
-        [&](Count&) {
+        [&](Count& count) {
           Bytes stored;
           for (std::size_t i = 0; i < delivery.pieces().size(); ++i) {
             const auto buffer = delivery.next();
             stored.insert(stored.end(), buffer.bytes().begin(), buffer.bytes().end());
           }
-          rest->blocks =
-              wanted_super_blocks(manifest_, index, decode_map(manifest_, stored));
+          rest->blocks = wanted_super_blocks(manifest_, index, decode_map(manifest_, stored));
           rest->files = {index};
+          rest->counts.emplace(index, count);
           OutputFile::create(nodes_, index, wanted_[index]);
         },
         [&] { return rest->files.empty(); });
@@ -298,7 +297,7 @@ class Engine {
     fetcher_.add_first(std::move(task));
   }
 
-  void do_rest(const Rest& rest, Delivery& delivery) {
+  void do_rest(Rest& rest, Delivery& delivery) {
     // The file that is being written. Neighbouring super blocks are mostly of one file, and with
     // one file open at a time a bundle of thousands needs no more descriptors than any other.
     struct Current {
@@ -312,8 +311,6 @@ class Engine {
     };
     std::unique_ptr<Current> current;
     std::set<std::uint32_t> proven, wrong;
-    std::map<std::uint32_t, Count> counts;
-    for (const auto index : rest.files) counts.emplace(index, report_);
     const auto give_up = [&](std::uint32_t index, const Error& error) {
       report_.warning(again(index, error));
       wrong.insert(index);
@@ -355,14 +352,14 @@ class Engine {
         while_doing("restoring " + describe(block.file), [&] {
           if (!current || current->index != block.file) {
             close();
-            current = std::make_unique<Current>(*this, block.file, counts.at(block.file));
+            current = std::make_unique<Current>(*this, block.file, rest.counts.at(block.file));
           }
           try {
             current->writer.write(
-                block, decode(block, buffer->bytes().subspan(
-                                         static_cast<std::size_t>(block.where.offset -
-                                                                  run.range.offset),
-                                         static_cast<std::size_t>(block.where.stored_size))));
+                block,
+                decode(block, buffer->bytes().subspan(
+                                  static_cast<std::size_t>(block.where.offset - run.range.offset),
+                                  static_cast<std::size_t>(block.where.stored_size))));
           } catch (const Error& error) {
             if (error.kind() != ErrorKind::corrupt) throw;
             give_up(block.file, error);
@@ -378,16 +375,20 @@ class Engine {
         continue;
       }
       if (!wrong.contains(index)) {
-        with_second_chance(
-            index,
-            [&](Count&) {
-              auto output = OutputFile::reopen(nodes_, index, wanted_[index]);
-              BlockWriter(output, manifest_.files[index], [](std::uint64_t) {}).prove();
-              output.finish();
-            });
-        continue;
+        try {
+          while_doing("restoring " + describe(index), [&] {
+            auto output = OutputFile::reopen(nodes_, index, wanted_[index]);
+            prove(manifest_.files[index], output.read_back());
+            output.finish();
+          });
+          report_.file_done();
+          continue;
+        } catch (const Error& error) {
+          if (error.kind() != ErrorKind::corrupt) throw;
+          report_.warning(again(index, error));
+        }
       }
-      counts.at(index).take_back();
+      rest.counts.at(index).take_back();
       fetch_again(index);
     }
   }
@@ -418,7 +419,7 @@ class Engine {
   void fetch_again(std::uint32_t index) {
     const auto& file = manifest_.files[index];
     Count count(report_);
-    while_doing("restoring " + describe(index) + ", the second attempt", [&] {
+    const auto attempt = [&] {
       auto output = OutputFile::create(nodes_, index, wanted_[index]);
       if (file.block_incremental()) {
         MemorySink stored(static_cast<std::size_t>(file.block_map_size));
@@ -441,7 +442,15 @@ class Engine {
         decoder.finish();
       }
       output.finish();
-    });
+    };
+    try {
+      while_doing("restoring " + describe(index) + ", at the second attempt", attempt);
+    } catch (Error& error) {
+      if (error.kind() == ErrorKind::corrupt && error.hint().empty()) {
+        error.with_hint("the repository holds damaged bytes; another backup (--set) may be whole");
+      }
+      throw;
+    }
     report_.file_done();
   }
 
@@ -499,9 +508,7 @@ class Engine {
 
 }  // namespace
 
-PlanLimits EngineLimits::plan() const {
-  return {.piece = Fetcher::piece_size(memory, jobs)};
-}
+PlanLimits EngineLimits::plan() const { return {.piece = Fetcher::piece_size(memory, jobs)}; }
 
 void run_plan(const repository::Repository& repository, const Nodes& nodes, const Plan& plan,
               const std::vector<NodeMask>& wanted, const EngineLimits& limits, Report& report,

@@ -2,9 +2,8 @@
 
 #include <algorithm>
 
-#include <pthread.h>
-
 #include <fmt/format.h>
+#include <pthread.h>
 
 #include "base/error.h"
 
@@ -22,9 +21,8 @@ std::uint64_t cost_of(const Piece& piece) { return piece.range.length + kPieceOv
 // Keeps the bytes of one request and ends it early when everything is being stopped.
 class PieceSink : public Sink {
  public:
-  PieceSink(const Piece& piece, const Fetcher& fetcher,
-            const std::function<void(std::uint64_t)>& fetched)
-      : piece_(piece), fetcher_(fetcher), fetched_(fetched) {
+  PieceSink(const Piece& piece, const Fetcher& fetcher, Report& report)
+      : piece_(piece), fetcher_(fetcher), report_(report) {
     bytes_.reserve(static_cast<std::size_t>(std::min(piece.range.length, 4 * kLargestPiece)));
   }
 
@@ -35,7 +33,7 @@ class PieceSink : public Sink {
                   fmt::format("more than the {} bytes asked for came", piece_.range.length));
     }
     bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
-    fetched_(bytes.size());
+    report_.fetched(bytes.size());
   }
   void finish() override {
     if (bytes_.size() != piece_.range.length) {
@@ -48,7 +46,7 @@ class PieceSink : public Sink {
  private:
   const Piece& piece_;
   const Fetcher& fetcher_;
-  const std::function<void(std::uint64_t)>& fetched_;
+  Report& report_;
   Bytes bytes_;
 };
 
@@ -62,15 +60,14 @@ std::uint64_t Fetcher::piece_size(std::uint64_t memory, unsigned workers) {
 }
 
 Fetcher::Fetcher(const storage::Storage& storage, const Limits& limits,
-                 std::function<std::optional<Task>()> next,
-                 std::function<void(std::uint64_t)> fetched, std::stop_token stop)
+                 std::function<std::optional<Task>()> next, Report& report, std::stop_token stop)
     : storage_(storage),
       limits_(limits),
       budget_(limits.memory -
               std::min(limits.memory, limits.workers * (limits.piece + kPieceOverhead))),
       share_(std::max(limits.piece + kPieceOverhead, budget_ / (limits.workers + 1))),
       next_(std::move(next)),
-      fetched_(std::move(fetched)),
+      report_(report),
       on_stop_(std::move(stop), [this] { stop_all(); }) {
   for (unsigned i = 0; i < std::max(limits_.requests, 1u); ++i) {
     threads_.emplace_back([this, i] {
@@ -164,8 +161,8 @@ void Fetcher::fetch(const Choice& choice) {
   const auto& piece = delivery.task_.pieces[choice.piece];
   Delivery::Slot slot{.ready = true};
   try {
-    requests_.fetch_add(1, std::memory_order_relaxed);
-    PieceSink sink(piece, *this, fetched_);
+    report_.requested();
+    PieceSink sink(piece, *this, report_);
     storage_.read(piece.object, piece.range, sink);
     sink.finish();
     slot.bytes = sink.take();
@@ -259,8 +256,7 @@ Delivery::Buffer Delivery::next() {
   std::uint64_t cost = 0;
   {
     auto state = fetcher_.state_.lock();
-    state.wait(fetcher_.workers_,
-               [&] { return state->stopped || slots_[next_take_].ready; });
+    state.wait(fetcher_.workers_, [&] { return state->stopped || slots_[next_take_].ready; });
     if (state->stopped) throw Error(ErrorKind::cancelled, "the restore was stopped");
     slot = std::move(slots_[next_take_]);
     slots_[next_take_] = {};

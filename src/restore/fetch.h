@@ -16,6 +16,7 @@
 
 #include "base/bytes.h"
 #include "base/guarded.h"
+#include "restore/report.h"
 #include "storage/storage.h"
 
 namespace pgrevive::restore {
@@ -43,8 +44,8 @@ struct Task {
 //     way. One piece for each worker is set aside for this, so it never waits for memory;
 //  2. else the next piece of the first task, in order, that holds less than its share of memory. If
 //     it does not fit, no piece is fetched until memory comes free: a smaller one never overtakes.
-// No deadlock is possible: a worker that has begun a task is served by rule 1; memory that waits for
-// a free worker belongs to tasks whose first piece is there or on its way, and any free worker
+// No deadlock is possible: a worker that has begun a task is served by rule 1; memory that waits
+// for a free worker belongs to tasks whose first piece is there or on its way, and any free worker
 // takes those.
 //
 // Any thread may call anything.
@@ -60,10 +61,9 @@ class Fetcher {
   static std::uint64_t piece_size(std::uint64_t memory, unsigned workers);
 
   // `next` gives the tasks one after the other and then nothing; it is called under the lock, so
-  // it only computes. `fetched` hears of bytes as they come, from many threads.
+  // it only computes. `report` hears of requests and of bytes as they come.
   Fetcher(const storage::Storage& storage, const Limits& limits,
-          std::function<std::optional<Task>()> next, std::function<void(std::uint64_t)> fetched,
-          std::stop_token stop);
+          std::function<std::optional<Task>()> next, Report& report, std::stop_token stop);
   ~Fetcher();  // stops and joins
 
   // The first task, in order, that can be begun; waits for one. Empty when there will be none: all
@@ -79,7 +79,6 @@ class Fetcher {
   std::exception_ptr failure();
   bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
 
-  std::uint64_t requests() const { return requests_.load(std::memory_order_relaxed); }
   std::uint64_t most_memory();  // that was ever in use
 
  private:
@@ -111,12 +110,11 @@ class Fetcher {
   const std::uint64_t budget_;  // for rule 2
   const std::uint64_t share_;   // of one task
   const std::function<std::optional<Task>()> next_;
-  const std::function<void(std::uint64_t)> fetched_;
+  Report& report_;
   Guarded<State> state_;
   std::condition_variable fetchers_;
   std::condition_variable workers_;
   std::atomic<bool> stopping_{false};
-  std::atomic<std::uint64_t> requests_{0};
   std::stop_callback<std::function<void()>> on_stop_;
   std::vector<std::jthread> threads_;
 };

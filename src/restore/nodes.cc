@@ -4,10 +4,9 @@
 #include <cerrno>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <fmt/format.h>
 
 #include "base/error.h"
 
@@ -23,8 +22,9 @@ constexpr std::uint64_t kWriteBackSize = 8u << 20;
 Error write_error(int error, const std::filesystem::path& path) {
   auto failure = system_error(error, fmt::format("cannot write {}", path.string()));
   if (error == ENOSPC || error == EDQUOT) {
-    failure.with_hint("free some space and run the same command again: it continues where it "
-                      "stopped");
+    failure.with_hint(
+        "free some space and run the same command again: it continues where it "
+        "stopped");
   }
   return failure;
 }
@@ -97,8 +97,8 @@ OutputFile::OutputFile(const Nodes& nodes, std::uint32_t file, NodeMask wanted, 
   for (std::size_t i = 0; i < nodes.nodes.size(); ++i) {
     if ((wanted >> i & 1u) == 0) continue;
     const auto& tree = nodes.nodes[i].roots[place.root];
-    outputs_.push_back({make ? tree.create(place.path) : tree.open(place.path, O_RDWR),
-                        tree.full(place.path)});
+    outputs_.push_back(
+        {make ? tree.create(place.path) : tree.open(place.path, O_RDWR), tree.full(place.path)});
   }
 }
 
@@ -150,8 +150,8 @@ ProvingSink::ProvingSink(OutputFile& output, const repository::ManifestFile& fil
 void ProvingSink::write(ByteView bytes) {
   // A lying manifest or a damaged stream must not fill the disk.
   if (bytes.size() > file_.size - size_) {
-    throw Error(ErrorKind::corrupt, fmt::format("it is longer than the {} bytes of the manifest",
-                                                file_.size));
+    throw Error(ErrorKind::corrupt,
+                fmt::format("it is longer than the {} bytes of the manifest", file_.size));
   }
   size_ += bytes.size();
   hasher_.update(bytes);
@@ -179,8 +179,8 @@ void ProvingSink::finish() {
 
 void prove(const repository::ManifestFile& file, const OutputFile::Proof& proof) {
   if (proof.size != file.size) {
-    throw Error(ErrorKind::corrupt, fmt::format("it has {} bytes where the manifest says {}",
-                                                proof.size, file.size));
+    throw Error(ErrorKind::corrupt,
+                fmt::format("it has {} bytes where the manifest says {}", proof.size, file.size));
   }
   if (proof.checksum != file.checksum) {
     throw Error(ErrorKind::corrupt,

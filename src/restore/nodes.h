@@ -33,9 +33,7 @@ struct Nodes {
 
   // Where a file is written: its own place, but for pg_control.
   Place write_place(const repository::ManifestFile& file) const;
-  NodeMask all() const {
-    return static_cast<NodeMask>((std::uint64_t{1} << nodes.size()) - 1);
-  }
+  NodeMask all() const { return static_cast<NodeMask>((std::uint64_t{1} << nodes.size()) - 1); }
 };
 
 // Gives an open file or directory its owner and mode, in as few calls as that takes.

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -15,8 +16,8 @@ namespace pgrevive::restore {
 struct NodeTarget {
   std::string name;                      // "primary"; for messages and subdirectory names
   std::filesystem::path data_directory;  // absolute
-  // Tablespace OID (as text) to directory. Tablespaces that are not named go to `tablespace_root`
-  // if given, else where they were on the source.
+  // Tablespace OID (as text) or name to directory. Tablespaces that are not named go to
+  // `tablespace_root`/NAME if that is given, else where they were on the source.
   std::map<std::string, std::filesystem::path> tablespace_map;
   std::filesystem::path tablespace_root;
 };
@@ -32,6 +33,9 @@ struct Options {
   std::uint64_t memory = 256u << 20;  // ceiling for what is fetched and not yet written, bytes
   // Owner of all that is written, when we are root and the manifest's owners shall not count.
   std::optional<Identity> owner;
+  // Called for each node when all its files are there and before it can start: what is written now
+  // (recovery settings, signal files) is durable and complete whenever pg_control is there.
+  std::function<void(const NodeTarget&)> before_publish;
 };
 
 }  // namespace pgrevive::restore

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -25,8 +26,21 @@ struct RecoveryTarget {
 // 12 recovery.conf, from 12 on the settings at the end of postgresql.auto.conf and an empty
 // recovery.signal (standby.signal for standby). Recovery settings that came with the backup are
 // commented out, as pgBackRest does. `preserve` touches nothing; `none` comments out only.
-void write_recovery_settings(const std::filesystem::path& data_directory, postgres::Version version,
-                             const RecoveryTarget& target, const std::string& restore_command,
-                             const std::optional<Identity>& owner);
+//
+// The files belong to `owner` if given and we are root, else to whoever owns the data directory,
+// and group and others may read them if they may read the data directory. `now` dates the notes in
+// them. Each file is replaced as a whole and durably; doing it again overrides what it did before.
+void write_recovery_settings(
+    const std::filesystem::path& data_directory, postgres::Version version,
+    const RecoveryTarget& target, const std::string& restore_command,
+    const std::optional<Identity>& owner,
+    std::chrono::system_clock::time_point now = std::chrono::system_clock::now());
+
+// The two texts as pure functions: the settings that make up the target, in the order in which they
+// are written, and postgresql.auto.conf (`old`) with its recovery settings commented out.
+std::string recovery_settings(postgres::Version version, const RecoveryTarget& target,
+                              const std::string& restore_command);
+std::string comment_out_recovery_settings(const std::string& old,
+                                          std::chrono::system_clock::time_point now);
 
 }  // namespace pgrevive::restore

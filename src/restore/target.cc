@@ -58,7 +58,8 @@ void require_absolute(const NodeTarget& node, const std::filesystem::path& path)
                                             path.string(), node.name));
 }
 
-void check_map(const NodeTarget& node, const std::vector<const repository::ManifestTarget*>& known) {
+void check_map(const NodeTarget& node,
+               const std::vector<const repository::ManifestTarget*>& known) {
   for (const auto& [key, path] : node.tablespace_map) {
     const bool found = std::ranges::any_of(known, [&key = key](const auto* target) {
       return key == std::to_string(target->tablespace_oid) || key == target->tablespace_name;
@@ -145,8 +146,8 @@ std::optional<Place> Layout::place(std::string_view manifest_name) const {
 }
 
 std::string Layout::manifest_name(std::size_t root, std::string_view path) const {
-  auto name = root == 0 ? std::string(kData)
-                        : fmt::format("{}/{}", kTablespaces, tablespaces[root - 1]);
+  auto name =
+      root == 0 ? std::string(kData) : fmt::format("{}/{}", kTablespaces, tablespaces[root - 1]);
   return path.empty() ? name : fmt::format("{}/{}", name, path);
 }
 
@@ -170,7 +171,8 @@ Layout make_layout(const repository::Manifest& manifest, const std::vector<NodeT
       tablespaces.push_back(&target);
     } else if (target.is_link) {
       layout.warnings.push_back(fmt::format(
-          "{} was a link to {}{}{} on the source and is restored as a plain {} in the data directory",
+          "{} was a link to {}{}{} on the source and is restored as a plain {} in the data "
+          "directory",
           printable(target.name), printable(target.path), target.file.empty() ? "" : "/",
           printable(target.file), target.file.empty() ? "directory" : "file"));
     }

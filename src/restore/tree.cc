@@ -7,11 +7,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <fmt/format.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -180,8 +179,8 @@ Fd Tree::create(std::string_view path) const {
     struct stat entry {};
     if (!stat(path, entry)) throw;
     if (S_ISDIR(entry.st_mode)) {
-      throw Error(ErrorKind::system,
-                  fmt::format("cannot create {}: a directory is in its place", full(path).string()));
+      throw Error(ErrorKind::system, fmt::format("cannot create {}: a directory is in its place",
+                                                 full(path).string()));
     }
   }
   unlink(path);
@@ -227,6 +226,14 @@ std::string Tree::read_link(std::string_view path) const {
   if (length < 0) fail("read the link", path);
   destination.resize(static_cast<std::size_t>(length));
   return destination;
+}
+
+void Tree::set_link_owner(std::string_view path, uid_t user, gid_t group) const {
+  const auto parent = parent_of(path);
+  if (::fchownat(parent.fd ? parent.fd.get() : fd_.get(), parent.name.c_str(), user, group,
+                 AT_SYMLINK_NOFOLLOW) != 0) {
+    fail("change the owner of", path);
+  }
 }
 
 void Tree::unlink(std::string_view path) const {

@@ -39,6 +39,7 @@ class Tree {
   bool make_directory(std::string_view path, mode_t mode) const;
   void make_link(std::string_view path, const std::string& destination) const;
   std::string read_link(std::string_view path) const;
+  void set_link_owner(std::string_view path, uid_t user, gid_t group) const;
   void unlink(std::string_view path) const;  // nothing there is fine
   // Removes whatever is there, a directory with all it holds; nothing there is fine.
   void remove(std::string_view path) const;

@@ -1,0 +1,176 @@
+#include "restore/restore.h"
+
+#include <algorithm>
+#include <thread>
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "restore/engine.h"
+#include "restore/plan.h"
+#include "restore/prepare.h"
+#include "restore/publish.h"
+
+namespace pgrevive::restore {
+
+namespace {
+
+// Not strict on purpose: a backup that can be restored is worth more than one that is well formed.
+void check_manifest(const repository::Manifest& manifest) {
+  if (manifest.files.empty() || manifest.references.empty()) {
+    throw Error(ErrorKind::corrupt,
+                fmt::format("the manifest of backup {} lists no files", manifest.label.text()));
+  }
+  for (const auto& file : manifest.files) {
+    if (file.reference >= manifest.references.size()) {
+      throw Error(ErrorKind::corrupt, fmt::format("the manifest does not say which backup holds {}",
+                                                  printable(file.name)));
+    }
+  }
+}
+
+EngineLimits limits_of(const Options& options) {
+  const auto processors = std::max(std::thread::hardware_concurrency(), 1u);
+  return {.jobs = options.jobs != 0 ? options.jobs : processors,
+          .requests = std::max(options.requests, 1u),
+          .memory = options.memory};
+}
+
+// Whoever owns a data directory that was there before us; else the owner that the backup names, if
+// this host knows it; else us.
+Ids fallback_owner(const repository::Manifest& manifest, const Layout& layout) {
+  struct stat entry {};
+  for (const auto& node : layout.nodes) {
+    if (::stat(node.data_directory().c_str(), &entry) == 0) return {entry.st_uid, entry.st_gid};
+  }
+  Ids ids{::geteuid(), ::getegid()};
+  for (const auto& path : manifest.paths) {
+    if (path.name != "pg_data") continue;
+    ids.user = find_user(std::string(path.owner.user)).value_or(ids.user);
+    ids.group = find_group(std::string(path.owner.group)).value_or(ids.group);
+  }
+  return ids;
+}
+
+void tell_beginning(const repository::Manifest& manifest, const Layout& layout,
+                    const std::vector<Found>& found, Report& report) {
+  std::uint64_t bytes = 0, files = 0, pages = 0;
+  std::string first_bad;
+  for (const auto& file : manifest.files) {
+    if (!is_restored(file)) continue;
+    bytes += file.size;
+    ++files;
+    if (file.page_checksums_ok == false) {
+      if (pages++ == 0) first_bad = printable(file.name);
+    }
+  }
+  report.expect(files, bytes);
+  report.message(fmt::format("restoring backup {}: {} in {} files", manifest.label.text(),
+                             format_bytes(bytes), files));
+  for (std::size_t i = 0; i < layout.nodes.size(); ++i) {
+    const auto& node = layout.nodes[i];
+    report.message(fmt::format("node {}: {}", node.name, node.data_directory().string()));
+    for (std::size_t root = 1; root < node.roots.size(); ++root) {
+      report.message(fmt::format("node {}: tablespace {} in {}", node.name,
+                                 layout.tablespaces[root - 1], node.roots[root].string()));
+    }
+    if (!found[i].marker) continue;
+    const auto& label = found[i].marker->label;
+    report.message(label == manifest.label.text() || label.empty()
+                       ? fmt::format("node {}: continuing an interrupted restore", node.name)
+                       : fmt::format("node {}: an interrupted restore of {} is here; what both "
+                                     "backups share is kept",
+                                     node.name, label));
+  }
+  if (pages != 0) {
+    report.warning(
+        fmt::format("the backup found page checksum errors on the source in {} files, "
+                    "{} is the first; they are restored as they were",
+                    pages, first_bad));
+  }
+}
+
+Nodes open_nodes(const repository::Manifest& manifest, const Layout& layout, const Owners& owners) {
+  Nodes nodes{.manifest = manifest, .layout = layout, .owners = owners, .nodes = {}};
+  for (const auto& node : layout.nodes) {
+    Node open{.layout = &node, .roots = {}};
+    for (const auto& root : node.roots) {
+      make_directories(root, 0700);
+      open.roots.emplace_back(root);
+    }
+    nodes.nodes.push_back(std::move(open));
+  }
+  return nodes;
+}
+
+NodeMask with_files(const std::vector<Found>& found) {
+  NodeMask mask = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    if (found[i].has_files()) mask |= NodeMask{1} << i;
+  }
+  return mask;
+}
+
+}  // namespace
+
+Summary restore(const repository::Repository& repository, const repository::Manifest& manifest,
+                const Options& options, Observer& observer, std::stop_token stop) {
+  const auto began = std::chrono::steady_clock::now();
+  Report report(observer);
+  const auto limits = limits_of(options);
+
+  // Everything that can be known to be wrong, before anything changes.
+  check_manifest(manifest);
+  const auto layout = make_layout(manifest, options.nodes);
+  auto found = inspect_nodes(layout, options);
+  check_space(manifest, layout, found);
+
+  // From here on the directories are ours: nobody else restores into them, and none can start.
+  const Owners owners(manifest, options, fallback_owner(manifest, layout));
+  std::vector<DirectoryLock> locks;
+  for (const auto& node : layout.nodes) {
+    if (!std::filesystem::exists(node.data_directory())) {
+      make_directories(node.data_directory(), 0700);
+    }
+    locks.emplace_back(node.data_directory());
+  }
+  found = inspect_nodes(layout, options);  // again: another restore may have ended just before
+  tell_beginning(manifest, layout, found, report);
+  for (const auto& warning : layout.warnings) report.warning(warning);
+  for (const auto& warning : owners.warnings()) report.warning(warning);
+  for (const auto& node : layout.nodes) {
+    begin_node(Marker::of(repository.stanza(), manifest, node), node.data_directory());
+  }
+
+  // Empty of anything but what can be kept, and with every directory in place.
+  const auto nodes = open_nodes(manifest, layout, owners);
+  FileSystems file_systems;
+  for (const auto& node : nodes.nodes) {
+    clean_node(nodes, node, report);
+    make_node_directories(nodes, node, file_systems);
+  }
+  const auto wanted = survey(nodes, with_files(found), limits.jobs, report, stop);
+
+  // The one pass over the repository.
+  const auto plan = make_plan(manifest, wanted, limits.plan());
+  report.expect_fetched(plan.stored_bytes);
+  run_plan(repository, nodes, plan, wanted, limits, report, stop);
+
+  if (options.before_publish) {
+    for (const auto& node : options.nodes) options.before_publish(node);
+  }
+  publish(nodes, file_systems, report);
+  report.last_progress();
+
+  return {.label = manifest.label,
+          .progress = report.progress(),
+          .time = std::chrono::duration_cast<std::chrono::milliseconds>(
+              std::chrono::steady_clock::now() - began),
+          .warnings = report.warnings()};
+}
+
+}  // namespace pgrevive::restore
