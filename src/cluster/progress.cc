@@ -3,9 +3,8 @@
 #include <array>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
 #include "base/error.h"
+#include "cluster/progress_json.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -50,6 +49,8 @@ restore::Progress progress_from(const json& j) {
   return progress;
 }
 
+}  // namespace
+
 json to_value(const RecoveryEnd& end) {
   return {{"target", end.target},
           {"timeline", end.timeline},
@@ -73,8 +74,6 @@ RecoveryEnd recovery_end_from(const json& j) {
   end.fork_lsn = j.at("fork_lsn").get<std::string>();
   return end;
 }
-
-}  // namespace
 
 std::string_view name(Phase phase) {
   for (const auto& [known, text] : kPhases)

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -106,6 +107,14 @@ std::optional<T> optional_from_json(const json& j) {
 }
 
 }  // namespace
+
+int port_of(const Settings& settings, const std::string& node) {
+  if (node == "primary") return settings.primary_port;
+  if (node == "replica") return settings.replica_port;
+  // "replica-2" has the port after the first replica's.
+  const auto number = parse_unsigned(node.substr(std::string_view("replica-").size()));
+  return settings.replica_port + static_cast<int>(number.value_or(1)) - 1;
+}
 
 std::string to_json(const Settings& settings) {
   const auto& target = settings.target;

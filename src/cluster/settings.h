@@ -55,6 +55,9 @@ struct Settings {
   std::filesystem::path postgres_binaries;  // POSTGRES_BIN; empty: found by version
 };
 
+// The port of "primary", "replica", "replica-2", ...
+int port_of(const Settings& settings, const std::string& node);
+
 // The settings as a cluster's state directory keeps them for its supervisor (secrets included, so
 // the file is 0600).
 std::string to_json(const Settings& settings);

@@ -44,8 +44,12 @@ class StateDirectory {
   std::filesystem::path run() const { return root_ / "run"; }
   std::filesystem::path supervisor_lock() const { return run() / "supervisor.lock"; }
   std::filesystem::path status() const { return run() / "status.json"; }
-  // What archive-get last answered the primary during its recovery.
-  std::filesystem::path wal_report() const { return run() / "primary-wal.json"; }
+  // What archive-get last answered that node while it recovered.
+  std::filesystem::path wal_report(const std::string& name) const {
+    return run() / (name + "-wal.json");
+  }
+  std::filesystem::path replication_passfile() const { return secrets() / "replication.pgpass"; }
+  std::filesystem::path user_passfile() const { return secrets() / "user.pgpass"; }
   std::filesystem::path secrets() const { return root_ / "secrets"; }
   std::filesystem::path adminer() const { return root_ / "adminer"; }
   std::filesystem::path supervisor_log() const { return root_ / "logs" / "supervisor.log"; }

@@ -1,0 +1,58 @@
+#include "cluster/access.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "base/error.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+constexpr std::chrono::seconds kConnectTimeout{5};
+
+}  // namespace
+
+postgres::Connection Access::open(int port, const std::string& database) const {
+  std::optional<Error> first;
+  for (const auto& role : roles_) {
+    try {
+      auto connection = postgres::Connection::open({.host = socket_directory_.string(),
+                                                    .port = port,
+                                                    .user = role,
+                                                    .database = database,
+                                                    .connect_timeout = kConnectTimeout});
+      if (connection.value("select rolsuper from pg_roles where rolname = current_user") == "t")
+        return connection;
+      if (!first) first = Error(ErrorKind::postgres, "role " + role + " is not a superuser");
+    } catch (const Error& error) {
+      if (!first) first = error;
+    }
+  }
+  // A cluster may have no database "postgres", but never none of these.
+  if (database == "postgres") {
+    try {
+      return open(port, "template1");
+    } catch (const Error&) {
+    }
+  }
+  throw first.value_or(Error(ErrorKind::internal, "no role to connect as"));
+}
+
+std::string Access::superuser(int port) const {
+  return open(port).value("select current_user").value_or("");
+}
+
+postgres::Readiness Access::ping(int port) const {
+  return postgres::ping({.host = socket_directory_.string(),
+                         .port = port,
+                         .connect_timeout = std::chrono::seconds(2)});
+}
+
+std::vector<std::string> candidate_roles(const Settings& settings, const std::string& source_user) {
+  std::vector<std::string> roles = {settings.user};
+  for (const auto& role : {std::string("postgres"), source_user})
+    if (!role.empty() && std::ranges::find(roles, role) == roles.end()) roles.push_back(role);
+  return roles;
+}
+
+}  // namespace pgrevive::cluster

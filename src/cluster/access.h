@@ -1,0 +1,38 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cluster/settings.h"
+#include "postgres/connection.h"
+
+namespace pgrevive::cluster {
+
+// Connections to the cluster's servers as a superuser, through its own directory of sockets: peer
+// authentication lets in the user the servers run as, and root.
+class Access {
+ public:
+  // `roles` are tried in order: which of them exists in a restored cluster is not known before.
+  Access(std::filesystem::path socket_directory, std::vector<std::string> roles)
+      : socket_directory_(std::move(socket_directory)), roles_(std::move(roles)) {}
+
+  // Throws Error{postgres} when no role is let in, with what the server said to the first.
+  postgres::Connection open(int port, const std::string& database = "postgres") const;
+  // Which role was let in, and is a superuser.
+  std::string superuser(int port) const;
+  postgres::Readiness ping(int port) const;
+
+  const std::filesystem::path& socket_directory() const { return socket_directory_; }
+  const std::vector<std::string>& roles() const { return roles_; }
+
+ private:
+  std::filesystem::path socket_directory_;
+  std::vector<std::string> roles_;
+};
+
+// Roles that may be the superuser of a restored cluster: POSTGRES_USER, "postgres", and who owned
+// the source's files, since initdb names the superuser after its caller.
+std::vector<std::string> candidate_roles(const Settings& settings, const std::string& source_user);
+
+}  // namespace pgrevive::cluster

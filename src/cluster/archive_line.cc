@@ -1,0 +1,84 @@
+#include "cluster/archive_line.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/error.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+using postgres::Timeline;
+using postgres::TimelineHistory;
+using postgres::WalSegment;
+
+TimelineHistory load_history(const repository::WalArchive& archive, Timeline timeline) {
+  const auto name = TimelineHistory::file_name(timeline);
+  const auto text = archive.load_history(name);
+  if (!text)
+    throw Error(ErrorKind::not_found, "the archive has no " + name)
+        .with_hint("choose another recovery target timeline, or leave it out");
+  return TimelineHistory::parse(timeline, *text);
+}
+
+Timeline parse_number(const std::string& text) {
+  const bool hex = text.starts_with("0x") || text.starts_with("0X");
+  const auto* begin = text.data() + (hex ? 2 : 0);
+  const auto* end = text.data() + text.size();
+  std::uint32_t value = 0;
+  const auto [stop, status] = std::from_chars(begin, end, value, hex ? 16 : 10);
+  if (status != std::errc() || stop != end || value == 0)
+    throw Error(ErrorKind::usage, "'" + text + "' is not a recovery target timeline")
+        .with_hint("use latest, current or a number");
+  return Timeline(value);
+}
+
+}  // namespace
+
+ArchiveLine choose_line(const repository::WalArchive& archive, Timeline begin,
+                        postgres::Lsn position, const std::string& wanted) {
+  const ArchiveLine current{.history = {.timeline = begin, .ancestors = {}}};
+  if (wanted == "current") return current;
+  if (wanted.empty() || wanted == "latest") {
+    auto timelines = archive.list_histories();
+    std::ranges::sort(timelines, std::greater<>());
+    for (const auto timeline : timelines) {
+      if (timeline <= begin) break;
+      auto history = load_history(archive, timeline);
+      if (history.passes(begin, position)) return {.history = std::move(history)};
+    }
+    return current;
+  }
+  const auto timeline = parse_number(wanted);
+  if (timeline == begin) return current;
+  auto history = load_history(archive, timeline);
+  if (!history.passes(begin, position))
+    throw Error(ErrorKind::usage, "timeline " + wanted + " left timeline " +
+                                      std::to_string(begin.value()) + " before the backup's " +
+                                      position.text())
+        .with_hint("choose an older backup, or another recovery target timeline");
+  return {.history = std::move(history)};
+}
+
+std::optional<WalSegment> newest_on(const ArchiveLine& line, const repository::WalArchive& archive,
+                                    const WalSegment& from) {
+  const auto size = from.segment_size();
+  const auto last_of = [&](Timeline timeline) -> std::vector<WalSegment> {
+    std::vector<WalSegment> segments;
+    for (const auto& name : archive.list_segments(timeline, from.on(timeline).name()))
+      segments.push_back(WalSegment::parse(name, size));
+    return segments;
+  };
+  if (auto segments = last_of(line.timeline()); !segments.empty()) return segments.back();
+  const auto& ancestors = line.history.ancestors;
+  for (auto ancestor = ancestors.rbegin(); ancestor != ancestors.rend(); ++ancestor) {
+    auto segments = last_of(ancestor->timeline);
+    // What the old timeline wrote after it was left is on no line of ours.
+    std::erase_if(segments,
+                  [&](const auto& segment) { return segment.begin() >= ancestor->ended; });
+    if (!segments.empty()) return segments.back();
+  }
+  return {};
+}
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "postgres/history.h"
+#include "postgres/wal_name.h"
+#include "repository/repository.h"
+
+namespace pgrevive::cluster {
+
+// The line of timelines that recovery follows: the timeline it ends on, and its ancestors.
+//
+// The server is told the number and not "latest": a source that is still alive may open another
+// timeline in the middle, and an archive may hold one that the backup is no part of, on which the
+// server would refuse to start.
+struct ArchiveLine {
+  postgres::TimelineHistory history;
+
+  postgres::Timeline timeline() const { return history.timeline; }
+};
+
+// `wanted` is "latest" or empty (the newest timeline whose line passes the backup), "current" (the
+// backup's), or a number (decimal, or hex after 0x). `begin` and `position` are the backup's
+// timeline and the LSN that recovery has to pass. Throws Error{usage} where the wanted timeline
+// does not pass it.
+ArchiveLine choose_line(const repository::WalArchive& archive, postgres::Timeline begin,
+                        postgres::Lsn position, const std::string& wanted);
+
+// The newest segment in the archive that lies on the line; empty: there is none at or after `from`.
+std::optional<postgres::WalSegment> newest_on(const ArchiveLine& line,
+                                              const repository::WalArchive& archive,
+                                              const postgres::WalSegment& from);
+
+}  // namespace pgrevive::cluster

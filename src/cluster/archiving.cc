@@ -1,0 +1,94 @@
+#include "cluster/archiving.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "cluster/backrest_conf.h"
+#include "cluster/configuration.h"
+#include "cluster/setup.h"
+#include "repository/layout.h"
+#include "repository/open.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+constexpr const char* kRemedy =
+    "set WAL_ARCHIVE=off to run without an archive, or WAL_ARCHIVE_PATH to a place that can be "
+    "written, and start again";
+
+std::string backrest(const Site& site) {
+  return "pgbackrest --config=" + shell_argument(site.directory.pgbackrest_conf()) +
+         " --stanza=" + shell_argument(site.settings.repository.stanza);
+}
+
+void run_backrest(const Site& site, const std::string& command) {
+  site.board.log("pgbackrest " + command);
+  const auto output = run({.program = "pgbackrest",
+                           .arguments = {"--config=" + site.directory.pgbackrest_conf().string(),
+                                         "--stanza=" + site.settings.repository.stanza, command}},
+                          {}, std::chrono::minutes(5));
+  if (output.status.ok()) return;
+  const auto said = std::string(trim(output.out + output.err));
+  const auto where = own_archive(site.settings, site.directory).describe();
+  throw Error(ErrorKind::unavailable, "the cluster's own archive in " + where +
+                                          " does not work: pgbackrest " + command + " (" +
+                                          output.status.text() + "): " + printable(said, 800))
+      .with_hint(kRemedy);
+}
+
+}  // namespace
+
+void check_own_archive_is_free(const Site& site) {
+  if (site.settings.wal_archive != WalArchiveMode::own) return;
+  const auto archive = own_archive(site.settings, site.directory);
+  const auto storage = repository::open_storage(archive);
+  const auto info = repository::layout::archive_info(archive.stanza);
+  if (!storage->stat(info)) return;
+  throw Error(ErrorKind::target_not_empty,
+              "the cluster's own archive would go to " + archive.describe() +
+                  ", which holds the WAL of an earlier cluster (" + storage->describe(info) + ")")
+      .with_hint(
+          "remove it if it is of no use, set WAL_ARCHIVE_PATH to another place, or use "
+          "another CLUSTER_NAME");
+}
+
+void set_up_archiving(Site& site, NodeRecord& record) {
+  if (site.settings.wal_archive != WalArchiveMode::own) {
+    configure_primary(site, record, {});
+    return;
+  }
+  const auto& directory = site.directory;
+  for (const auto* name : {"log", "lock", "spool"}) make_directories(directory.pgbackrest() / name);
+  write_file_atomic(
+      directory.pgbackrest_conf(),
+      own_archive_conf(site.settings, directory, site.marker.socket_directory, record.superuser));
+  const auto archive = own_archive(site.settings, directory);
+  if (archive.type == repository::RepositoryOptions::Type::posix)
+    make_directories(archive.path, 0750);
+  try {
+    run_backrest(site, "stanza-create");
+    configure_primary(site, record, archive_command(site));
+    run_backrest(site, "check");
+  } catch (const Error& error) {
+    // A cluster that has archived keeps its WAL until the archive is back; stopping it for that
+    // would make an outage of the archive one of the database.
+    if (!record.archiving) throw;
+    site.board.warn(error.text());
+    configure_primary(site, record, archive_command(site));
+    return;
+  }
+  record.archiving = true;
+  record.save(directory, "primary");
+}
+
+std::string archive_command(const Site& site) {
+  if (site.settings.wal_archive != WalArchiveMode::own) return {};
+  return backrest(site) + " archive-push %p";
+}
+
+std::string own_restore_command(const Site& site, const std::string& node) {
+  return backrest(site) + " --pg1-path=" + shell_argument(site.directory.data(node)) +
+         " archive-get %f \"%p\"";
+}
+
+}  // namespace pgrevive::cluster

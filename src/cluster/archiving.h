@@ -1,0 +1,22 @@
+#pragma once
+
+#include "cluster/node_record.h"
+#include "cluster/site.h"
+
+namespace pgrevive::cluster {
+
+// Refuses, before anything is restored, an archive that already holds another cluster's WAL: a new
+// cluster of the same source would write the same timeline again. Throws Error{target_not_empty}.
+void check_own_archive_is_free(const Site& site);
+
+// Gives the running primary an archive of its own, made by pgBackRest, and proves that a segment
+// arrives in it. Without a stanza-create that works there is no archive_command, and the WAL stays.
+// Once that was proven, a later start only warns when the archive cannot be reached.
+void set_up_archiving(Site& site, NodeRecord& record);
+
+// What the primary's archive_command is once the archive is there.
+std::string archive_command(const Site& site);
+// For a replica that has joined: WAL that its primary has removed.
+std::string own_restore_command(const Site& site, const std::string& node);
+
+}  // namespace pgrevive::cluster

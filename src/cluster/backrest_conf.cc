@@ -1,0 +1,153 @@
+#include "cluster/backrest_conf.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+using repository::RepositoryOptions;
+
+class Writer {
+ public:
+  void section(const std::string& name) { text_ += (text_.empty() ? "[" : "\n[") + name + "]\n"; }
+  void set(const std::string& name, const std::string& value) {
+    if (value.find_first_of("\r\n") != std::string::npos)
+      throw Error(ErrorKind::usage, "the value of " + name + " has more than one line");
+    text_ += name + "=" + value + "\n";
+  }
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::string text_;
+};
+
+// pgBackRest takes host style where nothing is said, which only Amazon's own endpoint is sure to
+// answer, and there only for buckets whose name a certificate covers.
+std::string uri_style(const storage::S3Options& s3) {
+  switch (s3.uri_style) {
+    case storage::UriStyle::host:
+      return "host";
+    case storage::UriStyle::path:
+      return "path";
+    case storage::UriStyle::automatic:
+      break;
+  }
+  const bool amazon = s3.endpoint.find("amazonaws.com") != std::string::npos;
+  return amazon && s3.bucket.find('.') == std::string::npos ? "host" : "path";
+}
+
+std::string absolute(const std::string& prefix) {
+  const auto first = prefix.find_first_not_of('/');
+  if (first == std::string::npos) return "/";
+  const auto last = prefix.find_last_not_of('/');
+  return "/" + prefix.substr(first, last - first + 1);
+}
+
+void write_repository(Writer& out, const RepositoryOptions& repository) {
+  if (repository.type == RepositoryOptions::Type::posix) {
+    out.set("repo1-type", "posix");
+    out.set("repo1-path", repository.path.string());
+  } else {
+    const auto& s3 = repository.s3;
+    out.set("repo1-type", "s3");
+    out.set("repo1-path", absolute(s3.prefix));
+    out.set("repo1-s3-bucket", s3.bucket);
+    out.set("repo1-s3-endpoint",
+            s3.endpoint.starts_with("https://") ? s3.endpoint.substr(8) : s3.endpoint);
+    out.set("repo1-s3-region", s3.region);
+    out.set("repo1-s3-key", s3.access_key.reveal());
+    out.set("repo1-s3-key-secret", s3.secret_key.reveal());
+    if (!s3.session_token.empty()) out.set("repo1-s3-token", s3.session_token.reveal());
+    out.set("repo1-s3-uri-style", uri_style(s3));
+    if (!s3.connect_host.empty()) out.set("repo1-storage-host", s3.connect_host);
+    if (s3.connect_port != 0) out.set("repo1-storage-port", std::to_string(s3.connect_port));
+    if (!s3.verify_tls) out.set("repo1-storage-verify-tls", "n");
+    if (!s3.ca_file.empty()) out.set("repo1-storage-ca-file", s3.ca_file.string());
+    if (!s3.ca_path.empty()) out.set("repo1-storage-ca-path", s3.ca_path.string());
+  }
+  if (!repository.cipher_passphrase.empty()) {
+    out.set("repo1-cipher-type", "aes-256-cbc");
+    out.set("repo1-cipher-pass", repository.cipher_passphrase.reveal());
+  }
+}
+
+}  // namespace
+
+std::string source_conf(const Settings& settings, const std::filesystem::path& data_directory) {
+  Writer out;
+  out.section("global");
+  write_repository(out, settings.repository);
+  out.section(settings.repository.stanza);
+  out.set("pg1-path", data_directory.string());
+  return out.take();
+}
+
+RepositoryOptions own_archive(const Settings& settings, const StateDirectory& directory) {
+  RepositoryOptions archive = settings.repository;
+  // An empty new cluster may have no repository at all.
+  const bool local = archive.type == RepositoryOptions::Type::posix || archive.s3.bucket.empty();
+  if (local) {
+    archive = {};
+    archive.type = RepositoryOptions::Type::posix;
+    archive.stanza = settings.repository.stanza;
+    archive.cipher_passphrase = settings.repository.cipher_passphrase;
+    archive.path = settings.wal_archive_path ? std::filesystem::path(*settings.wal_archive_path)
+                                             : directory.archive();
+    return archive;
+  }
+  if (settings.wal_archive_path) {
+    archive.s3.prefix = *settings.wal_archive_path;
+  } else {
+    const auto source = absolute(archive.s3.prefix);
+    archive.s3.prefix = (source == "/" ? "/pgrevive" : source) + "-" + settings.cluster_name;
+  }
+  return archive;
+}
+
+std::string own_archive_conf(const Settings& settings, const StateDirectory& directory,
+                             const std::filesystem::path& socket_directory,
+                             const std::string& superuser) {
+  Writer out;
+  out.section("global");
+  write_repository(out, own_archive(settings, directory));
+  out.set("repo1-retention-full", std::to_string(settings.retention_full));
+  out.set("repo1-retention-diff", std::to_string(settings.retention_diff));
+  out.set("log-path", (directory.pgbackrest() / "log").string());
+  out.set("lock-path", (directory.pgbackrest() / "lock").string());
+  out.set("spool-path", (directory.pgbackrest() / "spool").string());
+  out.set("log-level-console", "warn");
+  out.set("log-level-file", "info");
+  out.set("start-fast", "y");
+  out.set("process-max", std::to_string(settings.process_max == 0 ? 2 : settings.process_max));
+  out.section(settings.repository.stanza);
+  out.set("pg1-path", directory.data("primary").string());
+  out.set("pg1-port", std::to_string(settings.primary_port));
+  out.set("pg1-socket-path", socket_directory.string());
+  out.set("pg1-user", superuser);
+  return out.take();
+}
+
+std::string own_archive_obstacle(const Settings& settings, const StateDirectory& directory) {
+  const auto archive = own_archive(settings, directory);
+  if (archive.type == RepositoryOptions::Type::s3 && archive.s3.endpoint.starts_with("http://"))
+    return "pgBackRest writes to S3 over TLS only, and the endpoint " + archive.s3.endpoint +
+           " is plain HTTP";
+  const auto inside = [](const std::string& path, const std::string& of) {
+    return path == of || path.starts_with(of == "/" ? of : of + "/");
+  };
+  const auto& source = settings.repository;
+  if (!settings.restore_from_backup || source.type != archive.type) return {};
+  if (archive.type == RepositoryOptions::Type::posix) {
+    if (inside(archive.path.lexically_normal().string(), source.path.lexically_normal().string()))
+      return "WAL_ARCHIVE_PATH " + archive.path.string() + " lies in the source repository";
+  } else if (absolute(archive.s3.prefix) == absolute(source.s3.prefix) ||
+             (absolute(source.s3.prefix) != "/" &&
+              inside(absolute(archive.s3.prefix), absolute(source.s3.prefix)))) {
+    return "WAL_ARCHIVE_PATH " + archive.s3.prefix + " lies in the source repository";
+  }
+  return {};
+}
+
+}  // namespace pgrevive::cluster

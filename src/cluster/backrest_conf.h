@@ -1,0 +1,28 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "cluster/settings.h"
+#include "cluster/state_directory.h"
+
+// Texts of pgbackrest.conf. All pure; throw Error{usage} for values the file cannot hold.
+namespace pgrevive::cluster {
+
+// Describes the source repository, for archive-get and for `pgbackrest info`.
+std::string source_conf(const Settings& settings, const std::filesystem::path& data_directory);
+
+// Where the cluster's own archive goes.
+repository::RepositoryOptions own_archive(const Settings& settings,
+                                          const StateDirectory& directory);
+
+// Describes the cluster's own archive, for pgBackRest itself.
+std::string own_archive_conf(const Settings& settings, const StateDirectory& directory,
+                             const std::filesystem::path& socket_directory,
+                             const std::string& superuser);
+
+// Why pgBackRest (Debian 12 has 2.45) cannot write the cluster's own archive there; empty if it
+// can.
+std::string own_archive_obstacle(const Settings& settings, const StateDirectory& directory);
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,258 @@
+#include "cluster/bring_up.h"
+
+#include <algorithm>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "cluster/archiving.h"
+#include "cluster/backrest_conf.h"
+#include "cluster/new_cluster.h"
+#include "cluster/next_step.h"
+#include "cluster/node_files.h"
+#include "cluster/node_record.h"
+#include "cluster/recovery.h"
+#include "cluster/replica.h"
+#include "cluster/restore_log.h"
+#include "cluster/setup.h"
+#include "cluster/target_time.h"
+#include "postgres/binaries.h"
+#include "restore/choose_backup.h"
+#include "restore/restore.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+constexpr const char* kPrimary = "primary";
+constexpr std::chrono::hours kCrashRecoveryLimit{24};
+
+NodeRecord record_of(const Site& site, const std::string& node) {
+  return NodeRecord::load(site.directory, node).value_or(NodeRecord{});
+}
+
+NodeView view_of(const Site& site, const std::string& node) {
+  const auto record = record_of(site, node);
+  const auto directory = restore::inspect_directory(site.directory.data(node));
+  // A record outlives a data directory that somebody removed, and then says nothing.
+  const bool whole = directory == restore::DirectoryState::complete;
+  return {.directory = directory,
+          .unfinished = record.unfinished,
+          .promoted = whole && record.promoted,
+          .set_up = whole && record.set_up,
+          .joined = whole && record.joined};
+}
+
+std::vector<std::string> replicas(const Site& site) {
+  auto names = node_names(site.settings.replicas);
+  names.erase(names.begin());
+  return names;
+}
+
+[[noreturn]] void refuse(const Site& site, const std::string& node) {
+  throw Error(ErrorKind::target_not_empty,
+              site.directory.data(node).string() + " holds files that are not of this cluster")
+      .with_hint("move them away, or remove the cluster with cleanup");
+}
+
+// The backup an interrupted or half-done cluster is made of; a new one is chosen otherwise.
+std::optional<std::string> label_under_way(const Site& site) {
+  for (const auto& node : node_names(site.settings.replicas)) {
+    if (const auto label = restore::interrupted_label(site.directory.data(node))) return label;
+    const auto record = NodeRecord::load(site.directory, node);
+    if (record && !record->backup_label.empty() &&
+        restore::inspect_directory(site.directory.data(node)) == restore::DirectoryState::complete)
+      return record->backup_label;
+  }
+  return {};
+}
+
+void restore_nodes(Site& site, const std::vector<std::string>& nodes) {
+  const auto under_way = label_under_way(site);
+  if (!under_way) check_own_archive_is_free(site);
+  const auto repository = repository::open_repository(site.settings.repository);
+  const auto info = repository.load_backup_info();
+  const auto label = under_way ? repository::BackupLabel::parse(*under_way)
+                               : choose_backup(site.settings).backup.label;
+  const auto manifest = repository.load_manifest(info, label);
+  site.board.change([&](SupervisorStatus& status) { status.backup_label = label.text(); });
+  site.board.enter(Phase::restoring);
+
+  restore::Options options;
+  options.jobs = site.settings.process_max;
+  for (const auto& node : nodes) {
+    make_directories(site.directory.node(node));
+    make_directories(site.directory.logs(node));
+    remove_tree(site.directory.conf(node));
+    NodeRecord record;
+    record.backup_label = label.text();
+    record.made_ms = unix_milliseconds();
+    record.online = manifest.online;
+    record.archive_start = manifest.archive_start.value_or("");
+    record.archive_stop = manifest.archive_stop.value_or("");
+    record.lsn_stop = manifest.lsn_stop ? manifest.lsn_stop->text() : "";
+    for (const auto& path : manifest.paths)
+      if (path.name == "pg_data") record.source_user = std::string(path.owner.user);
+    // Before the restore: a directory that is whole must never lack the record of its backup.
+    record.save(site.directory, node);
+    options.nodes.push_back({.name = node,
+                             .data_directory = site.directory.data(node),
+                             .tablespace_map = {},
+                             .tablespace_root = site.directory.tablespaces(node)});
+  }
+  RestoreLog log(site.board, site.directory, nodes, site.settings.repository.stanza);
+  log.begin(label.text(), site.settings.repository.describe());
+  try {
+    const auto summary = restore::restore(repository, manifest, options, log, site.stop);
+    log.end(summary);
+  } catch (const Error& error) {
+    log.failed(error);
+    throw;
+  }
+}
+
+// What restore takes in one pass: every node that the rules say is to be restored.
+void restore_all_that_need_it(Site& site, const NodeView& primary) {
+  std::vector<std::string> nodes;
+  if (next_step(Role::primary, primary, primary, true) == Step::restore)
+    nodes.emplace_back(kPrimary);
+  for (const auto& node : replicas(site)) {
+    const auto view = view_of(site, node);
+    if (view.joined && !nodes.empty())
+      throw Error(ErrorKind::usage, "the primary's data directory is gone, but " + node +
+                                        " still holds what the cluster wrote")
+          .with_hint("save what you need from " + site.directory.data(node).string() +
+                     ", then cleanup and start");
+    if (next_step(Role::replica, view, primary, true) == Step::restore) nodes.push_back(node);
+    if (next_step(Role::replica, view, primary, true) == Step::refuse) refuse(site, node);
+  }
+  if (!nodes.empty()) restore_nodes(site, nodes);
+}
+
+void start_primary(Site& site, const NodeRecord& record) {
+  const bool runs = postgres::is_running(site.directory.data(kPrimary));
+  if (!runs) set_standby(site, kPrimary, false);
+  configure_primary(site, record, record.archiving ? archive_command(site) : "");
+  site.servers.start(kPrimary, server_options(site, kPrimary), site.port(kPrimary));
+  const auto access = site.access(record.source_user);
+  site.wait_until(kPrimary, "the start of the primary", kCrashRecoveryLimit, [&] {
+    return access.ping(site.port(kPrimary)) == postgres::Readiness::accepting;
+  });
+}
+
+void bring_up_primary(Site& site) {
+  for (;;) {
+    const auto view = view_of(site, kPrimary);
+    auto record = record_of(site, kPrimary);
+    const auto step = next_step(Role::primary, view, view, site.settings.restore_from_backup);
+    switch (step) {
+      case Step::refuse:
+        refuse(site, kPrimary);
+      case Step::restore:
+        restore_all_that_need_it(site, view);
+        break;
+      case Step::initialize:
+        check_own_archive_is_free(site);
+        initialize_primary(site);
+        break;
+      case Step::recover:
+        // A replica whose own directory was not restored yet gets it now, while the backup still
+        // serves both.
+        if (!record.backup_label.empty()) restore_all_that_need_it(site, view);
+        recover_primary(site, record);
+        break;
+      case Step::set_up:
+      case Step::run: {
+        start_primary(site, record);
+        site.board.enter(Phase::configuring);
+        write_password_files(site);
+        set_up_primary(site, record);
+        set_up_archiving(site, record);
+        site.board.change([&](SupervisorStatus& status) {
+          status.backup_label = record.backup_label;
+          status.recovery_end = record.recovery_end;
+        });
+        return;
+      }
+      case Step::wait:
+      case Step::copy_primary:
+      case Step::join:
+        throw Error(ErrorKind::internal, "a replica's step for the primary");
+    }
+  }
+}
+
+void bring_up_replica(Site& site, const std::string& node) {
+  for (;;) {
+    auto record = record_of(site, node);
+    switch (next_step(Role::replica, view_of(site, node), view_of(site, kPrimary),
+                      site.settings.restore_from_backup)) {
+      case Step::refuse:
+        refuse(site, node);
+      case Step::copy_primary:
+        copy_primary(site, node);
+        break;
+      case Step::join:
+      case Step::run:
+        join_replica(site, node, record);
+        return;
+      case Step::wait:
+      case Step::restore:
+      case Step::initialize:
+      case Step::recover:
+      case Step::set_up:
+        throw Error(ErrorKind::internal, "a step for " + node + " that its primary has behind it");
+    }
+  }
+}
+
+}  // namespace
+
+BroughtUp bring_up(Site& site) {
+  if (site.settings.restore_from_backup)
+    write_file_atomic(site.directory.source_conf(),
+                      source_conf(site.settings, site.directory.data(kPrimary)));
+  bring_up_primary(site);
+
+  BroughtUp result;
+  site.board.enter(Phase::joining);
+  for (const auto& node : replicas(site)) {
+    try {
+      bring_up_replica(site, node);
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::cancelled || site.servers.gave_up(kPrimary)) throw;
+      if (!result.replica_failure) result.replica_failure = error;
+      site.board.log(node + ": " + error.text());
+    }
+  }
+  return result;
+}
+
+ChosenBackup choose_backup(const Settings& settings) {
+  const auto repository = repository::open_repository(settings.repository);
+  auto info = repository.load_backup_info();
+  std::optional<std::int64_t> time;
+  if (settings.target.type == restore::RecoveryType::time)
+    time = parse_target_time(settings.target.target);
+  auto backup = restore::choose_backup(info, settings.backup_set, settings.target, time);
+  return {.info = std::move(info), .backup = std::move(backup)};
+}
+
+postgres::Version cluster_version(const Settings& settings, const StateDirectory& directory) {
+  for (const auto& node : node_names(settings.replicas))
+    if (const auto text = read_file_if_exists(directory.data(node) / "PG_VERSION"))
+      return postgres::Version::parse(trim(*text));
+  if (settings.restore_from_backup) {
+    const auto chosen = choose_backup(settings);
+    if (const auto* database = chosen.info.database(chosen.backup.database_id))
+      return database->version;
+    throw Error(ErrorKind::corrupt, "backup.info does not say the PostgreSQL version of backup " +
+                                        chosen.backup.label.text());
+  }
+  if (const auto version = postgres::newest_installed(settings.postgres_binaries)) return *version;
+  throw Error(ErrorKind::not_found, "PostgreSQL is not installed")
+      .with_hint("install it: apt-get install postgresql");
+}
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "cluster/site.h"
+
+namespace pgrevive::cluster {
+
+// What became of bringing a cluster up. Failures before the primary is one throw.
+struct BroughtUp {
+  // A replica could not be joined; the primary runs and is worth watching.
+  std::optional<Error> replica_failure;
+};
+
+// From whatever state the directories are in to a primary with its replicas streaming, one
+// next_step() after the other.
+BroughtUp bring_up(Site& site);
+
+// The version of PostgreSQL this cluster is or will be: of its data directory, else of the backup
+// to restore, else the newest installed.
+postgres::Version cluster_version(const Settings& settings, const StateDirectory& directory);
+
+// The backup to restore, and its time target as Unix seconds. Reads the repository.
+struct ChosenBackup {
+  repository::BackupInfo info;
+  repository::Backup backup;
+};
+ChosenBackup choose_backup(const Settings& settings);
+
+}  // namespace pgrevive::cluster

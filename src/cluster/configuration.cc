@@ -1,0 +1,296 @@
+#include "cluster/configuration.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <optional>
+
+#include <fmt/format.h>
+
+namespace pgrevive::cluster {
+namespace {
+
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+
+std::string megabytes(std::uint64_t bytes) {
+  return fmt::format("{}MB", std::max<std::uint64_t>(1, bytes / kMiB));
+}
+
+// PostgreSQL takes integers in other bases too, but nobody writes max_connections so.
+int integer(const std::string& text) {
+  int value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+class Writer {
+ public:
+  void section(const std::string& comment) { text_ += "\n# " + comment + "\n"; }
+  void set(const std::string& name, const std::string& value) {
+    text_ += name + " = " + postgres::quote_value(value) + "\n";
+  }
+  void set(const std::string& name, std::int64_t value) {
+    text_ += fmt::format("{} = {}\n", name, value);
+  }
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::string text_ =
+      "# Written by pgrevive at every start; use ALTER SYSTEM for settings of your own.\n";
+};
+
+const postgres::Setting* find(const std::vector<postgres::Setting>& settings,
+                              const std::string& name) {
+  const auto found = std::ranges::find(settings, name, &postgres::Setting::name);
+  return found == settings.end() ? nullptr : &*found;
+}
+
+int source_value(const NodeConfiguration& node, const std::string& name, int otherwise) {
+  const auto* setting = find(node.source, name);
+  return setting == nullptr ? otherwise : integer(setting->value);
+}
+
+std::string or_default(const std::string& given, std::uint64_t bytes) {
+  return given.empty() ? megabytes(bytes) : given;
+}
+
+// Written here and never copied from the source as they are.
+bool is_parameter(const std::string& name) {
+  return name == "max_connections" || name == "max_worker_processes" || name == "max_wal_senders" ||
+         name == "max_prepared_transactions" || name == "max_locks_per_transaction" ||
+         name == "max_replication_slots" || name == "wal_level";
+}
+
+void write_parameters(Writer& out, const NodeConfiguration& node, const Settings& settings) {
+  const auto parameters = parameters_of(node, settings);
+  out.section("what hot standby must not stay below, and room for replicas");
+  out.set("max_connections", parameters.max_connections);
+  out.set("max_worker_processes", parameters.max_worker_processes);
+  out.set("max_prepared_transactions", parameters.max_prepared_xacts);
+  out.set("max_locks_per_transaction", parameters.max_locks_per_xact);
+  out.set("max_wal_senders", parameters.max_wal_senders);
+  out.set(
+      "max_replication_slots",
+      std::max(settings.replicas + 2, settings.max_replication_slots.value_or(std::max(
+                                          10, source_value(node, "max_replication_slots", 0)))));
+}
+
+void write_memory(Writer& out, const NodeConfiguration& node, const Settings& settings) {
+  const auto memory = node.host.memory_bytes;
+  out.section("memory");
+  out.set("shared_buffers",
+          or_default(settings.shared_buffers, std::clamp(memory / 8, 32 * kMiB, 1024 * kMiB)));
+  out.set("effective_cache_size", or_default(settings.effective_cache_size, memory / 2));
+  out.set("maintenance_work_mem", or_default(settings.maintenance_work_mem,
+                                             std::clamp(memory / 64, 64 * kMiB, 512 * kMiB)));
+  out.set("work_mem",
+          or_default(settings.work_mem, std::clamp(memory / 1024, 4 * kMiB, 32 * kMiB)));
+}
+
+void write_replication(Writer& out, const NodeConfiguration& node) {
+  out.section("replication and archiving");
+  const auto* level = find(node.source, "wal_level");
+  out.set("wal_level", level != nullptr ? level->value : "replica");
+  out.set("hot_standby", "on");
+  if (node.version.at_least(13)) {
+    out.set("wal_keep_size", "512MB");
+    // A replica that is gone for good must not fill the primary's disk.
+    out.set("max_slot_wal_keep_size", "16GB");
+  } else {
+    out.set("wal_keep_segments", 32);
+  }
+  out.set("wal_retrieve_retry_interval", "500ms");
+  // archive_mode needs a restart and archive_command does not, so the first is there from the
+  // beginning.
+  out.set("archive_mode", node.archiving ? "on" : "off");
+  if (node.archiving) out.set("archive_command", node.archive_command);
+  if (node.hold_subscriptions && node.version.at_least(10))
+    out.set("max_logical_replication_workers", 0);
+}
+
+}  // namespace
+
+postgres::ControlFile::Parameters parameters_of(const NodeConfiguration& node,
+                                                const Settings& settings) {
+  const auto greatest_of = [&](const std::string& name, int floor, int ours) {
+    return std::max({floor, ours, source_value(node, name, 0)});
+  };
+  return {
+      .max_connections = greatest_of("max_connections", node.floor.max_connections, 100),
+      .max_worker_processes =
+          greatest_of("max_worker_processes", node.floor.max_worker_processes, 8),
+      // What the user asked for counts before the source's own, but not before what WAL demands.
+      .max_wal_senders = std::max({node.floor.max_wal_senders, settings.replicas + 2,
+                                   settings.max_wal_senders.value_or(
+                                       std::max(10, source_value(node, "max_wal_senders", 0)))}),
+      .max_prepared_xacts =
+          greatest_of("max_prepared_transactions", node.floor.max_prepared_xacts, 0),
+      .max_locks_per_xact =
+          greatest_of("max_locks_per_transaction", node.floor.max_locks_per_xact, 64),
+  };
+}
+
+std::string postgresql_conf(const NodeConfiguration& node, const Settings& settings) {
+  Writer out;
+  out.section("where");
+  out.set("data_directory", node.data_directory.string());
+  out.set("hba_file", (node.conf_directory / "pg_hba.conf").string());
+  out.set("ident_file", (node.conf_directory / "pg_ident.conf").string());
+  out.set("listen_addresses", settings.listen_addresses);
+  out.set("port", node.port);
+  // The value is a list; double quotes keep a comma or a space inside one name.
+  out.set("unix_socket_directories", '"' + node.socket_directory.string() + '"');
+  out.set("cluster_name", settings.cluster_name + "/" + node.name);
+  out.set("password_encryption", node.version.at_least(10) ? "scram-sha-256" : "on");
+
+  // The server's output goes to a file that the supervisor opens for it.
+  out.section("log");
+  out.set("log_destination", "stderr");
+  out.set("logging_collector", "off");
+  out.set("log_line_prefix", "%m [%p] %q%u@%d ");
+
+  write_memory(out, node, settings);
+  write_parameters(out, node, settings);
+  write_replication(out, node);
+
+  if (!node.source.empty()) {
+    out.section("kept from the source's configuration");
+    for (const auto& setting : node.source)
+      if (!is_parameter(setting.name)) out.set(setting.name, setting.value);
+  }
+  if (node.version.at_least(12) && !node.recovery.empty()) {
+    out.section("recovery");
+    for (const auto& setting : node.recovery) out.set(setting.name, setting.value);
+  }
+  return out.take();
+}
+
+std::string recovery_conf(const NodeConfiguration& node) {
+  Writer out;
+  out.set("standby_mode", "on");
+  for (const auto& setting : node.recovery) out.set(setting.name, setting.value);
+  return out.take();
+}
+
+std::string pg_hba_conf(Stage stage, const Settings& settings, postgres::Version version) {
+  std::string text = "# Written by pgrevive at every start.\n";
+  const auto line = [&](std::string_view type, std::string_view database, std::string_view user,
+                        std::string_view address, std::string_view method) {
+    text += fmt::format("{:<8}{:<16}{:<26}{:<26}{}\n", type, database, user, address, method);
+  };
+  const std::string peer = fmt::format("peer map={}", kIdentMap);
+  if (stage == Stage::recovering) {
+    line("local", "all", "all", "", peer);
+    return text;
+  }
+  const std::string_view password = version.at_least(10) ? "scram-sha-256" : "md5";
+  line("local", "replication", kReplicationRole, "", password);
+  line("local", "all", "all", "", peer);
+  std::vector<std::string> addresses = {"127.0.0.1/32", "::1/128"};
+  addresses.insert(addresses.end(), settings.allowed_networks.begin(),
+                   settings.allowed_networks.end());
+  for (const auto& address : addresses) {
+    line("host", "all", "all", address, password);
+    line("host", "replication", kReplicationRole, address, password);
+  }
+  return text;
+}
+
+std::string pg_ident_conf(const std::vector<std::string>& system_users,
+                          const std::vector<std::string>& roles) {
+  // In this file a double quote inside quotes is doubled, and a leading '/' makes a pattern of a
+  // system user's name.
+  const auto quoted = [](const std::string& name) {
+    std::string text = "\"";
+    for (const char c : name) {
+      if (c == '"') text += '"';
+      text += c;
+    }
+    return text + '"';
+  };
+  std::string text = "# Written by pgrevive at every start.\n";
+  for (const auto& user : system_users)
+    for (const auto& role : roles)
+      text += fmt::format("{:<12}{:<20}{}\n", kIdentMap, quoted(user), quoted(role));
+  return text;
+}
+
+std::vector<postgres::Setting> target_settings(const restore::RecoveryTarget& target,
+                                               const std::string& timeline) {
+  using restore::RecoveryType;
+  std::vector<postgres::Setting> settings = {{"recovery_target_timeline", timeline}};
+  const auto name = [&]() -> std::optional<std::string> {
+    switch (target.type) {
+      case RecoveryType::immediate:
+        return "recovery_target";
+      case RecoveryType::time:
+        return "recovery_target_time";
+      case RecoveryType::name:
+        return "recovery_target_name";
+      case RecoveryType::lsn:
+        return "recovery_target_lsn";
+      case RecoveryType::xid:
+        return "recovery_target_xid";
+      case RecoveryType::latest:
+      case RecoveryType::standby:
+      case RecoveryType::none:
+      case RecoveryType::preserve:
+        break;
+    }
+    return {};
+  }();
+  if (!name) return settings;
+  settings.push_back({*name, target.type == RecoveryType::immediate ? "immediate" : target.target});
+  if (target.exclusive) settings.push_back({"recovery_target_inclusive", "off"});
+  // We promote, after we have seen that the target was reached.
+  settings.push_back({"recovery_target_action", "pause"});
+  return settings;
+}
+
+std::string shell_argument(const std::string& text) {
+  std::string quoted = "'";
+  for (const char c : text) {
+    if (c == '\'')
+      quoted += "'\\''";
+    else if (c == '%')
+      quoted += "%%";
+    else
+      quoted += c;
+  }
+  return quoted + "'";
+}
+
+std::string conninfo_value(const std::string& text) {
+  std::string quoted = "'";
+  for (const char c : text) {
+    if (c == '\'' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted + "'";
+}
+
+std::string slot_name(const std::string& node) {
+  std::string name = "pgrevive_" + node;
+  std::ranges::replace(name, '-', '_');
+  return name;
+}
+
+bool suffices(const postgres::ControlFile::Parameters& have,
+              const postgres::ControlFile::Parameters& want) {
+  return have.max_connections >= want.max_connections &&
+         have.max_worker_processes >= want.max_worker_processes &&
+         have.max_wal_senders >= want.max_wal_senders &&
+         have.max_prepared_xacts >= want.max_prepared_xacts &&
+         have.max_locks_per_xact >= want.max_locks_per_xact;
+}
+
+postgres::ControlFile::Parameters greatest(const postgres::ControlFile::Parameters& a,
+                                           const postgres::ControlFile::Parameters& b) {
+  return {.max_connections = std::max(a.max_connections, b.max_connections),
+          .max_worker_processes = std::max(a.max_worker_processes, b.max_worker_processes),
+          .max_wal_senders = std::max(a.max_wal_senders, b.max_wal_senders),
+          .max_prepared_xacts = std::max(a.max_prepared_xacts, b.max_prepared_xacts),
+          .max_locks_per_xact = std::max(a.max_locks_per_xact, b.max_locks_per_xact)};
+}
+
+}  // namespace pgrevive::cluster

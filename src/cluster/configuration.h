@@ -1,0 +1,92 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cluster/host.h"
+#include "cluster/settings.h"
+#include "postgres/conf_file.h"
+#include "postgres/control_file.h"
+#include "postgres/version.h"
+
+// The texts of a node's configuration, which lies outside PGDATA so that nothing that came with a
+// backup is in force by accident. All pure.
+namespace pgrevive::cluster {
+
+enum class Stage {
+  recovering,  // the primary-to-be replays the source's WAL; only we may connect
+  primary,
+  replica,
+};
+
+struct NodeConfiguration {
+  Stage stage = Stage::primary;
+  std::string name;  // "primary"
+  int port = 0;
+  postgres::Version version;
+  std::filesystem::path data_directory;
+  std::filesystem::path conf_directory;
+  std::filesystem::path socket_directory;
+  Host host;
+  std::vector<postgres::Setting> source;  // what is kept of the source's configuration
+  // Hot standby refuses to replay with less than the WAL's own server had.
+  postgres::ControlFile::Parameters floor;
+  // Until a restart, subscriptions that came with the backup cannot begin to work on their own.
+  bool hold_subscriptions = false;
+
+  bool archiving = false;
+  std::string archive_command;  // may be empty while archiving is set up: WAL is then kept
+
+  // What makes it a standby: restore_command, recovery_target_*, primary_conninfo, in order.
+  std::vector<postgres::Setting> recovery;
+};
+
+// max_connections and the like as postgresql_conf() writes them: the greatest of what WAL demands,
+// what the source had and what we need.
+postgres::ControlFile::Parameters parameters_of(const NodeConfiguration& node,
+                                                const Settings& settings);
+
+// Sizes that the user did not give come from the host's memory, which all nodes share:
+// shared_buffers 1/8 (32 MB to 1 GB), effective_cache_size 1/2, maintenance_work_mem 1/64 (64 MB to
+// 512 MB), work_mem 1/1024 (4 MB to 32 MB).
+std::string postgresql_conf(const NodeConfiguration& node, const Settings& settings);
+
+// recovery.conf for versions before 12; with 12 the same settings are part of postgresql.conf.
+std::string recovery_conf(const NodeConfiguration& node);
+
+// While recovering only the socket directory is open, to whom pg_ident.conf names. Afterwards
+// localhost and the allowed networks with scram-sha-256 (md5 before PostgreSQL 10).
+std::string pg_hba_conf(Stage stage, const Settings& settings, postgres::Version version);
+
+// Lets these users of the operating system be these roles over the sockets.
+std::string pg_ident_conf(const std::vector<std::string>& system_users,
+                          const std::vector<std::string>& roles);
+
+// The settings of a target, in PostgreSQL's names; `timeline` is where recovery is to go.
+std::vector<postgres::Setting> target_settings(const restore::RecoveryTarget& target,
+                                               const std::string& timeline);
+
+// One argument for /bin/sh in a restore_command or archive_command: in single quotes, and with '%'
+// doubled because PostgreSQL replaces %p and its like first.
+std::string shell_argument(const std::string& text);
+
+// A value of a connection string, quoted by libpq's rules.
+std::string conninfo_value(const std::string& text);
+
+inline constexpr const char* kReplicationRole = "pgrevive_replication";
+inline constexpr const char* kIdentMap = "pgrevive";
+
+// "pgrevive_replica_2" for the node "replica-2".
+std::string slot_name(const std::string& node);
+
+// Whether a server with `have` can replay WAL that demands `want`.
+bool suffices(const postgres::ControlFile::Parameters& have,
+              const postgres::ControlFile::Parameters& want);
+
+// The greater of each.
+postgres::ControlFile::Parameters greatest(const postgres::ControlFile::Parameters& a,
+                                           const postgres::ControlFile::Parameters& b);
+
+}  // namespace pgrevive::cluster

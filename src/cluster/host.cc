@@ -1,0 +1,48 @@
+#include "cluster/host.h"
+
+#include <algorithm>
+#include <system_error>
+
+#include <unistd.h>
+
+#include "base/child_process.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+
+namespace pgrevive::cluster {
+
+Host look_at_host() {
+  const auto pages = ::sysconf(_SC_PHYS_PAGES);
+  const auto page_size = ::sysconf(_SC_PAGESIZE);
+  Host host{.memory_bytes = pages > 0 && page_size > 0 ? static_cast<std::uint64_t>(pages) *
+                                                             static_cast<std::uint64_t>(page_size)
+                                                       : std::uint64_t{1} << 30};
+  // In a container the machine's memory is not ours; "max" stands for no limit.
+  if (const auto text = read_file_if_exists("/sys/fs/cgroup/memory.max"))
+    if (const auto limit = parse_unsigned(trim(*text)))
+      host.memory_bytes = std::min(host.memory_bytes, *limit);
+  return host;
+}
+
+std::set<std::string> installed_libraries(const std::filesystem::path& binaries) {
+  std::vector<std::filesystem::path> directories = {binaries.parent_path() / "lib",
+                                                    binaries.parent_path() / "lib" / "postgresql"};
+  std::error_code ignored;
+  if (const auto program = binaries / "pg_config"; std::filesystem::exists(program, ignored)) {
+    try {
+      const auto output =
+          run({.program = program, .arguments = {"--pkglibdir"}}, {}, std::chrono::seconds(10));
+      if (output.status.ok()) directories.emplace_back(trim(output.out));
+    } catch (const Error&) {
+      // The two usual places remain.
+    }
+  }
+  std::set<std::string> names;
+  for (const auto& directory : directories)
+    for (const auto& entry : std::filesystem::directory_iterator(directory, ignored))
+      if (entry.path().extension() == ".so") names.insert(entry.path().stem());
+  return names;
+}
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,176 @@
+#include <cerrno>
+#include <csignal>
+#include <system_error>
+#include <thread>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cluster/cluster.h"
+#include "cluster/identity_scope.h"
+#include "cluster/marker.h"
+#include "cluster/preflight.h"
+#include "cluster/servers.h"
+#include "cluster/supervisor_process.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+Identity find_owner() {
+  const auto current = Identity::current();
+  if (current.uid != 0) return current;
+  if (auto postgres = Identity::find("postgres")) return *std::move(postgres);
+  throw Error(ErrorKind::not_found, "there is no user postgres for the servers to run as")
+      .with_hint("install PostgreSQL (apt-get install postgresql), which makes that user");
+}
+
+void check_name(const std::string& name) {
+  const bool good = !name.empty() && name.size() <= 64 && name.front() != '.' &&
+                    name.find_first_not_of(
+                        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                        "0123456789._-") == std::string::npos;
+  if (!good)
+    throw Error(ErrorKind::usage, "'" + name + "' cannot be the name of a cluster")
+        .with_hint("use letters, digits, '-', '_' and '.' in CLUSTER_NAME");
+}
+
+// Refuses a directory that is somebody else's.
+std::optional<Marker> check_directory(const Settings& settings, const StateDirectory& directory,
+                                      const Identity& owner) {
+  auto marker = Marker::load(directory);
+  if (!marker) {
+    std::error_code ignored;
+    if (std::filesystem::exists(directory.root(), ignored) &&
+        !std::filesystem::is_empty(directory.root(), ignored))
+      throw Error(ErrorKind::target_not_empty,
+                  directory.root().string() + " holds files that pgrevive did not make")
+          .with_hint("use another CLUSTER_NAME or PGREVIVE_HOME");
+    return {};
+  }
+  if (marker->owner != owner.uid)
+    throw Error(ErrorKind::denied, "the cluster in " + directory.root().string() +
+                                       " was started by another user; its servers run as " +
+                                       marker->owner_name);
+  if (marker->cluster_name != settings.cluster_name)
+    throw Error(ErrorKind::usage, directory.root().string() + " is the cluster " +
+                                      marker->cluster_name + ", not " + settings.cluster_name);
+  return marker;
+}
+
+void make_root(const StateDirectory& directory, const Identity& owner) {
+  const auto& root = directory.root();
+  make_directories(root, 0700);
+  if (::geteuid() != owner.uid && ::lchown(root.c_str(), owner.uid, owner.gid) != 0)
+    throw system_error(errno, "cannot give " + root.string() + " to " + owner.name);
+}
+
+void check_enterable(const StateDirectory& directory, const Identity& owner) {
+  if (::faccessat(AT_FDCWD, directory.root().c_str(), W_OK | X_OK, AT_EACCESS) == 0) return;
+  throw system_error(errno, "user " + owner.name + " cannot use " + directory.root().string())
+      .with_hint("every directory above it must be enterable for " + owner.name +
+                 "; choose another with PGREVIVE_HOME");
+}
+
+void make_socket_directory(const std::filesystem::path& path, const Identity& owner) {
+  make_directories(path, 0700);
+  struct stat info {};
+  // In /tmp anybody could have made a directory of that name.
+  if (::lstat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || info.st_uid != owner.uid ||
+      (info.st_mode & 077) != 0)
+    throw Error(ErrorKind::denied, path.string() + " is not a directory of " + owner.name +
+                                       " alone, and the servers' sockets have to lie there")
+        .with_hint("remove it, or choose a shorter PGREVIVE_HOME");
+}
+
+void copy_program(const std::string& bytes, const StateDirectory& directory) {
+  make_directories(directory.program().parent_path());
+  if (read_file_if_exists(directory.program()) != bytes)
+    write_file_atomic(directory.program(), bytes, 0755);
+}
+
+// What a supervisor that ended at once had to say.
+[[noreturn]] void report_end(const StateDirectory& directory, const ExitStatus& end) {
+  throw Error(ErrorKind::internal, "the supervisor ended at once (" + end.text() +
+                                       "): " + last_lines(directory.supervisor_log()))
+      .with_hint("its log is " + directory.supervisor_log().string());
+}
+
+void start_supervisor(const StateDirectory& directory, const Identity& owner) {
+  std::optional<Identity> identity;
+  if (::geteuid() != owner.uid) identity = owner;
+  auto child = ChildProcess::start({.program = directory.program(),
+                                    .arguments = {"supervise", directory.root().string()},
+                                    .environment = {{"HOME", owner.home.string()}},
+                                    .directory = directory.root(),
+                                    .log = directory.supervisor_log(),
+                                    .identity = identity,
+                                    .detach = true});
+  // Until it has written its first status nobody could tell it from the one before it.
+  for (int i = 0; i < 100; ++i) {
+    const auto status = read_status(directory);
+    if (status && status->pid == child.pid()) break;
+    if (const auto end = child.wait_for(std::chrono::milliseconds(100)))
+      report_end(directory, *end);
+  }
+  child.release();
+}
+
+// A supervisor that watches the rest of a cluster whose one server it gave up tries again on
+// SIGHUP.
+void wake(const StateDirectory& directory, pid_t supervisor) {
+  const auto status = read_status(directory);
+  if (!status || status->phase != Phase::failed || supervisor == 0) return;
+  ::kill(supervisor, SIGHUP);
+  for (int i = 0; i < 30; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    const auto later = read_status(directory);
+    if (!later || later->phase != Phase::failed) return;
+  }
+}
+
+}  // namespace
+
+Launch launch(const Settings& settings, const StateDirectory& directory,
+              const std::filesystem::path& own_program) {
+  check_name(settings.cluster_name);
+  const auto owner = find_owner();
+  auto marker = check_directory(settings, directory, owner);
+  if (const auto supervisor = find_supervisor(directory)) {
+    wake(directory, *supervisor);
+    return Launch::already_running;
+  }
+  preflight(settings, directory, owner);
+
+  const auto program = read_file(own_program);
+  make_root(directory, owner);
+  {
+    const IdentityScope scope(owner);
+    check_enterable(directory, owner);
+    for (const auto& path : {directory.run(), directory.secrets(), directory.root() / "logs"})
+      make_directories(path, 0700);
+    if (!marker)
+      marker = Marker{.cluster_name = settings.cluster_name,
+                      .created_ms = unix_milliseconds(),
+                      .owner = owner.uid,
+                      .owner_name = owner.name,
+                      .socket_directory = choose_socket_directory(directory, owner.uid)};
+    make_socket_directory(marker->socket_directory, owner);
+    marker->save(directory);
+    write_file_atomic(directory.settings(), to_json(settings));
+    copy_program(program, directory);
+    // The last supervisor's end is not this one's.
+    std::error_code ignored;
+    std::filesystem::remove(directory.status(), ignored);
+  }
+  start_supervisor(directory, owner);
+  return Launch::started;
+}
+
+bool supervisor_running(const StateDirectory& directory) {
+  return find_supervisor(directory).has_value();
+}
+
+}  // namespace pgrevive::cluster

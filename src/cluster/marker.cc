@@ -1,0 +1,56 @@
+#include "cluster/marker.h"
+
+#include <functional>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <sys/un.h>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace pgrevive::cluster {
+
+using nlohmann::json;
+
+std::optional<Marker> Marker::load(const StateDirectory& directory) {
+  const auto text = read_file_if_exists(directory.marker());
+  if (!text) return {};
+  try {
+    const json j = json::parse(*text);
+    return Marker{.cluster_name = j.at("cluster_name").get<std::string>(),
+                  .created_ms = j.at("created_ms").get<std::int64_t>(),
+                  .owner = j.at("owner").get<uid_t>(),
+                  .owner_name = j.at("owner_name").get<std::string>(),
+                  .socket_directory = j.at("socket_directory").get<std::string>()};
+  } catch (const json::exception& error) {
+    throw Error(ErrorKind::corrupt,
+                directory.marker().string() + " cannot be read: " + error.what());
+  }
+}
+
+void Marker::save(const StateDirectory& directory) const {
+  const json j = {{"cluster_name", cluster_name},
+                  {"created_ms", created_ms},
+                  {"owner", owner},
+                  {"owner_name", owner_name},
+                  {"socket_directory", socket_directory.string()}};
+  write_file_atomic(directory.marker(), j.dump(2) + '\n', 0644);
+}
+
+std::filesystem::path choose_socket_directory(const StateDirectory& directory, uid_t owner) {
+  // The longest name PostgreSQL puts there, and the byte that ends the text.
+  constexpr std::size_t kName = std::string_view("/.s.PGSQL.65535").size() + 1;
+  const auto usual = directory.run();
+  if (usual.native().size() + kName <= sizeof(sockaddr_un::sun_path)) return usual;
+  const auto hash = std::hash<std::string>{}(directory.root().lexically_normal().string());
+  return fmt::format("/tmp/pgrevive-{}-{:016x}", owner, hash);
+}
+
+Marker load_marker(const StateDirectory& directory) {
+  if (auto marker = Marker::load(directory)) return *std::move(marker);
+  throw Error(ErrorKind::not_found, "there is no cluster in " + directory.root().string())
+      .with_hint("make one with start");
+}
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,15 @@
+#pragma once
+
+#include "cluster/site.h"
+
+// Data directories that do not come from a backup. Each removes what an interrupted run of its own
+// left, and records `unfinished` while it works.
+namespace pgrevive::cluster {
+
+// An empty new primary, by initdb.
+void initialize_primary(Site& site);
+
+// A base copy of the running primary, by pg_basebackup, with tablespaces of its own.
+void copy_primary(Site& site, const std::string& node);
+
+}  // namespace pgrevive::cluster

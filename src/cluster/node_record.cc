@@ -1,0 +1,63 @@
+#include "cluster/node_record.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cluster/progress_json.h"
+
+namespace pgrevive::cluster {
+
+using nlohmann::json;
+
+std::optional<NodeRecord> NodeRecord::load(const StateDirectory& directory,
+                                           const std::string& node) {
+  const auto path = directory.node_record(node);
+  const auto text = read_file_if_exists(path);
+  if (!text) return {};
+  try {
+    const json j = json::parse(*text);
+    NodeRecord record;
+    record.unfinished = j.at("unfinished").get<bool>();
+    record.backup_label = j.at("backup_label").get<std::string>();
+    record.made_ms = j.at("made_ms").get<std::int64_t>();
+    record.online = j.at("online").get<bool>();
+    record.archive_start = j.at("archive_start").get<std::string>();
+    record.archive_stop = j.at("archive_stop").get<std::string>();
+    record.lsn_stop = j.at("lsn_stop").get<std::string>();
+    record.source_user = j.at("source_user").get<std::string>();
+    record.promoting = j.at("promoting").get<bool>();
+    record.promoted = j.at("promoted").get<bool>();
+    record.set_up = j.at("set_up").get<bool>();
+    record.archiving = j.at("archiving").get<bool>();
+    record.superuser = j.at("superuser").get<std::string>();
+    record.databases = j.at("databases").get<std::vector<std::string>>();
+    if (const auto& end = j.at("recovery_end"); !end.is_null())
+      record.recovery_end = recovery_end_from(end);
+    record.joined = j.at("joined").get<bool>();
+    return record;
+  } catch (const json::exception& error) {
+    throw Error(ErrorKind::corrupt, path.string() + " cannot be read: " + error.what());
+  }
+}
+
+void NodeRecord::save(const StateDirectory& directory, const std::string& node) const {
+  const json j = {{"unfinished", unfinished},
+                  {"backup_label", backup_label},
+                  {"made_ms", made_ms},
+                  {"online", online},
+                  {"archive_start", archive_start},
+                  {"archive_stop", archive_stop},
+                  {"lsn_stop", lsn_stop},
+                  {"source_user", source_user},
+                  {"promoting", promoting},
+                  {"promoted", promoted},
+                  {"set_up", set_up},
+                  {"archiving", archiving},
+                  {"superuser", superuser},
+                  {"databases", databases},
+                  {"recovery_end", recovery_end ? to_value(*recovery_end) : json(nullptr)},
+                  {"joined", joined}};
+  write_file_atomic(directory.node_record(node),
+                    j.dump(2, ' ', false, json::error_handler_t::replace) + '\n');
+}
+
+}  // namespace pgrevive::cluster

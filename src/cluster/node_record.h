@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/progress.h"
+#include "cluster/state_directory.h"
+
+namespace pgrevive::cluster {
+
+// pgrevive-node.json: where a node's data came from and how far it was brought. It outlives the
+// supervisor, and is what makes `start` go on where it stopped.
+struct NodeRecord {
+  // Its data directory is being made by initdb or pg_basebackup, which leave something that looks
+  // whole when they are interrupted.
+  bool unfinished = false;
+
+  std::string backup_label;  // empty: made by initdb or copied from the primary
+  std::int64_t made_ms = 0;  // Unix milliseconds; when its files were whole
+  // Of that backup:
+  bool online = true;
+  std::string archive_start, archive_stop;  // empty: the backup needs no WAL
+  std::string lsn_stop;
+  std::string source_user;  // who owned the source's data directory
+
+  // Of the primary:
+  bool promoting = false;  // it was told to become a primary; it may have begun to
+  bool promoted = false;
+  bool set_up = false;                 // roles, database, quarantine
+  bool archiving = false;              // a segment was seen to arrive in the cluster's own archive
+  std::string superuser;               // the role that let us in
+  std::vector<std::string> databases;  // when it had been promoted
+  std::optional<RecoveryEnd> recovery_end;
+
+  // Of a replica: it streamed once from this cluster's primary, so the source is of no more use.
+  bool joined = false;
+
+  static std::optional<NodeRecord> load(const StateDirectory& directory, const std::string& node);
+  void save(const StateDirectory& directory, const std::string& node) const;
+};
+
+}  // namespace pgrevive::cluster

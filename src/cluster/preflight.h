@@ -1,0 +1,13 @@
+#pragma once
+
+#include "base/child_process.h"
+#include "cluster/settings.h"
+#include "cluster/state_directory.h"
+
+namespace pgrevive::cluster {
+
+// What can be known to be wrong before anything is written: settings that do not go together,
+// ports, programs, the repository and its backup, disk space. Throws Error that names the first.
+void preflight(const Settings& settings, const StateDirectory& directory, const Identity& owner);
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,352 @@
+#include "cluster/recovery.h"
+
+#include <system_error>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "cluster/archive_line.h"
+#include "cluster/dialect.h"
+#include "cluster/node_files.h"
+#include "cluster/recovery_end.h"
+#include "cluster/target_time.h"
+#include "repository/open.h"
+#include "wal/archive_get.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+using postgres::Lsn;
+using postgres::Timeline;
+using postgres::WalSegment;
+
+constexpr const char* kPrimary = "primary";
+constexpr std::chrono::milliseconds kLook{200};
+// Two looks that see the same LSN prove little when they are close together.
+constexpr std::chrono::milliseconds kSettling{1000};
+constexpr std::chrono::minutes kPromotionLimit{30};
+// All WAL was delivered and the server still does not answer.
+constexpr std::chrono::minutes kConsistencyLimit{10};
+
+// The source's archive and the line in it that is followed. Refers to its own repository, so it
+// stays where it was made.
+class Source {
+ public:
+  Source(const Site& site, const NodeRecord& record, const postgres::ControlFile& control)
+      : repository_(repository::open_repository(site.settings.repository)),
+        archive_(repository_, repository_.load_archive_info(), control.system_id, site.version),
+        begin_(WalSegment::parse(record.archive_start, control.wal_segment_size)),
+        line_(choose_line(archive_, begin_.timeline(), passed(record, begin_),
+                          wanted_timeline(site.settings.target))) {}
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+
+  const ArchiveLine& line() const { return line_; }
+  const WalSegment& begin() const { return begin_; }
+  std::optional<WalSegment> newest() const { return newest_on(line_, archive_, begin_); }
+
+ private:
+  static Lsn passed(const NodeRecord& record, const WalSegment& begin) {
+    return record.lsn_stop.empty() ? begin.begin() : Lsn::parse(record.lsn_stop);
+  }
+  static std::string wanted_timeline(const restore::RecoveryTarget& target) {
+    // A backup's own consistency lies on its own timeline.
+    if (target.timeline.empty() && target.type == restore::RecoveryType::immediate)
+      return "current";
+    return target.timeline;
+  }
+
+  repository::Repository repository_;
+  repository::WalArchive archive_;
+  WalSegment begin_;
+  ArchiveLine line_;
+};
+
+class Recovery {
+ public:
+  Recovery(Site& site, NodeRecord& record)
+      : site_(site),
+        record_(record),
+        access_(site.access(record.source_user)),
+        control_(load_control_file(site.directory.data(kPrimary))) {
+    if (record.online) source_.emplace(site, record, control_);
+    goal_.target = site.settings.target;
+    if (goal_.target.type == restore::RecoveryType::time)
+      goal_.target.target = with_zone(goal_.target.target);
+    goal_.from_archive = source_.has_value();
+    if (!record.archive_stop.empty())
+      goal_.backup_stop = WalSegment::parse(record.archive_stop, control_.wal_segment_size);
+  }
+
+  void run() {
+    // A supervisor that was interrupted after it promoted finds no signal file; making one would
+    // turn a primary back into a standby.
+    if (!record_.promoting || is_standby(site_, kPrimary)) {
+      site_.board.enter(Phase::recovering);
+      start();
+      replay();
+      promote();
+    } else {
+      configure();
+      site_.servers.start(kPrimary, server_options(site_, kPrimary), site_.port(kPrimary));
+    }
+    record_promotion();
+  }
+
+ private:
+  void configure() {
+    auto node = describe_node(site_, kPrimary, Stage::recovering, record_);
+    // The server may have been restarted since its first pg_control.
+    node.hold_subscriptions = true;
+    node.archiving = site_.settings.wal_archive == WalArchiveMode::own;
+    const auto timeline = source_ ? source_->line().timeline() : control_.checkpoint_timeline;
+    if (source_)
+      node.recovery.push_back({"restore_command", source_restore_command(site_, kPrimary)});
+    for (auto& setting : target_settings(goal_.target, std::to_string(timeline.value())))
+      node.recovery.push_back(std::move(setting));
+    write_configuration(site_, node, record_);
+    parameters_ = parameters_of(node, site_.settings);
+  }
+
+  void start() {
+    std::error_code ignored;
+    std::filesystem::remove(site_.directory.wal_report(kPrimary), ignored);
+    set_standby(site_, kPrimary, true);
+    configure();
+    newest_ = source_ ? source_->newest() : std::nullopt;
+    if (newest_)
+      site_.board.change([&](SupervisorStatus& status) {
+        status.wal_segments_total =
+            static_cast<std::int64_t>(newest_->number() - source_->begin().number() + 1);
+      });
+    site_.servers.start(kPrimary, server_options(site_, kPrimary), site_.port(kPrimary));
+  }
+
+  void replay() {
+    for (;;) {
+      const auto view = look();
+      if (view.running && view.accepting && !view.in_recovery) return;
+      auto verdict = judge_recovery(goal_, view);
+      switch (verdict.kind) {
+        case RecoveryVerdict::Kind::going_on:
+          site_.servers.tick();
+          if (const auto error = site_.servers.gave_up(kPrimary)) throw *error;
+          break;
+        case RecoveryVerdict::Kind::raise_parameters:
+          site_.board.log("primary: the WAL demands more connections or workers; raising them");
+          site_.servers.stop(kPrimary);
+          configure();
+          site_.servers.start(kPrimary, server_options(site_, kPrimary), site_.port(kPrimary));
+          break;
+        case RecoveryVerdict::Kind::ended:
+          note_end(view);
+          return;
+        case RecoveryVerdict::Kind::failed:
+          throw *verdict.error;
+      }
+      site_.rest(kLook);
+    }
+  }
+
+  RecoveryView look() {
+    RecoveryView view;
+    view.segment_size = control_.wal_segment_size;
+    view.running = site_.servers.running(kPrimary);
+    if (view.running && access_.ping(site_.port(kPrimary)) == postgres::Readiness::accepting)
+      ask(view);
+    view.report = load_archive_report(site_.directory.wal_report(kPrimary));
+    const auto control = load_control_file(site_.directory.data(kPrimary));
+    view.parameters_too_low = !suffices(parameters_, control.parameters);
+    settle(view);
+    if (source_ && view.report && view.report->outcome == ArchiveReport::Outcome::absent) {
+      // A source that lives may archive more at any time; what counts is what is there now.
+      newest_ = source_->newest();
+      check_consistency_in_time(view);
+    }
+    view.newest = newest_;
+    tell(view);
+    return view;
+  }
+
+  void ask(RecoveryView& view) {
+    try {
+      auto connection = access_.open(site_.port(kPrimary));
+      const int version = connection.server_version();
+      const std::string paused = version >= 140000 ? "pg_get_wal_replay_pause_state() = 'paused'"
+                                                   : "pg_is_wal_replay_paused()";
+      // The functions of replay fail once recovery has ended.
+      if (connection.value("select pg_is_in_recovery()") == "f") {
+        view.accepting = true;
+        view.in_recovery = false;
+        return;
+      }
+      const auto rows = connection.query(
+          in_words_of(version, "select pg_last_wal_replay_lsn()::text, " + paused +
+                                   ", to_char(pg_last_xact_replay_timestamp() at time zone 'UTC', "
+                                   "'YYYY-MM-DD HH24:MI:SS.US') || '+00'"));
+      view.accepting = true;
+      view.replayed = Lsn::parse(rows.at(0).at(0).value_or("0/0"));
+      view.paused = rows.at(0).at(1) == "t";
+      view.last_commit_time = rows.at(0).at(2).value_or("");
+    } catch (const Error& error) {
+      if (!complained_) site_.board.log("primary: cannot be asked: " + error.text());
+      complained_ = true;
+      // A server that accepts connections and lets none of our roles in will never do.
+      if (++refusals_ > 150) throw;
+    }
+  }
+
+  void settle(RecoveryView& view) {
+    const auto time = std::chrono::steady_clock::now();
+    if (!view.accepting || view.replayed != last_replayed_) {
+      last_replayed_ = view.replayed;
+      settling_since_ = time;
+    }
+    view.settled = view.accepting && time - settling_since_ >= kSettling;
+  }
+
+  void check_consistency_in_time(const RecoveryView& view) {
+    const auto time = std::chrono::steady_clock::now();
+    if (view.accepting || !exhausted_since_) exhausted_since_ = time;
+    if (!view.accepting && time - *exhausted_since_ > kConsistencyLimit)
+      throw Error(ErrorKind::postgres,
+                  "the primary has all the WAL there is and still does not answer: " +
+                      last_lines(site_.directory.logs(kPrimary) / "postgresql.log"))
+          .with_hint("its log is " + (site_.directory.logs(kPrimary) / "postgresql.log").string());
+  }
+
+  void tell(const RecoveryView& view) {
+    site_.board.change([&](SupervisorStatus& status) {
+      if (view.replayed.is_valid()) status.replay_lsn = view.replayed.text();
+      if (!source_ || !view.report || view.report->last_delivered.empty()) return;
+      if (postgres::wal_file_kind(view.report->last_delivered) != postgres::WalFileKind::segment)
+        return;
+      const auto last = WalSegment::parse(view.report->last_delivered, view.segment_size);
+      if (last.number() < source_->begin().number()) return;
+      status.wal_segments_done =
+          static_cast<std::int64_t>(last.number() - source_->begin().number() + 1);
+      status.wal_segments_total = std::max(status.wal_segments_total, status.wal_segments_done);
+    });
+  }
+
+  void note_end(const RecoveryView& view) {
+    RecoveryEnd end;
+    end.target = describe(goal_.target);
+    const auto timeline = source_ ? source_->line().timeline() : control_.checkpoint_timeline;
+    end.timeline = timeline.value();
+    end.lsn = view.replayed.text();
+    end.last_commit_time = view.last_commit_time;
+    if (newest_) end.newest_archived_wal = newest_->name();
+    if (view.replayed.is_valid()) {
+      const Lsn last(view.replayed.value() - 1);
+      // Which of the line's timelines that position belongs to.
+      auto on = timeline;
+      if (source_) {
+        const auto& ancestors = source_->line().history.ancestors;
+        for (auto i = ancestors.rbegin(); i != ancestors.rend() && last < i->ended; ++i)
+          on = i->timeline;
+      }
+      end.last_replayed_wal = WalSegment::containing(on, last, control_.wal_segment_size).name();
+    }
+    site_.board.change([&](SupervisorStatus& status) { status.recovery_end = end; });
+    record_.recovery_end = std::move(end);
+    record_.promoting = true;
+    record_.save(site_.directory, kPrimary);
+    site_.board.log("primary: recovery ended at " + record_.recovery_end->lsn +
+                    ", newest archived WAL " + record_.recovery_end->newest_archived_wal);
+  }
+
+  void promote() {
+    site_.board.enter(Phase::promoting);
+    auto connection = access_.open(site_.port(kPrimary));
+    if (connection.value("select pg_is_in_recovery()") == "f") return;
+    if (connection.server_version() >= 120000) {
+      connection.query("select pg_promote(false)");
+    } else {
+      const auto output = pgrevive::run(
+          {.program = site_.binaries / "pg_ctl",
+           .arguments = {"promote", "--no-wait", "-D", site_.directory.data(kPrimary)}},
+          {}, std::chrono::minutes(1));
+      if (!output.status.ok())
+        throw Error(ErrorKind::postgres, "pg_ctl promote failed: " + printable(output.err));
+    }
+    // Before PostgreSQL 13 a server that is paused at its target does not look for a promotion.
+    if (connection.server_version() < 130000) {
+      try {
+        connection.query(in_words_of(connection.server_version(), "select pg_wal_replay_resume()"));
+      } catch (const Error&) {
+        // Not paused, or promoted in the meantime.
+      }
+    }
+  }
+
+  bool writable() {
+    if (access_.ping(site_.port(kPrimary)) != postgres::Readiness::accepting) return false;
+    try {
+      return access_.open(site_.port(kPrimary)).value("select pg_is_in_recovery()") == "f";
+    } catch (const Error&) {
+      return false;
+    }
+  }
+
+  void record_promotion() {
+    site_.wait_until(kPrimary, "the promotion of the primary", kPromotionLimit,
+                     [&] { return writable(); });
+    auto connection = access_.open(site_.port(kPrimary));
+    const auto wal_name = connection.value(
+        in_words_of(connection.server_version(), "select pg_walfile_name(pg_current_wal_lsn())"));
+    const auto timeline = Timeline::parse_hex(wal_name.value_or("").substr(0, 8));
+    const auto file =
+        wal_directory(site_, kPrimary) / postgres::TimelineHistory::file_name(timeline);
+    const auto text = read_file(file);
+    const wal::Fork fork{.history = postgres::TimelineHistory::parse(timeline, text),
+                         .history_text = text};
+    fork.save(site_.directory.fork());
+
+    if (!record_.recovery_end) record_.recovery_end = RecoveryEnd{};
+    record_.recovery_end->new_timeline = timeline.value();
+    if (!fork.history.ancestors.empty())
+      record_.recovery_end->fork_lsn = fork.history.ancestors.back().ended.text();
+    record_.superuser = connection.value("select current_user").value_or("postgres");
+    for (const auto& row :
+         connection.query("select datname from pg_database where datallowconn order by datname"))
+      record_.databases.push_back(row.at(0).value_or(""));
+    record_.promoted = true;
+    record_.save(site_.directory, kPrimary);
+    site_.board.change(
+        [&](SupervisorStatus& status) { status.recovery_end = record_.recovery_end; });
+    site_.board.log("primary: promoted to timeline " + timeline.hex() + " at " +
+                    record_.recovery_end->fork_lsn);
+  }
+
+  Site& site_;
+  NodeRecord& record_;
+  Access access_;
+  postgres::ControlFile control_;
+  std::optional<Source> source_;
+  RecoveryGoal goal_;
+  postgres::ControlFile::Parameters parameters_;
+  std::optional<WalSegment> newest_;
+
+  Lsn last_replayed_;
+  std::chrono::steady_clock::time_point settling_since_;
+  std::optional<std::chrono::steady_clock::time_point> exhausted_since_;
+  bool complained_ = false;
+  int refusals_ = 0;
+};
+
+}  // namespace
+
+void recover_primary(Site& site, NodeRecord& record) { Recovery(site, record).run(); }
+
+std::string source_restore_command(const Site& site, const std::string& node) {
+  const auto& directory = site.directory;
+  std::string command = shell_argument(directory.program()) + " archive-get --config " +
+                        shell_argument(directory.source_conf()) + " --stanza " +
+                        shell_argument(site.settings.repository.stanza) + " --report " +
+                        shell_argument(directory.wal_report(node));
+  if (node != kPrimary) command += " --fork " + shell_argument(directory.fork());
+  return command + " %f \"%p\"";
+}
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,111 @@
+#include "cluster/recovery_end.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+using postgres::WalFileKind;
+using postgres::WalSegment;
+using restore::RecoveryType;
+using Kind = RecoveryVerdict::Kind;
+
+RecoveryVerdict failed(Error error) { return {.kind = Kind::failed, .error = std::move(error)}; }
+
+bool has_target(const restore::RecoveryTarget& target) {
+  switch (target.type) {
+    case RecoveryType::immediate:
+    case RecoveryType::time:
+    case RecoveryType::name:
+    case RecoveryType::lsn:
+    case RecoveryType::xid:
+      return true;
+    case RecoveryType::latest:
+    case RecoveryType::standby:
+    case RecoveryType::none:
+    case RecoveryType::preserve:
+      return false;
+  }
+  return false;
+}
+
+// The segment the server last asked for, if it was a segment.
+std::optional<WalSegment> asked(const RecoveryView& view) {
+  if (!view.report || postgres::wal_file_kind(view.report->name) != WalFileKind::segment) return {};
+  return WalSegment::parse(view.report->name, view.segment_size);
+}
+
+// The server has asked for WAL beyond the newest there is. Timelines of the line are asked for from
+// the newest on, so a delivered segment of an older timeline with a number beyond the newest means
+// the same: the source went on writing a timeline that the line had left.
+bool archive_is_exhausted(const RecoveryView& view) {
+  const auto segment = asked(view);
+  if (!segment) return false;
+  if (!view.newest) return view.report->outcome == ArchiveReport::Outcome::absent;
+  return segment->number() > view.newest->number();
+}
+
+RecoveryVerdict judge_exhausted(const RecoveryGoal& goal, const RecoveryView& view) {
+  // Before it is consistent a server answers nobody, and without the backup's own WAL it never is.
+  if (!view.accepting) {
+    const auto segment = asked(view);
+    if (goal.backup_stop && segment && segment->number() <= goal.backup_stop->number())
+      return failed(
+          Error(ErrorKind::not_found, "the archive has no " + segment->name() +
+                                          ", and the backup is not consistent without the WAL up "
+                                          "to " +
+                                          goal.backup_stop->name())
+              .with_hint("choose another backup (RESTORE_SET), or look why archiving on the source "
+                         "lost it"));
+    return {};
+  }
+  if (!view.settled) return {};
+  if (view.newest && view.replayed < view.newest->begin()) return {};
+  if (!has_target(goal.target)) return {.kind = Kind::ended};
+
+  std::string where = "recovery target " + describe(goal.target) +
+                      " was not reached: the archive ends at " + view.replayed.text();
+  if (!view.last_commit_time.empty()) where += ", its newest commit is of " + view.last_commit_time;
+  return failed(
+      Error(ErrorKind::not_found, where)
+          .with_hint("choose an earlier target, or leave it out to recover all there is"));
+}
+
+}  // namespace
+
+RecoveryVerdict judge_recovery(const RecoveryGoal& goal, const RecoveryView& view) {
+  if (view.report && view.report->outcome == ArchiveReport::Outcome::error)
+    return failed(Error(ErrorKind::unavailable, "WAL file " + view.report->name +
+                                                    " could not be fetched: " + view.report->error)
+                      .with_hint("nothing was opened; start again to go on from here"));
+  if (view.parameters_too_low && (!view.running || view.paused))
+    return {.kind = Kind::raise_parameters};
+  if (!view.running) return {};
+  if (view.accepting && view.paused && has_target(goal.target)) return {.kind = Kind::ended};
+  if (!goal.from_archive) {
+    if (view.accepting && view.settled) return {.kind = Kind::ended};
+    return {};
+  }
+  return archive_is_exhausted(view) ? judge_exhausted(goal, view) : RecoveryVerdict{};
+}
+
+std::string describe(const restore::RecoveryTarget& target) {
+  switch (target.type) {
+    case RecoveryType::latest:
+    case RecoveryType::standby:
+    case RecoveryType::none:
+    case RecoveryType::preserve:
+      return "latest";
+    case RecoveryType::immediate:
+      return "immediate";
+    case RecoveryType::time:
+      return "time " + target.target;
+    case RecoveryType::name:
+      return "name " + target.target;
+    case RecoveryType::lsn:
+      return "lsn " + target.target;
+    case RecoveryType::xid:
+      return "xid " + target.target;
+  }
+  return {};
+}
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "cluster/archive_report.h"
+#include "postgres/lsn.h"
+#include "postgres/wal_name.h"
+#include "restore/recovery.h"
+
+// When recovery is over, and when it cannot be: the decision that keeps a cluster from being opened
+// with data missing. Pure.
+namespace pgrevive::cluster {
+
+// What recovery is to reach.
+struct RecoveryGoal {
+  restore::RecoveryTarget target;
+  bool from_archive = true;  // false: the backup is offline, or has all the WAL it needs in itself
+  // The last segment the backup itself needs; empty where it needs none.
+  std::optional<postgres::WalSegment> backup_stop;
+};
+
+// What one look at the server and the archive saw.
+struct RecoveryView {
+  bool running = true;     // the server is alive
+  bool accepting = false;  // it answers queries, so it is consistent
+  bool in_recovery = true;
+  bool paused = false;
+  bool parameters_too_low = false;  // pg_control demands more than the server was started with
+  postgres::Lsn replayed;
+  bool settled = false;  // `replayed` did not change for at least two looks
+  std::string last_commit_time;
+  std::optional<ArchiveReport> report;
+  // The newest segment on the line, looked up after the report was read; only needed (and only
+  // asked for) once archive-get had to say that something is absent.
+  std::optional<postgres::WalSegment> newest;
+  std::uint32_t segment_size = 16u << 20;
+};
+
+struct RecoveryVerdict {
+  enum class Kind {
+    going_on,
+    ended,             // proven; the server may be promoted
+    raise_parameters,  // it cannot go on before it is restarted with more
+    failed,            // never to be promoted; `error` says why
+  } kind = Kind::going_on;
+  std::optional<Error> error;
+};
+
+RecoveryVerdict judge_recovery(const RecoveryGoal& goal, const RecoveryView& view);
+
+// "latest", "time 2026-11-22 14:05:00+00".
+std::string describe(const restore::RecoveryTarget& target);
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,123 @@
+#include "cluster/replica.h"
+
+#include <tuple>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "cluster/archive_report.h"
+#include "cluster/archiving.h"
+#include "cluster/dialect.h"
+#include "cluster/node_files.h"
+#include "cluster/recovery.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+using postgres::Lsn;
+
+// How long a replica may neither stream nor get anywhere before it counts as stuck.
+constexpr std::chrono::minutes kStuckLimit{10};
+
+void configure(Site& site, const std::string& node, const NodeRecord& record) {
+  auto configuration = describe_node(site, node, Stage::replica, record);
+  configuration.archiving = site.settings.wal_archive == WalArchiveMode::own;
+  configuration.archive_command = archive_command(site);
+  auto& recovery = configuration.recovery;
+  recovery.push_back(
+      {"primary_conninfo",
+       fmt::format("host={} port={} user={} passfile={} application_name={}",
+                   conninfo_value(site.marker.socket_directory), site.port("primary"),
+                   kReplicationRole, conninfo_value(site.directory.replication_passfile()),
+                   conninfo_value(node))});
+  recovery.push_back({"primary_slot_name", slot_name(node)});
+  if (!record.joined && !record.backup_label.empty() && record.online)
+    recovery.push_back({"restore_command", source_restore_command(site, node)});
+  else if (record.joined && configuration.archiving)
+    recovery.push_back({"restore_command", own_restore_command(site, node)});
+  recovery.push_back({"recovery_target_timeline", "latest"});
+  write_configuration(site, configuration, record);
+}
+
+struct Joining {
+  std::string state;  // of its walsender; empty: not connected
+  Lsn replayed;
+};
+
+Joining ask_primary(Site& site, const std::string& node, const std::string& source_user) {
+  try {
+    auto connection = site.access(source_user).open(site.port("primary"));
+    const auto rows = connection.query(
+        in_words_of(connection.server_version(),
+                    "select state, coalesce(replay_lsn::text, '0/0') from pg_stat_replication "
+                    "where application_name = $1"),
+        {node});
+    if (rows.empty()) return {};
+    return {.state = rows.at(0).at(0).value_or(""),
+            .replayed = Lsn::parse(rows.at(0).at(1).value_or("0/0"))};
+  } catch (const Error&) {
+    return {};  // a primary that was just restarted
+  }
+}
+
+}  // namespace
+
+void start_replica(Site& site, const std::string& node, const NodeRecord& record) {
+  set_standby(site, node, true);
+  configure(site, node, record);
+  site.servers.start(node, server_options(site, node), site.port(node));
+}
+
+void join_replica(Site& site, const std::string& node, NodeRecord& record) {
+  const auto& source_user = record.source_user;
+  std::error_code ignored;
+  std::filesystem::remove(site.directory.wal_report(node), ignored);
+  auto connection = site.access(source_user).open(site.port("primary"));
+  const auto goal = Lsn::parse(
+      connection
+          .value(in_words_of(connection.server_version(), "select pg_current_wal_lsn()::text"))
+          .value_or("0/0"));
+  start_replica(site, node, record);
+
+  // What moves while it gets somewhere: what the primary sees, what the archive delivered, and how
+  // far the replica's own pg_control says it is.
+  using Progress = std::tuple<std::string, Lsn, std::int64_t, Lsn, Lsn>;
+  std::optional<Progress> last;
+  auto moved = std::chrono::steady_clock::now();
+  for (;;) {
+    const auto seen = ask_primary(site, node, source_user);
+    if (seen.state == "streaming" && seen.replayed >= goal) break;
+    const auto report = load_archive_report(site.directory.wal_report(node));
+    if (report && report->outcome == ArchiveReport::Outcome::error)
+      throw Error(
+          ErrorKind::unavailable,
+          "WAL file " + report->name + " could not be fetched for " + node + ": " + report->error)
+          .with_hint("the primary runs; start again to go on with the replica");
+    const auto control = load_control_file(site.directory.data(node));
+    const Progress progress{seen.state, seen.replayed, report ? report->delivered_count : 0,
+                            control.checkpoint, control.minimum_recovery_point};
+    const auto time = std::chrono::steady_clock::now();
+    if (progress != last) moved = time;
+    last = progress;
+    if (time - moved > kStuckLimit)
+      throw Error(ErrorKind::postgres, node + " does not stream from its primary: " +
+                                           last_lines(site.directory.logs(node) / "postgresql.log"))
+          .with_hint("its log is " + (site.directory.logs(node) / "postgresql.log").string());
+    site.servers.tick();
+    if (const auto error = site.servers.gave_up(node)) throw *error;
+    if (const auto error = site.servers.gave_up("primary")) throw *error;
+    site.rest(std::chrono::milliseconds(200));
+  }
+
+  record.joined = true;
+  record.save(site.directory, node);
+  site.board.log(node + ": streams");
+  // From here on the source is out of the game; before PostgreSQL 14 that holds from the next
+  // start.
+  configure(site, node, record);
+  postgres::reload_server(site.directory.data(node));
+}
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,68 @@
+#include "cluster/restore_log.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "base/text.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+constexpr std::chrono::seconds kProgressEvery{5};
+
+std::string describe(const restore::Progress& progress) {
+  return fmt::format("{} of {} files, {} of {}, {} fetched, {} requests", progress.files_done,
+                     progress.files_total, format_bytes(progress.bytes_done),
+                     format_bytes(progress.bytes_total), format_bytes(progress.fetched),
+                     progress.requests);
+}
+
+}  // namespace
+
+RestoreLog::RestoreLog(StatusBoard& board, const StateDirectory& directory,
+                       const std::vector<std::string>& nodes, const std::string& stanza)
+    : board_(board), nodes_(nodes) {
+  for (const auto& node : nodes) files_.push_back(directory.logs(node) / (stanza + "-restore.log"));
+}
+
+void RestoreLog::begin(const std::string& label, const std::string& repository) {
+  std::string all;
+  for (const auto& node : nodes_) all += (all.empty() ? "" : ", ") + node;
+  line("INFO", "restoring backup " + label + " of " + repository + " to " + all + " in one pass");
+}
+
+void RestoreLog::end(const restore::Summary& summary) {
+  line("INFO", fmt::format("restored backup {} in {}: {}", summary.label.text(),
+                           format_duration(summary.time), describe(summary.progress)));
+  board_.change([&](SupervisorStatus& status) { status.restore = summary.progress; });
+  board_.flush();
+}
+
+void RestoreLog::failed(const Error& error) { line("ERROR", error.text()); }
+
+void RestoreLog::message(const std::string& text) { line("INFO", text); }
+
+void RestoreLog::warning(const std::string& text) {
+  line("WARN", text);
+  board_.warn(text);
+}
+
+void RestoreLog::progress(const restore::Progress& progress) {
+  board_.change([&](SupervisorStatus& status) { status.restore = progress; });
+  const auto time = std::chrono::steady_clock::now();
+  if (time - told_ < kProgressEvery) return;
+  told_ = time;
+  line("INFO", describe(progress));
+}
+
+void RestoreLog::line(const std::string& level, const std::string& text) {
+  const auto written =
+      format_time(std::chrono::system_clock::now()) + " " + level + ": " + text + "\n";
+  for (const auto& file : files_) {
+    const auto fd = open_file(file, O_WRONLY | O_CREAT | O_APPEND, 0640);
+    write_all(fd.get(), as_bytes(written), file);
+  }
+}
+
+}  // namespace pgrevive::cluster

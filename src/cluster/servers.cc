@@ -1,0 +1,169 @@
+#include "cluster/servers.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <fmt/format.h>
+#include <sys/wait.h>
+
+#include "base/backoff.h"
+#include "base/file.h"
+#include "base/text.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+constexpr int kAttempts = 5;
+constexpr BackoffPolicy kRestartDelay{.first = std::chrono::milliseconds(500),
+                                      .ceiling = std::chrono::milliseconds(10'000)};
+// A fast shutdown ends with a checkpoint, which writes as much as shared_buffers holds.
+constexpr std::chrono::minutes kStopLimit{5};
+
+}  // namespace
+
+void Servers::start(const std::string& node, const postgres::ServerOptions& options, int port) {
+  auto& server = servers_[node];
+  server.options = options;
+  server.port = port;
+  server.wanted = true;
+  server.given_up.reset();
+  server.failures = 0;
+  if (look(server)) {
+    const auto pid = postgres::read_postmaster_pid(options.data_directory);
+    if (!pid || pid->port == port || pid->port == 0) {
+      board_.log(fmt::format("{}: its server runs already (pid {})", node, pid ? pid->pid : 0));
+      server.up = true;
+      return;
+    }
+    board_.log(fmt::format("{}: its server listens on port {}, not {}; restarting it", node,
+                           pid->port, port));
+    stop(node);
+    server.wanted = true;
+  }
+  launch(node, server);
+}
+
+void Servers::stop(const std::string& node) {
+  const auto found = servers_.find(node);
+  if (found == servers_.end()) return;
+  auto& server = found->second;
+  server.wanted = false;
+  board_.log(node + ": stopping its server");
+  if (!postgres::stop_server(server.options.data_directory, postgres::ShutdownMode::fast,
+                             kStopLimit))
+    throw Error(ErrorKind::busy, "the server of " + node + " does not stop")
+        .with_hint("look into " + server.options.log.string());
+  look(server);
+  server.up = false;
+}
+
+void Servers::stop_all() {
+  std::optional<Error> first;
+  const auto stop_one = [&](const std::string& node) {
+    try {
+      stop(node);
+    } catch (const Error& error) {
+      if (!first) first = error;
+    }
+  };
+  for (const auto& [node, server] : servers_)
+    if (node != "primary") stop_one(node);
+  stop_one("primary");
+  if (first) throw *first;
+}
+
+bool Servers::running(const std::string& node) {
+  const auto found = servers_.find(node);
+  return found != servers_.end() && look(found->second);
+}
+
+void Servers::tick() {
+  for (auto& [node, server] : servers_) {
+    if (!server.wanted || server.given_up) continue;
+    if (look(server)) {
+      server.up = true;
+      if (!server.ready) {
+        const auto pid = postgres::read_postmaster_pid(server.options.data_directory);
+        if (pid && (pid->status == "ready" || pid->status == "standby")) {
+          server.ready = true;
+          server.failures = 0;
+        }
+      }
+      continue;
+    }
+    if (server.up) died(node, server);
+    if (!server.given_up && std::chrono::steady_clock::now() >= server.next_start)
+      launch(node, server);
+  }
+}
+
+std::optional<Error> Servers::gave_up(const std::string& node) const {
+  const auto found = servers_.find(node);
+  return found == servers_.end() ? std::nullopt : found->second.given_up;
+}
+
+void Servers::try_again() {
+  for (auto& [node, server] : servers_) {
+    if (!server.given_up) continue;
+    server.given_up.reset();
+    server.failures = 0;
+    server.next_start = {};
+  }
+}
+
+bool Servers::look(Server& server) const {
+  if (server.child != 0) {
+    // Its postmaster.pid is not there in its first moments, but as its parent we know better.
+    const auto result = ::waitpid(server.child, nullptr, WNOHANG);
+    if (result == 0) return true;
+    if (result < 0 && errno == EINTR) return true;
+    server.child = 0;
+  }
+  return postgres::is_running(server.options.data_directory);
+}
+
+void Servers::launch(const std::string& node, Server& server) {
+  server.up = true;
+  server.ready = false;
+  try {
+    server.child = postgres::start_server(server.options).release();
+    board_.log(fmt::format("{}: started its server (pid {})", node, server.child));
+  } catch (const Error& error) {
+    board_.log(node + ": " + error.text());
+  }
+}
+
+void Servers::died(const std::string& node, Server& server) {
+  server.up = false;
+  ++server.failures;
+  if (server.failures >= kAttempts) {
+    server.given_up =
+        Error(ErrorKind::postgres, fmt::format("the server of {} cannot start ({} attempts): {}",
+                                               node, kAttempts, last_lines(server.options.log)))
+            .with_hint("its log is " + server.options.log.string());
+    board_.log(server.given_up->text());
+    return;
+  }
+  const auto delay = backoff_delay(kRestartDelay, server.failures, 0.5);
+  server.next_start = std::chrono::steady_clock::now() + delay;
+  board_.log(fmt::format("{}: its server died; starting it again in {} ms: {}", node, delay.count(),
+                         last_lines(server.options.log)));
+  board_.change([](SupervisorStatus& status) { ++status.restarts; });
+  board_.flush();
+}
+
+std::string last_lines(const std::filesystem::path& log, std::size_t lines) {
+  std::string text;
+  try {
+    text = read_file_if_exists(log).value_or("");
+  } catch (const Error&) {
+    return {};
+  }
+  const auto all = split(trim(text), '\n');
+  std::string result;
+  for (auto i = all.size() - std::min(lines, all.size()); i < all.size(); ++i)
+    result += (result.empty() ? "" : " | ") + printable(all[i], 300);
+  return result;
+}
+
+}  // namespace pgrevive::cluster

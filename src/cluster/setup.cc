@@ -1,0 +1,160 @@
+#include "cluster/setup.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "cluster/node_files.h"
+#include "cluster/scram.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+using postgres::Connection;
+
+constexpr const char* kPrimary = "primary";
+
+// In a password file ':' ends a field.
+std::string field(const std::string& text) {
+  std::string escaped;
+  for (const char c : text) {
+    if (c == ':' || c == '\\') escaped += '\\';
+    escaped += c;
+  }
+  return escaped;
+}
+
+Secret replication_password(const Site& site) {
+  const auto file = site.directory.secrets() / "replication";
+  if (const auto text = read_file_if_exists(file)) return Secret(*text);
+  auto secret = make_secret();
+  write_file_atomic(file, secret.reveal());
+  return secret;
+}
+
+void make_role(Connection& connection, const std::string& role, const std::string& attributes,
+               const Secret& password) {
+  const bool exists =
+      connection.value("select count(*) from pg_roles where rolname = $1", {role}) != "0";
+  std::string statement = fmt::format("{} role {} with login {}", exists ? "alter" : "create",
+                                      connection.quote_identifier(role), attributes);
+  if (!password.empty()) {
+    std::string stored;
+    if (connection.server_version() >= 100000) stored = make_scram_verifier(password);
+    statement +=
+        " password " + connection.quote_literal(stored.empty() ? password.reveal() : stored);
+  }
+  connection.query(statement);
+}
+
+void make_database(Connection& connection, const std::string& database, const std::string& owner) {
+  if (connection.value("select count(*) from pg_database where datname = $1", {database}) != "0")
+    return;
+  connection.query(fmt::format("create database {} owner {}", connection.quote_identifier(database),
+                               connection.quote_identifier(owner)));
+}
+
+void make_slots(Connection& connection, const std::vector<std::string>& nodes) {
+  for (const auto& node : nodes) {
+    if (node == kPrimary) continue;
+    const auto slot = slot_name(node);
+    if (connection.value("select count(*) from pg_replication_slots where slot_name = $1",
+                         {slot}) == "0")
+      // Reserved at once: the WAL since the promotion has to wait for a replica that comes later.
+      connection.query("select pg_create_physical_replication_slot($1, true)", {slot});
+  }
+}
+
+void disable_subscriptions(Site& site, const Access& access) {
+  if (!site.version.at_least(10)) return;
+  auto connection = access.open(site.port(kPrimary));
+  const auto rows = connection.query(
+      "select d.datname, s.subname from pg_subscription s join pg_database d on d.oid = s.subdbid "
+      "where s.subenabled or s.subslotname is not null order by 1, 2");
+  for (const auto& row : rows) {
+    const auto database = row.at(0).value_or("");
+    const auto name = row.at(1).value_or("");
+    auto there = access.open(site.port(kPrimary), database);
+    const auto quoted = there.quote_identifier(name);
+    there.query("alter subscription " + quoted + " disable");
+    // The slot on the publisher belongs to the source; dropping the copy must not drop it there.
+    there.query("alter subscription " + quoted + " set (slot_name = none)");
+    site.board.warn("subscription " + name + " in database " + database +
+                    " was disabled: it belongs to the source");
+  }
+}
+
+// What a person should know and nobody can decide for them.
+void look_around(Site& site, Connection& connection) {
+  if (connection.server_version() >= 100000) {
+    const auto roles = connection.value(
+        "select string_agg(rolname, ', ' order by rolname) from pg_authid "
+        "where rolcanlogin and rolpassword like 'md5%'");
+    if (roles)
+      site.board.warn(
+          "roles with MD5 passwords cannot log in until their passwords are set anew: " + *roles);
+  }
+  if (const auto count = connection.value("select count(*) from pg_prepared_xacts");
+      count && count != "0")
+    site.board.warn(*count +
+                    " prepared transactions came with the backup and hold their locks; see "
+                    "pg_prepared_xacts");
+  if (connection.server_version() >= 150000) {
+    const auto databases = connection.value(
+        "select string_agg(datname, ', ' order by datname) from pg_database where datcollversion "
+        "is distinct from pg_database_collation_actual_version(oid) and datcollversion is not "
+        "null");
+    if (databases)
+      site.board.warn(
+          "the collations of this host differ from the source's; reindex text indexes "
+          "in: " +
+          *databases);
+  }
+}
+
+}  // namespace
+
+void write_password_files(const Site& site) {
+  const auto& directory = site.directory;
+  make_directories(directory.secrets());
+  write_file_atomic(
+      directory.replication_passfile(),
+      fmt::format("*:*:*:{}:{}\n", kReplicationRole, field(replication_password(site).reveal())));
+  write_file_atomic(directory.user_passfile(),
+                    fmt::format("*:*:*:{}:{}\n", field(site.settings.user),
+                                field(site.settings.password.reveal())));
+}
+
+void configure_primary(Site& site, const NodeRecord& record, const std::string& archive_command) {
+  auto node = describe_node(site, kPrimary, Stage::primary, record);
+  node.archiving = site.settings.wal_archive == WalArchiveMode::own;
+  node.archive_command = archive_command;
+  // At the first start with subscriptions still enabled.
+  node.hold_subscriptions = !record.set_up;
+  write_configuration(site, node, record);
+  if (site.servers.running(kPrimary)) postgres::reload_server(site.directory.data(kPrimary));
+}
+
+void set_up_primary(Site& site, NodeRecord& record) {
+  const auto access = site.access(record.source_user);
+  auto connection = access.open(site.port(kPrimary));
+  // A restored default must not keep us from writing, and secrets stay out of the log.
+  connection.query("set default_transaction_read_only = off");
+  connection.query("set log_statement = 'none'");
+  connection.query("set log_min_duration_statement = -1");
+  make_role(connection, site.settings.user, "superuser", site.settings.password);
+  make_role(connection, kReplicationRole, "replication nosuperuser", replication_password(site));
+  make_database(connection, site.settings.database, site.settings.user);
+  make_slots(connection, node_names(site.settings.replicas));
+  if (!record.set_up) {
+    disable_subscriptions(site, access);
+    look_around(site, connection);
+  }
+  if (record.superuser.empty())
+    record.superuser = connection.value("select current_user").value_or("postgres");
+  record.set_up = true;
+  record.save(site.directory, kPrimary);
+}
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,232 @@
+#include <system_error>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "cluster/access.h"
+#include "cluster/adminer.h"
+#include "cluster/backrest_conf.h"
+#include "cluster/cluster.h"
+#include "cluster/dialect.h"
+#include "cluster/marker.h"
+#include "cluster/node_record.h"
+#include "postgres/server.h"
+#include "restore/restore.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+using nlohmann::json;
+using postgres::Connection;
+
+// Bytes of the files below a directory, without following links. Files come and go meanwhile.
+std::uint64_t tree_bytes(const std::filesystem::path& directory) {
+  std::uint64_t bytes = 0;
+  std::error_code ignored;
+  std::filesystem::recursive_directory_iterator entry(
+      directory, std::filesystem::directory_options::skip_permission_denied, ignored);
+  while (entry != std::filesystem::recursive_directory_iterator()) {
+    std::error_code gone;
+    if (entry->is_regular_file(gone) && !entry->is_symlink(gone)) {
+      const auto size = entry->file_size(gone);
+      if (!gone) bytes += size;
+    }
+    entry.increment(ignored);
+    if (ignored) break;
+  }
+  return bytes;
+}
+
+std::string state_of_files(const std::filesystem::path& data, bool unfinished) {
+  switch (restore::inspect_directory(data)) {
+    case restore::DirectoryState::absent:
+    case restore::DirectoryState::empty:
+      return "not restored";
+    case restore::DirectoryState::interrupted:
+      return "restoring";
+    case restore::DirectoryState::complete:
+    case restore::DirectoryState::foreign:
+      break;
+  }
+  return unfinished ? "restoring" : "down";
+}
+
+void ask_server(NodeStatus& node, Connection& connection) {
+  const int version = connection.server_version();
+  const auto rows = connection.query(in_words_of(
+      version,
+      "select pg_is_in_recovery(), current_setting('server_version'), "
+      "case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() "
+      "end::text, (select timeline_id from pg_control_checkpoint())"));
+  const auto& row = rows.at(0);
+  const bool recovering = row.at(0) == "t";
+  node.role = !recovering ? "primary" : node.name == "primary" ? "recovering" : "replica";
+  node.version = row.at(1).value_or("");
+  node.lsn = row.at(2).value_or("");
+  // pg_control knows a new timeline only after the next checkpoint.
+  node.timeline = static_cast<std::uint32_t>(parse_unsigned(row.at(3).value_or("")).value_or(0));
+  if (!recovering) {
+    const auto name =
+        connection.value(in_words_of(version, "select pg_walfile_name(pg_current_wal_lsn())"));
+    if (name && name->size() >= 8)
+      node.timeline = postgres::Timeline::parse_hex(name->substr(0, 8)).value();
+    return;
+  }
+  if (version >= 100000) {
+    const auto received = connection.value(
+        version >= 130000 ? "select received_tli from pg_stat_wal_receiver"
+                          : "select received_tli from pg_stat_wal_receiver limit 1");
+    if (const auto timeline = parse_unsigned(received.value_or("")); timeline && *timeline != 0)
+      node.timeline = static_cast<std::uint32_t>(*timeline);
+  }
+}
+
+// What the primary knows about its replicas.
+void ask_about_replicas(std::vector<NodeStatus>& nodes, Connection& primary) {
+  const auto rows = primary.query(in_words_of(
+      primary.server_version(),
+      primary.server_version() >= 100000
+          ? "select application_name, state, pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)"
+            "::bigint, extract(epoch from coalesce(replay_lag, interval '0')) "
+            "from pg_stat_replication"
+          : "select application_name, state, pg_xlog_location_diff(pg_current_wal_lsn(), "
+            "replay_lsn)::bigint, null from pg_stat_replication"));
+  for (auto& node : nodes) {
+    if (node.name == "primary") continue;
+    node.replication = "disconnected";
+    for (const auto& row : rows) {
+      if (row.at(0) != node.name) continue;
+      node.replication = row.at(1).value_or("");
+      node.lag_bytes = parse_unsigned(row.at(2).value_or(""));
+      if (row.at(3)) node.lag_seconds = std::stod(*row.at(3));
+    }
+  }
+}
+
+NodeStatus node_status(const StateDirectory& directory, const Settings& settings,
+                       const Access& access, const std::string& name) {
+  NodeStatus node;
+  node.name = name;
+  node.port = port_of(settings, name);
+  const auto data = directory.data(name);
+  node.data_directory = data.string();
+  const auto record = NodeRecord::load(directory, name).value_or(NodeRecord{});
+  node.backup_label = record.backup_label;
+  node.data_bytes = tree_bytes(data) + tree_bytes(directory.tablespaces(name));
+  node.disk_free_bytes = disk_space(data).free_bytes;
+  if (!postgres::is_running(data)) {
+    node.state = state_of_files(data, record.unfinished);
+    return node;
+  }
+  if (const auto pid = postgres::read_postmaster_pid(data)) node.pid = pid->pid;
+  if (access.ping(node.port) != postgres::Readiness::accepting) {
+    node.state = "starting";
+    return node;
+  }
+  try {
+    auto connection = access.open(node.port);
+    ask_server(node, connection);
+    node.state = "accepting";
+  } catch (const Error& error) {
+    node.state = "starting";
+    node.error = error.what();
+  }
+  return node;
+}
+
+void ask_archiver(ClusterStatus& status, const Settings& settings, Connection& primary) {
+  if (settings.wal_archive != WalArchiveMode::own) {
+    status.archiving = "off";
+    return;
+  }
+  const auto rows = primary.query(
+      "select archived_count, coalesce(last_archived_wal, ''), "
+      "coalesce(round(extract(epoch from now() - last_archived_time))::text, ''), failed_count, "
+      "coalesce(last_failed_time > last_archived_time or (last_archived_time is null and "
+      "last_failed_time is not null), false), current_setting('archive_command') "
+      "from pg_stat_archiver");
+  const auto& row = rows.at(0);
+  const auto text = [&](std::size_t i) { return row.at(i).value_or(""); };
+  status.archiving = "own: " + text(0) + " archived";
+  if (!text(1).empty()) status.archiving += fmt::format(", last {} {} s ago", text(1), text(2));
+  status.archiving += ", " + text(3) + " failed";
+  // Failures of long ago that were made good are no trouble of today.
+  status.archiving_ok = text(4) != "t" && !text(5).empty();
+  if (text(5).empty()) status.archiving += ", not set up";
+}
+
+template <typename T>
+json or_null(const std::optional<T>& value) {
+  return value ? json(*value) : json(nullptr);
+}
+
+}  // namespace
+
+ClusterStatus collect_status(const StateDirectory& directory) {
+  const auto marker = load_marker(directory);
+  const auto settings = from_json(read_file(directory.settings()));
+  ClusterStatus status;
+  status.cluster_name = marker.cluster_name;
+  status.state_directory = directory.root().string();
+  status.supervisor_running = supervisor_running(directory);
+  status.supervisor = read_status(directory).value_or(SupervisorStatus{});
+  const auto primary = NodeRecord::load(directory, "primary").value_or(NodeRecord{});
+  const Access access(marker.socket_directory, candidate_roles(settings, primary.source_user));
+  for (const auto& name : node_names(settings.replicas))
+    status.nodes.push_back(node_status(directory, settings, access, name));
+
+  // A supervisor that was started again after a restore knows of it by the record.
+  if (status.supervisor.backup_label.empty()) status.supervisor.backup_label = primary.backup_label;
+  if (!status.supervisor.recovery_end) status.supervisor.recovery_end = primary.recovery_end;
+
+  status.archiving = settings.wal_archive == WalArchiveMode::own ? "own: unknown" : "off";
+  status.archiving_ok = settings.wal_archive != WalArchiveMode::own;
+  if (status.nodes.front().role == "primary") {
+    try {
+      auto connection = access.open(settings.primary_port);
+      ask_about_replicas(status.nodes, connection);
+      ask_archiver(status, settings, connection);
+    } catch (const Error& error) {
+      status.nodes.front().error = error.what();
+    }
+  }
+  status.adminer_url = adminer_url(settings);
+  status.adminer_answers = adminer_answers(settings, std::chrono::seconds(2));
+  return status;
+}
+
+std::string to_json(const ClusterStatus& status) {
+  json nodes = json::array();
+  for (const auto& node : status.nodes)
+    nodes.push_back({{"name", node.name},
+                     {"role", node.role},
+                     {"port", node.port},
+                     {"state", node.state},
+                     {"pid", node.pid},
+                     {"version", node.version},
+                     {"timeline", node.timeline},
+                     {"lsn", node.lsn},
+                     {"replication", node.replication},
+                     {"lag_bytes", or_null(node.lag_bytes)},
+                     {"lag_seconds", or_null(node.lag_seconds)},
+                     {"backup_label", node.backup_label},
+                     {"data_directory", node.data_directory},
+                     {"data_bytes", node.data_bytes},
+                     {"disk_free_bytes", node.disk_free_bytes},
+                     {"error", node.error}});
+  const json j = {{"cluster_name", status.cluster_name},
+                  {"state_directory", status.state_directory},
+                  {"supervisor_running", status.supervisor_running},
+                  {"supervisor", json::parse(to_json(status.supervisor))},
+                  {"nodes", nodes},
+                  {"archiving", status.archiving},
+                  {"archiving_ok", status.archiving_ok},
+                  {"adminer_url", status.adminer_url},
+                  {"adminer_answers", status.adminer_answers}};
+  return j.dump(2, ' ', false, json::error_handler_t::replace) + '\n';
+}
+
+}  // namespace pgrevive::cluster

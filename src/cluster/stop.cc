@@ -1,0 +1,58 @@
+#include <algorithm>
+#include <csignal>
+#include <thread>
+
+#include "base/error.h"
+#include "cluster/adminer.h"
+#include "cluster/cluster.h"
+#include "cluster/marker.h"
+#include "cluster/supervisor_process.h"
+#include "postgres/server.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::chrono::milliseconds left(Clock::time_point end) {
+  return std::max(std::chrono::milliseconds(0),
+                  std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()));
+}
+
+bool stop_supervisor(const StateDirectory& directory, Clock::time_point end) {
+  bool was_there = false;
+  bool told = false;
+  while (const auto pid = find_supervisor(directory)) {
+    was_there = true;
+    if (*pid > 0 && !told) {
+      ::kill(*pid, SIGTERM);
+      told = true;
+    }
+    if (Clock::now() >= end)
+      throw Error(ErrorKind::busy,
+                  "the supervisor (pid " + std::to_string(*pid) + ") is still stopping its servers")
+          .with_hint("its log is " + directory.supervisor_log().string());
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  return was_there;
+}
+
+}  // namespace
+
+bool stop(const StateDirectory& directory, std::chrono::milliseconds limit) {
+  load_marker(directory);
+  const auto end = Clock::now() + limit;
+  bool ran = stop_supervisor(directory, end);
+  // What a supervisor that was killed left behind.
+  ran = stop_orphaned_adminer(directory) || ran;
+  for (const auto& node : existing_nodes(directory)) {
+    if (!server_is_ours(directory, node)) continue;
+    ran = true;
+    if (!postgres::stop_server(directory.data(node), postgres::ShutdownMode::fast, left(end)))
+      throw Error(ErrorKind::busy, "the server of " + node + " is still stopping")
+          .with_hint("its log is " + (directory.logs(node) / "postgresql.log").string());
+  }
+  return ran;
+}
+
+}  // namespace pgrevive::cluster

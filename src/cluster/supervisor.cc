@@ -1,0 +1,205 @@
+#include <atomic>
+#include <csignal>
+#include <cstdlib>
+#include <ctime>
+#include <thread>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cluster/adminer.h"
+#include "cluster/bring_up.h"
+#include "cluster/cluster.h"
+#include "cluster/node_record.h"
+#include "cluster/site.h"
+#include "postgres/binaries.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+// Turns SIGTERM and SIGINT into a stop request and SIGHUP into "try again what was given up". The
+// signals are blocked in every thread and waited for in one, so no handler interrupts anything.
+class Signals {
+ public:
+  Signals() {
+    sigemptyset(&signals_);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals_, signal);
+    ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+    thread_ = std::jthread([this](const std::stop_token& end) { wait(end); });
+  }
+
+  std::stop_token stop() const { return stop_.get_token(); }
+  bool take_try_again() { return try_again_.exchange(false); }
+
+ private:
+  void wait(const std::stop_token& end) {
+    while (!end.stop_requested()) {
+      const timespec limit{.tv_sec = 0, .tv_nsec = 100'000'000};
+      const int signal = ::sigtimedwait(&signals_, nullptr, &limit);
+      if (signal == SIGHUP) try_again_ = true;
+      if (signal == SIGTERM || signal == SIGINT) stop_.request_stop();
+    }
+  }
+
+  sigset_t signals_{};
+  std::stop_source stop_;
+  std::atomic<bool> try_again_ = false;
+  std::jthread thread_;
+};
+
+// pgBackRest and libpq take options from the environment, which would be those of whoever typed
+// `start`.
+void clean_environment() {
+  std::vector<std::string> names;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    if (text.starts_with("PGBACKREST_") ||
+        (text.starts_with("PG") && !text.starts_with("PGREVIVE")))
+      names.push_back(text.substr(0, text.find('=')));
+  }
+  for (const auto& name : names) ::unsetenv(name.c_str());
+}
+
+FileLock lock(const StateDirectory& directory) {
+  // Someone who only asks whether a supervisor lives holds the lock for a moment.
+  for (int i = 0; i < 30; ++i) {
+    if (auto held = FileLock::try_acquire(directory.supervisor_lock())) {
+      // Written into the locked file itself: replacing it would leave the lock on another.
+      const auto file = open_file(directory.supervisor_lock(), O_WRONLY | O_TRUNC);
+      write_all(file.get(), as_bytes(std::to_string(::getpid())), directory.supervisor_lock());
+      return *std::move(held);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  throw Error(ErrorKind::busy, "this cluster has a supervisor already");
+}
+
+void fail(StatusBoard& board, const Error& error) {
+  board.log("error: " + error.text());
+  board.change([&](SupervisorStatus& status) {
+    status.error = error.text();
+    status.exit_code = error.exit_code();
+  });
+  board.enter(Phase::failed);
+  board.flush();
+}
+
+// Keeps the cluster up until a stop is asked for.
+class Watch {
+ public:
+  Watch(Site& site, Adminer& adminer, Signals& signals)
+      : site_(site), adminer_(adminer), signals_(signals) {}
+
+  [[noreturn]] void run(const BroughtUp& first) {
+    settle(first);
+    for (;;) {
+      site_.rest(std::chrono::milliseconds(500));
+      site_.servers.tick();
+      adminer_.tick();
+      if (signals_.take_try_again()) {
+        site_.board.log("trying again");
+        clear();
+        site_.servers.try_again();
+        settle(bring_up(site_));
+      }
+      for (const auto& node : node_names(site_.settings.replicas))
+        if (const auto error = site_.servers.gave_up(node); error && !failed_) give_up(*error);
+    }
+  }
+
+ private:
+  void settle(const BroughtUp& brought_up) {
+    if (brought_up.replica_failure)
+      give_up(*brought_up.replica_failure);
+    else
+      site_.board.enter(Phase::running);
+  }
+  // The other servers go on, and so do we: they are worth watching.
+  void give_up(const Error& error) {
+    failed_ = true;
+    fail(site_.board, error);
+  }
+  void clear() {
+    failed_ = false;
+    site_.board.change([](SupervisorStatus& status) {
+      status.error.clear();
+      status.exit_code = 0;
+    });
+  }
+
+  Site& site_;
+  Adminer& adminer_;
+  Signals& signals_;
+  bool failed_ = false;
+};
+
+void bring_up_and_watch(Site& site, Signals& signals) {
+  Adminer adminer(site.settings, site.directory, site.board);
+  try {
+    const auto brought_up = bring_up(site);
+    adminer.start();
+    Watch(site, adminer, signals).run(brought_up);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled && site.stop.stop_requested())
+      site.board.enter(Phase::stopping);
+    adminer.stop();
+    // A cluster that is not whole must not be used: no WAL is archived, roles are not what .env
+    // says, or recovery has not ended.
+    site.servers.stop_all();
+    throw;
+  }
+}
+
+}  // namespace
+
+int supervise(const StateDirectory& directory) {
+  clean_environment();
+  Signals signals;
+  const auto held = lock(directory);
+  const auto marker = load_marker(directory);
+  if (marker.owner != ::geteuid())
+    throw Error(ErrorKind::denied, "the cluster in " + directory.root().string() +
+                                       " belongs to user " + marker.owner_name);
+  const auto settings = from_json(read_file(directory.settings()));
+
+  StatusBoard board(directory, {.cluster_name = settings.cluster_name, .pid = ::getpid()});
+  board.enter(Phase::preparing);
+  try {
+    Servers servers(board);
+    const auto version =
+        while_doing("preparing the cluster", [&] { return cluster_version(settings, directory); });
+    Site site{.settings = settings,
+              .directory = directory,
+              .marker = marker,
+              .board = board,
+              .servers = servers,
+              .stop = signals.stop(),
+              .host = look_at_host(),
+              .version = version,
+              .binaries = postgres::find_binaries(version, settings.postgres_binaries)};
+    bring_up_and_watch(site, signals);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled && signals.stop().stop_requested()) {
+      board.enter(Phase::stopped);
+      return 0;
+    }
+    fail(board, error);
+    return error.exit_code();
+  } catch (const std::exception& error) {
+    const Error internal(ErrorKind::internal, error.what());
+    fail(board, internal);
+    return internal.exit_code();
+  }
+  return 0;
+}
+
+std::optional<SupervisorStatus> read_status(const StateDirectory& directory) {
+  const auto text = read_file_if_exists(directory.status());
+  if (!text) return {};
+  return status_from_json(*text);
+}
+
+}  // namespace pgrevive::cluster

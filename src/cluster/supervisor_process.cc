@@ -1,0 +1,48 @@
+#include "cluster/supervisor_process.h"
+
+#include <system_error>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "postgres/server.h"
+
+namespace pgrevive::cluster {
+
+std::optional<pid_t> find_supervisor(const StateDirectory& directory) {
+  std::error_code ignored;
+  // Asking for the lock would make the file, with an owner that its supervisor cannot use.
+  if (!std::filesystem::exists(directory.supervisor_lock(), ignored)) return {};
+  if (FileLock::try_acquire(directory.supervisor_lock())) return {};
+  const auto text = read_file_if_exists(directory.supervisor_lock());
+  const auto pid = text ? parse_unsigned(trim(*text)) : std::nullopt;
+  if (!pid) return 0;  // it has the lock and has not written its pid yet
+  return static_cast<pid_t>(*pid);
+}
+
+bool server_is_ours(const StateDirectory& directory, const std::string& node) {
+  const auto data = directory.data(node);
+  if (!postgres::is_running(data)) return false;
+  const auto pid = postgres::read_postmaster_pid(data);
+  if (!pid) return false;
+  try {
+    const auto arguments =
+        read_file_if_exists(std::filesystem::path("/proc") / std::to_string(pid->pid) / "cmdline");
+    return arguments && arguments->find((directory.conf(node) / "postgresql.conf").string()) !=
+                            std::string::npos;
+  } catch (const Error&) {
+    return false;  // it ended while we looked
+  }
+}
+
+std::vector<std::string> existing_nodes(const StateDirectory& directory) {
+  constexpr int kMostReplicas = 4;
+  auto names = node_names(kMostReplicas);
+  std::vector<std::string> found;
+  std::error_code ignored;
+  for (auto name = names.rbegin(); name != names.rend(); ++name)
+    if (std::filesystem::exists(directory.node(*name), ignored)) found.push_back(*name);
+  return found;
+}
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,98 @@
+#include "cluster/node_record.h"
+
+#include <cstdlib>
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cluster/marker.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+class StateFiles : public testing::Test {
+ protected:
+  StateFiles() : directory_(make()) {}
+  ~StateFiles() override { remove_tree(directory_.root()); }
+
+  static std::filesystem::path make() {
+    std::string name = "/tmp/pgrevive-test-XXXXXX";
+    return ::mkdtemp(name.data());
+  }
+
+  StateDirectory directory_;
+};
+
+TEST_F(StateFiles, ARecordComesBackAsItWasSaved) {
+  make_directories(directory_.node("primary"));
+  NodeRecord record;
+  record.unfinished = true;
+  record.backup_label = "20240115-020000F";
+  record.made_ms = 5;
+  record.online = false;
+  record.archive_start = "000000010000000000000002";
+  record.archive_stop = "000000010000000000000003";
+  record.lsn_stop = "0/3000100";
+  record.source_user = "dba";
+  record.promoting = true;
+  record.promoted = true;
+  record.set_up = true;
+  record.archiving = true;
+  record.superuser = "root";
+  record.databases = {"a", "b"};
+  record.recovery_end = RecoveryEnd{.target = "latest", .new_timeline = 2, .fork_lsn = "0/4"};
+  record.joined = true;
+  record.save(directory_, "primary");
+  const auto text = read_file(directory_.node_record("primary"));
+
+  const auto back = NodeRecord::load(directory_, "primary");
+  ASSERT_TRUE(back);
+  back->save(directory_, "primary");
+
+  EXPECT_EQ(read_file(directory_.node_record("primary")), text);
+  EXPECT_EQ(back->databases, record.databases);
+  EXPECT_EQ(back->recovery_end->fork_lsn, "0/4");
+  EXPECT_TRUE(back->joined && back->archiving && back->promoting && !back->online);
+}
+
+TEST_F(StateFiles, ANodeWithoutRecordHasNone) {
+  EXPECT_FALSE(NodeRecord::load(directory_, "primary"));
+}
+
+TEST_F(StateFiles, ADamagedRecordIsAnErrorAndNotAFreshStart) {
+  make_directories(directory_.node("primary"));
+  write_file_atomic(directory_.node_record("primary"), "{");
+
+  EXPECT_THROW(NodeRecord::load(directory_, "primary"), Error);
+}
+
+TEST_F(StateFiles, AMarkerComesBackAsItWasSaved) {
+  Marker{.cluster_name = "demo",
+         .created_ms = 7,
+         .owner = 101,
+         .owner_name = "postgres",
+         .socket_directory = "/tmp/x"}
+      .save(directory_);
+
+  const auto marker = load_marker(directory_);
+
+  EXPECT_EQ(marker.cluster_name, "demo");
+  EXPECT_EQ(marker.owner, 101u);
+  EXPECT_EQ(marker.socket_directory, "/tmp/x");
+}
+
+TEST(SocketDirectory, IsShortEnoughForASocketsPath) {
+  EXPECT_EQ(choose_socket_directory(StateDirectory("/var/lib/pgrevive/demo"), 0),
+            "/var/lib/pgrevive/demo/run");
+
+  const StateDirectory deep("/" + std::string(88, 'd'));  // with /run it is one byte too long
+  EXPECT_LT(choose_socket_directory(deep, 1000).native().size(), 90u);
+  EXPECT_EQ(choose_socket_directory(deep, 1000), choose_socket_directory(deep, 1000));
+
+  const StateDirectory fits("/" + std::string(87, 'd'));
+  EXPECT_EQ(choose_socket_directory(fits, 1000), fits.run());
+}
+
+}  // namespace
+}  // namespace pgrevive::cluster

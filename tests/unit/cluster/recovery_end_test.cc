@@ -1,0 +1,186 @@
+#include "cluster/recovery_end.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace pgrevive::cluster {
+namespace {
+
+using postgres::Lsn;
+using postgres::Timeline;
+using postgres::WalSegment;
+using restore::RecoveryType;
+using Kind = RecoveryVerdict::Kind;
+using Outcome = ArchiveReport::Outcome;
+
+constexpr std::uint32_t kSize = 16u << 20;
+
+WalSegment segment(std::uint64_t number, std::uint32_t timeline = 1) {
+  return {Timeline(timeline), number, kSize};
+}
+
+ArchiveReport asked(const WalSegment& wanted, Outcome outcome) {
+  ArchiveReport report;
+  report.name = wanted.name();
+  report.outcome = outcome;
+  return report;
+}
+
+RecoveryGoal latest() { return {.target = {}, .from_archive = true, .backup_stop = segment(3)}; }
+
+// Everything delivered up to segment 5 was replayed, and 6 was proven absent.
+RecoveryView at_the_end() {
+  RecoveryView view;
+  view.accepting = true;
+  view.replayed = Lsn(segment(5).begin().value() + 4711);
+  view.settled = true;
+  view.report = asked(segment(6), Outcome::absent);
+  view.newest = segment(5);
+  return view;
+}
+
+TEST(RecoveryEnd, IsProvenByTheAbsenceOfTheSegmentAfterTheNewest) {
+  EXPECT_EQ(judge_recovery(latest(), at_the_end()).kind, Kind::ended);
+}
+
+TEST(RecoveryEnd, IsNotProvenWhileWalIsStillDelivered) {
+  auto view = at_the_end();
+  view.report = asked(segment(5), Outcome::delivered);
+
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::going_on);
+}
+
+TEST(RecoveryEnd, IsNotProvenBeforeAnythingWasAsked) {
+  auto view = at_the_end();
+  view.report.reset();
+
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::going_on);
+}
+
+TEST(RecoveryEnd, IsNotProvenByTheAbsenceOfAHistoryFile) {
+  auto view = at_the_end();
+  view.report->name = "00000002.history";
+
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::going_on);
+}
+
+// A source that lives archives on: what was absent a moment ago is there by now.
+TEST(RecoveryEnd, IsNotProvenWhenTheArchiveHasGrownMeanwhile) {
+  auto view = at_the_end();
+  view.newest = segment(6);
+
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::going_on);
+}
+
+TEST(RecoveryEnd, IsNotProvenWhileReplayMovesOrHasNotReachedTheNewestSegment) {
+  auto view = at_the_end();
+  view.settled = false;
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::going_on);
+
+  view = at_the_end();
+  view.replayed = Lsn(segment(5).begin().value() - 1);
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::going_on);
+}
+
+TEST(RecoveryEnd, IsReachedWhenAnAbandonedTimelineGoesOnInTheArchive) {
+  auto view = at_the_end();
+  view.newest = segment(5, 2);
+  view.report = asked(segment(6, 1), Outcome::delivered);
+
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::ended);
+}
+
+TEST(RecoveryEnd, FailsWhenAFileCouldNotBeFetched) {
+  auto view = at_the_end();
+  view.report->outcome = Outcome::error;
+  view.report->error = "connection refused";
+
+  const auto verdict = judge_recovery(latest(), view);
+
+  ASSERT_EQ(verdict.kind, Kind::failed);
+  EXPECT_THAT(verdict.error->what(), testing::HasSubstr("connection refused"));
+  EXPECT_THAT(verdict.error->what(), testing::HasSubstr(segment(6).name()));
+}
+
+TEST(RecoveryEnd, FailsOnAFetchErrorEvenAfterTheServerWentDown) {
+  auto view = at_the_end();
+  view.running = false;
+  view.accepting = false;
+  view.report->outcome = Outcome::error;
+
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::failed);
+}
+
+TEST(RecoveryEnd, FailsWhenTheArchiveEndsBeforeTheBackupIsConsistent) {
+  RecoveryView view;
+  view.report = asked(segment(3), Outcome::absent);
+  view.newest = segment(2);
+
+  const auto verdict = judge_recovery(latest(), view);
+
+  ASSERT_EQ(verdict.kind, Kind::failed);
+  EXPECT_THAT(verdict.error->what(), testing::HasSubstr(segment(3).name()));
+}
+
+TEST(RecoveryEnd, WaitsForAServerThatIsNotConsistentYetWithAllWalDelivered) {
+  RecoveryView view;
+  view.report = asked(segment(4), Outcome::absent);
+  view.newest = segment(3);
+
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::going_on);
+}
+
+TEST(RecoveryEnd, IsAtTheTargetWhenTheServerPausedThere) {
+  auto goal = latest();
+  goal.target = {.type = RecoveryType::name, .target = "before"};
+  auto view = at_the_end();
+  view.report = asked(segment(4), Outcome::delivered);
+  view.paused = true;
+
+  EXPECT_EQ(judge_recovery(goal, view).kind, Kind::ended);
+}
+
+TEST(RecoveryEnd, FailsWhenTheArchiveEndsBeforeTheTarget) {
+  auto goal = latest();
+  goal.target = {.type = RecoveryType::time, .target = "2026-11-22 14:05:00+00"};
+  auto view = at_the_end();
+  view.last_commit_time = "2026-11-22 13:00:00+00";
+
+  const auto verdict = judge_recovery(goal, view);
+
+  ASSERT_EQ(verdict.kind, Kind::failed);
+  EXPECT_THAT(verdict.error->what(), testing::HasSubstr("2026-11-22 14:05:00+00"));
+  EXPECT_THAT(verdict.error->what(), testing::HasSubstr("2026-11-22 13:00:00+00"));
+}
+
+TEST(RecoveryEnd, RaisesParametersWhenReplayPausedOrStoppedForThem) {
+  auto view = at_the_end();
+  view.parameters_too_low = true;
+  view.paused = true;
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::raise_parameters);
+
+  view.paused = false;
+  view.running = false;
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::raise_parameters);
+}
+
+TEST(RecoveryEnd, OfAnOfflineBackupIsWhenTheServerHasSettled) {
+  RecoveryGoal goal;
+  goal.from_archive = false;
+  RecoveryView view;
+  view.accepting = true;
+  EXPECT_EQ(judge_recovery(goal, view).kind, Kind::going_on);
+
+  view.settled = true;
+  EXPECT_EQ(judge_recovery(goal, view).kind, Kind::ended);
+}
+
+TEST(RecoveryEnd, NeverComesWhileTheServerIsDown) {
+  auto view = at_the_end();
+  view.running = false;
+
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::going_on);
+}
+
+}  // namespace
+}  // namespace pgrevive::cluster

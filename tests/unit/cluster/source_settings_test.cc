@@ -1,0 +1,94 @@
+#include "cluster/source_settings.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace pgrevive::cluster {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using Map = std::map<std::string, std::string>;
+
+SourceSettings choose(const Map& settings) {
+  return choose_source_settings(
+      settings,
+      {.has_library = [](const std::string& name) { return name != "missing"; },
+       .has_locale = [](const std::string& name) { return name == "C.UTF-8"; },
+       .has_time_zone = [](const std::string& name) { return name == "America/Sao_Paulo"; }});
+}
+
+std::string value_of(const SourceSettings& settings, const std::string& name) {
+  for (const auto& setting : settings.kept)
+    if (setting.name == name) return setting.value;
+  return "(not kept)";
+}
+
+TEST(SourceSettings, KeepsWhatMeansTheSameOnEveryHost) {
+  const auto settings = choose({{"max_connections", "300"},
+                                {"random_page_cost", "1.1"},
+                                {"datestyle", "iso, dmy"},
+                                {"enable_nestloop", "off"},
+                                {"lc_messages", "C.UTF-8"},
+                                {"timezone", "America/Sao_Paulo"}});
+
+  EXPECT_EQ(settings.kept.size(), 6u);
+  EXPECT_THAT(settings.dropped, IsEmpty());
+}
+
+struct HostBound {
+  const char* name;
+  const char* value;
+};
+class HostBoundSetting : public testing::TestWithParam<HostBound> {};
+
+TEST_P(HostBoundSetting, StaysBehindWithAReason) {
+  const auto settings = choose({{GetParam().name, GetParam().value}});
+
+  EXPECT_THAT(settings.kept, IsEmpty());
+  EXPECT_THAT(settings.dropped,
+              testing::ElementsAre(testing::StartsWith(std::string(GetParam().name) + ": ")));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, HostBoundSetting,
+    testing::Values(HostBound{"port", "5432"}, HostBound{"listen_addresses", "*"},
+                    HostBound{"data_directory", "/srv/pg"},
+                    HostBound{"ssl_cert_file", "/etc/ssl/server.pem"}, HostBound{"ssl", "on"},
+                    HostBound{"archive_command", "scp %p prod:"}, HostBound{"archive_mode", "on"},
+                    HostBound{"restore_command", "cp"}, HostBound{"primary_conninfo", "host=prod"},
+                    HostBound{"primary_slot_name", "standby"},
+                    HostBound{"recovery_target_time", "2020-01-01"},
+                    HostBound{"synchronous_standby_names", "*"},
+                    HostBound{"synchronous_commit", "remote_apply"},
+                    HostBound{"shared_buffers", "64GB"}, HostBound{"autovacuum_work_mem", "8GB"},
+                    HostBound{"log_directory", "/var/log/pg"}, HostBound{"fsync", "off"},
+                    HostBound{"include_dir", "conf.d"}, HostBound{"wal_level", "minimal"},
+                    HostBound{"lc_messages", "pt_BR.UTF-8"}, HostBound{"timezone", "Mars/Olympus"},
+                    HostBound{"some_future_setting", "1"}),
+    [](const auto& test) {
+      return std::string(test.param.name) + "_" + std::to_string(test.index);
+    });
+
+TEST(SourceSettings, KeepsLogicalWalBecauseDecodingDependsOnIt) {
+  EXPECT_EQ(value_of(choose({{"wal_level", "logical"}}), "wal_level"), "logical");
+}
+
+TEST(SourceSettings, LeavesOutLibrariesThatAreMissingOrActOnTheirOwn) {
+  const auto settings = choose(
+      {{"shared_preload_libraries", "pg_stat_statements, $libdir/missing, \"$libdir/pg_cron\""},
+       {"cron.database_name", "app"},
+       {"missing.setting", "1"},
+       {"pg_stat_statements.max", "10000"}});
+
+  EXPECT_EQ(value_of(settings, "shared_preload_libraries"), "pg_stat_statements");
+  EXPECT_EQ(value_of(settings, "pg_stat_statements.max"), "10000");
+  EXPECT_EQ(settings.kept.size(), 2u);
+  EXPECT_THAT(settings.dropped, Contains("shared_preload_libraries: pg_cron would act on its own"));
+  EXPECT_THAT(settings.dropped, Contains(HasSubstr("missing")));
+  EXPECT_THAT(settings.dropped, Contains("cron.database_name: its library is not loaded"));
+}
+
+}  // namespace
+}  // namespace pgrevive::cluster
