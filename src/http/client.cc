@@ -45,10 +45,11 @@ void initialize_curl() {
   });
 }
 
+// "Could not resolve" becomes "could not resolve"; "SSL certificate" and "OpenSSL" stay.
 std::string lower_first(std::string text) {
-  // "Could not resolve" becomes "could not resolve"; "SSL certificate problem" stays.
-  if (text.size() > 1 && std::isupper(static_cast<unsigned char>(text[0])) &&
-      std::islower(static_cast<unsigned char>(text[1]))) {
+  const auto is_upper = [](char c) { return std::isupper(static_cast<unsigned char>(c)) != 0; };
+  const std::string_view word = std::string_view(text).substr(0, text.find(' '));
+  if (!word.empty() && std::ranges::count_if(word, is_upper) == 1) {
     text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
   }
   return text;
@@ -288,7 +289,9 @@ void Connection::configure(const ClientOptions& options, X509_STORE* trusted,
   set(CURLOPT_HTTP_CONTENT_DECODING, 0L);
   set(CURLOPT_PATH_AS_IS, 1L);
   set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
+  // Refused while the handle still holds the buffer of an exchange that failed early; that one has
+  // the right size.
+  curl_easy_setopt(easy_.get(), CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
   set(CURLOPT_TCP_KEEPALIVE, 1L);
   set(CURLOPT_USERAGENT, "pgrevive");
   set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count()));

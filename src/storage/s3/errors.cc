@@ -1,7 +1,6 @@
 #include "storage/s3/errors.h"
 
 #include <array>
-#include <cstdlib>
 
 #include <fmt/format.h>
 #include <pugixml.hpp>
@@ -85,6 +84,21 @@ std::string skew_hint(const http::Response& response, std::chrono::system_clock:
   return hint;
 }
 
+constexpr const char* kPlainHint = "if the server speaks TLS, write S3_ENDPOINT with https://";
+
+std::string certificate_hint(std::string_view text) {
+  const auto says = [&](std::string_view words) { return text.find(words) != std::string::npos; };
+  if (says("target host name") || says("does not match")) {
+    return "the certificate is for another name: S3_ENDPOINT has to be the name it was made for; "
+           "with the bucket in front of the name, S3_URI_STYLE=path may help";
+  }
+  if (says("expired") || says("not yet valid")) {
+    return "renew the server's certificate, or set the clock of this host";
+  }
+  return "name the PEM file of the authority that signed the server's certificate in S3_CA_FILE "
+         "(S3_VERIFY_TLS=false turns the check off and lets anyone pose as the server)";
+}
+
 // Words, kind and remedy of an exchange that broke.
 Refusal refuse_failure(const Asked& asked, const http::Response& response) {
   using http::Trouble;
@@ -102,10 +116,7 @@ Refusal refuse_failure(const Asked& asked, const http::Response& response) {
       hint = "check host and port of S3_ENDPOINT, and that a firewall lets this host through";
       break;
     case Trouble::certificate:
-      hint =
-          "name the PEM file of the authority that signed the server's certificate in S3_CA_FILE "
-          "(S3_VERIFY_TLS=false turns the check off and lets anyone pose as the server); a "
-          "certificate for another name means that S3_ENDPOINT or S3_URI_STYLE is wrong";
+      hint = certificate_hint(failure.text);
       retry = false;
       break;
     case Trouble::tls:
@@ -116,14 +127,15 @@ Refusal refuse_failure(const Asked& asked, const http::Response& response) {
       retry = false;
       break;
     case Trouble::not_http:
-      hint = asked.tls ? "check host and port of S3_ENDPOINT"
-                       : "if the server speaks TLS, write S3_ENDPOINT with https://";
+      hint = asked.tls ? "check host and port of S3_ENDPOINT" : kPlainHint;
       retry = false;
       break;
     case Trouble::stalled:
       hint = "the network or the server is overloaded";
       break;
     case Trouble::broken:
+      // Many TLS servers hang up on a request in plain text.
+      if (!asked.tls && response.status == 0) hint = kPlainHint;
       break;
     case Trouble::setup:
       kind = ErrorKind::usage;

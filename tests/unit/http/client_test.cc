@@ -187,6 +187,23 @@ TEST(ClientTrouble, ANameWithoutAddress) {
   EXPECT_THAT(got.response.failure->text, HasSubstr("no-such-host.invalid"));
 }
 
+TEST(ClientTrouble, AClientStaysUsableAfterTroubleOfEachKind) {
+  ScriptedHttpServer server{{.raw = "", .after = After::reset},
+                            {.body = "hello", .cut_after = 2, .after = After::stall},
+                            {.body = "at last"}};
+  const Client client({.stall_timeout = milliseconds(60)});
+
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(get(client, "http://no-such-host.invalid/").response.failure->trouble,
+              Trouble::resolve);
+  }
+  EXPECT_TRUE(get(client, server.url("/a")).response.failure);
+  EXPECT_TRUE(get(client, server.url("/a")).response.failure);
+  EXPECT_EQ(get(client, "http://no-such-host.invalid/").response.failure->trouble,
+            Trouble::resolve);
+  EXPECT_EQ(get(client, server.url("/a")).body, "at last");
+}
+
 TEST(ClientTrouble, NobodyListens) {
   const int port = closed_port();
   const auto got = get(Client({}), "http://127.0.0.1:" + std::to_string(port) + "/");

@@ -245,6 +245,28 @@ TEST(Refuse, WhatASecondTryCannotMendIsNotTriedAgain) {
   }
 }
 
+TEST(Refuse, ACertificateIsWrongInDifferentWays) {
+  const auto hint = [](const std::string& text) {
+    return s3::refuse(kAsked, {.failure = http::Failure{http::Trouble::certificate, text}}, "",
+                      kNow)
+        .error.hint();
+  };
+
+  EXPECT_THAT(hint("SSL: no alternative certificate subject name matches target host name 'x'"),
+              HasSubstr("another name"));
+  EXPECT_THAT(hint("SSL certificate problem: certificate has expired"), HasSubstr("renew"));
+  EXPECT_THAT(hint("SSL certificate problem: unable to get local issuer certificate"),
+              HasSubstr("S3_CA_FILE"));
+}
+
+TEST(Refuse, AServerThatHangsUpOnPlainTextMayWantTls) {
+  Asked plain = kAsked;
+  plain.tls = false;
+
+  EXPECT_THAT(refuse(http::Trouble::broken, plain).error.hint(), HasSubstr("https://"));
+  EXPECT_EQ(refuse(http::Trouble::broken).error.hint(), "");
+}
+
 TEST(Refuse, TroubleNamesServerAndSetting) {
   using http::Trouble;
   Asked plain = kAsked;

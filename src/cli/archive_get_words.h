@@ -1,0 +1,25 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cli/source.h"
+
+namespace pgrevive::cli {
+
+// What `archive-get` was called with.
+struct ArchiveGetWords {
+  GlobalOptions global;
+  RepositoryWords repository;
+  std::filesystem::path fork;            // --fork
+  std::filesystem::path report;          // --report
+  std::filesystem::path data_directory;  // --data-directory; empty: the working directory
+  std::string name;                      // %f
+  std::filesystem::path destination;     // %p
+};
+
+// Options as "--name value" or "--name=value", before or after the two names. Throws Error{usage}.
+ArchiveGetWords parse_archive_get(const std::vector<std::string>& words);
+
+}  // namespace pgrevive::cli

@@ -1,0 +1,114 @@
+#include "cli/cluster_choice.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "cli/env_file.h"
+#include "cli/front_door.h"
+
+namespace pgrevive::cli {
+namespace {
+
+std::filesystem::path home() {
+  const char* value = std::getenv("PGREVIVE_HOME");
+  return value == nullptr ? std::filesystem::path() : std::filesystem::path(value);
+}
+
+std::filesystem::path env_path(const GlobalOptions& global) {
+  return global.env_file.empty() ? default_env_file() : global.env_file;
+}
+
+}  // namespace
+
+std::string chosen_cluster(const GlobalOptions& global) {
+  if (!global.cluster.empty()) {
+    if (const std::string wrong = cluster_name_problem(global.cluster); !wrong.empty()) {
+      throw Error(ErrorKind::usage,
+                  fmt::format("--cluster {} cannot be", printable(global.cluster, 60)))
+          .with_hint(wrong);
+    }
+    return global.cluster;
+  }
+  const std::filesystem::path env = env_path(global);
+  return env.empty() ? cluster::Settings{}.cluster_name : cluster_name_from_env(load_env(env));
+}
+
+cluster::StateDirectory chosen_state_directory(const GlobalOptions& global) {
+  return cluster::StateDirectory::locate(chosen_cluster(global), home());
+}
+
+cluster::StateDirectory existing_state_directory(const GlobalOptions& global) {
+  const std::string name = chosen_cluster(global);
+  cluster::StateDirectory directory = cluster::StateDirectory::locate(name, home());
+  std::error_code error;
+  if (std::filesystem::exists(directory.marker(), error)) return directory;
+  if (error == std::errc::permission_denied) {
+    throw Error(ErrorKind::denied, fmt::format("cannot look into {}", directory.root().string()))
+        .with_hint("the cluster was started by another user; run this as that user or as root");
+  }
+
+  std::vector<std::string> others;
+  for (std::filesystem::directory_iterator entry(directory.root().parent_path(), error), end;
+       !error && entry != end; entry.increment(error)) {
+    std::error_code ignored;
+    if (std::filesystem::exists(cluster::StateDirectory(entry->path()).marker(), ignored)) {
+      others.push_back(entry->path().filename());
+    }
+  }
+  std::ranges::sort(others);
+  throw Error(ErrorKind::not_found,
+              fmt::format("there is no cluster '{}' (no {})", name, directory.root().string()))
+      .with_hint(others.empty()
+                     ? fmt::format("`{} start` makes one out of your .env, `{} demo` without any",
+                                   front_door(), front_door())
+                     : fmt::format("there is {}; choose it with --cluster NAME, or make this one "
+                                   "with `{} start`",
+                                   fmt::join(others, ", "), front_door()));
+}
+
+cluster::Settings chosen_settings(const GlobalOptions& global, std::vector<std::string>& warnings) {
+  const std::filesystem::path env = env_path(global);
+  const std::string name = chosen_cluster(global);
+  const auto directory = cluster::StateDirectory::locate(name, home());
+  const bool env_is_its_own =
+      !env.empty() && (!global.env_file.empty() || cluster_name_from_env(load_env(env)) == name);
+
+  cluster::Settings settings;
+  std::optional<std::string> stored;
+  if (!env_is_its_own) stored = read_file_if_exists(directory.settings());
+  if (stored) {
+    settings = cluster::from_json(*stored);
+  } else if (!env.empty()) {
+    settings =
+        settings_from_env(load_env(env), {.cluster = true, .repository = global.config.empty()});
+    settings.cluster_name = name;
+  } else {
+    throw Error(ErrorKind::usage, "there is no .env to say what to start")
+        .with_hint(
+            fmt::format("make one with `cp .env.cluster.example .env`, fill it in, and run this "
+                        "again; `{} demo` needs none",
+                        front_door()));
+  }
+
+  if (!global.config.empty()) {
+    Source source = load_source(global, {}, "restore");
+    warnings.insert(warnings.end(), source.warnings.begin(), source.warnings.end());
+    if (source.repositories.size() > 1) {
+      warnings.push_back(
+          fmt::format("the configuration has {} repositories; the cluster uses repo{}",
+                      source.repositories.size(), source.repositories.front().index));
+    }
+    settings.repository = std::move(source.repositories.front().options);
+    if (source.process_max) settings.process_max = *source.process_max;
+  } else if (!global.stanza.empty()) {
+    settings.repository.stanza = global.stanza;
+  }
+  return settings;
+}
+
+}  // namespace pgrevive::cli

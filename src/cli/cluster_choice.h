@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+
+#include "cli/source.h"
+#include "cluster/settings.h"
+#include "cluster/state_directory.h"
+
+namespace pgrevive::cli {
+
+// The cluster a command is about: --cluster, else CLUSTER_NAME of the .env, else the default name.
+std::string chosen_cluster(const GlobalOptions& global);
+cluster::StateDirectory chosen_state_directory(const GlobalOptions& global);
+
+// The same, for commands that need a cluster that was started once; throws Error{not_found} with
+// the names of those that there are.
+cluster::StateDirectory existing_state_directory(const GlobalOptions& global);
+
+// What `start` tells the cluster: the .env (its repository replaced by --config, if given), or
+// where that is about another cluster or not there, what the cluster was told the last time.
+// `warnings` takes what a person should see.
+cluster::Settings chosen_settings(const GlobalOptions& global, std::vector<std::string>& warnings);
+
+}  // namespace pgrevive::cli

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/source.h"
+
+// One source file for each command. A command adds itself to the parser, and where its word was
+// given, `work` is what it does; it prints its results, throws Error, and returns the exit code.
+namespace pgrevive::cli {
+
+struct Parser {
+  CLI::App& app;
+  GlobalOptions& global;
+  std::function<int()>& work;
+  bool& json;                        // its output is JSON, so an error has to be as well
+  std::vector<std::string>& theirs;  // words for the program that psql and exec become
+};
+
+void add_start(Parser& parser);
+void add_stop(Parser& parser);
+void add_restart(Parser& parser);
+void add_status(Parser& parser);
+void add_logs(Parser& parser);
+void add_test(Parser& parser);
+void add_cleanup(Parser& parser);
+void add_exec(Parser& parser);
+void add_psql(Parser& parser);
+void add_demo(Parser& parser);
+void add_info(Parser& parser);
+void add_restore(Parser& parser);
+void add_archive_get(Parser& parser);
+void add_supervise(Parser& parser);
+void add_version(Parser& parser);
+
+// Adds --repo-type, --repo-path, --cipher-pass-file and --repo.
+void add_repository_words(CLI::App& command, RepositoryWords& words);
+
+// archive-get without the parser, which PostgreSQL calls for every segment: `words` are all but the
+// command's own. Prints what went wrong; the exit code is for PostgreSQL.
+int archive_get(const std::vector<std::string>& words) noexcept;
+
+}  // namespace pgrevive::cli

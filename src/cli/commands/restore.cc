@@ -1,0 +1,254 @@
+#include "restore/restore.h"
+
+#include <chrono>
+#include <cstdio>
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cli/commands/commands.h"
+#include "cli/progress_view.h"
+#include "cli/restore_command.h"
+#include "cli/restore_words.h"
+#include "cli/signals.h"
+#include "cli/terminal.h"
+#include "repository/open.h"
+#include "restore/choose_backup.h"
+
+namespace pgrevive::cli {
+namespace {
+
+// Shows a restore the way `start` shows its own.
+class Display : public restore::Observer {
+ public:
+  explicit Display(const Terminal& terminal)
+      : view_(terminal.interactive ? ProgressView::Output::terminal : ProgressView::Output::plain,
+              terminal.width) {
+    status_.phase = cluster::Phase::restoring;
+  }
+
+  void warning(const std::string& text) override {
+    status_.warnings.push_back(text);
+    show();
+  }
+  void progress(const restore::Progress& progress) override {
+    status_.restore = progress;
+    show();
+  }
+  void close() { print(view_.close()); }
+
+ private:
+  void show() { print(view_.update(status_, unix_now())); }
+  static void print(const std::string& text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  }
+
+  cluster::SupervisorStatus status_;
+  ProgressView view_;
+};
+
+struct Choice {
+  std::unique_ptr<repository::Repository> repository;
+  repository::BackupInfo info;
+  std::optional<repository::BackupLabel> label;
+};
+
+// The first repository, in order, that has a backup for this target. That one of them cannot be
+// read is told, but only fatal where no other has one.
+Choice choose(const Source& source, const RestoreWords& words,
+              const restore::RecoveryTarget& target) {
+  const std::optional<std::string> set =
+      words.set.empty() ? std::nullopt : std::optional<std::string>(words.set);
+  const std::optional<std::int64_t> time =
+      target.type == restore::RecoveryType::time ? parse_target_time(target.target) : std::nullopt;
+  std::optional<Error> first;
+  for (const IndexedRepository& entry : source.repositories) {
+    try {
+      Choice choice;
+      choice.repository =
+          std::make_unique<repository::Repository>(repository::open_repository(entry.options));
+      choice.info = choice.repository->load_backup_info();
+      choice.label = restore::choose_backup(choice.info, set, target, time).label;
+      return choice;
+    } catch (Error& error) {
+      error.add_frame(fmt::format("looking for a backup in {}", entry.options.describe()));
+      if (source.repositories.size() > 1) {
+        fmt::print(stderr, "warning: repository {}: {}\n", entry.index, error.what());
+      }
+      if (!first) first = error;
+    }
+  }
+  throw *first;
+}
+
+// The user a data directory belongs to, whom the files we add have to belong to as well.
+std::optional<Identity> owner_of(const std::filesystem::path& directory) {
+  struct stat found {};
+  if (geteuid() != 0 || stat(directory.c_str(), &found) != 0) return std::nullopt;
+  return Identity{.uid = found.st_uid, .gid = found.st_gid, .name = {}, .home = {}};
+}
+
+// Whether `owner` can open the file, going by modes alone.
+bool readable_by(const std::filesystem::path& file, const Identity& owner) {
+  const auto allowed = [&](const std::filesystem::path& path, mode_t bit) {
+    struct stat found {};
+    if (stat(path.c_str(), &found) != 0) return false;
+    if (found.st_uid == owner.uid) return (found.st_mode & (bit << 6)) != 0;
+    if (found.st_gid == owner.gid) return (found.st_mode & (bit << 3)) != 0;
+    return (found.st_mode & bit) != 0;
+  };
+  std::filesystem::path directory = file.parent_path();
+  for (;; directory = directory.parent_path()) {
+    if (!allowed(directory, 1)) return false;
+    if (directory == directory.root_path()) break;
+  }
+  return allowed(file, 4);
+}
+
+int run_restore(const GlobalOptions& global, const RestoreWords& words) {
+  restore::RecoveryTarget target = recovery_target(words);
+  restore::Options options = restore_options(words);
+  const Source source = load_source(global, words.repository, "restore");
+  if (options.jobs == 0 && source.process_max) options.jobs = *source.process_max;
+  for (const std::string& warning : source.warnings) fmt::print(stderr, "warning: {}\n", warning);
+
+  const StopOnSignal stop;
+  const Terminal terminal = stdout_terminal();
+  const Choice choice = choose(source, words, target);
+  const repository::Manifest manifest =
+      choice.repository->load_manifest(choice.info, *choice.label);
+  resolve_tablespaces(options, manifest.targets);
+  if (!manifest.online && target.type == restore::RecoveryType::latest) {
+    // The cluster was shut down for this backup: there is nothing to recover.
+    target.type = restore::RecoveryType::none;
+  }
+
+  fmt::print("restoring backup {} of stanza {} into {} {}\n", choice.label->text(),
+             choice.repository->stanza(), options.nodes.size(),
+             options.nodes.size() == 1 ? "node" : "nodes");
+  std::fflush(stdout);
+  Display display(terminal);
+  restore::Summary summary;
+  try {
+    summary = restore::restore(*choice.repository, manifest, options, display, stop.token());
+  } catch (...) {
+    display.close();
+    throw;
+  }
+  display.close();
+
+  const std::string command = restore_command(own_program(), source.words);
+  for (const restore::NodeTarget& node : options.nodes) {
+    const auto owner = owner_of(node.data_directory);
+    restore::write_recovery_settings(node.data_directory, manifest.version, target, command, owner);
+    if (target.type == restore::RecoveryType::none ||
+        target.type == restore::RecoveryType::preserve) {
+      continue;
+    }
+    if (owner && owner->uid != 0) {
+      std::vector<std::filesystem::path> needed = source.files;
+      needed.push_back(own_program());
+      for (const std::filesystem::path& file : needed) {
+        if (!readable_by(file, *owner)) {
+          fmt::print(stderr,
+                     "warning: the owner of {} cannot read {}, which its restore_command needs; "
+                     "recovery will stop until it can\n",
+                     node.data_directory.string(), file.string());
+        }
+      }
+    }
+  }
+
+  for (const restore::NodeTarget& node : options.nodes) {
+    fmt::print("  {:<10} {}\n", node.name, node.data_directory.string());
+  }
+  const restore::Progress& done = summary.progress;
+  fmt::print("restored {} in {} files in {}", format_bytes(done.bytes_total), done.files_total,
+             format_duration(summary.time));
+  if (done.bytes_kept > 0)
+    fmt::print(", {} of it was there already", format_bytes(done.bytes_kept));
+  fmt::print(", fetched {} in {} requests\n", format_bytes(done.fetched), done.requests);
+  return 0;
+}
+
+}  // namespace
+
+void add_repository_words(CLI::App& command, RepositoryWords& words) {
+  command.add_option("--repo-path", words.repo_path, "Read the repository in this local directory")
+      ->type_name("DIR");
+  command.add_option("--repo-type", words.repo_type, "posix, with --repo-path")->type_name("TYPE");
+  command
+      .add_option("--cipher-pass-file", words.cipher_pass_file,
+                  "File with the passphrase, with --repo-path (or PGREVIVE_CIPHER_PASS)")
+      ->type_name("FILE");
+  command.add_option("--repo", words.repo, "Use only this repository of several")
+      ->type_name("N")
+      ->check(CLI::Range(1, 256).description(""));
+}
+
+void add_restore(Parser& parser) {
+  CLI::App* command = parser.app.add_subcommand(
+      "restore", "Make data directories out of a backup, several in one pass");
+  auto words = std::make_shared<RestoreWords>();
+  command->add_option("--node", words->nodes, "A data directory to make (repeat for more)")
+      ->type_name("NAME=DIR")
+      ->take_all()
+      ->allow_extra_args(false);
+  command->add_option("--set", words->set, "Backup to restore (default: the newest that fits)")
+      ->type_name("LABEL");
+  command
+      ->add_option("--type", words->type,
+                   "Recover to: default (end of the archive), immediate, time, name, lsn, xid, "
+                   "standby, none, preserve")
+      ->type_name("TYPE");
+  command->add_option("--target", words->target, "Where recovery ends, for time, name, lsn, xid")
+      ->type_name("TARGET");
+  command->add_flag("--target-exclusive", words->target_exclusive, "Stop just before the target");
+  command
+      ->add_option("--target-timeline", words->target_timeline,
+                   "Timeline to follow: latest, current or a number")
+      ->type_name("TLI");
+  command
+      ->add_option("--target-action", words->target_action,
+                   "At the target: pause (default), promote, shutdown")
+      ->type_name("ACTION");
+  command
+      ->add_option("--tablespace-map", words->tablespace_map,
+                   "Where a tablespace goes, by OID or name (repeat for more)")
+      ->type_name("[NODE:]ID=DIR")
+      ->take_all()
+      ->allow_extra_args(false);
+  command
+      ->add_option("--tablespace-map-all", words->tablespace_map_all,
+                   "Put all tablespaces below DIR/NODE")
+      ->type_name("DIR");
+  command->add_flag("--delta", words->delta,
+                    "Keep files that are right already, remove what the backup does not hold");
+  command->add_option("--jobs", words->jobs, "Decoding threads (default: processors)")
+      ->type_name("N")
+      ->check(CLI::Range(1u, 999u).description(""));
+  command->add_option("--requests", words->requests, "Requests in flight (default 32)")
+      ->type_name("N")
+      ->check(CLI::Range(1u, 1024u).description(""));
+  command->add_option("--memory", words->memory, "Ceiling for data in flight (default 256MiB)")
+      ->type_name("SIZE");
+  add_repository_words(*command, words->repository);
+  command->footer(
+      "An interrupted restore is continued by running the same command again.\n\n"
+      "Examples:\n"
+      "  pgrevive restore --node primary=/srv/pg/primary --node replica=/srv/pg/replica\n"
+      "  pgrevive restore --config /etc/pgbackrest.conf --stanza main --node db=/srv/pg \\\n"
+      "      --type time --target \"2026-11-22 14:05:00+00\" --target-action promote\n"
+      "  pgrevive restore --repo-path /backups --node a=/srv/a --node b=/srv/b \\\n"
+      "      --tablespace-map-all /srv/tablespaces --set 20261122-020000F");
+  command->callback([&parser, words] {
+    parser.work = [&parser, words] { return run_restore(parser.global, *words); };
+  });
+}
+
+}  // namespace pgrevive::cli

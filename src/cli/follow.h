@@ -1,0 +1,13 @@
+#pragma once
+
+#include "cluster/cluster.h"
+#include "cluster/settings.h"
+
+namespace pgrevive::cli {
+
+// Launches the cluster, shows its way up and returns when it runs: 0. Throws what the supervisor
+// failed with. Ctrl-C leaves it to itself and returns the exit code of `cancelled`.
+int launch_and_follow(const cluster::Settings& settings, const cluster::StateDirectory& directory,
+                      bool detach);
+
+}  // namespace pgrevive::cli

@@ -1,0 +1,212 @@
+#include "cli/progress_view.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+
+namespace pgrevive::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kBarWidth = 20;
+
+std::string bar(std::uint64_t done, std::uint64_t total) {
+  const std::size_t full =
+      total == 0 ? 0
+                 : std::min<std::size_t>(
+                       kBarWidth, static_cast<std::size_t>(static_cast<double>(done) * kBarWidth /
+                                                           static_cast<double>(total)));
+  return "[" + std::string(full, '#') + std::string(kBarWidth - full, '-') + "]";
+}
+
+std::string cut(std::string text, std::size_t width) {
+  if (width != 0 && text.size() > width) text.resize(width);
+  return text;
+}
+
+}  // namespace
+
+void Pace::add(Time now, std::uint64_t bytes) {
+  if (!samples_.empty() && bytes < samples_.back().second) samples_.clear();  // a new attempt
+  samples_.emplace_back(now, bytes);
+  // Long enough to be calm, short enough to notice when the line goes bad.
+  while (samples_.size() > 2 && now - samples_.front().first > 5s) samples_.pop_front();
+}
+
+double Pace::bytes_per_second() const {
+  if (samples_.size() < 2) return 0;
+  const auto time = samples_.back().first - samples_.front().first;
+  if (time <= 0ms) return 0;
+  return static_cast<double>(samples_.back().second - samples_.front().second) * 1000.0 /
+         static_cast<double>(time.count());
+}
+
+std::optional<Pace::Time> Pace::left(std::uint64_t bytes_total) const {
+  const double rate = bytes_per_second();
+  if (rate < 1 || samples_.empty() || samples_.back().second >= bytes_total) return std::nullopt;
+  return Time(static_cast<std::int64_t>(static_cast<double>(bytes_total - samples_.back().second) *
+                                        1000.0 / rate));
+}
+
+std::string progress_line(const restore::Progress& progress, const Pace& pace, std::size_t width) {
+  // An empty total is a manifest that is still being read.
+  if (progress.bytes_total == 0 && progress.files_total == 0) return "reading the manifest";
+  const std::uint64_t percent =
+      progress.bytes_total == 0
+          ? 100
+          : static_cast<std::uint64_t>(static_cast<double>(progress.bytes_done) * 100.0 /
+                                       static_cast<double>(progress.bytes_total));
+  std::string text =
+      fmt::format("{:3} %  {} of {}  {}/{} files", std::min<std::uint64_t>(percent, 100),
+                  format_bytes(progress.bytes_done), format_bytes(progress.bytes_total),
+                  progress.files_done, progress.files_total);
+  const double rate = pace.bytes_per_second();
+  if (rate >= 1) text += fmt::format("  {}/s", format_bytes(static_cast<std::uint64_t>(rate)));
+  if (const auto left = pace.left(progress.bytes_total)) {
+    text += fmt::format("  {} left", format_duration(*left));
+  }
+  if (width == 0) return std::string(trim(text));
+  // The numbers are worth more than the bar where there is no room for both.
+  const std::string with_bar = bar(progress.bytes_done, progress.bytes_total) + " " + text;
+  return cut(with_bar.size() <= width ? with_bar : text, width);
+}
+
+std::string_view title(cluster::Phase phase) {
+  using cluster::Phase;
+  switch (phase) {
+    case Phase::preparing:
+      return "preparing";
+    case Phase::restoring:
+      return "restoring";
+    case Phase::recovering:
+      return "recovering";
+    case Phase::promoting:
+      return "promoting";
+    case Phase::configuring:
+      return "configuring";
+    case Phase::joining:
+      return "joining replicas";
+    case Phase::running:
+      return "running";
+    case Phase::stopping:
+      return "stopping";
+    case Phase::stopped:
+      return "stopped";
+    case Phase::failed:
+      return "failed";
+  }
+  return "";
+}
+
+std::string ProgressView::detail(const cluster::SupervisorStatus& status) const {
+  using cluster::Phase;
+  switch (status.phase) {
+    case Phase::restoring:
+      return progress_line(status.restore, pace_, output_ == Output::terminal ? width_ - 15 : 0);
+    case Phase::recovering: {
+      std::string text;
+      if (status.wal_segments_total > 0) {
+        text = fmt::format("{} of {} WAL segments", status.wal_segments_done,
+                           status.wal_segments_total);
+      } else if (status.wal_segments_done > 0) {
+        text = fmt::format("{} WAL segments", status.wal_segments_done);
+      }
+      if (!status.replay_lsn.empty()) {
+        text += fmt::format("{}replayed to {}", text.empty() ? "" : ", ", status.replay_lsn);
+      }
+      return text;
+    }
+    case Phase::preparing:
+    case Phase::promoting:
+    case Phase::configuring:
+    case Phase::joining:
+    case Phase::running:
+    case Phase::stopping:
+    case Phase::stopped:
+    case Phase::failed:
+      return "";
+  }
+  return "";
+}
+
+std::string ProgressView::update(const cluster::SupervisorStatus& status, Pace::Time now) {
+  using cluster::Phase;
+  std::string out;
+  const bool terminal = output_ == Output::terminal;
+  const auto line = [&](const std::string& text) {
+    // A finished line takes the place of the one that was being redrawn.
+    out += terminal && !drawn_.empty() ? "\r\x1b[K" : "";
+    drawn_.clear();
+    out += text + "\n";
+  };
+  if (status.phase == Phase::restoring) {
+    pace_.add(now, status.restore.bytes_done -
+                       std::min(status.restore.bytes_done, status.restore.bytes_kept));
+  }
+
+  while (warnings_told_ < status.warnings.size()) {
+    line(fmt::format("  warning: {}", status.warnings[warnings_told_++]));
+  }
+
+  // Each phase that is over gets its closing line, in order.
+  for (; phases_told_ < status.phases.size(); ++phases_told_) {
+    const cluster::PhaseTime& phase = status.phases[phases_told_];
+    if (phase.ended_ms == 0) break;
+    if (phase.phase == Phase::running || phase.phase == Phase::stopped ||
+        phase.phase == Phase::failed) {
+      continue;
+    }
+    const auto time = std::chrono::milliseconds(phase.ended_ms - phase.began_ms);
+    std::string text = fmt::format("  {:<17} {}", title(phase.phase), format_duration(time));
+    if (phase.phase == Phase::restoring && status.restore.bytes_total > 0) {
+      text += fmt::format(", {} in {} files", format_bytes(status.restore.bytes_total),
+                          status.restore.files_total);
+      const std::uint64_t copied = status.restore.bytes_done -
+                                   std::min(status.restore.bytes_done, status.restore.bytes_kept);
+      if (time > 0ms && copied > 0) {
+        text += fmt::format(
+            ", {}/s", format_bytes(static_cast<std::uint64_t>(static_cast<double>(copied) * 1000.0 /
+                                                              static_cast<double>(time.count()))));
+      }
+    }
+    line(text);
+    open_.reset();
+  }
+
+  if (status.phase == Phase::running || status.phase == Phase::stopped ||
+      status.phase == Phase::failed) {
+    out += close();
+    return out;
+  }
+
+  const std::string now_text = detail(status);
+  if (terminal) {
+    const std::string text =
+        cut(fmt::format("  {:<11} {}", title(status.phase), now_text), width_ - 1);
+    if (text != drawn_) {
+      out += (drawn_.empty() ? "" : "\r\x1b[K") + text;
+      drawn_ = text;
+    }
+  } else if (open_ != status.phase || now - last_line_ >= 5s) {
+    // A phase without numbers says that it goes on, so that silence never looks like a hang.
+    const bool again = open_ == status.phase;
+    line(fmt::format("  {} {}", title(status.phase),
+                     !now_text.empty() ? now_text
+                     : again           ? "goes on"
+                                       : "..."));
+    last_line_ = now;
+  }
+  open_ = status.phase;
+  return out;
+}
+
+std::string ProgressView::close() {
+  if (drawn_.empty()) return "";
+  drawn_.clear();
+  return "\r\x1b[K";
+}
+
+}  // namespace pgrevive::cli

@@ -1,0 +1,46 @@
+#include "cli/restore_command.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace pgrevive::cli {
+
+std::string shell_quote(const std::string& word) {
+  const bool safe = !word.empty() && std::ranges::all_of(word, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("/._-+:@=,").find(c) != std::string_view::npos;
+  });
+  if (safe) return word;
+  std::string quoted = "'";
+  for (const char c : word) {
+    if (c == '\'') {
+      quoted += "'\\''";
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "'";
+}
+
+std::string restore_command(const std::filesystem::path& program,
+                            const std::vector<std::string>& words) {
+  std::string line = shell_quote(program.string()) + " archive-get";
+  for (const std::string& word : words) line += " " + shell_quote(word);
+
+  std::string escaped;
+  for (const char c : line) {
+    escaped += c;
+    if (c == '%') escaped += c;
+  }
+  return escaped + " %f \"%p\"";
+}
+
+std::filesystem::path own_program() {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) throw system_error(error.value(), "cannot read /proc/self/exe");
+  return path;
+}
+
+}  // namespace pgrevive::cli

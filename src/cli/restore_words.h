@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/source.h"
+#include "repository/manifest.h"
+#include "restore/options.h"
+#include "restore/recovery.h"
+
+namespace pgrevive::cli {
+
+// What `restore` was called with, as written.
+struct RestoreWords {
+  RepositoryWords repository;
+  std::vector<std::string> nodes;  // NAME=DIR
+  std::string set;
+  std::string type = "default";
+  std::string target;
+  bool target_exclusive = false;
+  std::string target_timeline;
+  std::string target_action;
+  std::vector<std::string> tablespace_map;  // ID=DIR or NODE:ID=DIR
+  std::string tablespace_map_all;
+  bool delta = false;
+  unsigned jobs = 0;
+  unsigned requests = 0;
+  std::string memory;
+};
+
+// All throw Error{usage} that names the option. Pure but for making paths absolute.
+restore::RecoveryTarget recovery_target(const RestoreWords& words);
+restore::Options restore_options(const RestoreWords& words);
+
+// Replaces names of tablespaces in the maps of `options` by their OIDs, and refuses what the backup
+// does not have.
+void resolve_tablespaces(restore::Options& options,
+                         const std::vector<repository::ManifestTarget>& targets);
+
+// A point in time as PostgreSQL takes it: "2026-11-22 14:05:00.5+01", with 'T' or a blank, a zone
+// as "+HH", "+HH:MM", "-HHMM" or "Z", the host's own zone without. Unix seconds, rounded down.
+// Empty for other texts, PostgreSQL's freer ones among them.
+std::optional<std::int64_t> parse_target_time(std::string_view text);
+
+}  // namespace pgrevive::cli

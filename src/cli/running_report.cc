@@ -1,0 +1,87 @@
+#include "cli/running_report.h"
+
+#include <chrono>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "cli/front_door.h"
+
+namespace pgrevive::cli {
+namespace {
+
+using cluster::Phase;
+
+std::string duration_between(std::int64_t from_ms, std::int64_t to_ms) {
+  return format_duration(std::chrono::milliseconds(to_ms - from_ms));
+}
+
+}  // namespace
+
+std::string recovery_text(const cluster::RecoveryEnd& end) {
+  std::string text = fmt::format("ended at {} on timeline {} (target: {})",
+                                 end.lsn.empty() ? "?" : end.lsn, end.timeline, end.target);
+  if (!end.last_commit_time.empty()) text += fmt::format("\nlast commit {}", end.last_commit_time);
+  if (!end.newest_archived_wal.empty()) {
+    text += fmt::format("\nnewest archived WAL {}, replayed to {}", end.newest_archived_wal,
+                        end.last_replayed_wal.empty() ? "?" : end.last_replayed_wal);
+  }
+  if (end.new_timeline != 0) {
+    text += fmt::format("\npromoted to timeline {}{}", end.new_timeline,
+                        end.fork_lsn.empty() ? "" : " at " + end.fork_lsn);
+  }
+  return text;
+}
+
+std::string running_report(const cluster::Settings& settings,
+                           const cluster::SupervisorStatus& status) {
+  std::string text = fmt::format("\n{} is running\n", settings.cluster_name);
+  const auto line = [&](std::string_view name, const std::string& value) {
+    bool first = true;
+    for (const std::string& part : split(value, '\n')) {
+      text += fmt::format("  {:<10} {}\n", first ? name : "", part);
+      first = false;
+    }
+  };
+  line("primary", fmt::format("localhost:{}  reads and writes", settings.primary_port));
+  for (int i = 0; i < settings.replicas; ++i) {
+    line(i == 0 ? "replica" : fmt::format("replica-{}", i + 1),
+         fmt::format("localhost:{}  reads", settings.replica_port + i));
+  }
+  if (settings.adminer_port != 0) {
+    line("Adminer", fmt::format("http://localhost:{}", settings.adminer_port));
+  }
+  line("connect",
+       fmt::format("{} psql primary",
+                   front_door() == "pgrevive"
+                       ? fmt::format("pgrevive --cluster {}", settings.cluster_name)
+                       : fmt::format("{} --cluster {}", front_door(), settings.cluster_name)));
+  line("", fmt::format("psql -h localhost -p {} -U {} {}", settings.primary_port, settings.user,
+                       settings.database));
+
+  const cluster::PhaseTime* restoring = nullptr;
+  std::int64_t began = 0;
+  std::int64_t up = 0;
+  for (const cluster::PhaseTime& phase : status.phases) {
+    if (began == 0) began = phase.began_ms;
+    if (phase.phase == Phase::restoring) restoring = &phase;
+    if (phase.phase == Phase::running) up = phase.began_ms;
+  }
+  if (restoring != nullptr && restoring->ended_ms != 0) {
+    line("restored",
+         fmt::format("backup {}, {} in {} files, in {}", status.backup_label,
+                     format_bytes(status.restore.bytes_total), status.restore.files_total,
+                     duration_between(restoring->began_ms, restoring->ended_ms)));
+  }
+  if (began != 0 && up != 0) line("up after", duration_between(began, up));
+  if (status.recovery_end) line("recovery", recovery_text(*status.recovery_end));
+  for (const std::string& warning : status.warnings) line("warning", warning);
+  if (!status.dropped_settings.empty()) {
+    text += "not taken over from the source's configuration:\n";
+    for (const std::string& setting : status.dropped_settings) text += "  " + setting + "\n";
+  }
+  return text;
+}
+
+}  // namespace pgrevive::cli

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+
+#include "cluster/progress.h"
+#include "cluster/settings.h"
+
+namespace pgrevive::cli {
+
+// What is told once a cluster runs: endpoints, how to connect, what was restored in how long, where
+// recovery ended, what was left out.
+std::string running_report(const cluster::Settings& settings,
+                           const cluster::SupervisorStatus& status);
+
+// The lines about where recovery ended, as `start` and `status` show them.
+std::string recovery_text(const cluster::RecoveryEnd& end);
+
+}  // namespace pgrevive::cli

@@ -1,0 +1,183 @@
+#include "cli/status_text.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "cli/progress_view.h"
+#include "cli/running_report.h"
+
+namespace pgrevive::cli {
+namespace {
+
+using cluster::Check;
+using cluster::Phase;
+
+std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
+
+std::string lag_of(const cluster::NodeStatus& node) {
+  if (!node.lag_bytes && !node.lag_seconds) return "-";
+  std::string text;
+  if (node.lag_bytes) text = format_bytes(*node.lag_bytes);
+  if (node.lag_seconds)
+    text += fmt::format("{}{:.1f} s", text.empty() ? "" : ", ", *node.lag_seconds);
+  return text;
+}
+
+// Name and text in two columns; further lines of the text below the first.
+std::string fact(std::string_view name, const std::string& text) {
+  std::string result;
+  bool first = true;
+  for (const std::string& line : split(text, '\n')) {
+    result += fmt::format("{:<10} {}\n", first ? name : "", line);
+    first = false;
+  }
+  return result;
+}
+
+std::string headline(const cluster::ClusterStatus& status) {
+  const cluster::SupervisorStatus& supervisor = status.supervisor;
+  if (!status.supervisor_running) {
+    return supervisor.phase == Phase::failed ? "failed" : "stopped";
+  }
+  std::string text(title(supervisor.phase));
+  for (const cluster::PhaseTime& phase : supervisor.phases) {
+    if (phase.phase == supervisor.phase && phase.ended_ms == 0 && phase.began_ms > 0) {
+      text += " since " + format_time(std::chrono::system_clock::time_point(
+                              std::chrono::milliseconds(phase.began_ms)));
+    }
+  }
+  return text;
+}
+
+std::string_view name(Check::Result result) {
+  switch (result) {
+    case Check::Result::passed:
+      return "passed";
+    case Check::Result::failed:
+      return "failed";
+    case Check::Result::not_applicable:
+      return "not_applicable";
+  }
+  return "";
+}
+
+// UTF-8 bytes that begin a character; good enough a width for names of databases and the like.
+std::size_t columns(const std::string& text) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+}  // namespace
+
+std::string table(const std::vector<std::vector<std::string>>& rows,
+                  const std::vector<std::size_t>& right) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    if (widths.size() < row.size()) widths.resize(row.size());
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], columns(row[i]));
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const std::string blanks(widths[i] - columns(row[i]), ' ');
+      const bool to_the_right = std::ranges::find(right, i) != right.end();
+      line += (i == 0 ? "" : "  ") + (to_the_right ? blanks + row[i] : row[i] + blanks);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
+  return text;
+}
+
+std::string status_text(const cluster::ClusterStatus& status) {
+  const cluster::SupervisorStatus& supervisor = status.supervisor;
+  std::string text = fact("cluster", fmt::format("{}: {}", status.cluster_name, headline(status)));
+  text += fact("directory", status.state_directory);
+  if (!supervisor.backup_label.empty()) text += fact("backup", supervisor.backup_label);
+  if (status.supervisor_running && supervisor.phase == Phase::restoring) {
+    text += fact("progress", progress_line(supervisor.restore, Pace(), 0));
+  }
+
+  std::vector<std::vector<std::string>> rows{
+      {"node", "role", "port", "state", "tl", "lsn", "replication", "lag"}};
+  for (const cluster::NodeStatus& node : status.nodes) {
+    rows.push_back({node.name, or_dash(node.role), std::to_string(node.port), or_dash(node.state),
+                    node.timeline == 0 ? "-" : std::to_string(node.timeline), or_dash(node.lsn),
+                    or_dash(node.replication), lag_of(node)});
+  }
+  text += "\n" + table(rows, {2, 4});
+
+  rows = {{"node", "version", "pid", "data", "free", "directory"}};
+  for (const cluster::NodeStatus& node : status.nodes) {
+    rows.push_back({node.name, or_dash(node.version),
+                    node.pid == 0 ? "-" : std::to_string(node.pid), format_bytes(node.data_bytes),
+                    format_bytes(node.disk_free_bytes), node.data_directory});
+  }
+  text += "\n" + table(rows, {2, 3, 4}) + "\n";
+
+  for (const cluster::NodeStatus& node : status.nodes) {
+    if (!node.error.empty()) text += fact(node.name, node.error);
+  }
+  if (supervisor.recovery_end) text += fact("recovery", recovery_text(*supervisor.recovery_end));
+  if (!status.archiving.empty()) {
+    text += fact("archiving", status.archiving + (status.archiving_ok ? "" : "  TROUBLE"));
+  }
+  if (!status.adminer_url.empty()) {
+    text +=
+        fact("Adminer", status.adminer_url + (status.adminer_answers ? "" : "  (does not answer)"));
+  }
+  if (supervisor.restarts > 0) {
+    text += fact("restarts",
+                 fmt::format("{} (a server died and was started again)", supervisor.restarts));
+  }
+  for (const std::string& warning : supervisor.warnings) text += fact("warning", warning);
+  if (supervisor.phase == Phase::failed && !supervisor.error.empty()) {
+    text += fact("error", supervisor.error);
+  }
+  return text;
+}
+
+bool healthy(const cluster::ClusterStatus& status) {
+  return status.supervisor_running && status.supervisor.phase == Phase::running &&
+         status.archiving_ok && (status.adminer_url.empty() || status.adminer_answers) &&
+         std::ranges::all_of(status.nodes, [](const cluster::NodeStatus& node) {
+           return node.state == "accepting" &&
+                  (node.role != "replica" || node.replication == "streaming");
+         });
+}
+
+std::string checks_text(const std::vector<Check>& checks) {
+  std::vector<std::vector<std::string>> rows;
+  std::size_t passed = 0;
+  std::size_t failed = 0;
+  for (const Check& check : checks) {
+    const char* word = "  -   ";
+    if (check.result == Check::Result::passed) word = "  ok  ", ++passed;
+    if (check.result == Check::Result::failed) word = "  FAIL", ++failed;
+    rows.push_back({word, check.name, check.detail});
+  }
+  std::string text = table(rows);
+  text += fmt::format("\n{} passed, {} failed", passed, failed);
+  if (passed + failed < checks.size()) {
+    text += fmt::format(", {} do not apply", checks.size() - passed - failed);
+  }
+  return text + "\n";
+}
+
+std::string checks_json(const std::vector<Check>& checks) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  bool passed = true;
+  for (const Check& check : checks) {
+    passed = passed && check.result != Check::Result::failed;
+    list.push_back(
+        {{"name", check.name}, {"result", name(check.result)}, {"detail", check.detail}});
+  }
+  const nlohmann::ordered_json json{{"passed", passed}, {"checks", list}};
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace pgrevive::cli

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cluster/cluster.h"
+
+namespace pgrevive::cli {
+
+// `status` for a person, at most 80 columns where the values allow it.
+std::string status_text(const cluster::ClusterStatus& status);
+
+// Whether everything is as it should be: supervisor running, every node accepting, every replica
+// streaming, archiving without trouble.
+bool healthy(const cluster::ClusterStatus& status);
+
+// `test` for a person and for a program.
+std::string checks_text(const std::vector<cluster::Check>& checks);
+std::string checks_json(const std::vector<cluster::Check>& checks);
+
+// Columns as wide as their widest cell, two blanks between, no blanks at the end of a line. Cells
+// of columns in `right` (by index) are moved to the right.
+std::string table(const std::vector<std::vector<std::string>>& rows,
+                  const std::vector<std::size_t>& right = {});
+
+}  // namespace pgrevive::cli

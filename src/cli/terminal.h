@@ -1,0 +1,16 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+namespace pgrevive::cli {
+
+struct Terminal {
+  bool interactive = false;  // a person looks at it, and it can redraw a line
+  std::size_t width = 80;
+};
+Terminal stdout_terminal();
+
+std::chrono::milliseconds unix_now();
+
+}  // namespace pgrevive::cli

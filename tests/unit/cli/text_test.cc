@@ -1,0 +1,231 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/errors.h"
+#include "cli/log_merge.h"
+#include "cli/running_report.h"
+#include "cli/status_text.h"
+
+namespace pgrevive::cli {
+namespace {
+
+using cluster::Check;
+using cluster::Phase;
+using testing::HasSubstr;
+
+cluster::RecoveryEnd recovery_end() {
+  return {.target = "latest",
+          .timeline = 1,
+          .lsn = "0/5000028",
+          .last_commit_time = "2026-11-22 14:05:09+00",
+          .newest_archived_wal = "000000010000000000000005",
+          .last_replayed_wal = "000000010000000000000005",
+          .new_timeline = 2,
+          .fork_lsn = "0/50000A0"};
+}
+
+cluster::ClusterStatus running() {
+  cluster::ClusterStatus status;
+  status.cluster_name = "postgres-cluster";
+  status.state_directory = "/var/lib/pgrevive/postgres-cluster";
+  status.supervisor_running = true;
+  status.supervisor.phase = Phase::running;
+  status.supervisor.phases = {{Phase::preparing, 1'795'356'300'000, 1'795'356'301'000},
+                              {Phase::restoring, 1'795'356'301'000, 1'795'356'304'200},
+                              {Phase::running, 1'795'356'309'000, 0}};
+  status.supervisor.backup_label = "20261122-020000F_20261122-060000I";
+  status.supervisor.restore = {
+      .files_total = 1204, .files_done = 1204, .bytes_total = 48'000'000, .bytes_done = 48'000'000};
+  status.supervisor.recovery_end = recovery_end();
+  status.supervisor.warnings = {"the source had one"};
+  status.nodes = {{.name = "primary",
+                   .role = "primary",
+                   .port = 5433,
+                   .state = "accepting",
+                   .pid = 4242,
+                   .version = "15.20",
+                   .timeline = 2,
+                   .lsn = "0/6000148",
+                   .backup_label = "20261122-020000F_20261122-060000I",
+                   .data_directory = "/var/lib/pgrevive/postgres-cluster/primary/data",
+                   .data_bytes = 48'200'000,
+                   .disk_free_bytes = 52'000'000'000},
+                  {.name = "replica",
+                   .role = "replica",
+                   .port = 5434,
+                   .state = "accepting",
+                   .pid = 4250,
+                   .version = "15.20",
+                   .timeline = 2,
+                   .lsn = "0/6000148",
+                   .replication = "streaming",
+                   .lag_bytes = 0,
+                   .lag_seconds = 0.02,
+                   .backup_label = "20261122-020000F_20261122-060000I",
+                   .data_directory = "/var/lib/pgrevive/postgres-cluster/replica/data",
+                   .data_bytes = 48'200'000,
+                   .disk_free_bytes = 52'000'000'000}};
+  status.archiving = "own: 3 archived, last 000000020000000000000006 5 s ago, 0 failed";
+  status.adminer_url = "http://127.0.0.1:8081";
+  status.adminer_answers = true;
+  return status;
+}
+
+TEST(StatusText, IsATableThatFitsATerminal) {
+  const std::string text = status_text(running());
+
+  EXPECT_EQ(
+      text,
+      "cluster    postgres-cluster: running since 2026-11-22 14:05:09+00\n"
+      "directory  /var/lib/pgrevive/postgres-cluster\n"
+      "backup     20261122-020000F_20261122-060000I\n"
+      "\n"
+      "node     role     port  state      tl  lsn        replication  lag\n"
+      "primary  primary  5433  accepting   2  0/6000148  -            -\n"
+      "replica  replica  5434  accepting   2  0/6000148  streaming    0 B, 0.0 s\n"
+      "\n"
+      "node     version   pid     data   free  directory\n"
+      "primary  15.20    4242  48.2 MB  52 GB  /var/lib/pgrevive/postgres-cluster/primary/data\n"
+      "replica  15.20    4250  48.2 MB  52 GB  /var/lib/pgrevive/postgres-cluster/replica/data\n"
+      "\n"
+      "recovery   ended at 0/5000028 on timeline 1 (target: latest)\n"
+      "           last commit 2026-11-22 14:05:09+00\n"
+      "           newest archived WAL 000000010000000000000005, replayed to "
+      "000000010000000000000005\n"
+      "           promoted to timeline 2 at 0/50000A0\n"
+      "archiving  own: 3 archived, last 000000020000000000000006 5 s ago, 0 failed\n"
+      "Adminer    http://127.0.0.1:8081\n"
+      "warning    the source had one\n");
+}
+
+TEST(StatusText, ShowsWhatIsWrong) {
+  cluster::ClusterStatus status = running();
+  status.supervisor_running = false;
+  status.supervisor.phase = Phase::failed;
+  status.supervisor.error = "the port 5433 is taken\nhint: choose another";
+  status.nodes[1] = {
+      .name = "replica", .port = 5434, .state = "down", .error = "connection refused"};
+  status.adminer_answers = false;
+  status.archiving_ok = false;
+
+  const std::string text = status_text(status);
+
+  EXPECT_THAT(text, HasSubstr("cluster    postgres-cluster: failed\n"));
+  EXPECT_THAT(text,
+              HasSubstr("replica  -        5434  down        -  -          -            -\n"));
+  EXPECT_THAT(text, HasSubstr("replica    connection refused\n"));
+  EXPECT_THAT(text, HasSubstr("TROUBLE"));
+  EXPECT_THAT(text, HasSubstr("(does not answer)"));
+  EXPECT_THAT(text,
+              HasSubstr("error      the port 5433 is taken\n           hint: choose another\n"));
+}
+
+TEST(StatusText, HealthIsEveryPartOfIt) {
+  EXPECT_TRUE(healthy(running()));
+
+  auto status = running();
+  status.supervisor_running = false;
+  EXPECT_FALSE(healthy(status));
+  status = running();
+  status.supervisor.phase = Phase::joining;
+  EXPECT_FALSE(healthy(status));
+  status = running();
+  status.nodes[0].state = "down";
+  EXPECT_FALSE(healthy(status));
+  status = running();
+  status.nodes[1].replication = "disconnected";
+  EXPECT_FALSE(healthy(status));
+  status = running();
+  status.archiving_ok = false;
+  EXPECT_FALSE(healthy(status));
+  status = running();
+  status.adminer_answers = false;
+  EXPECT_FALSE(healthy(status));
+  status.adminer_url.clear();
+  EXPECT_TRUE(healthy(status));
+}
+
+TEST(RunningReport, TellsHowToConnectAndWhatWasDone) {
+  cluster::Settings settings;
+  settings.replicas = 2;
+  cluster::SupervisorStatus status = running().supervisor;
+  status.dropped_settings = {"ssl_cert_file = '/etc/ssl/x': belongs to the source's host"};
+
+  EXPECT_EQ(running_report(settings, status),
+            "\n"
+            "postgres-cluster is running\n"
+            "  primary    localhost:5433  reads and writes\n"
+            "  replica    localhost:5434  reads\n"
+            "  replica-2  localhost:5435  reads\n"
+            "  Adminer    http://localhost:8081\n"
+            "  connect    pgrevive --cluster postgres-cluster psql primary\n"
+            "             psql -h localhost -p 5433 -U postgres testdb\n"
+            "  restored   backup 20261122-020000F_20261122-060000I, 48 MB in 1204 files, in 3.2 s\n"
+            "  up after   9.0 s\n"
+            "  recovery   ended at 0/5000028 on timeline 1 (target: latest)\n"
+            "             last commit 2026-11-22 14:05:09+00\n"
+            "             newest archived WAL 000000010000000000000005, replayed to "
+            "000000010000000000000005\n"
+            "             promoted to timeline 2 at 0/50000A0\n"
+            "  warning    the source had one\n"
+            "not taken over from the source's configuration:\n"
+            "  ssl_cert_file = '/etc/ssl/x': belongs to the source's host\n");
+}
+
+TEST(ChecksText, CountsWhatFailed) {
+  const std::vector<Check> checks{
+      {"both nodes answer", Check::Result::passed, "15.20, 15.20"},
+      {"a write to the replica is refused", Check::Result::failed, "it was taken"},
+      {"WAL archiving works", Check::Result::not_applicable, "WAL_ARCHIVE=off"}};
+
+  EXPECT_EQ(checks_text(checks),
+            "  ok    both nodes answer                  15.20, 15.20\n"
+            "  FAIL  a write to the replica is refused  it was taken\n"
+            "  -     WAL archiving works                WAL_ARCHIVE=off\n"
+            "\n"
+            "1 passed, 1 failed, 1 do not apply\n");
+  const auto json = nlohmann::json::parse(checks_json(checks));
+  EXPECT_EQ(json["passed"], false);
+  EXPECT_EQ(json["checks"][1]["result"], "failed");
+  EXPECT_EQ(json["checks"][2]["result"], "not_applicable");
+}
+
+TEST(Errors, AreTextForPeopleAndAnObjectForPrograms) {
+  Error error(ErrorKind::not_found, "no backup \"x\"");
+  error.add_frame("looking for a backup");
+  error.with_hint("make one");
+
+  EXPECT_EQ(error_text(error),
+            "error: no backup \"x\"\n  while looking for a backup\n  hint: make one\n");
+  const auto json = nlohmann::json::parse(error_json(error));
+  EXPECT_EQ(json["error"]["kind"], "not_found");
+  EXPECT_EQ(json["error"]["exit_code"], 23);
+  EXPECT_EQ(json["error"]["frames"][0], "looking for a backup");
+}
+
+TEST(LogMerge, OrdersByTimeAndKeepsTheLinesOfOneMessageTogether) {
+  const std::string text = merge_logs({{"primary",
+                                        "2026-11-22 14:00:01.100 UTC [1] LOG:  one\n\tsecond line "
+                                        "of one\n2026-11-22 14:00:03.000 UTC [1] LOG:  three\n"},
+                                       {"replica",
+                                        "2026-11-22 14:00:02.000 UTC [2] LOG:  two\r\n2026-11-22 "
+                                        "14:00:00.000 UTC [2] LOG:  clock set back\n"}},
+                                      100);
+
+  EXPECT_EQ(text,
+            "primary | 2026-11-22 14:00:01.100 UTC [1] LOG:  one\n"
+            "primary | \tsecond line of one\n"
+            "replica | 2026-11-22 14:00:02.000 UTC [2] LOG:  two\n"
+            "replica | 2026-11-22 14:00:00.000 UTC [2] LOG:  clock set back\n"
+            "primary | 2026-11-22 14:00:03.000 UTC [1] LOG:  three\n");
+}
+
+TEST(LogMerge, PadsThePrefixAndCutsToTheLastLines) {
+  EXPECT_EQ(merge_logs({{"primary", "a\nb\n"}, {"supervisor", "c\nd\n"}}, 3),
+            "primary    | b\nsupervisor | c\nsupervisor | d\n");
+  EXPECT_EQ(merge_logs({{"primary", "a\n"}}, 0), "");
+}
+
+}  // namespace
+}  // namespace pgrevive::cli
