@@ -36,6 +36,7 @@ const std::vector<Line> kReadable{
     Line{"unit", "checkpoint_timeout = 10min", {"checkpoint_timeout", "10min"}},
     Line{"bare_word", "wal_level = replica", {"wal_level", "replica"}},
     Line{"bare_path", "lc_messages = en_US.UTF-8", {"lc_messages", "en_US.UTF-8"}},
+    Line{"bare_slash", "log_timezone = Etc/UTC", {"log_timezone", "Etc/UTC"}},
     Line{"quoted", "search_path = '\"$user\", public'", {"search_path", "\"$user\", public"}},
     Line{"quoted_hash", "a = 'b # c' # d", {"a", "b # c"}},
     Line{"quoted_empty", "a = ''", {"a", ""}},
