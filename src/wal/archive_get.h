@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -8,6 +10,7 @@
 #include "base/error.h"
 #include "postgres/history.h"
 #include "postgres/lsn.h"
+#include "postgres/version.h"
 #include "repository/repository.h"
 
 namespace pgrevive::wal {
@@ -20,7 +23,8 @@ struct Fork {
   postgres::TimelineHistory history;  // of the primary's timeline
   std::string history_text;
 
-  // "TIMELINE\n" and then the history file's text, as save() writes it.
+  // "TIMELINE\n" and then the history file's text, as save() writes it. Throws Error{corrupt} that
+  // names the file.
   static Fork load(const std::filesystem::path& file);
   void save(const std::filesystem::path& file) const;
 
@@ -37,17 +41,33 @@ struct Request {
   std::string name;                   // what %f says
   std::filesystem::path destination;  // what %p says
   std::optional<Fork> fork;           // replicas only
+  // The cluster that asks, to check a segment's own header against; 0 and empty: not checked.
+  std::uint64_t system_id = 0;
+  std::optional<postgres::Version> version;
+  // How long to go on looking where a gap shows: a source that lives pushes several segments at
+  // once, and a later one may be there first.
+  std::chrono::milliseconds gap_patience{10'000};
 };
 
-// Answers one restore_command. The file comes into place by rename after it was checked and synced.
-// Segments that are absent while a later one of the same timeline is there are a gap:
-// Error{corrupt} that names both, never `absent`. Repositories are tried in order; trouble with one
-// is reported only if no other delivers. Anything but the two outcomes throws.
+// Answers one restore_command: segments, ".partial" segments (only when asked for by that name),
+// history and backup history files. Any other name is Error{usage}.
+//
+// The file comes into place by rename, from DESTINATION.pgrevive.tmp beside it, after it was
+// checked and synced: a segment's SHA-1, its length, and in its header the cluster, the position
+// and the segment size, so that a file of another cluster or under a wrong name is Error{corrupt}.
+//
+// A segment whose absence is a gap (see wal/gap.h) is Error{corrupt} that says why, never `absent`.
+// A replica with a fork gets `absent`: it is a standby, which never takes that for the end of the
+// log but asks its primary next.
+//
+// Repositories are tried in order; trouble with one is reported only if no other delivers. Anything
+// but the two outcomes throws.
 Outcome archive_get(const std::vector<const repository::WalArchive*>& archives,
                     std::uint32_t segment_size, const Request& request);
 
-// The exit status for PostgreSQL: 0 delivered, 1 absent; every Error is above 125, because
-// PostgreSQL takes 1 to 125 as "no such file" and may open the cluster with data missing.
+// The exit status for PostgreSQL: 0 delivered, 1 absent; every Error is above 125 (200 and the
+// kind's distance from the first one), because PostgreSQL takes 1 to 125 as "no such file" and may
+// open the cluster with data missing.
 int exit_status(Outcome outcome);
 int exit_status(const Error& error);
 

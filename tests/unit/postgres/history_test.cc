@@ -48,12 +48,17 @@ TEST(TimelineHistory, PassesAnAncestorUpToWhereItWasLeft) {
   EXPECT_EQ(history.left(Timeline(4)), std::nullopt);
 }
 
-// Timeline 3 began at 0/2500000, before 2 did, so it never was on 2 and left 1 there.
+// As PostgreSQL 15 wrote it: a backup of timeline 1, recovered along the latest timeline (2) to a
+// restore point that lies before 2 began.
 TEST(TimelineHistory, LeavesAnAncestorAtAnEarlierSwitchOfALaterOne) {
-  const auto history = parse(3, "1\t0/3000000\t\n2\t0/2500000\tbefore a target\n");
+  const auto history = parse(3,
+                             "1\t0/F1F280\tat restore point \"late\"\n"
+                             "\n"
+                             "2\t0/80FB60\tat restore point \"early\"\n");
 
-  EXPECT_EQ(history.left(Timeline(1)), Lsn(0x2500000));
-  EXPECT_FALSE(history.passes(Timeline(1), Lsn(0x3000000)));
+  EXPECT_EQ(history.left(Timeline(1)), Lsn(0x80FB60));
+  EXPECT_TRUE(history.passes(Timeline(1), Lsn(0x80FB60)));
+  EXPECT_FALSE(history.passes(Timeline(1), Lsn(0x80FB61)));
 }
 
 TEST(TimelineHistory, IsNamedByItsTimeline) {

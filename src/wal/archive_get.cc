@@ -1,0 +1,308 @@
+#include "wal/archive_get.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <exception>
+#include <functional>
+#include <limits>
+#include <set>
+#include <thread>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "codec/sink.h"
+#include "postgres/wal_name.h"
+#include "wal/gap.h"
+
+namespace pgrevive::wal {
+
+namespace {
+
+using postgres::Lsn;
+using postgres::Timeline;
+using postgres::TimelineHistory;
+using postgres::WalFileKind;
+using postgres::WalSegment;
+using repository::ArchivedSegment;
+using repository::WalArchive;
+
+// The header of a segment's first page: magic u16, flags u16, timeline u32, position u64, u32 and
+// padding to 24; then, because it is the first page, system identifier u64 and segment size u32.
+constexpr std::size_t kHeaderSize = 36;
+constexpr std::uint16_t kLongHeader = 0x0002;
+
+constexpr std::chrono::milliseconds kLookAgain{1000};
+
+// A file that is nothing until publish() gives it its name. PostgreSQL asks for one file at a time,
+// so whatever lies at the temporary name was left by a run that was killed.
+class Delivery : public Sink {
+ public:
+  explicit Delivery(std::filesystem::path destination)
+      : destination_(std::move(destination)), temporary_(destination_.string() + ".pgrevive.tmp") {
+    ::unlink(temporary_.c_str());
+    fd_ = open_file(temporary_, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  }
+  Delivery(const Delivery&) = delete;
+  Delivery& operator=(const Delivery&) = delete;
+  ~Delivery() override {
+    if (!published_) ::unlink(temporary_.c_str());
+  }
+
+  void write(ByteView bytes) override {
+    if (head_.size() < kHeaderSize) {
+      const auto part = bytes.first(std::min(bytes.size(), kHeaderSize - head_.size()));
+      head_.insert(head_.end(), part.begin(), part.end());
+    }
+    write_all(fd_.get(), bytes, temporary_);
+    size_ += bytes.size();
+  }
+  void finish() override { finished_ = true; }
+
+  std::uint64_t size() const { return size_; }
+  ByteView head() const { return head_; }
+
+  // PostgreSQL syncs what it keeps of a restored segment when it renames it, and asks again for
+  // what a crash took; but a history file it may never sync, and the second sync of synced bytes is
+  // free.
+  void publish() {
+    if (!finished_) throw Error(ErrorKind::internal, "a WAL file was published before its end");
+    while (::fdatasync(fd_.get()) != 0) {
+      if (errno != EINTR) throw system_error(errno, "cannot sync " + temporary_.string());
+    }
+    if (::rename(temporary_.c_str(), destination_.c_str()) != 0) {
+      throw system_error(errno, "cannot rename to " + destination_.string());
+    }
+    published_ = true;
+  }
+
+ private:
+  std::filesystem::path destination_;
+  std::filesystem::path temporary_;
+  Fd fd_;
+  Bytes head_;
+  std::uint64_t size_ = 0;
+  bool finished_ = false;
+  bool published_ = false;
+};
+
+Error bad_segment(const ArchivedSegment& found, const std::string& why) {
+  return Error(ErrorKind::corrupt, fmt::format("archived segment {} {}", found.object, why));
+}
+
+// What the SHA-1 of its name cannot prove: that these bytes are what that name stands for.
+void check_segment(const ArchivedSegment& found, const Delivery& file, const WalSegment& segment,
+                   const Request& request) {
+  if (file.size() != segment.segment_size()) {
+    throw bad_segment(
+        found, fmt::format("has {} bytes instead of {}", file.size(), segment.segment_size()));
+  }
+  const auto head = file.head();
+  if ((load_le<std::uint16_t>(head, 2) & kLongHeader) == 0) {
+    throw bad_segment(found, "does not begin with a WAL page header");
+  }
+  const auto magic = load_le<std::uint16_t>(head, 0);
+  const auto expected_magic =
+      request.version ? postgres::wal_page_magic(*request.version) : std::nullopt;
+  if (expected_magic && magic != *expected_magic) {
+    throw bad_segment(found, fmt::format("was written by another version than PostgreSQL {} "
+                                         "(page magic {:04X} instead of {:04X})",
+                                         request.version->text(), magic, *expected_magic));
+  }
+  const auto system_id = load_le<std::uint64_t>(head, 24);
+  if (request.system_id != 0 && system_id != request.system_id) {
+    throw bad_segment(found,
+                      fmt::format("belongs to another cluster (system identifier {} instead of {})",
+                                  system_id, request.system_id));
+  }
+  const auto segment_size = load_le<std::uint32_t>(head, 32);
+  if (segment_size != segment.segment_size()) {
+    throw bad_segment(found, fmt::format("is of a cluster with segments of {} bytes instead of {}",
+                                         segment_size, segment.segment_size()));
+  }
+  const Lsn position(load_le<std::uint64_t>(head, 8));
+  if (position != segment.begin()) {
+    throw bad_segment(found, fmt::format("holds the WAL at {} instead of {}", position.text(),
+                                         segment.begin().text()));
+  }
+}
+
+// `deliver` answers from one archive; the first that has the file wins. Trouble with one archive is
+// thrown when no other delivers, whatever the others say: the file may have been there.
+bool from_any(const std::vector<const WalArchive*>& archives,
+              const std::function<bool(const WalArchive&)>& deliver) {
+  std::exception_ptr trouble;
+  for (const auto* archive : archives) {
+    try {
+      if (deliver(*archive)) return true;
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::internal) throw;
+      if (!trouble) trouble = std::current_exception();
+    }
+  }
+  if (trouble) std::rethrow_exception(trouble);
+  return false;
+}
+
+void deliver_text(const std::string& text, const Request& request) {
+  Delivery file(request.destination);
+  file.write(as_bytes(text));
+  file.finish();
+  file.publish();
+}
+
+// The place in the log that a segment, its ".partial" or its ".backup" name begins with.
+WalSegment segment_in(std::string_view name, std::uint32_t segment_size) {
+  return WalSegment::parse(name.substr(0, 24), segment_size);
+}
+
+bool deliver_segment(const WalArchive& archive, std::uint32_t segment_size,
+                     const Request& request) {
+  const auto segment = segment_in(request.name, segment_size);
+  const auto found = archive.find_segment(request.name);
+  if (!found) return false;
+  Delivery file(request.destination);
+  archive.read_segment(*found, file);
+  check_segment(*found, file, segment, request);
+  file.publish();
+  return true;
+}
+
+// All that find_gap() wants to know, from all archives together. Segments of other timelines are
+// listed only where one of theirs can matter.
+Listing list_around(const std::vector<const WalArchive*>& archives, const WalSegment& absent) {
+  Listing listing;
+  std::set<Timeline> timelines;
+  for (const auto* archive : archives) {
+    for (const auto timeline : archive->list_histories()) {
+      if (!timelines.insert(timeline).second) continue;
+      const auto text = archive->load_history(TimelineHistory::file_name(timeline));
+      if (text) listing.histories.push_back(TimelineHistory::parse(timeline, *text));
+    }
+  }
+  const auto list_segments = [&](Timeline timeline) {
+    if (listing.segments.contains(timeline)) return;
+    auto& segments = listing.segments[timeline];
+    for (const auto* archive : archives) {
+      for (const auto& name : archive->list_segments(timeline, absent.on(timeline).name())) {
+        segments.push_back(WalSegment::parse(name, absent.segment_size()));
+      }
+    }
+    std::ranges::sort(segments);
+  };
+  list_segments(absent.timeline());
+  for (const auto& history : listing.histories) {
+    const auto left = history.left(absent.timeline());
+    if (!left || *left > absent.begin()) continue;
+    list_segments(history.timeline);
+    for (const auto& ancestor : history.ancestors) {
+      if (ancestor.timeline > absent.timeline()) list_segments(ancestor.timeline);
+    }
+  }
+  return listing;
+}
+
+}  // namespace
+
+Fork Fork::load(const std::filesystem::path& file) {
+  const auto text = read_file(file);
+  const auto line_end = text.find('\n');
+  const auto timeline = parse_unsigned(std::string_view(text).substr(0, line_end));
+  if (line_end == std::string::npos || !timeline || *timeline == 0 ||
+      *timeline > std::numeric_limits<std::uint32_t>::max()) {
+    throw Error(ErrorKind::corrupt,
+                fmt::format("{} does not begin with a timeline", file.string()));
+  }
+  Fork fork;
+  fork.history_text = text.substr(line_end + 1);
+  fork.history = while_doing("reading " + file.string(), [&] {
+    return TimelineHistory::parse(Timeline(static_cast<std::uint32_t>(*timeline)),
+                                  fork.history_text);
+  });
+  return fork;
+}
+
+void Fork::save(const std::filesystem::path& file) const {
+  write_file_atomic(file, fmt::format("{}\n{}", history.timeline.value(), history_text), 0644);
+}
+
+bool Fork::allows(std::string_view wal_name, std::uint32_t segment_size) const {
+  switch (postgres::wal_file_kind(wal_name)) {
+    case WalFileKind::history:
+      return history.left(Timeline::parse_hex(wal_name.substr(0, 8))).has_value();
+    case WalFileKind::segment:
+    case WalFileKind::backup_history: {
+      const auto segment = segment_in(wal_name, segment_size);
+      const auto left = history.left(segment.timeline());
+      return left && segment.end() <= *left;
+    }
+    case WalFileKind::partial:  // the unfinished end of a timeline, so past where it was left
+    case WalFileKind::other:
+      break;
+  }
+  return false;
+}
+
+Outcome archive_get(const std::vector<const WalArchive*>& archives, std::uint32_t segment_size,
+                    const Request& request) {
+  const auto kind = postgres::wal_file_kind(request.name);
+  if (kind == WalFileKind::other) {
+    throw Error(ErrorKind::usage,
+                fmt::format("'{}' is not the name of a WAL file", printable(request.name)))
+        .with_hint("restore_command passes %f as the name and %p as the destination");
+  }
+  if (request.fork) {
+    const auto& fork = *request.fork;
+    if (request.name == TimelineHistory::file_name(fork.history.timeline)) {
+      deliver_text(fork.history_text, request);
+      return Outcome::delivered;
+    }
+    if (!fork.allows(request.name, segment_size)) return Outcome::absent;
+  }
+
+  const auto deliver = [&](const WalArchive& archive) {
+    switch (kind) {
+      case WalFileKind::history:
+      case WalFileKind::backup_history: {
+        const auto text = kind == WalFileKind::history ? archive.load_history(request.name)
+                                                       : archive.load_backup_history(request.name);
+        if (text) deliver_text(*text, request);
+        return text.has_value();
+      }
+      case WalFileKind::segment:
+      case WalFileKind::partial:
+      case WalFileKind::other:
+        break;
+    }
+    return deliver_segment(archive, segment_size, request);
+  };
+  if (from_any(archives, deliver)) return Outcome::delivered;
+  if (kind != WalFileKind::segment || request.fork) return Outcome::absent;
+
+  const auto absent = WalSegment::parse(request.name, segment_size);
+  const auto deadline = std::chrono::steady_clock::now() + request.gap_patience;
+  while (true) {
+    const auto gap = find_gap(absent, list_around(archives, absent));
+    if (!gap) return Outcome::absent;
+    // What the listing shows may have come after the look, and the segment with it.
+    if (from_any(archives, deliver)) return Outcome::delivered;
+    if (std::chrono::steady_clock::now() >= deadline) {
+      throw Error(ErrorKind::corrupt, "the archive has a gap: " + *gap)
+          .with_hint("recover to a target before the gap, or restore a backup that ended after it");
+    }
+    std::this_thread::sleep_for(std::min(kLookAgain, request.gap_patience));
+  }
+}
+
+int exit_status(Outcome outcome) { return outcome == Outcome::delivered ? 0 : 1; }
+
+int exit_status(const Error& error) {
+  // PostgreSQL takes 128 + 15 for a request to shut down, and 126 and 127 are the shell's own.
+  constexpr int kFirst = 200;
+  return kFirst + error.exit_code() - static_cast<int>(ErrorKind::internal);
+}
+
+}  // namespace pgrevive::wal
