@@ -79,6 +79,18 @@ TEST(Transfer, AReplacedObjectIsNoticedWithoutIfMatch) {
       throws(ErrorKind::corrupt, "s3://b/k was replaced"));
 }
 
+TEST(Transfer, AReplacedObjectIsNoticedByItsSizeWhereThereAreNoTags) {
+  Transfer transfer("s3://b/k", Range{.offset = 0, .length = 5});
+  transfer.begin(head(206, {{"Content-Range", "bytes 0-4/10"}}));
+  transfer.advance(2);
+
+  EXPECT_THAT(
+      [&] {
+        transfer.begin(head(206, {{"Content-Range", "bytes 2-4/11"}}));
+      },
+      throws(ErrorKind::corrupt, "bytes 2-4/11"));
+}
+
 TEST(Transfer, AWholeObjectInChunksIsAllThatComes) {
   Transfer transfer("s3://b/k", std::nullopt);
   transfer.begin(head(200, {{"Transfer-Encoding", "chunked"}}));
