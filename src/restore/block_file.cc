@@ -57,8 +57,9 @@ std::vector<WantedSuperBlock> wanted_super_blocks(const repository::Manifest& ma
       at = wanted.size();
       wanted.push_back({.file = file_index, .where = super_block, .blocks = {}});
     }
-    wanted[at].blocks.push_back(
-        {.number = static_cast<std::uint32_t>(i), .in_super_block = block.block_in_super_block});
+    wanted[at].blocks.push_back({.number = static_cast<std::uint32_t>(i),
+                                 .in_super_block = block.block_in_super_block,
+                                 .checksum = block.checksum});
   }
   return wanted;
 }
@@ -96,6 +97,24 @@ std::vector<SuperBlockRun> group_by_request(const std::vector<WantedSuperBlock>&
     runs.push_back({i, 1, {where.offset, where.stored_size}});
   }
   return runs;
+}
+
+std::optional<std::uint32_t> first_bad_block(const repository::ManifestFile& file,
+                                             const WantedSuperBlock& block, ByteView plain) {
+  const std::uint64_t size = file.block_size;
+  for (const auto& one : block.blocks) {
+    const auto from = std::min<std::uint64_t>(one.in_super_block * size, plain.size());
+    const auto length =
+        std::min(std::min(size, file.size - one.number * size), plain.size() - from);
+    const auto checksum = codec::xxh3_128(
+        plain.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(length)));
+    const auto kept = std::min<std::size_t>(file.block_checksum_size, checksum.size());
+    if (!std::equal(checksum.begin(), checksum.begin() + static_cast<std::ptrdiff_t>(kept),
+                    one.checksum.begin())) {
+      return one.number;
+    }
+  }
+  return std::nullopt;
 }
 
 BlockWriter::BlockWriter(OutputFile& output, const repository::ManifestFile& file,

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +33,7 @@ struct WantedSuperBlock {
   struct Block {
     std::uint32_t number = 0;          // in the file
     std::uint32_t in_super_block = 0;  // in the plain super block
+    std::array<std::byte, 16> checksum{};
   };
   std::uint32_t file = 0;  // in Manifest::files
   repository::SuperBlock where;
@@ -59,6 +62,12 @@ struct SuperBlockRun {
 std::vector<SuperBlockRun> group_by_request(const std::vector<WantedSuperBlock>& blocks,
                                             const repository::Manifest& manifest,
                                             std::uint64_t piece, std::uint64_t gap);
+
+// The first block of the file among those of one plain super block that is not what the map says.
+// The maps' checksums are short and only good for saying where a file is damaged; whether it is,
+// its SHA-1 decides.
+std::optional<std::uint32_t> first_bad_block(const repository::ManifestFile& file,
+                                             const WantedSuperBlock& block, ByteView plain);
 
 // Puts the blocks of plain super blocks in their places in one file. Used by one thread at a time.
 class BlockWriter {

@@ -427,14 +427,26 @@ class Engine {
              {stored_offset(file) + file.repo_size - file.block_map_size, file.block_map_size},
              stored);
         BlockWriter writer(output, file, count.adder());
+        std::string damage;
         for (const auto& block :
              wanted_super_blocks(manifest_, index, decode_map(manifest_, stored.bytes()))) {
           const auto object = restore::object_of(repository_.stanza(), manifest_, block);
           MemorySink bytes(static_cast<std::size_t>(block.where.stored_size));
-          read(object, {block.where.offset, block.where.stored_size}, bytes);
-          writer.write(block, decode(block, bytes.bytes()));
+          const Range range{block.where.offset, block.where.stored_size};
+          read(object, range, bytes);
+          const auto plain = decode(block, bytes.bytes());
+          if (const auto bad = first_bad_block(file, block, plain); bad && damage.empty()) {
+            damage = fmt::format("decoding {}, where block {} does not match the block map",
+                                 place(object, range), *bad);
+          }
+          writer.write(block, plain);
         }
-        writer.prove();
+        try {
+          writer.prove();
+        } catch (Error& error) {
+          if (!damage.empty()) error.add_frame(damage);
+          throw;
+        }
       } else {
         ProvingSink sink(output, file, count.adder());
         Decoder decoder(manifest_, stored_form(manifest_, file), sink);

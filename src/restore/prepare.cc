@@ -221,7 +221,7 @@ std::vector<Found> inspect_nodes(const Layout& layout, const Options& options) {
   for (const auto& node : layout.nodes) {
     const auto& path = node.data_directory();
     Found found{.state = inspect_directory(path), .marker = {}};
-    if (found.state != DirectoryState::absent && postgres::is_running(path)) {
+    if (std::filesystem::is_directory(path) && postgres::is_running(path)) {
       throw Error(ErrorKind::busy,
                   fmt::format("a PostgreSQL server runs on {} (node {})", path.string(), node.name))
           .with_hint("stop it first");

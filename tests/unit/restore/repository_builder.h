@@ -74,6 +74,7 @@ class RepositoryBuilder {
  public:
   static constexpr std::string_view kStanza = "main";
   static constexpr std::uint32_t kBlock = 8192;
+  static constexpr repository::Owner kOwner{"root", "root"};
 
   struct Form {
     codec::CompressType compress = codec::CompressType::none;
@@ -81,7 +82,8 @@ class RepositoryBuilder {
     bool raw = false;
   };
 
-  explicit RepositoryBuilder(Form form = {}) : form_(std::move(form)) {
+  RepositoryBuilder() : RepositoryBuilder(Form()) {}
+  explicit RepositoryBuilder(Form form) : form_(std::move(form)) {
     manifest.label = repository::BackupLabel::parse("20240101-000000F_20240102-000000I");
     manifest.references = {repository::BackupLabel::parse("20240101-000000F"), manifest.label};
     manifest.version = postgres::Version::of_major(15);
@@ -100,11 +102,14 @@ class RepositoryBuilder {
   }
 
   static std::string control_file() {
-    return read_file(std::filesystem::path(TEST_DATA_DIR) / "pg_control" / "15.bin");
+    // The recorded file is the part that carries data.
+    auto bytes = read_file(std::filesystem::path(TEST_DATA_DIR) / "pg_control" / "15.bin");
+    bytes.resize(8192);
+    return bytes;
   }
 
   void add_path(const std::string& name, std::uint16_t mode = 0700) {
-    manifest.paths.push_back({.name = manifest.keep(name), .owner = {}, .mode = mode});
+    manifest.paths.push_back({.name = manifest.keep(name), .owner = kOwner, .mode = mode});
     std::ranges::sort(manifest.paths, {}, &repository::ManifestPath::name);
   }
 
@@ -118,7 +123,7 @@ class RepositoryBuilder {
                                 .tablespace_name = manifest.keep(name)});
     manifest.links.push_back({.name = manifest.keep("pg_data/" + path),
                               .destination = manifest.keep("/source/" + name),
-                              .owner = {}});
+                              .owner = kOwner});
     add_path("pg_tblspc");
     add_path(path);
     add_path(path + "/PG_15_202209061");
@@ -176,7 +181,7 @@ class RepositoryBuilder {
     // The layout of a map: docs/format/block_map.md.
     std::string map;
     const auto number = [&](std::uint64_t value) {
-      for (; value >= 128; value >>= 7) map += static_cast<char>(value & 127 | 128);
+      for (; value >= 128; value >>= 7) map += static_cast<char>((value & 127) | 128);
       map += static_cast<char>(value);
     };
     const auto change = [](std::size_t from, std::size_t to) {
@@ -250,7 +255,7 @@ class RepositoryBuilder {
                               .checksum = codec::Sha1::of(as_bytes(text)),
                               .repo_checksum = {},
                               .reference = 1,
-                              .owner = {},
+                              .owner = kOwner,
                               .page_checksums_ok = {}});
     return manifest.files.back();
   }
