@@ -27,12 +27,12 @@ constexpr std::size_t kPieceSize = 64u << 10;
 
 // Fetched once: looking an algorithm up by name costs more than decrypting a page.
 const EVP_CIPHER* cipher_method() {
-  static const EVP_CIPHER* const kMethod = EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr);
-  return kMethod;
+  static const EVP_CIPHER* const method = EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr);
+  return method;
 }
 const EVP_MD* digest_method() {
-  static const EVP_MD* const kMethod = EVP_MD_fetch(nullptr, "SHA1", nullptr);
-  return kMethod;
+  static const EVP_MD* const method = EVP_MD_fetch(nullptr, "SHA1", nullptr);
+  return method;
 }
 
 unsigned char* raw(std::byte* bytes) { return reinterpret_cast<unsigned char*>(bytes); }

@@ -16,8 +16,8 @@ namespace {
 
 // Fetched once: looking an algorithm up by name costs more than hashing a page.
 const EVP_MD* sha1_method() {
-  static const EVP_MD* const kMethod = EVP_MD_fetch(nullptr, "SHA1", nullptr);
-  return kMethod;
+  static const EVP_MD* const method = EVP_MD_fetch(nullptr, "SHA1", nullptr);
+  return method;
 }
 
 void check(bool good, const char* what) {
@@ -73,7 +73,7 @@ std::string Sha1::text() const { return to_hex(bytes); }
 
 struct Sha1Hasher::State {
   struct Free {
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+    void operator()(EVP_MD_CTX* freed) const { EVP_MD_CTX_free(freed); }
   };
   std::unique_ptr<EVP_MD_CTX, Free> context{EVP_MD_CTX_new()};
 

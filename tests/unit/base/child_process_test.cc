@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -334,8 +335,14 @@ TEST(Identity, IsTakenOnWithItsGroupsAndHome) {
   Command command = shell("id -u; id -g; id -G; echo $HOME $USER $LOGNAME; cd /");
   command.identity = nobody;
   command.directory = "/";
+  // A group of ours that must not be left over.
+  std::vector<gid_t> before(static_cast<std::size_t>(::getgroups(0, nullptr)));
+  ::getgroups(static_cast<int>(before.size()), before.data());
+  const gid_t extra = 12'345;
+  ASSERT_EQ(::setgroups(1, &extra), 0);
 
   const Output output = run(command);
+  ASSERT_EQ(::setgroups(before.size(), before.data()), 0);
 
   const std::string gid = std::to_string(nobody->gid);
   EXPECT_EQ(output.out, std::to_string(nobody->uid) + "\n" + gid + "\n" + gid + "\n" +
