@@ -82,11 +82,17 @@ class WalArchive {
   // all), in order, each once.
   std::vector<std::string> list_segments(postgres::Timeline timeline,
                                          const std::string& from = {}) const;
+  // Likewise of all timelines.
+  std::map<postgres::Timeline, std::vector<std::string>> list_all_segments() const;
   // The first and last segment of all, as `info` shows them for one archive id.
   struct Range {
     std::string min, max;
   };
   std::optional<Range> range(const std::string& archive_id) const;
+
+  // The size of the cluster's WAL segments, as the first page of this one says. Only the beginning
+  // of the object is decoded, so its checksum is not checked; Error{corrupt} if that is no WAL.
+  std::uint32_t load_segment_size(const ArchivedSegment& segment) const;
 
   // Decrypts and decompresses the segment into `sink` and finishes it; throws Error{corrupt} where
   // the SHA-1 of its name is not that of its bytes (only then has `sink` not been finished).
@@ -98,6 +104,7 @@ class WalArchive {
   std::vector<std::string> wal_directories(const std::string& archive_id) const;
   std::vector<std::string> whole_segments(const std::string& archive_id,
                                           const std::string& wal_directory) const;
+  void decode_segment(const ArchivedSegment& segment, Sink& sink) const;
 
   const Repository& repository_;
   ArchiveInfo info_;

@@ -92,6 +92,35 @@ class ChecksumGate : public Sink {
   codec::Sha1Hasher hasher_;
 };
 
+// Takes the header of a segment's first page and then ends the reading by an exception of its own,
+// because a storage has no other way to be told that the rest is not wanted.
+class PageStart : public Sink {
+ public:
+  struct Enough {};
+
+  void write(ByteView bytes) override {
+    const auto part = bytes.first(std::min(bytes.size(), kHeader - header_.size()));
+    header_.insert(header_.end(), part.begin(), part.end());
+    if (header_.size() == kHeader) throw Enough();
+  }
+  void finish() override {}
+
+  // The long page header: magic u16, info u16, ..., at 24 the system identifier u64, at 32 the
+  // segment size u32.
+  std::optional<std::uint32_t> segment_size() const {
+    constexpr std::uint16_t kLongHeader = 0x0002;
+    if (header_.size() < kHeader || (load_le<std::uint16_t>(header_, 2) & kLongHeader) == 0)
+      return {};
+    const auto size = load_le<std::uint32_t>(header_, 32);
+    if (!postgres::is_segment_size(size)) return {};
+    return size;
+  }
+
+ private:
+  static constexpr std::size_t kHeader = 36;
+  Bytes header_;
+};
+
 void require_kind(const std::string& name, std::initializer_list<postgres::WalFileKind> kinds) {
   const auto kind = postgres::wal_file_kind(name);
   if (std::ranges::find(kinds, kind) == kinds.end())
@@ -234,6 +263,19 @@ std::vector<std::string> WalArchive::list_segments(postgres::Timeline timeline,
   return {found.begin(), found.end()};
 }
 
+std::map<postgres::Timeline, std::vector<std::string>> WalArchive::list_all_segments() const {
+  std::set<std::string> found;
+  for (const auto& archive_id : archive_ids_) {
+    for (const auto& directory : wal_directories(archive_id)) {
+      for (auto& name : whole_segments(archive_id, directory)) found.insert(std::move(name));
+    }
+  }
+  std::map<postgres::Timeline, std::vector<std::string>> segments;
+  for (const auto& name : found)
+    segments[postgres::Timeline::parse_hex(name.substr(0, kTimelineDigits))].push_back(name);
+  return segments;
+}
+
 std::optional<WalArchive::Range> WalArchive::range(const std::string& archive_id) const {
   // A directory may hold nothing but a .backup file or a .partial, so the outermost directories are
   // not always the ones.
@@ -256,10 +298,9 @@ std::optional<WalArchive::Range> WalArchive::range(const std::string& archive_id
   return range;
 }
 
-void WalArchive::read_segment(const ArchivedSegment& segment, Sink& sink) const {
+void WalArchive::decode_segment(const ArchivedSegment& segment, Sink& sink) const {
   while_doing("reading " + repository_.storage().describe(segment.object), [&] {
-    ChecksumGate gate(segment.checksum, sink);
-    const auto plain = codec::make_decompressor(segment.compress_type, codec::Form::standard, gate);
+    const auto plain = codec::make_decompressor(segment.compress_type, codec::Form::standard, sink);
     std::unique_ptr<Sink> decryptor;
     if (!passphrase().empty())
       decryptor = codec::make_decryptor(passphrase(), codec::Form::standard, *plain);
@@ -267,6 +308,25 @@ void WalArchive::read_segment(const ArchivedSegment& segment, Sink& sink) const 
     repository_.storage().read(segment.object, {}, first);
     first.finish();
   });
+}
+
+std::uint32_t WalArchive::load_segment_size(const ArchivedSegment& segment) const {
+  PageStart start;
+  try {
+    decode_segment(segment, start);
+  } catch (const PageStart::Enough&) {
+  }
+  const auto size = start.segment_size();
+  if (!size) {
+    throw Error(ErrorKind::corrupt, fmt::format("{} does not begin with a page of WAL",
+                                                repository_.storage().describe(segment.object)));
+  }
+  return *size;
+}
+
+void WalArchive::read_segment(const ArchivedSegment& segment, Sink& sink) const {
+  ChecksumGate gate(segment.checksum, sink);
+  decode_segment(segment, gate);
 }
 
 }  // namespace pgrevive::repository
