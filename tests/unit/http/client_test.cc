@@ -32,6 +32,9 @@ Got get(const Client& client, const std::string& url, Request request = {}) {
   return got;
 }
 
+// Short for a test that waits for it, and long enough for a server thread on a busy machine.
+constexpr milliseconds kStall{400};
+
 // A port nobody listens on: it was just given back.
 int closed_port() { return ScriptedHttpServer{{}}.port(); }
 
@@ -191,7 +194,7 @@ TEST(ClientTrouble, AClientStaysUsableAfterTroubleOfEachKind) {
   ScriptedHttpServer server{{.raw = "", .after = After::reset},
                             {.body = "hello", .cut_after = 2, .after = After::stall},
                             {.body = "at last"}};
-  const Client client({.stall_timeout = milliseconds(60)});
+  const Client client({.stall_timeout = kStall});
 
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(get(client, "http://no-such-host.invalid/").response.failure->trouble,
@@ -249,7 +252,7 @@ TEST(ClientTrouble, AConnectionThatIsReset) {
 TEST(ClientTrouble, AServerThatGoesSilentHalfway) {
   ScriptedHttpServer server{{.body = "hello", .cut_after = 2, .after = After::stall}};
 
-  const auto got = get(Client({.stall_timeout = milliseconds(60)}), server.url("/a"));
+  const auto got = get(Client({.stall_timeout = kStall}), server.url("/a"));
 
   ASSERT_TRUE(got.response.failure);
   EXPECT_EQ(got.response.failure->trouble, Trouble::stalled);
@@ -259,7 +262,7 @@ TEST(ClientTrouble, AServerThatGoesSilentHalfway) {
 TEST(ClientTrouble, AServerThatNeverAnswers) {
   ScriptedHttpServer server{{.raw = "", .after = After::stall}};
 
-  const auto got = get(Client({.stall_timeout = milliseconds(60)}), server.url("/a"));
+  const auto got = get(Client({.stall_timeout = kStall}), server.url("/a"));
 
   ASSERT_TRUE(got.response.failure);
   EXPECT_EQ(got.response.failure->trouble, Trouble::stalled);
@@ -268,12 +271,12 @@ TEST(ClientTrouble, AServerThatNeverAnswers) {
 TEST(ClientTrouble, ASlowCallbackIsNoStall) {
   const std::string body(1 << 20, 'x');
   ScriptedHttpServer server{{.body = body}};
-  const Client client({.stall_timeout = milliseconds(40)});
+  const Client client({.stall_timeout = kStall});
   bool slept = false;
 
   const auto response = client.perform({.url = server.url("/a")}, [&](const Response&, ByteView) {
     // The one place where a test has to let time pass: our side is what is slow.
-    if (!std::exchange(slept, true)) std::this_thread::sleep_for(milliseconds(120));
+    if (!std::exchange(slept, true)) std::this_thread::sleep_for(2 * kStall);
   });
 
   EXPECT_FALSE(response.failure) << response.failure->text;
