@@ -168,6 +168,12 @@ void bring_up_primary(Site& site) {
         site.board.enter(Phase::configuring);
         write_password_files(site);
         set_up_primary(site, record);
+        // Once, before anybody uses it: what it needed to recover and what held its subscriptions
+        // is only left behind by a restart.
+        if (step == Step::set_up) {
+          site.servers.stop(kPrimary);
+          start_primary(site, record);
+        }
         set_up_archiving(site, record);
         site.board.change([&](SupervisorStatus& status) {
           status.backup_label = record.backup_label;
