@@ -162,6 +162,21 @@ TEST(BlockMap, ComesBackToABackupAfterAGap) {
   EXPECT_EQ(map.super_blocks[3].offset, 250u);
 }
 
+// The worked example of docs/format/block_map.md.
+TEST(BlockMap, ReadsTheExampleOfTheDocumentation) {
+  const Bytes bytes = from_hex("0000a7060600c000088902c001070101c002");
+
+  const BlockMap map = BlockMap::parse(bytes, kBlock, kChecksum, 2, 3 * kBlock);
+
+  ASSERT_EQ(map.super_blocks.size(), 2u);
+  EXPECT_EQ(map.super_blocks[0].stored_size, 100u);
+  EXPECT_EQ(map.super_blocks[1].stored_size, 83u);
+  EXPECT_EQ(map.super_blocks[1].reference, 1u);
+  ASSERT_EQ(map.blocks.size(), 3u);
+  EXPECT_EQ(map.blocks[2].super_block, 0u);
+  EXPECT_EQ(map.blocks[2].block_in_super_block, 2u);
+}
+
 TEST(BlockMap, GoesOnAsTheLastOfItsGroup) {
   const auto text = MapText()
                         .number(0)

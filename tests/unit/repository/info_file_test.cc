@@ -148,6 +148,13 @@ TEST(InfoFile, NeverShowsAPassphraseInAMessage) {
   }
 }
 
+// The worked example of docs/format/info_file.md.
+TEST(InfoFile, ReadsTheExampleOfTheDocumentation) {
+  EXPECT_EQ(read("[backrest]\nbackrest-format=5\nbackrest-version=\"2.45\"\n\n[db]\ndb-id=1\n\n"
+                 "[backrest]\nbackrest-checksum=\"3cb5bd25f5746b882ff60b8afa488bec815f897c\"\n"),
+            (Entries{"db|db-id|1"}));
+}
+
 TEST(InfoFile, ChecksumsOfPgBackRestMatch) {
   for (const char* name : {"backup/main/backup.info", "archive/main/archive.info",
                            "backup/main/20261122-071340F_20261122-071349I/backup.manifest"}) {
