@@ -47,8 +47,20 @@ struct Program {
         "Without any backups at hand: pgrevive demo\n\n"
         "`pgrevive COMMAND --help` explains a command, with examples.");
 
+    add_start(parser);
+    add_stop(parser);
+    add_restart(parser);
+    add_status(parser);
+    add_logs(parser);
+    add_test(parser);
+    add_psql(parser);
+    add_exec(parser);
+    add_cleanup(parser);
+    add_demo(parser);
     add_restore(parser);
+    add_archive_get(parser);
     add_version(parser);
+    add_supervise(parser);
     CLI::App* help = app.add_subcommand("help", "Print this help, or that of a command");
     help->add_option("COMMAND", help_for, "The command to explain");
     help->callback([this] {
@@ -160,6 +172,15 @@ int run_program(Program& program, const std::vector<std::string>& words) {
 }  // namespace
 
 int run(const std::vector<std::string>& words) {
+  // PostgreSQL calls archive-get once for each segment: the parser is not even built for it.
+  if (const auto command = find_command(words); command && words[*command] == "archive-get") {
+    std::vector<std::string> rest = words;
+    rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(*command));
+    const bool help = std::ranges::any_of(
+        rest, [](const std::string& word) { return word == "--help" || word == "-h"; });
+    if (!help) return archive_get(rest);
+  }
+
   Program program;
   try {
     ignore_broken_pipes();
