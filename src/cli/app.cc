@@ -57,6 +57,7 @@ struct Program {
     add_exec(parser);
     add_cleanup(parser);
     add_demo(parser);
+    add_info(parser);
     add_restore(parser);
     add_archive_get(parser);
     add_version(parser);

@@ -41,7 +41,7 @@ Source from_words(const GlobalOptions& global, const RepositoryWords& words,
   } else if (const char* pass = std::getenv("PGREVIVE_CIPHER_PASS");
              pass != nullptr && *pass != '\0') {
     options.cipher_passphrase = Secret(pass);
-    source.warnings.push_back(
+    source.recovery_warnings.push_back(
         "the passphrase came from PGREVIVE_CIPHER_PASS; the server needs it in its environment too "
         "while it recovers (or use --cipher-pass-file)");
   }

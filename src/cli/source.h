@@ -30,6 +30,7 @@ struct Source {
   std::vector<IndexedRepository> repositories;  // at least one
   std::optional<unsigned> process_max;
   std::vector<std::string> warnings;
+  std::vector<std::string> recovery_warnings;  // of use only where a server is to recover with it
   // The options that have `archive-get` find the same source again, from any directory. Holds no
   // secret.
   std::vector<std::string> words;

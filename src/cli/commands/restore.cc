@@ -142,6 +142,12 @@ int run_restore(const GlobalOptions& global, const RestoreWords& words) {
   }
   display.close();
 
+  if (target.type != restore::RecoveryType::none &&
+      target.type != restore::RecoveryType::preserve) {
+    for (const std::string& warning : source.recovery_warnings) {
+      fmt::print(stderr, "warning: {}\n", warning);
+    }
+  }
   const std::string command = restore_command(own_program(), source.words);
   for (const restore::NodeTarget& node : options.nodes) {
     const auto owner = owner_of(node.data_directory);

@@ -4,6 +4,7 @@
 
 #include "cli/errors.h"
 #include "cli/log_merge.h"
+#include "cli/repository_json.h"
 #include "cli/running_report.h"
 #include "cli/status_text.h"
 
@@ -225,6 +226,41 @@ TEST(LogMerge, PadsThePrefixAndCutsToTheLastLines) {
   EXPECT_EQ(merge_logs({{"primary", "a\nb\n"}, {"supervisor", "c\nd\n"}}, 3),
             "primary    | b\nsupervisor | c\nsupervisor | d\n");
   EXPECT_EQ(merge_logs({{"primary", "a\n"}}, 0), "");
+}
+
+nlohmann::json stanza(const char* backup, int stop, const char* cipher, int code) {
+  return nlohmann::json::array(
+      {{{"name", "main"},
+        {"archive", {{{"id", "15-1"}, {"database", {{"id", 1}, {"repo-key", 1}}}}}},
+        {"backup",
+         {{{"label", backup}, {"database", {{"repo-key", 1}}}, {"timestamp", {{"stop", stop}}}}}},
+        {"db", {{{"id", 1}, {"repo-key", 1}}}},
+        {"cipher", cipher},
+        {"repo", {{{"key", 1}, {"cipher", cipher}}}},
+        {"status", {{"code", code}, {"message", "x"}}}}});
+}
+
+TEST(RepositoryJson, SaysOfWhichRepositoryEachThingIs) {
+  const auto merged =
+      merge_repositories({with_repository_key(stanza("late", 20, "none", 0), 1),
+                          with_repository_key(stanza("early", 10, "aes-256-cbc", 2), 3)});
+
+  ASSERT_EQ(merged.size(), 1u);
+  const auto& main = merged[0];
+  EXPECT_EQ(main["backup"][0]["label"], "early");
+  EXPECT_EQ(main["backup"][0]["database"]["repo-key"], 3);
+  EXPECT_EQ(main["backup"][1]["database"]["repo-key"], 1);
+  EXPECT_EQ(main["archive"][1]["database"]["repo-key"], 3);
+  EXPECT_EQ(main["db"][1]["repo-key"], 3);
+  EXPECT_EQ(main["repo"][1]["key"], 3);
+  EXPECT_EQ(main["cipher"], "mixed");
+  EXPECT_EQ(main["status"]["code"], 4);
+}
+
+TEST(RepositoryJson, OneRepositoryStaysAsItIs) {
+  const auto report = stanza("b", 1, "none", 0);
+
+  EXPECT_EQ(merge_repositories({report}), report);
 }
 
 }  // namespace
