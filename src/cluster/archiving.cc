@@ -36,6 +36,14 @@ void run_backrest(const Site& site, const std::string& command) {
       .with_hint(kRemedy);
 }
 
+void make_archive_directory(const std::filesystem::path& path) {
+  try {
+    make_directories(path, 0750);
+  } catch (Error& error) {
+    throw std::move(error).with_hint(kRemedy);
+  }
+}
+
 }  // namespace
 
 void check_own_archive_is_free(const Site& site) {
@@ -63,9 +71,9 @@ void set_up_archiving(Site& site, NodeRecord& record) {
       directory.pgbackrest_conf(),
       own_archive_conf(site.settings, directory, site.marker.socket_directory, record.superuser));
   const auto archive = own_archive(site.settings, directory);
-  if (archive.type == repository::RepositoryOptions::Type::posix)
-    make_directories(archive.path, 0750);
   try {
+    if (archive.type == repository::RepositoryOptions::Type::posix)
+      make_archive_directory(archive.path);
     run_backrest(site, "stanza-create");
     configure_primary(site, record, archive_command(site));
     run_backrest(site, "check");

@@ -24,6 +24,8 @@ constexpr const char* kPrimary = "primary";
 constexpr std::chrono::milliseconds kLook{200};
 // Two looks that see the same LSN prove little when they are close together.
 constexpr std::chrono::milliseconds kSettling{1000};
+// How long a source that goes on archiving is followed after we first caught up with it.
+constexpr std::chrono::seconds kChaseLimit{30};
 constexpr std::chrono::minutes kPromotionLimit{30};
 // All WAL was delivered and the server still does not answer.
 constexpr std::chrono::minutes kConsistencyLimit{10};
@@ -162,7 +164,10 @@ class Recovery {
       // A source that lives may archive more at any time; what counts is what is there now.
       newest_ = source_->newest();
       check_consistency_in_time(view);
+      if (view.accepting && !caught_up_since_) caught_up_since_ = std::chrono::steady_clock::now();
     }
+    view.chasing =
+        caught_up_since_ && std::chrono::steady_clock::now() - *caught_up_since_ > kChaseLimit;
     view.newest = newest_;
     tell(view);
     return view;
@@ -237,23 +242,26 @@ class Recovery {
     end.lsn = view.replayed.text();
     end.last_commit_time = view.last_commit_time;
     if (newest_) end.newest_archived_wal = newest_->name();
-    if (view.replayed.is_valid()) {
-      const Lsn last(view.replayed.value() - 1);
-      // Which of the line's timelines that position belongs to.
-      auto on = timeline;
-      if (source_) {
-        const auto& ancestors = source_->line().history.ancestors;
-        for (auto i = ancestors.rbegin(); i != ancestors.rend() && last < i->ended; ++i)
-          on = i->timeline;
-      }
-      end.last_replayed_wal = WalSegment::containing(on, last, control_.wal_segment_size).name();
-    }
+    end.last_replayed_wal = segment_before(view.replayed);
     site_.board.change([&](SupervisorStatus& status) { status.recovery_end = end; });
     record_.recovery_end = std::move(end);
     record_.promoting = true;
     record_.save(site_.directory, kPrimary);
     site_.board.log("primary: recovery ended at " + record_.recovery_end->lsn +
                     ", newest archived WAL " + record_.recovery_end->newest_archived_wal);
+  }
+
+  // The name of the segment that ends with, or holds, the byte before `lsn` on the followed line.
+  std::string segment_before(Lsn lsn) const {
+    if (!lsn.is_valid()) return {};
+    const Lsn last(lsn.value() - 1);
+    auto on = source_ ? source_->line().timeline() : control_.checkpoint_timeline;
+    if (source_) {
+      const auto& ancestors = source_->line().history.ancestors;
+      for (auto i = ancestors.rbegin(); i != ancestors.rend() && last < i->ended; ++i)
+        on = i->timeline;
+    }
+    return WalSegment::containing(on, last, control_.wal_segment_size).name();
   }
 
   void promote() {
@@ -306,7 +314,7 @@ class Recovery {
     if (!record_.recovery_end) record_.recovery_end = RecoveryEnd{};
     record_.recovery_end->new_timeline = timeline.value();
     if (!fork.history.ancestors.empty())
-      record_.recovery_end->fork_lsn = fork.history.ancestors.back().ended.text();
+      note_last_words(connection, fork.history.ancestors.back().ended);
     record_.superuser = connection.value("select current_user").value_or("postgres");
     for (const auto& row :
          connection.query("select datname from pg_database where datallowconn order by datname"))
@@ -317,6 +325,25 @@ class Recovery {
         [&](SupervisorStatus& status) { status.recovery_end = record_.recovery_end; });
     site_.board.log("primary: promoted to timeline " + timeline.hex() + " at " +
                     record_.recovery_end->fork_lsn);
+  }
+
+  // Between the decision and its end the server may have been given more, up to the first segment
+  // that was proven absent.
+  void note_last_words(postgres::Connection& connection, Lsn fork) {
+    auto& end = *record_.recovery_end;
+    end.fork_lsn = fork.text();
+    if (!end.lsn.empty() && fork <= Lsn::parse(end.lsn)) return;
+    end.lsn = fork.text();
+    end.last_replayed_wal = segment_before(fork);
+    end.last_commit_time =
+        connection
+            .value(
+                "select to_char(pg_last_xact_replay_timestamp() at time zone 'UTC', "
+                "'YYYY-MM-DD HH24:MI:SS.US') || '+00'")
+            .value_or(end.last_commit_time);
+    const auto report = load_archive_report(site_.directory.wal_report(kPrimary));
+    if (report && postgres::wal_file_kind(report->last_delivered) == postgres::WalFileKind::segment)
+      end.newest_archived_wal = report->last_delivered;
   }
 
   Site& site_;
@@ -331,6 +358,7 @@ class Recovery {
   Lsn last_replayed_;
   std::chrono::steady_clock::time_point settling_since_;
   std::optional<std::chrono::steady_clock::time_point> exhausted_since_;
+  std::optional<std::chrono::steady_clock::time_point> caught_up_since_;
   bool complained_ = false;
   int refusals_ = 0;
 };

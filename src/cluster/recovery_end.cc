@@ -33,6 +33,13 @@ std::optional<WalSegment> asked(const RecoveryView& view) {
   return WalSegment::parse(view.report->name, view.segment_size);
 }
 
+// Where a growing archive is chased, any proven absence will do: a promoted server replays all it
+// was given and ends at the first segment that is absent, which archive-get proves each time.
+bool may_end_between_two_segments(const RecoveryGoal& goal, const RecoveryView& view) {
+  return view.chasing && view.accepting && !has_target(goal.target) && asked(view) &&
+         view.report->outcome == ArchiveReport::Outcome::absent;
+}
+
 // The server has asked for WAL beyond the newest there is. Timelines of the line are asked for from
 // the newest on, so a delivered segment of an older timeline with a number beyond the newest means
 // the same: the source went on writing a timeline that the line had left.
@@ -84,6 +91,7 @@ RecoveryVerdict judge_recovery(const RecoveryGoal& goal, const RecoveryView& vie
     if (view.accepting && view.settled) return {.kind = Kind::ended};
     return {};
   }
+  if (may_end_between_two_segments(goal, view)) return {.kind = Kind::ended};
   return archive_is_exhausted(view) ? judge_exhausted(goal, view) : RecoveryVerdict{};
 }
 

@@ -36,6 +36,9 @@ struct RecoveryView {
   // The newest segment on the line, looked up after the report was read; only needed (and only
   // asked for) once archive-get had to say that something is absent.
   std::optional<postgres::WalSegment> newest;
+  // Replay has kept up with the archive for long and the archive goes on growing: a source that
+  // writes segments faster than we look would be followed for ever.
+  bool chasing = false;
   std::uint32_t segment_size = 16u << 20;
 };
 

@@ -90,6 +90,19 @@ TEST(RecoveryEnd, IsReachedWhenAnAbandonedTimelineGoesOnInTheArchive) {
   EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::ended);
 }
 
+TEST(RecoveryEnd, OfAChasedSourceIsAnyProvenAbsence) {
+  auto view = at_the_end();
+  view.settled = false;
+  view.newest = segment(9);
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::going_on);
+
+  view.chasing = true;
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::ended);
+
+  view.report->outcome = Outcome::delivered;
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::going_on);
+}
+
 TEST(RecoveryEnd, FailsWhenAFileCouldNotBeFetched) {
   auto view = at_the_end();
   view.report->outcome = Outcome::error;
