@@ -392,6 +392,40 @@ TEST(Manifest, RefusesOneThatDoesNotSayWhatItIsOf) {
               throws(ErrorKind::corrupt, "pg_data/PG_VERSION has no mode"));
 }
 
+TEST(Manifest, ReadsManyFilesFromAStream) {
+  constexpr std::size_t kFiles = 100'000;
+  Text text;
+  text.backup =
+      "backup-label=\"20240115-020000F_20240116-020000I\"\n"
+      "backup-reference=\"20240115-020000F,20240115-020000F_20240116-020000I\"\n";
+  text.file.clear();
+  for (std::size_t i = 0; i < kFiles; ++i) {
+    text.file += fmt::format(
+        "pg_data/base/5/{:08}={{\"bni\":{},\"bno\":{},\"checksum\":\"{:040x}\",{}\"size\":{},"
+        "\"timestamp\":1700000000}}\n",
+        i, 1 + i / 100, i % 100 * 8192, i, i % 2 == 0 ? "\"reference\":\"20240115-020000F\"," : "",
+        i + 1);
+  }
+  const std::string whole = text.text();
+  Manifest manifest;
+  const auto reader = make_manifest_reader("a.manifest", manifest);
+  for (std::size_t at = 0; at < whole.size(); at += 65'000)
+    reader->write(as_bytes(std::string_view(whole).substr(at, 65'000)));
+  reader->finish();
+
+  ASSERT_EQ(manifest.files.size(), kFiles);
+  for (std::size_t i = 0; i < kFiles; ++i) {
+    const ManifestFile& file = manifest.files[i];
+    ASSERT_EQ(file.name, fmt::format("pg_data/base/5/{:08}", i));
+    ASSERT_EQ(file.checksum.text(), fmt::format("{:040x}", i));
+    ASSERT_EQ(file.reference, i % 2);
+    ASSERT_EQ(file.bundle_id, 1 + i / 100);
+    ASSERT_EQ(file.bundle_offset, i % 100 * 8192);
+    ASSERT_EQ(file.size, i + 1);
+    ASSERT_EQ(file.owner.user, "postgres");
+  }
+}
+
 TEST(Manifest, ReadsOneOfPgBackRestWhole) {
   const Manifest manifest = read(read_file(std::string(TEST_DATA_DIR) +
                                            "/repository/pg15-lz4/backup/main/"
