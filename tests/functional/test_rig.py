@@ -23,7 +23,8 @@ def restored(matrix, session_workspace):
 def test_two_restores_of_one_backup_are_equal(restored):
     """The comparison is neither blind (other tests below) nor too strict for pgBackRest itself."""
     first, second = map(tree.data_directory, restored)
-    tree.assert_equal(first, second, "pgBackRest twice")
+    assert tree.differences(first, second) == []
+    assert sum(entry.kind == "file" for entry in first.values()) > 500
     kinds = {entry.kind for entry in first.values()}
     assert {"file", "directory", "link"} <= kinds
     assert any(path.startswith("@tblspc/") and entry.kind == "file" and entry.size > 0

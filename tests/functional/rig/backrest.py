@@ -43,7 +43,8 @@ class BackrestRepo:
         self.labels = []
         self.path = self.directory / "repo"
         self.user = server_user()
-        for path in (self.directory, self.path, self.directory / "lock", self.directory / "log"):
+        for path in (self.directory, self.path, self.directory / "lock", self.directory / "log",
+                     self.directory / "spool"):
             path.mkdir(parents=True, exist_ok=True)
             path.chmod(0o755)
             give(path, self.user)
@@ -71,13 +72,17 @@ class BackrestRepo:
         return write_conf(self.directory / name, {
             "global": {"process-max": 2, "start-fast": "y", "log-level-console": "warn",
                        "log-level-file": "off", "lock-path": self.directory / "lock",
-                       "log-path": self.directory / "log", "archive-timeout": 30, **options},
+                       "log-path": self.directory / "log", "spool-path": self.directory / "spool",
+                       "archive-timeout": 30, **options},
             self.stanza: {"pg1-path": self.source.data, "pg1-port": self.source.port,
                           "pg1-socket-path": self.source.sockets, "pg1-user": "postgres"}})
 
     def s3_options(self, gateway, bucket, path):
+        """How to reach a copy in a bucket, so that pgBackRest 2.45 can too: it takes no address in a
+        certificate, and the gateway takes a host name that is not its domain for a bucket's."""
         return {"repo1-type": "s3", "repo1-path": f"/{path.strip('/')}", "repo1-s3-bucket": bucket,
-                "repo1-s3-endpoint": "127.0.0.1", "repo1-storage-port": gateway.port,
+                "repo1-s3-endpoint": gateway.domain, "repo1-storage-host": "localhost",
+                "repo1-storage-port": gateway.port,
                 "repo1-s3-region": gateway.region, "repo1-s3-key": gateway.access_key,
                 "repo1-s3-key-secret": gateway.secret_key, "repo1-s3-uri-style": "path",
                 "repo1-storage-ca-file": gateway.ca_file, **self.secrets()}
@@ -112,8 +117,7 @@ class BackrestRepo:
         for path in (data, pathlib.Path(tablespaces)):
             path.mkdir(parents=True, exist_ok=True)
             path.chmod(0o700)
-            if user is True:
-                give(path, self.user)
+            give(path, self.user if user is True else user)
         self.pgbackrest(f"--pg1-path={data}", f"--tablespace-map-all={tablespaces}",
                         f"--set={label}", "--type=none", f"--process-max={jobs}", "restore",
                         conf=conf, user=None if user is True else user)

@@ -39,13 +39,13 @@ default_mime_type = binary/octet-stream
         directory = pathlib.Path(directory)
         files = sorted(str(path.relative_to(directory)) for path in directory.rglob("*")
                        if path.is_file() and not path.is_symlink())
-        prefix = prefix.strip("/")
+        target = f"s3://{bucket}/{prefix.strip('/')}/".replace("//", "/").replace(":/", "://")
 
         # One s3cmd sends one object after the other; a few side by side keep the gateway busy.
         def send(part):
             listing = "".join(f"{name}\n" for name in part)
             run(["s3cmd", "-c", self.config, "sync", "--no-check-md5", "--no-delete-removed",
-                 "--files-from=-", f"{directory}/", f"s3://{bucket}/{prefix}/"],
+                 "--files-from=-", f"{directory}/", target],
                 input=listing, timeout=900)
 
         parts = [files[i::workers] for i in range(workers) if files[i::workers]]

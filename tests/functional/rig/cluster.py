@@ -1,0 +1,165 @@
+"""A cluster made by the program under test: its settings, its commands, its servers."""
+
+import contextlib
+import http.cookiejar
+import json
+import os
+import pathlib
+import signal
+import urllib.parse
+import urllib.request
+
+from rig.postgres import binaries
+from rig.process import Failed, free_port, run, wait_until
+from rig.program import ROOT, message
+from rig.workspace import give
+
+PASSWORD = "it's a =#$ \"secret\" of 2026"
+
+
+def env_text(values):
+    """An .env file; every value between double quotes."""
+    lines = []
+    for name, value in values.items():
+        value = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+        lines.append(f'{name}="{value}"')
+    return "\n".join(lines) + "\n"
+
+
+class Cluster:
+    """One cluster. `user` runs the commands: None is whoever runs the tests."""
+
+    def __init__(self, pgrevive, home, values=None, *, name="trial", user=None):
+        self.pgrevive = pgrevive
+        self.home = pathlib.Path(home)
+        self.name = name
+        self.user = user
+        self.primary_port, self.replica_port, self.adminer_port = (free_port() for _ in range(3))
+        self.values = {
+            "CLUSTER_NAME": name, "POSTGRES_PASSWORD": PASSWORD, "POSTGRES_DB": "testdb",
+            "POSTGRES_PRIMARY_PORT": self.primary_port,
+            "POSTGRES_REPLICA_PORT": self.replica_port, "ADMINER_PORT": self.adminer_port,
+            "SHARED_BUFFERS": "32MB", **(values or {})}
+        self.env_file = self.home.parent / f"{name}.env"
+        self.write_env()
+
+    def write_env(self):
+        self.env_file.write_text(env_text(self.values))
+        self.env_file.chmod(0o600)
+        give(self.env_file, self.user)
+
+    @property
+    def root(self):
+        return self.home / self.name
+
+    @property
+    def environment(self):
+        env = {"PGREVIVE_HOME": self.home}
+        if self.user is not None:
+            env["HOME"] = self.home
+        return env
+
+    def run(self, command, *arguments, check=True, timeout=180, **options):
+        result = self.pgrevive("--env-file", self.env_file, command, *arguments, check=False,
+                               timeout=timeout, env=self.environment, user=self.user, **options)
+        if check and result.returncode != 0:
+            raise Failed(f"pgrevive {command} {' '.join(map(str, arguments))}: exit "
+                         f"{result.returncode}\n{message(result)}\n{self.logs()}")
+        return result
+
+    def start(self, *arguments, **options):
+        return self.run("start", *arguments, **options)
+
+    def stop(self, **options):
+        return self.run("stop", **options)
+
+    def status(self):
+        return json.loads(self.run("status", "--json", check=False).stdout)
+
+    def node(self, name):
+        return next(node for node in self.status()["nodes"] if node["name"] == name)
+
+    def logs(self):
+        result = self.run("logs", "-n", "60", check=False)
+        return message(result)[-6000:]
+
+    def gone(self):
+        """Whatever the test did: nothing of this cluster runs afterwards."""
+        with contextlib.suppress(Exception):
+            self.run("stop", check=False, timeout=60)
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def processes(self):
+        """Process ids of everything that was started out of the cluster's directory."""
+        found = []
+        needle = str(self.root).encode() + b"/"
+        for entry in pathlib.Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    if needle in (entry / "cmdline").read_bytes() + b"\0":
+                        found.append(int(entry.name))
+        return found
+
+    # Asking the servers as an application would: TCP and a password.
+
+    def port(self, node):
+        return self.primary_port if node == "primary" else self.replica_port
+
+    def sql(self, node, statements, database="testdb", user="postgres", password=PASSWORD,
+            check=True):
+        result = run([binaries() / "psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1",
+                      "-h", "127.0.0.1", "-p", str(self.port(node)), "-U", user, "-d", database,
+                      "-f", "-"], input=statements, check=check,
+                     env={"PGPASSWORD": password, "PGCONNECT_TIMEOUT": 10})
+        return result.stdout.rstrip("\n") if check else result
+
+    def caught_up(self, seconds=30):
+        """Waits until the replica has replayed what the primary has written now."""
+        lsn = self.sql("primary", "select pg_current_wal_lsn()")
+        wait_until(lambda: self.sql("replica", "select coalesce(pg_last_wal_replay_lsn() >= "
+                                    f"'{lsn}', false)") == "t", seconds, f"replica at {lsn}")
+
+
+class Manager:
+    """cluster-manager.sh of this checkout, for one cluster."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+
+    def __call__(self, *words, check=True, input=None, timeout=600):
+        cluster = self.cluster
+        return run([ROOT / "cluster-manager.sh", "--env-file", cluster.env_file, *words],
+                   check=check, input=input, timeout=timeout, env=cluster.environment,
+                   user=cluster.user)
+
+
+class AdminerBrowser:
+    """What a person does with Adminer: look at the login page, fill it in, look around."""
+
+    def __init__(self, port):
+        self.base = f"http://127.0.0.1:{port}/"
+        self.opener = urllib.request.build_opener(
+            urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+
+    def get(self, query=""):
+        with self.opener.open(self.base + query, timeout=20) as answer:
+            return answer.read().decode()
+
+    def login(self, server, user, password, database):
+        form = {"auth[driver]": "pgsql", "auth[server]": server, "auth[username]": user,
+                "auth[password]": password, "auth[db]": database}
+        data = urllib.parse.urlencode(form).encode()
+        with self.opener.open(self.base, data, timeout=20) as answer:
+            return answer.read().decode()
+
+
+def command_lines():
+    """The command lines and environments of all processes, as one text."""
+    parts = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                parts.append((entry / "cmdline").read_bytes().replace(b"\0", b" "))
+    return b"\n".join(parts).decode("utf-8", "replace")
