@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -91,11 +92,18 @@ class Engine {
 
   void run() {
     std::vector<std::jthread> workers;
-    for (unsigned i = 0; i < limits_.jobs; ++i) {
-      workers.emplace_back([this, i] {
-        ::pthread_setname_np(::pthread_self(), fmt::format("pgrevive-w{:02}", i % 100).c_str());
-        work();
-      });
+    try {
+      for (unsigned i = 0; i < limits_.jobs; ++i) {
+        workers.emplace_back([this, i] {
+          ::pthread_setname_np(::pthread_self(), fmt::format("pgrevive-w{:02}", i % 100).c_str());
+          work();
+        });
+      }
+    } catch (const std::system_error& error) {
+      // The system gives us no more threads; those that there are do all the work.
+      if (workers.empty()) {
+        throw Error(ErrorKind::system, fmt::format("cannot start a thread: {}", error.what()));
+      }
     }
     workers.clear();  // joins
     if (const auto error = fetcher_.failure()) std::rethrow_exception(error);

@@ -1,6 +1,7 @@
 #include "restore/fetch.h"
 
 #include <algorithm>
+#include <system_error>
 
 #include <fmt/format.h>
 #include <pthread.h>
@@ -69,11 +70,18 @@ Fetcher::Fetcher(const storage::Storage& storage, const Limits& limits,
       next_(std::move(next)),
       report_(report),
       on_stop_(std::move(stop), [this] { stop_all(); }) {
-  for (unsigned i = 0; i < std::max(limits_.requests, 1u); ++i) {
-    threads_.emplace_back([this, i] {
-      ::pthread_setname_np(::pthread_self(), fmt::format("pgrevive-f{:02}", i % 100).c_str());
-      run();
-    });
+  try {
+    for (unsigned i = 0; i < std::max(limits_.requests, 1u); ++i) {
+      threads_.emplace_back([this, i] {
+        ::pthread_setname_np(::pthread_self(), fmt::format("pgrevive-f{:02}", i % 100).c_str());
+        run();
+      });
+    }
+  } catch (const std::system_error& error) {
+    // With fewer threads than asked for it is slower, without any it is nothing.
+    if (threads_.empty()) {
+      throw Error(ErrorKind::system, fmt::format("cannot start a thread: {}", error.what()));
+    }
   }
 }
 
@@ -93,13 +101,16 @@ void Fetcher::stop_all() {
 void Fetcher::run() {
   while (true) {
     std::optional<Choice> choice;
-    {
+    try {
       auto state = state_.lock();
       state.wait(fetchers_, [&] {
         if (!state->stopped) choice = choose(*state);
         return state->stopped || choice;
       });
       if (!choice) return;
+    } catch (...) {
+      fail(std::current_exception());
+      return;
     }
     // There may be more to fetch: whoever finds a piece wakes the next one, and who finds none
     // lets all sleep on.

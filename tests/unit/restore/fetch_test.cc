@@ -193,6 +193,18 @@ TEST_F(FetchTest, AFailedRequestIsToldToTheTaskThatNeedsIt) {
   EXPECT_EQ(done, 3);
 }
 
+TEST_F(FetchTest, WhatTheSourceOfTasksThrowsEndsIt) {
+  const auto broken = []() -> std::optional<Task> {
+    throw Error(ErrorKind::corrupt, "no such job");
+  };
+  Fetcher fetcher(storage_, {}, broken, report_, {});
+
+  work(fetcher, 2);
+
+  EXPECT_THAT([&] { std::rethrow_exception(fetcher.failure()); },
+              test::throws(ErrorKind::corrupt, "no such job"));
+}
+
 TEST_F(FetchTest, AReadThatEndsEarlyWithoutSayingSoIsCorrupt) {
   storage_.on_read = [](const TamperedStorage::Read&, std::string& bytes) { bytes.resize(900); };
   tasks_.push_back({{piece(0, 0, 1000)}, [](Delivery& delivery) { delivery.next(); }});
