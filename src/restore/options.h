@@ -28,9 +28,10 @@ struct Options {
   // Without it a directory with anything in it is refused, but for one that an interrupted restore
   // of ours left: that is always continued.
   bool delta = false;
-  unsigned jobs = 0;                  // decoding threads; 0: one per processor
-  unsigned requests = 32;             // objects or ranges being fetched at once
-  std::uint64_t memory = 256u << 20;  // ceiling for what is fetched and not yet written, bytes
+  unsigned jobs = 0;       // decoding threads; 0: one per processor
+  unsigned requests = 32;  // objects or ranges being fetched at once
+  // Ceiling for what is fetched and not yet written, bytes; 128 KiB for each job are the least.
+  std::uint64_t memory = 256u << 20;
   // Owner of all that is written, when we are root and the manifest's owners shall not count.
   std::optional<Identity> owner;
   // Called for each node when all its files are there and before it can start: what is written now

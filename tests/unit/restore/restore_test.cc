@@ -14,6 +14,7 @@
 
 #include "postgres/control_file.h"
 #include "restore/owners.h"
+#include "support/real_server.h"
 #include "support/temp_dir.h"
 #include "support/throws.h"
 #include "unit/restore/repository_builder.h"
@@ -460,6 +461,18 @@ TEST_F(RestoreTest, RefusesWhatIsNotItsToReplace) {
   fs::remove_all(root_ / "primary");
   write_file_atomic(root_ / "primary", "a file");
   EXPECT_THAT([&] { run(delta); }, test::throws(ErrorKind::target_not_empty));
+}
+
+TEST_F(RestoreTest, RefusesADirectoryThatAServerRunsOn) {
+  test::RealServer server;
+  server.start();
+  auto delta = options();
+  delta.nodes[1].data_directory = server.data_directory();
+  delta.delta = true;
+
+  EXPECT_THAT([&] { run(delta); }, test::throws(ErrorKind::busy, "a PostgreSQL server runs on"));
+  EXPECT_FALSE(fs::exists(root_ / "primary"));
+  EXPECT_EQ(inspect_directory(server.data_directory()), DirectoryState::complete);
 }
 
 TEST_F(RestoreTest, RefusesATablespaceDirectoryThatHoldsThisVersionAlready) {
