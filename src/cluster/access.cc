@@ -35,7 +35,10 @@ postgres::Connection Access::open(int port, const std::string& database) const {
     } catch (const Error&) {
     }
   }
-  throw first.value_or(Error(ErrorKind::internal, "no role to connect as"));
+  auto error = first.value_or(Error(ErrorKind::internal, "no role to connect as"));
+  if (error.hint().empty() && std::string(error.what()).find("28000") != std::string::npos)
+    error.with_hint("set POSTGRES_USER to a role that is a superuser in the restored cluster");
+  throw error;
 }
 
 std::string Access::superuser(int port) const {

@@ -45,6 +45,9 @@ class Source {
 
   const ArchiveLine& line() const { return line_; }
   const WalSegment& begin() const { return begin_; }
+  std::optional<std::string> history(Timeline timeline) const {
+    return archive_.load_history(postgres::TimelineHistory::file_name(timeline));
+  }
   std::optional<WalSegment> newest() const { return newest_on(line_, archive_, begin_); }
 
  private:
@@ -311,6 +314,8 @@ class Recovery {
                          .history_text = text};
     fork.save(site_.directory.fork());
 
+    keep_sibling_histories(timeline);
+
     if (!record_.recovery_end) record_.recovery_end = RecoveryEnd{};
     record_.recovery_end->new_timeline = timeline.value();
     if (!fork.history.ancestors.empty())
@@ -325,6 +330,19 @@ class Recovery {
         [&](SupervisorStatus& status) { status.recovery_end = record_.recovery_end; });
     site_.board.log("primary: promoted to timeline " + timeline.hex() + " at " +
                     record_.recovery_end->fork_lsn);
+  }
+
+  // A replica asks its primary for the history of every timeline between its own and the primary's,
+  // also of those that are not on their line (the source was promoted, and an older timeline was
+  // recovered). One that cannot be had keeps it from streaming for good.
+  void keep_sibling_histories(Timeline promoted) {
+    if (!source_) return;
+    for (auto value = source_->begin().timeline().value() + 1; value < promoted.value(); ++value) {
+      const auto file =
+          wal_directory(site_, kPrimary) / postgres::TimelineHistory::file_name(Timeline(value));
+      if (std::filesystem::exists(file)) continue;
+      if (const auto text = source_->history(Timeline(value))) write_file_atomic(file, *text);
+    }
   }
 
   // Between the decision and its end the server may have been given more, up to the first segment

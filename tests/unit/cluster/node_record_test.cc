@@ -1,27 +1,19 @@
 #include "cluster/node_record.h"
 
-#include <cstdlib>
-
 #include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "cluster/marker.h"
+#include "support/temp_dir.h"
 
 namespace pgrevive::cluster {
 namespace {
 
 class StateFiles : public testing::Test {
  protected:
-  StateFiles() : directory_(make()) {}
-  ~StateFiles() override { remove_tree(directory_.root()); }
-
-  static std::filesystem::path make() {
-    std::string name = "/tmp/pgrevive-test-XXXXXX";
-    return ::mkdtemp(name.data());
-  }
-
-  StateDirectory directory_;
+  test::TempDir temporary_;
+  StateDirectory directory_{temporary_.path()};
 };
 
 TEST_F(StateFiles, ARecordComesBackAsItWasSaved) {
