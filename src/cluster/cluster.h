@@ -16,7 +16,8 @@ namespace pgrevive::cluster {
 
 // Checks what can be known to be wrong beforehand (ports, directories, binaries, repository, disk
 // space), makes the state directory and its files, and starts the supervisor as a process of its
-// own (as user postgres when we are root). Where one runs already this only says so. `own_program`
+// own (as user postgres when we are root). Where one runs already this only says so, and
+// has it try again what it gave up (phase failed). `own_program`
 // is the path of the running pgrevive, which is copied into the state directory.
 enum class Launch { started, already_running };
 Launch launch(const Settings& settings, const StateDirectory& directory,

@@ -22,7 +22,7 @@ namespace pgrevive::cluster {
 //   <root>/<node>/data          PGDATA
 //   <root>/<node>/conf          postgresql.conf, pg_hba.conf, pg_ident.conf
 //   <root>/<node>/logs          main-restore.log (named after the stanza), postgresql.log
-//   <root>/<node>/tablespaces/<oid>
+//   <root>/<node>/tablespaces/  one directory for each tablespace
 //   <root>/<node>/pgrevive-node.json   which backup it was made of, its promotion
 class StateDirectory {
  public:

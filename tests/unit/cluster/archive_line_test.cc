@@ -1,0 +1,108 @@
+#include "cluster/archive_line.h"
+
+#include <memory>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "support/memory_storage.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+using postgres::Lsn;
+using postgres::Timeline;
+using postgres::WalSegment;
+
+constexpr std::uint32_t kSize = 16u << 20;
+constexpr std::uint64_t kSystem = 7;
+
+// An archive whose timeline 1 was left for 2 at 0/5000000, and 2 for 3 at 0/7000000; timeline 4
+// left timeline 1 at 0/2000000, before the backup that begins in segment 3.
+class ArchiveLineTest : public testing::Test {
+ protected:
+  ArchiveLineTest() {
+    put("00000002.history", "1\t0/5000000\tpromoted\n");
+    put("00000003.history", "1\t0/5000000\tpromoted\n2\t0/7000000\tpromoted\n");
+    put("00000004.history", "1\t0/2000000\tpromoted\n");
+    for (int number = 3; number <= 9; ++number) segment(1, number);
+    for (int number = 5; number <= 8; ++number) segment(2, number);
+  }
+
+  void put(const std::string& name, const std::string& text) {
+    storage_->put("archive/main/15-1/" + name, text);
+  }
+  void segment(std::uint32_t timeline, std::uint64_t number) {
+    const auto name = WalSegment(Timeline(timeline), number, kSize).name();
+    put(name.substr(0, 16) + "/" + name + "-" + std::string(40, 'a'), "x");
+  }
+  static WalSegment begin() { return {Timeline(1), 3, kSize}; }
+
+  ArchiveLine choose(const std::string& wanted) {
+    return choose_line(archive_, Timeline(1), Lsn::parse("0/3000100"), wanted);
+  }
+  std::string newest(const ArchiveLine& line) {
+    const auto found = newest_on(line, archive_, begin());
+    return found ? found->name() : "";
+  }
+
+  static repository::ArchiveInfo info() {
+    repository::ArchiveInfo info;
+    info.history = {{.id = 1, .system_id = kSystem, .version = postgres::Version::of_major(15)}};
+    info.current_id = 1;
+    return info;
+  }
+
+  std::shared_ptr<test::MemoryStorage> storage_ = std::make_shared<test::MemoryStorage>();
+  repository::Repository repository_{storage_, "main", Secret()};
+  repository::WalArchive archive_{repository_, info(), kSystem, postgres::Version::of_major(15)};
+};
+
+TEST_F(ArchiveLineTest, LatestIsTheNewestTimelineThatPassesTheBackup) {
+  EXPECT_EQ(choose("").timeline(), Timeline(3));
+  EXPECT_EQ(choose("latest").timeline(), Timeline(3));
+}
+
+TEST_F(ArchiveLineTest, CurrentIsTheBackupsOwn) {
+  EXPECT_EQ(choose("current").timeline(), Timeline(1));
+}
+
+TEST_F(ArchiveLineTest, ANumberIsTakenInBothNotations) {
+  EXPECT_EQ(choose("2").timeline(), Timeline(2));
+  EXPECT_EQ(choose("0x2").timeline(), Timeline(2));
+  EXPECT_EQ(choose("1").timeline(), Timeline(1));
+}
+
+TEST_F(ArchiveLineTest, ATimelineThatLeftBeforeTheBackupIsRefused) {
+  EXPECT_THAT([&] { choose("4"); },
+              testing::ThrowsMessage<Error>(testing::HasSubstr("before the backup's 0/3000100")));
+}
+
+TEST_F(ArchiveLineTest, WhatIsNoTimelineIsRefused) {
+  for (const auto* text : {"0", "newest", "2x", "0x"})
+    EXPECT_THAT([&] { choose(text); },
+                testing::ThrowsMessage<Error>(testing::HasSubstr("not a recovery target timeline")))
+        << text;
+  EXPECT_THAT([&] { choose("9"); },
+              testing::ThrowsMessage<Error>(testing::HasSubstr("00000009.history")));
+}
+
+TEST_F(ArchiveLineTest, TheNewestSegmentIsTheLinesOwn) {
+  EXPECT_EQ(newest(choose("2")), "000000020000000000000008");
+  EXPECT_EQ(newest(choose("current")), "000000010000000000000009");
+}
+
+// Timeline 3 has archived nothing yet; of 2 counts what it wrote before it was left at 0/7000000.
+TEST_F(ArchiveLineTest, BeforeANewTimelineArchivesTheNewestIsItsAncestors) {
+  EXPECT_EQ(newest(choose("3")), "000000020000000000000006");
+}
+
+TEST_F(ArchiveLineTest, AnArchiveWithNothingOnTheLineHasNoNewest) {
+  const auto line = choose("2");
+
+  EXPECT_EQ(newest_on(line, archive_, {Timeline(1), 100, kSize}), std::nullopt);
+}
+
+}  // namespace
+}  // namespace pgrevive::cluster
