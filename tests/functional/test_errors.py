@@ -140,7 +140,6 @@ def test_ca_file_that_is_not_there(s3_case, workspace):
 
 def test_certificate_for_another_name(s3_case):
     """The service is the right one, but the certificate does not say so."""
-    del s3_case.options["repo1-storage-host"]
     s3_case.options["repo1-s3-endpoint"] = "other.localhost"
     s3_case.refused(UNAVAILABLE, "certificate")
 
@@ -161,13 +160,12 @@ def test_nobody_listens(s3_case):
 
 def test_name_that_does_not_resolve(s3_case):
     s3_case.options["repo1-s3-endpoint"] = "nosuch.invalid"
-    del s3_case.options["repo1-storage-host"]
     s3_case.refused(UNAVAILABLE, "nosuch.invalid")
 
 
 def test_http_spoken_to_tls(s3_case, gateway):
     s3_case.options["repo1-s3-endpoint"] = f"http://127.0.0.1:{gateway.port}"
-    del s3_case.options["repo1-storage-port"], s3_case.options["repo1-storage-host"]
+    del s3_case.options["repo1-storage-port"]
     result = s3_case.run()
     assert result.returncode not in (0, 20), message(result)
     assert "error: " in result.stderr

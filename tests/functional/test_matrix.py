@@ -105,16 +105,16 @@ def test_pgbackrest_reads_the_same_s3_configuration(workspace, matrix, oracle, s
 
 @pytest.mark.parametrize("change", ["host style", "plain HTTP", "path below the bucket's root"])
 def test_other_ways_to_a_bucket(pgrevive, workspace, matrix, oracle, bucket, s3_conf, change):
-    """Host style by a name that leads nowhere but for storage-host; HTTP; repo1-path=/."""
+    """Host style with the address given beside the name; HTTP; repo1-path=/."""
     form = FORMS[4]
     repo, label, expected = oracle(form, "incr")
     s3_conf(form)
     options = repo.s3_options(bucket.gateway, bucket.name, f"matrix/{form.name}")
     if change == "host style":
-        options["repo1-s3-uri-style"] = "host"
+        options.update({"repo1-s3-uri-style": "host", "repo1-storage-host": "127.0.0.1"})
     elif change == "plain HTTP":
-        del options["repo1-storage-ca-file"], options["repo1-storage-host"]
-        options.update({"repo1-s3-endpoint": f"http://127.0.0.1:{bucket.gateway.plain_port}"})
+        del options["repo1-storage-ca-file"]
+        options.update({"repo1-s3-endpoint": bucket.gateway.plain_endpoint})
         del options["repo1-storage-port"]
     else:
         bucket.s3.make_bucket("whole")

@@ -79,10 +79,9 @@ class BackrestRepo:
 
     def s3_options(self, gateway, bucket, path):
         """How to reach a copy in a bucket, so that pgBackRest 2.45 can too: it takes no address in a
-        certificate, and the gateway takes a host name that is not its domain for a bucket's."""
+        certificate."""
         return {"repo1-type": "s3", "repo1-path": f"/{path.strip('/')}", "repo1-s3-bucket": bucket,
-                "repo1-s3-endpoint": gateway.domain, "repo1-storage-host": "localhost",
-                "repo1-storage-port": gateway.port,
+                "repo1-s3-endpoint": gateway.domain, "repo1-storage-port": gateway.port,
                 "repo1-s3-region": gateway.region, "repo1-s3-key": gateway.access_key,
                 "repo1-s3-key-secret": gateway.secret_key, "repo1-s3-uri-style": "path",
                 "repo1-storage-ca-file": gateway.ca_file, **self.secrets()}

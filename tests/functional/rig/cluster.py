@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import signal
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -92,14 +93,15 @@ class Cluster:
                 os.kill(pid, signal.SIGKILL)
 
     def processes(self):
-        """Process ids of everything that was started out of the cluster's directory."""
-        found = []
+        """Process id to command line of everything that names the cluster's directory."""
+        found = {}
         needle = str(self.root).encode() + b"/"
         for entry in pathlib.Path("/proc").iterdir():
             if entry.name.isdigit():
                 with contextlib.suppress(OSError):
-                    if needle in (entry / "cmdline").read_bytes() + b"\0":
-                        found.append(int(entry.name))
+                    line = (entry / "cmdline").read_bytes()
+                    if needle in line:
+                        found[int(entry.name)] = line.replace(b"\0", b" ").decode("utf-8", "replace")
         return found
 
     # Asking the servers as an application would: TCP and a password.
@@ -151,8 +153,11 @@ class AdminerBrowser:
         form = {"auth[driver]": "pgsql", "auth[server]": server, "auth[username]": user,
                 "auth[password]": password, "auth[db]": database}
         data = urllib.parse.urlencode(form).encode()
-        with self.opener.open(self.base, data, timeout=20) as answer:
-            return answer.read().decode()
+        try:
+            with self.opener.open(self.base, data, timeout=20) as answer:
+                return answer.read().decode()
+        except urllib.error.HTTPError as refusal:  # what Adminer answers to a wrong password
+            return refusal.read().decode()
 
 
 def command_lines():

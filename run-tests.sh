@@ -1,0 +1,75 @@
+#!/bin/bash
+# Builds everything and runs every test. No questions, no arguments needed.
+#
+#   ./run-tests.sh                      all of it
+#   ./run-tests.sh --unit               only the unit tests and the layering test
+#   ./run-tests.sh --functional         only the functional tests, on the release build
+#   ./run-tests.sh --functional -k s3   further words go to pytest
+#
+# As root it installs the packages that are missing; other users are told their names.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")"
+
+unit=1 functional=1
+pytest_words=()
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --unit) functional=0 ;;
+    --functional) unit=0 ;;
+    -h|--help) sed -n '2,/^set/p' "$0" | sed '$d; s/^# \{0,1\}//'; exit 0 ;;
+    *) pytest_words+=("$1") ;;
+  esac
+  shift
+done
+if [ $unit = 0 ] && [ $functional = 0 ]; then
+  echo "run-tests: --unit and --functional together leave nothing out; give neither" >&2
+  exit 2
+fi
+if [ $functional = 0 ] && [ ${#pytest_words[@]} -gt 0 ]; then
+  echo "run-tests: ${pytest_words[*]}: words for pytest, but functional tests are not asked for" >&2
+  exit 2
+fi
+
+began=$SECONDS
+results=()
+failed=0
+
+# Runs a step whose failure does not keep the next steps from being run.
+step() {
+  local name=$1 begin=$SECONDS
+  shift
+  echo "=== $name"
+  if "$@"; then
+    results+=("$name passed ($((SECONDS - begin)) s)")
+  else
+    results+=("$name FAILED ($((SECONDS - begin)) s)")
+    failed=1
+  fi
+}
+
+build() {
+  cmake --preset "$1" && cmake --build --preset "$1" -j "$(nproc)"
+}
+
+unit_tests() {
+  build dev && ctest --preset dev
+}
+
+functional_tests() {
+  # A program that does not build any more must not be tested in its last good form.
+  rm -f build/release/pgrevive
+  build release || return 1
+  /usr/bin/python3 -m pytest tests/functional "${pytest_words[@]}"
+}
+
+groups=(build)
+[ $functional = 0 ] || groups+=(run test)
+scripts/install-packages.sh "${groups[@]}"
+
+[ $unit = 0 ] || step "unit tests" unit_tests
+[ $functional = 0 ] || step "functional tests" functional_tests
+
+echo
+summary=$(printf '%s, ' "${results[@]}")
+echo "run-tests: ${summary%, }; all in $((SECONDS - began)) s"
+exit $failed

@@ -1,0 +1,639 @@
+"""End to end: a source with known rows, backed up and gone; then every command of the front door."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import time
+
+import pytest
+
+from rig import tree
+from rig.backrest import BackrestRepo
+from rig.cluster import PASSWORD, AdminerBrowser, Cluster, command_lines
+from rig.postgres import SourceCluster, server_user
+from rig.process import listening, run, wait_until
+from rig.program import message
+from rig.workspace import Workspace, give
+
+CIPHER_PASS = "never-in-a-process-list-5e1f"
+MARKERS = SourceCluster.MARKERS
+EXPECTED = "m1-filled,before-backup,after-full,after-diff,last-archived"
+
+
+class Story:
+    """A source that is gone, and what it left behind."""
+
+    def __init__(self, directory):
+        self.source = SourceCluster(directory / "source", segment_mb=16).create().start().fill()
+        self.repo = BackrestRepo(directory / "backups", self.source, compress="zst",
+                                 cipher_pass=CIPHER_PASS, bundle=True).create_stanza()
+        source = self.source
+        self.system_identifier = source.system_identifier()
+        source.mark("before-backup")
+        self.repo.backup("full")
+        source.mark("after-full")
+        source.work()
+        self.repo.backup("diff")
+        source.mark("after-diff")
+        source.work(500)
+        source.mark("last-archived")
+        self.newest_wal = source.switch_wal()
+        source.mark("never-archived")
+        source.stop()
+        self.wal_left = self.newest_wal
+        # Stopping archives the last segment as well; a source that dies does not.
+        for path in (self.repo.path / "archive").rglob("*"):
+            if len(path.name) > 24 and path.name[:24] > self.newest_wal:
+                path.unlink()
+        shutil.rmtree(source.directory)
+        self.label = self.repo.labels[-1]
+
+    def values(self):
+        return {"REPO_TYPE": "posix", "REPO_PATH": self.repo.path,
+                "REPO_CIPHER_PASS": CIPHER_PASS, "PGBACKREST_STANZA": "main"}
+
+
+@pytest.fixture(scope="module")
+def story(session_workspace):
+    return Story(session_workspace.directory("story"))
+
+
+@pytest.fixture(scope="module")
+def space(request):
+    """Short paths, because sockets lie below."""
+    workspace = Workspace("c")
+    workspace.path.chmod(0o755)
+    yield workspace
+    if request.session.testsfailed:
+        print(f"\nkept for a look: {workspace.path}")
+    else:
+        workspace.remove()
+
+
+@pytest.fixture(scope="module")
+def before(story):
+    """The repository as it was before anybody restored from it."""
+    return tree.plain(story.repo.path)
+
+
+@pytest.fixture(scope="module")
+def launched(pgrevive, story, before, space):
+    """The cluster most tests look at, and what `start` said."""
+    cluster = Cluster(pgrevive, space.directory("h"), story.values())
+    try:
+        result = cluster.start()
+        yield cluster, result
+    finally:
+        cluster.gone()
+
+
+@pytest.fixture
+def cluster(launched):
+    return launched[0]
+
+
+def node_statuses(cluster):
+    return {node["name"]: node for node in cluster.status()["nodes"]}
+
+
+def test_start_returns_when_all_is_up(launched, story):
+    """Right after `start`: the primary accepts writes and the replica streams."""
+    cluster, result = launched
+    assert cluster.sql("primary", "select pg_is_in_recovery()") == "f"
+    assert cluster.sql("replica", "select pg_is_in_recovery()") == "t"
+    assert cluster.sql("primary", "select state from pg_stat_replication") == "streaming"
+    assert story.label in result.stdout
+    assert PASSWORD not in message(result) and CIPHER_PASS not in message(result)
+
+
+@pytest.mark.parametrize("node", ["primary", "replica"])
+def test_rows_up_to_the_last_archived_segment(cluster, node):
+    """Neither less than was archived nor anything else."""
+    assert cluster.sql(node, MARKERS) == EXPECTED
+    assert cluster.sql(node, "select count(*) from pgbench_accounts") == "100000"
+    assert cluster.sql(node, "select count(*) from docs") == "1500"
+    assert cluster.sql(node, "select count(*) from fast_t") == "5000"
+    assert cluster.sql(node, "select count(*) from pg_largeobject_metadata") == "3"
+    assert cluster.sql(node, "select name from names", "odd name ü") == "ü"
+
+
+def test_unlogged_table_is_empty_and_usable(cluster):
+    assert cluster.sql("primary", "select count(*) from scratch") == "0"
+    cluster.sql("primary", "insert into scratch values (1, 'x'); truncate scratch;")
+
+
+def test_tablespaces_are_apart(cluster):
+    """Both nodes on one host, each with a tablespace directory of its own below its own root."""
+    places = {name: cluster.sql(name, "select pg_tablespace_location(oid) from pg_tablespace "
+                                "where spcname = 'fast'") for name in ("primary", "replica")}
+    assert places["primary"] != places["replica"]
+    for name, place in places.items():
+        assert pathlib.Path(place).is_relative_to(cluster.root / name)
+
+
+def test_one_system_one_timeline(cluster, story):
+    asked = {cluster.sql(node, "select system_identifier from pg_control_system()")
+             for node in ("primary", "replica")}
+    assert asked == {str(story.system_identifier)}
+    assert cluster.sql("primary", "select timeline_id from pg_control_checkpoint()") == "2"
+
+
+def test_replication(cluster):
+    """A row arrives on the replica; the replica refuses writes; it uses a slot."""
+    cluster.sql("primary", "create table if not exists seen (i int); insert into seen values (1)")
+    cluster.caught_up()
+    assert cluster.sql("replica", "select count(*) from seen") == "1"
+    result = cluster.sql("replica", "insert into seen values (2)", check=False)
+    assert result.returncode != 0 and "read-only" in result.stderr
+    assert cluster.sql("primary", "select count(*) from pg_replication_slots where active") == "1"
+    cluster.sql("primary", "drop table seen")
+
+
+def test_passwords(cluster):
+    """The superuser has the .env's password, over scram; without or with another nobody comes in."""
+    assert cluster.sql("primary", "select 1") == "1"
+    for node in ("primary", "replica"):
+        result = cluster.sql(node, "select 1", password="another", check=False)
+        assert result.returncode != 0 and "password authentication failed" in result.stderr
+    assert cluster.sql("primary", "select bool_and(rolpassword like 'SCRAM-SHA-256%') from pg_authid "
+                       "where rolcanlogin and rolpassword is not null") == "t"
+
+
+def test_secrets_are_in_no_process_list(cluster):
+    """Neither now nor, as test_secrets_while_starting looks at, during the restore."""
+    lines = command_lines()
+    assert str(cluster.root) in lines
+    for secret in (PASSWORD, CIPHER_PASS):
+        assert secret not in lines
+
+
+def test_files_with_secrets_are_private(cluster):
+    """Nobody but the owner reads a file that holds a secret."""
+    found = 0
+    for path in cluster.root.rglob("*"):
+        if path.is_symlink() or not path.is_file() or path.is_relative_to(cluster.root / "primary/data"):
+            continue
+        content = path.read_bytes()
+        if CIPHER_PASS.encode() in content or PASSWORD.encode() in content:
+            found += 1
+            assert path.stat().st_mode & 0o077 == 0, path
+    assert found > 0
+
+
+def test_status(cluster, story):
+    """Text for people, JSON for programs."""
+    nodes = node_statuses(cluster)
+    assert nodes["primary"]["role"] == "primary" and nodes["replica"]["role"] == "replica"
+    assert nodes["primary"]["port"] == cluster.primary_port
+    assert nodes["replica"]["port"] == cluster.replica_port
+    assert {node["timeline"] for node in nodes.values()} == {2}
+    assert nodes["replica"]["replication"] == "streaming"
+    assert nodes["replica"]["lag_bytes"] is not None
+    assert {node["backup_label"] for node in nodes.values()} == {story.label}
+    status = cluster.status()
+    assert status["adminer_answers"] is True
+    end = status["supervisor"]["recovery_end"]
+    assert end["newest_archived_wal"] == story.newest_wal
+    assert end["last_replayed_wal"] >= story.newest_wal
+
+    text = cluster.run("status").stdout
+    for word in ("primary", "replica", "streaming", story.label, cluster.primary_port,
+                 cluster.replica_port):
+        assert str(word) in text
+
+
+def test_checks_pass(cluster):
+    """`test` passes on a whole cluster and leaves nothing behind."""
+    tables = "select count(*) from pg_class where relkind = 'r' and relnamespace <> 'pg_catalog'::regnamespace"
+    count = cluster.sql("primary", tables)
+    databases = cluster.sql("primary", "select string_agg(datname, ',' order by 1) from pg_database")
+    result = cluster.run("test")
+    assert "failed" not in result.stdout.replace("0 failed", "")
+    assert cluster.sql("primary", tables) == count
+    assert databases == cluster.sql("primary",
+                                    "select string_agg(datname, ',' order by 1) from pg_database")
+
+
+def test_checks_can_fail(cluster):
+    """`test` fails, with an exit code, when the replica's WAL receiver cannot work."""
+    cluster.run("test")
+    pid = cluster.node("replica")["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        result = cluster.run("test", check=False, timeout=120)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        wait_until(lambda: cluster.run("test", check=False).returncode == 0, 60,
+                   "test passes again")
+    assert result.returncode != 0, message(result)
+
+
+def test_logs(cluster):
+    """The restore's log under its name, PostgreSQL's, a prefix for each node."""
+    for node in ("primary", "replica"):
+        log = cluster.root / node / "logs" / "main-restore.log"
+        assert "restor" in log.read_text()
+        text = cluster.run("logs", node, "-n", "1000").stdout
+        assert "main-restore" in text or "restor" in text
+        assert "database system is ready" in text
+        assert all(node in line.split("|")[0] for line in text.splitlines()[:5])
+    both = cluster.run("logs", "-n", "2000").stdout
+    assert "primary" in both and "replica" in both
+
+
+def test_logs_follow(cluster, space):
+    """-f shows what is written while we look."""
+    daemon = cluster.pgrevive.launch("--env-file", cluster.env_file, "logs", "primary", "-f",
+                                     log=space.path / "follow.log", env=cluster.environment)
+    try:
+        wait_until(lambda: daemon.log.read_bytes(), 20, "logs -f begins")
+        cluster.sql("primary", "do $$ begin raise log 'a line for the follower'; end $$")
+        wait_until(lambda: b"a line for the follower" in daemon.log.read_bytes(), 10,
+                   "the new line is shown")
+    finally:
+        daemon.stop(signal.SIGINT)
+    assert daemon.process.returncode == 0
+
+
+def test_psql_and_exec(cluster):
+    """psql without a password for whoever runs the cluster; a shell with the PG variables set."""
+    result = cluster.run("psql", "primary", "-At", "-c", "select current_database(), inet_server_port() "
+                         "is not distinct from null or true, pg_is_in_recovery()")
+    assert result.stdout.strip() == "testdb|t|f"
+    result = cluster.run("psql", "replica", "-At", "-c", "select pg_is_in_recovery()")
+    assert result.stdout.strip() == "t"
+    assert cluster.run("psql", "primary", "-c", "select nonsense", check=False).returncode != 0
+    result = cluster.run("exec", "replica", "--", "sh", "-c",
+                         'echo "$PGPORT $PGUSER $PGDATABASE"; test -f "$PGDATA/PG_VERSION" && '
+                         'test -n "$PGHOST" && psql -Atc "select pg_is_in_recovery()"; '
+                         'pg_controldata --version; exit 7', check=False)
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"{cluster.replica_port} postgres testdb", message(result)
+    assert lines[1] == "t"
+    assert lines[2].startswith("pg_controldata (PostgreSQL) 15")
+    assert result.returncode == 7
+
+
+def test_archiving_into_an_own_stanza(cluster, story):
+    """WAL of the new timeline is archived, apart from the source; pgBackRest itself reads it."""
+    conf = next(cluster.root.rglob("pgbackrest.conf"))
+    name = cluster.sql("primary", "select pg_walfile_name(pg_current_wal_lsn())")
+    cluster.sql("primary", "select pg_switch_wal()")
+    wait_until(lambda: cluster.sql("primary", "select last_archived_wal >= "
+                                   f"'{name}' from pg_stat_archiver") == "t", 60, f"{name} archived")
+    stanza = "main"
+    info = json.loads(run(["pgbackrest", f"--config={conf}", "--output=json", "info"],
+                          user=server_user()).stdout)
+    assert info[0]["name"] == stanza, info
+    assert info[0]["archive"][0]["max"] >= name
+    assert cluster.sql("primary", "select failed_count from pg_stat_archiver") == "0"
+    assert str(story.repo.path) + "\n" not in conf.read_text()
+    run(["pgbackrest", f"--config={conf}", f"--stanza={stanza}", "check"], user=server_user(),
+        timeout=90)
+
+
+def test_adminer(cluster):
+    """Its login page lists both servers, and logging in to each works."""
+    page = AdminerBrowser(cluster.adminer_port).get()
+    assert str(cluster.primary_port) in page and str(cluster.replica_port) in page, page[:3000]
+    for node in ("primary", "replica"):
+        server = servers_on(page)[str(cluster.port(node))]
+        browser = AdminerBrowser(cluster.adminer_port)
+        inside = browser.login(server, "postgres", PASSWORD, "testdb")
+        assert "docs" in inside and "fast_t" in inside, inside[:3000]
+        refused = AdminerBrowser(cluster.adminer_port).login(server, "postgres", "wrong", "testdb")
+        assert "fast_t" not in refused
+
+
+def servers_on(page):
+    """Port to the value of the login form's choice of servers."""
+    values = re.findall(r"<option value=[\"']([^\"']*:(\d+))[\"']", page)
+    return {port: value for value, port in values}
+
+
+def test_adminer_is_local(cluster):
+    """Nobody from outside reaches it."""
+    own = run(["hostname", "-I"], check=False).stdout.split()
+    for address in own:
+        if "." in address and not address.startswith("127."):
+            import socket
+            with socket.socket() as probe:
+                probe.settimeout(2)
+                assert probe.connect_ex((address, cluster.adminer_port)) != 0, address
+
+
+def test_start_again_changes_nothing(cluster):
+    """Idempotent: running servers stay the same processes."""
+    pids = {name: node["pid"] for name, node in node_statuses(cluster).items()}
+    cluster.start()
+    assert pids == {name: node["pid"] for name, node in node_statuses(cluster).items()}
+
+
+def test_stop_and_start_without_a_second_restore(cluster):
+    """Data written meanwhile is there; the restore log did not grow; same system."""
+    logs = [cluster.root / node / "logs" / "main-restore.log" for node in ("primary", "replica")]
+    sizes = [log.stat().st_size for log in logs]
+    cluster.sql("primary", "insert into markers (what) values ('after-restore')")
+    cluster.stop()
+    assert not listening(cluster.primary_port) and not listening(cluster.replica_port)
+    assert not listening(cluster.adminer_port)
+    wait_until(lambda: cluster.processes() == {}, 5, "everything that was started has ended")
+    for node in ("primary", "replica"):
+        state = run(["/usr/lib/postgresql/15/bin/pg_controldata", cluster.root / node / "data"]).stdout
+        assert re.search(r"cluster state: +shut down", state)
+    assert cluster.run("status", check=False).returncode != 20
+    assert cluster.run("test", check=False).returncode != 0
+
+    cluster.start()
+    assert [log.stat().st_size for log in logs] == sizes
+    assert cluster.sql("primary", MARKERS) == EXPECTED + ",after-restore"
+    cluster.caught_up()
+    assert cluster.sql("replica", MARKERS) == EXPECTED + ",after-restore"
+    cluster.sql("primary", "delete from markers where what = 'after-restore'")
+
+
+def test_restart(cluster):
+    """New processes, same data."""
+    pids = {node["pid"] for node in node_statuses(cluster).values()}
+    cluster.run("restart")
+    assert pids.isdisjoint({node["pid"] for node in node_statuses(cluster).values()})
+    assert cluster.sql("replica", MARKERS) == EXPECTED
+
+
+@pytest.mark.parametrize("node", ["primary", "replica"])
+def test_server_that_dies_is_started_again(cluster, node):
+    """kill -9 of a postmaster: back without anybody's doing, and replication goes on."""
+    pid = cluster.node(node)["pid"]
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: (cluster.node(node)["pid"] not in (0, pid)
+                        and cluster.sql(node, "select 1", check=False).returncode == 0), 60,
+               f"{node} is started again")
+    cluster.sql("primary", "create table revived (i int)")
+    wait_until(lambda: cluster.sql("primary", "select count(*) from pg_stat_replication "
+                                   "where state = 'streaming'") == "1", 60, "streaming again")
+    cluster.caught_up()
+    cluster.sql("primary", "drop table revived")
+    cluster.run("test")
+
+
+def test_supervisor_that_dies_is_replaced(cluster):
+    """kill -9 of the supervisor: servers go on; `start` takes them over without a restart."""
+    before = cluster.status()
+    pids = {node["name"]: node["pid"] for node in before["nodes"]}
+    os.kill(before["supervisor"]["pid"], signal.SIGKILL)
+    time.sleep(1)
+    assert cluster.sql("primary", "select 1") == "1"
+    cluster.start()
+    after = cluster.status()
+    assert after["supervisor_running"] is True
+    assert after["supervisor"]["pid"] != before["supervisor"]["pid"]
+    assert {node["name"]: node["pid"] for node in after["nodes"]} == pids
+    os.kill(pids["replica"], signal.SIGKILL)
+    wait_until(lambda: cluster.node("replica")["pid"] not in (0, pids["replica"])
+               and cluster.run("test", check=False).returncode == 0, 60,
+               "the new supervisor watches the servers it took over")
+
+
+def test_second_cluster_beside_it(pgrevive, cluster, space):
+    """An empty new one (RESTORE_FROM_BACKUP=false) with another name and ports, same home."""
+    other = Cluster(pgrevive, cluster.home, {
+        "RESTORE_FROM_BACKUP": "false", "POSTGRES_DB": "fresh", "POSTGRES_USER": "boss",
+        "WAL_ARCHIVE": "off"}, name="second")
+    try:
+        other.start()
+        assert other.sql("primary", "select current_user", "fresh", "boss") == "boss"
+        other.sql("primary", "create table t (i int); insert into t values (1)", "fresh", "boss")
+        lsn = other.sql("primary", "select pg_current_wal_lsn()", "fresh", "boss")
+        wait_until(lambda: other.sql("replica", f"select pg_last_wal_replay_lsn() >= '{lsn}'",
+                                     "fresh", "boss") == "t", 30, "replica caught up")
+        assert other.sql("replica", "select count(*) from t", "fresh", "boss") == "1"
+        other.run("test")
+        cluster.run("test")
+        assert (other.sql("primary", "select system_identifier from pg_control_system()", "fresh",
+                          "boss")
+                != cluster.sql("primary", "select system_identifier from pg_control_system()"))
+        other.run("cleanup", "--yes")
+        assert not other.root.exists()
+        cluster.run("test")
+    finally:
+        other.gone()
+
+
+def test_port_in_use(pgrevive, cluster, space, story):
+    """A second cluster on the first one's port is refused before anything is restored."""
+    other = Cluster(pgrevive, cluster.home, story.values(), name="third")
+    other.values["POSTGRES_PRIMARY_PORT"] = cluster.primary_port
+    other.write_env()
+    try:
+        result = other.start(check=False)
+        assert result.returncode == 30, message(result)
+        assert str(cluster.primary_port) in result.stderr and "hint: " in result.stderr
+        assert not (other.root / "primary" / "data" / "base").exists()
+    finally:
+        other.gone()
+
+
+def test_cleanup_asks(cluster):
+    """Without the word yes nothing is removed; a running cluster still runs."""
+    for answer in ("", "no\n", "y\n", "YES please\n"):
+        result = cluster.run("cleanup", input=answer, check=False)
+        assert result.returncode != 0, answer
+        assert (cluster.root / "primary" / "data" / "PG_VERSION").exists()
+    assert cluster.sql("primary", "select 1") == "1"
+
+
+def test_cleanup_removes_only_its_own(cluster, space, story, before):
+    """The last test with this cluster: links out of its directory are not followed."""
+    precious = space.directory("precious")
+    (precious / "thesis.odt").write_text("years of work")
+    (cluster.root / "logs" / "link").symlink_to(precious)
+    (cluster.root / "primary" / "outside").symlink_to(precious / "thesis.odt")
+    cluster.run("cleanup", input="yes\n")
+    assert not cluster.root.exists()
+    assert (precious / "thesis.odt").read_text() == "years of work"
+    assert cluster.processes() == {}
+    assert not listening(cluster.primary_port)
+    # And the source repository is byte for byte what it was before the first start.
+    assert tree.differences(before, tree.plain(story.repo.path)) == []
+    again = cluster.run("cleanup", "--yes", check=False)
+    assert again.returncode in (0, 23), message(again)
+
+
+def test_cleanup_spares_what_is_not_ours(pgrevive, space):
+    """A directory under the cluster's name that pgrevive did not make stays."""
+    cluster = Cluster(pgrevive, space.directory("h2"), {"RESTORE_FROM_BACKUP": "false"}, name="mine")
+    cluster.root.mkdir()
+    (cluster.root / "thesis.odt").write_text("years of work")
+    result = cluster.run("cleanup", "--yes", check=False)
+    assert result.returncode != 0, message(result)
+    assert (cluster.root / "thesis.odt").read_text() == "years of work"
+    result = cluster.start(check=False)
+    assert result.returncode != 0, message(result)
+    assert sorted(path.name for path in cluster.root.iterdir()) == ["thesis.odt"]
+
+
+def test_all_mistakes_at_once(pgrevive, space):
+    """Every mistake in .env is reported with its line and remedy, before anything happens."""
+    cluster = Cluster(pgrevive, space.directory("h3"), name="wrong")
+    cluster.env_file.write_text("""CLUSTER_NAME=wrong
+POSTGRES_PASSWORD=
+POSTGRES_PRIMARY_PORT=99999
+POSTGRES_REPLICA_PORT=abc
+SHARED_BUFERS=1GB
+WORK_MEM=lots
+REPO_TYPE=s3
+S3_BUCKET=your-bucket-name
+S3_ENDPOINT=https://s3.example.com
+S3_ACCESS_KEY=AKIAEXAMPLESECRET0001
+WAL_ARCHIVE=sometimes
+""")
+    result = cluster.start(check=False)
+    assert result.returncode == 21, message(result)
+    text = result.stderr
+    for line, words in ((2, "POSTGRES_PASSWORD"), (3, "POSTGRES_PRIMARY_PORT"),
+                        (4, "POSTGRES_REPLICA_PORT"), (5, "SHARED_BUFFERS"), (6, "WORK_MEM"),
+                        (8, "S3_BUCKET"), (11, "WAL_ARCHIVE")):
+        assert re.search(rf"line {line}: .*{words}", text), text
+    assert "S3_SECRET_KEY" in text
+    assert "AKIAEXAMPLESECRET0001" not in text
+    assert not cluster.root.exists()
+
+
+def test_repository_trouble_is_told_before_anything(pgrevive, space, story):
+    """A wrong passphrase: said at once, nothing left behind that a later start stumbles over."""
+    cluster = Cluster(pgrevive, space.directory("h4"), story.values(), name="locked")
+    cluster.values["REPO_CIPHER_PASS"] = "wrong"
+    cluster.write_env()
+    try:
+        result = cluster.start(check=False)
+        assert result.returncode == 21, message(result)
+        assert "passphrase" in result.stderr and "hint: " in result.stderr
+        cluster.values["REPO_CIPHER_PASS"] = CIPHER_PASS
+        cluster.write_env()
+        cluster.start()
+        assert cluster.sql("replica", MARKERS) == EXPECTED
+    finally:
+        cluster.gone()
+
+
+def test_secrets_while_starting(pgrevive, space, story):
+    """No process shows a secret at any time of a start, interrupted by nothing."""
+    cluster = Cluster(pgrevive, space.directory("h5"), story.values(), name="quiet")
+    try:
+        daemon = cluster.pgrevive.launch("--env-file", cluster.env_file, "start",
+                                         log=space.path / "quiet.log", env=cluster.environment)
+        looks = 0
+        while daemon.running():
+            lines = command_lines()
+            assert PASSWORD not in lines and CIPHER_PASS not in lines
+            looks += 1
+        assert daemon.process.returncode == 0, daemon.tail()
+        assert looks > 5
+        assert PASSWORD not in daemon.tail() and CIPHER_PASS not in daemon.tail()
+    finally:
+        cluster.gone()
+
+
+def test_killed_in_the_middle_of_a_restore(pgrevive, space, story):
+    """kill -9 of the supervisor while it restores; `start` continues and ends with a whole cluster."""
+    cluster = Cluster(pgrevive, space.directory("h6"), story.values(), name="hit")
+    try:
+        cluster.start("--detach")
+
+        def restoring():
+            status = cluster.run("status", "--json", check=False)
+            if status.returncode not in (0, 1) and not status.stdout.startswith("{"):
+                return False
+            return (cluster.root / "primary" / "data" / "base").exists()
+
+        wait_until(restoring, 60, "the restore begins", every=0.005)
+        os.kill(cluster.status()["supervisor"]["pid"], signal.SIGKILL)
+        cluster.start()
+        for node in ("primary", "replica"):
+            assert cluster.sql(node, MARKERS) == EXPECTED
+        cluster.run("test")
+    finally:
+        cluster.gone()
+
+
+def test_point_in_time(pgrevive, space, story):
+    """RESTORE_SET and a target: rows after it are on neither node, though the archive has them."""
+    cluster = Cluster(pgrevive, space.directory("h7"), {
+        **story.values(), "RESTORE_SET": story.repo.labels[0], "RECOVERY_TARGET_TYPE": "immediate"},
+        name="earlier")
+    try:
+        cluster.start()
+        for node in ("primary", "replica"):
+            assert cluster.sql(node, MARKERS) == "m1-filled,before-backup"
+        cluster.sql("primary", "insert into markers (what) values ('of the new line')")
+        cluster.caught_up()
+        assert cluster.sql("replica", MARKERS) == "m1-filled,before-backup,of the new line"
+        cluster.run("test")
+    finally:
+        cluster.gone()
+
+
+def test_from_s3(pgrevive, space, story, bucket):
+    """The whole job from Ceph RGW over TLS; the bucket's part of the source stays as it is."""
+    prefix = bucket.upload_once(story.repo.path, "story/pgbackrest")
+    gateway = bucket.gateway
+    before = bucket.s3.listing(bucket.name, prefix + "/")
+    assert len(before) > 10
+    ca_file = space.path / "ca.crt"
+    shutil.copy(gateway.ca_file, ca_file)
+    ca_file.chmod(0o644)
+    cluster = Cluster(pgrevive, space.directory("h8"), {
+        "REPO_TYPE": "s3", "S3_BUCKET": bucket.name, "S3_ENDPOINT": gateway.endpoint,
+        "S3_REGION": gateway.region, "S3_ACCESS_KEY": gateway.access_key,
+        "S3_SECRET_KEY": gateway.secret_key, "S3_PATH": f"/{prefix}", "S3_URI_STYLE": "path",
+        "S3_CA_FILE": ca_file, "REPO_CIPHER_PASS": CIPHER_PASS}, name="faraway")
+    try:
+        result = cluster.start()
+        for secret in (gateway.secret_key, CIPHER_PASS, PASSWORD):
+            assert secret not in message(result)
+            assert secret not in command_lines()
+        for node in ("primary", "replica"):
+            assert cluster.sql(node, MARKERS) == EXPECTED
+        cluster.run("test")
+        cluster.sql("primary", "select pg_switch_wal()")
+        wait_until(lambda: int(cluster.sql("primary", "select archived_count from pg_stat_archiver"))
+                   > 0, 60, "archiving into the bucket")
+        everything = bucket.s3.listing(bucket.name, "story/")
+        own = {key for key in everything if not key.startswith(prefix + "/")}
+        assert any("/archive/main/" in key for key in own), sorted(everything)[:20]
+        assert bucket.s3.listing(bucket.name, prefix + "/") == before
+        cluster.stop()
+        cluster.run("cleanup", "--yes")
+        assert not cluster.root.exists()
+        assert bucket.s3.listing(bucket.name, prefix + "/") == before
+    finally:
+        cluster.gone()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the other tests are this one when not root")
+def test_as_a_plain_user(pgrevive, space, story):
+    """Nobody special: commands, supervisor and servers all run as that user."""
+    home = space.directory("h9")
+    give(home, "nobody")
+    copy = space.path / "repo-of-nobody"
+    run(["cp", "-a", story.repo.path, copy])
+    run(["chown", "-R", "nobody", copy])
+    cluster = Cluster(pgrevive, home, {**story.values(), "REPO_PATH": copy}, name="plain",
+                      user="nobody")
+    try:
+        cluster.start()
+        for node in ("primary", "replica"):
+            assert cluster.sql(node, MARKERS) == EXPECTED
+        cluster.run("test")
+        for pid in cluster.processes():
+            assert pathlib.Path(f"/proc/{pid}").stat().st_uid == 65534
+        assert cluster.run("psql", "primary", "-Atc", "select 1").stdout.strip() == "1"
+        cluster.run("cleanup", "--yes")
+        assert not cluster.root.exists()
+    finally:
+        cluster.gone()
+
+
