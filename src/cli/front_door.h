@@ -8,4 +8,8 @@ namespace pgrevive::cli {
 // "pgrevive".
 std::string front_door();
 
+// The same with --cluster where the name is not the default: what to put before a command so that
+// it is about that cluster, whatever the .env says.
+std::string call_for(const std::string& cluster);
+
 }  // namespace pgrevive::cli

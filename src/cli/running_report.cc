@@ -23,9 +23,12 @@ std::string recovery_text(const cluster::RecoveryEnd& end) {
   std::string text = fmt::format("ended at {} on timeline {} (target: {})",
                                  end.lsn.empty() ? "?" : end.lsn, end.timeline, end.target);
   if (!end.last_commit_time.empty()) text += fmt::format("\nlast commit {}", end.last_commit_time);
-  if (!end.newest_archived_wal.empty()) {
-    text += fmt::format("\nnewest archived WAL {}, replayed to {}", end.newest_archived_wal,
-                        end.last_replayed_wal.empty() ? "?" : end.last_replayed_wal);
+  if (!end.newest_archived_wal.empty() && end.newest_archived_wal == end.last_replayed_wal) {
+    text += fmt::format("\nall archived WAL is replayed, the last is {}", end.newest_archived_wal);
+  } else {
+    if (!end.last_replayed_wal.empty()) text += "\nreplayed to " + end.last_replayed_wal;
+    if (!end.newest_archived_wal.empty())
+      text += "\nnewest archived WAL " + end.newest_archived_wal;
   }
   if (end.new_timeline != 0) {
     text += fmt::format("\npromoted to timeline {}{}", end.new_timeline,
@@ -52,11 +55,7 @@ std::string running_report(const cluster::Settings& settings,
   if (settings.adminer_port != 0) {
     line("Adminer", fmt::format("http://localhost:{}", settings.adminer_port));
   }
-  line("connect",
-       fmt::format("{} psql primary",
-                   front_door() == "pgrevive"
-                       ? fmt::format("pgrevive --cluster {}", settings.cluster_name)
-                       : fmt::format("{} --cluster {}", front_door(), settings.cluster_name)));
+  line("connect", call_for(settings.cluster_name) + " psql primary");
   line("", fmt::format("psql -h localhost -p {} -U {} {}", settings.primary_port, settings.user,
                        settings.database));
 
@@ -75,9 +74,12 @@ std::string running_report(const cluster::Settings& settings,
                      duration_between(restoring->began_ms, restoring->ended_ms)));
   }
   if (began != 0 && up != 0) line("up after", duration_between(began, up));
-  if (status.recovery_end) line("recovery", recovery_text(*status.recovery_end));
+  // Where recovery ended, and what was left out, is news only after a restore.
+  if (restoring != nullptr && status.recovery_end) {
+    line("recovery", recovery_text(*status.recovery_end));
+  }
   for (const std::string& warning : status.warnings) line("warning", warning);
-  if (!status.dropped_settings.empty()) {
+  if (restoring != nullptr && !status.dropped_settings.empty()) {
     text += "not taken over from the source's configuration:\n";
     for (const std::string& setting : status.dropped_settings) text += "  " + setting + "\n";
   }

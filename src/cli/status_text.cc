@@ -111,11 +111,12 @@ std::string status_text(const cluster::ClusterStatus& status) {
   }
   text += "\n" + table(rows, {2, 4});
 
-  rows = {{"node", "version", "pid", "data", "free", "directory"}};
+  rows = {{"node", "version", "pid", "data", "disk free"}};
   for (const cluster::NodeStatus& node : status.nodes) {
-    rows.push_back({node.name, or_dash(node.version),
-                    node.pid == 0 ? "-" : std::to_string(node.pid), format_bytes(node.data_bytes),
-                    format_bytes(node.disk_free_bytes), node.data_directory});
+    // "15.20 (Debian 15.20-0+deb12u1)": what the package is called is no news here.
+    const std::string version = node.version.substr(0, node.version.find(' '));
+    rows.push_back({node.name, or_dash(version), node.pid == 0 ? "-" : std::to_string(node.pid),
+                    format_bytes(node.data_bytes), format_bytes(node.disk_free_bytes)});
   }
   text += "\n" + table(rows, {2, 3, 4}) + "\n";
 

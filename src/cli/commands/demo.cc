@@ -104,7 +104,7 @@ int run_demo(GlobalOptions global, const DemoWords& words) {
   std::error_code ignored;
   const bool existed = std::filesystem::exists(directory.marker(), ignored);
   if (existed && cluster::supervisor_running(directory)) {
-    fmt::print("the demo is running already; `{} demo --clean` removes it\n", front_door());
+    fmt::print("the demo is running already\n");
   } else if (const auto rows = source.rows(); !rows && !existed) {
     const auto began = std::chrono::steady_clock::now();
     source.make(words.scale, [](const std::string& what) {
@@ -135,10 +135,11 @@ int run_demo(GlobalOptions global, const DemoWords& words) {
   if (const auto rows = source.rows(); rows && !existed && !compare_rows(*rows, settings)) {
     throw Error(ErrorKind::corrupt, "the restored cluster does not have the rows of its source");
   }
+  const std::string door = call_for(settings.cluster_name);
   fmt::print(
-      "\nThe password of {} is in {}.\n"
-      "Look around: {} --cluster {} psql primary      remove it all: {} demo --clean\n",
-      settings.user, source.env_file().string(), front_door(), settings.cluster_name, front_door());
+      "\nThe password of {} is in {}\nLook around:  {} psql primary\nRemove it:    {} demo "
+      "--clean\n",
+      settings.user, source.env_file().string(), door, door);
   return good ? 0 : 1;
 }
 

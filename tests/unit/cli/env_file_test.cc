@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "support/temp_dir.h"
 
 namespace pgrevive::cli {
@@ -298,6 +299,36 @@ TEST(EnvFile, TellsTheClusterNameWhateverElseIsWrong) {
   EXPECT_EQ(cluster_name_from_env(parse("CLUSTER_NAME=demo\nS3_BUKET=x\nnonsense\n")), "demo");
   EXPECT_EQ(cluster_name_from_env(parse("")), "postgres-cluster");
   EXPECT_THROW(cluster_name_from_env(parse("CLUSTER_NAME=/etc")), Error);
+}
+
+// The example stands in the checkout's root, three folders above the test data.
+std::string example() {
+  return read_file(std::filesystem::path(TEST_DATA_DIR).parent_path().parent_path() /
+                   ".env.cluster.example");
+}
+
+TEST(ExampleFile, HoldsEveryNameOnce) {
+  std::vector<std::string> found;
+  std::string uncommented;
+  for (std::string line : split(example(), '\n')) {
+    if (line.starts_with('#')) line.erase(0, 1);
+    const std::size_t equals = line.find('=');
+    if (equals == std::string::npos || line.find_first_of(" ,;") < equals) continue;
+    if (line.substr(0, equals) != "NAME" && line.substr(0, equals) != "NOME")
+      found.push_back(line.substr(0, equals));
+  }
+
+  EXPECT_THAT(found, testing::UnorderedElementsAreArray(env_names()));
+}
+
+TEST(ExampleFile, AsItIsNamesExactlyWhatHasToBeFilledIn) {
+  const std::string text = complaint(example());
+
+  for (const char* name :
+       {"S3_BUCKET", "S3_REGION", "S3_ACCESS_KEY", "S3_SECRET_KEY", "POSTGRES_PASSWORD"}) {
+    EXPECT_THAT(text, HasSubstr(std::string(name) + " still holds"));
+  }
+  EXPECT_THAT(text, HasSubstr("has 5 problems"));
 }
 
 }  // namespace

@@ -1,3 +1,5 @@
+#include "base/text.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -45,7 +47,7 @@ cluster::ClusterStatus running() {
                    .port = 5433,
                    .state = "accepting",
                    .pid = 4242,
-                   .version = "15.20",
+                   .version = "15.20 (Debian 15.20-0+deb12u1)",
                    .timeline = 2,
                    .lsn = "0/6000148",
                    .backup_label = "20261122-020000F_20261122-060000I",
@@ -57,7 +59,7 @@ cluster::ClusterStatus running() {
                    .port = 5434,
                    .state = "accepting",
                    .pid = 4250,
-                   .version = "15.20",
+                   .version = "15.20 (Debian 15.20-0+deb12u1)",
                    .timeline = 2,
                    .lsn = "0/6000148",
                    .replication = "streaming",
@@ -76,28 +78,35 @@ cluster::ClusterStatus running() {
 TEST(StatusText, IsATableThatFitsATerminal) {
   const std::string text = status_text(running());
 
-  EXPECT_EQ(
-      text,
-      "cluster    postgres-cluster: running since 2026-11-22 14:05:09+00\n"
-      "directory  /var/lib/pgrevive/postgres-cluster\n"
-      "backup     20261122-020000F_20261122-060000I\n"
-      "\n"
-      "node     role     port  state      tl  lsn        replication  lag\n"
-      "primary  primary  5433  accepting   2  0/6000148  -            -\n"
-      "replica  replica  5434  accepting   2  0/6000148  streaming    0 B, 0.0 s\n"
-      "\n"
-      "node     version   pid     data   free  directory\n"
-      "primary  15.20    4242  48.2 MB  52 GB  /var/lib/pgrevive/postgres-cluster/primary/data\n"
-      "replica  15.20    4250  48.2 MB  52 GB  /var/lib/pgrevive/postgres-cluster/replica/data\n"
-      "\n"
-      "recovery   ended at 0/5000028 on timeline 1 (target: latest)\n"
-      "           last commit 2026-11-22 14:05:09+00\n"
-      "           newest archived WAL 000000010000000000000005, replayed to "
-      "000000010000000000000005\n"
-      "           promoted to timeline 2 at 0/50000A0\n"
-      "archiving  own: 3 archived, last 000000020000000000000006 5 s ago, 0 failed\n"
-      "Adminer    http://127.0.0.1:8081\n"
-      "warning    the source had one\n");
+  for (const std::string& line : split(text, '\n')) EXPECT_LE(line.size(), 80u) << line;
+  EXPECT_EQ(text,
+            "cluster    postgres-cluster: running since 2026-11-22 14:05:09+00\n"
+            "directory  /var/lib/pgrevive/postgres-cluster\n"
+            "backup     20261122-020000F_20261122-060000I\n"
+            "\n"
+            "node     role     port  state      tl  lsn        replication  lag\n"
+            "primary  primary  5433  accepting   2  0/6000148  -            -\n"
+            "replica  replica  5434  accepting   2  0/6000148  streaming    0 B, 0.0 s\n"
+            "\n"
+            "node     version   pid     data  disk free\n"
+            "primary  15.20    4242  48.2 MB      52 GB\n"
+            "replica  15.20    4250  48.2 MB      52 GB\n"
+            "\n"
+            "recovery   ended at 0/5000028 on timeline 1 (target: latest)\n"
+            "           last commit 2026-11-22 14:05:09+00\n"
+            "           all archived WAL is replayed, the last is 000000010000000000000005\n"
+            "           promoted to timeline 2 at 0/50000A0\n"
+            "archiving  own: 3 archived, last 000000020000000000000006 5 s ago, 0 failed\n"
+            "Adminer    http://127.0.0.1:8081\n"
+            "warning    the source had one\n");
+}
+
+TEST(StatusText, TellsArchivedWalThatWasNotReplayed) {
+  cluster::RecoveryEnd end = recovery_end();
+  end.newest_archived_wal = "000000010000000000000009";
+
+  EXPECT_THAT(recovery_text(end), HasSubstr("\nreplayed to 000000010000000000000005\n"
+                                            "newest archived WAL 000000010000000000000009\n"));
 }
 
 TEST(StatusText, ShowsWhatIsWrong) {
@@ -160,18 +169,36 @@ TEST(RunningReport, TellsHowToConnectAndWhatWasDone) {
             "  replica    localhost:5434  reads\n"
             "  replica-2  localhost:5435  reads\n"
             "  Adminer    http://localhost:8081\n"
-            "  connect    pgrevive --cluster postgres-cluster psql primary\n"
+            "  connect    pgrevive psql primary\n"
             "             psql -h localhost -p 5433 -U postgres testdb\n"
             "  restored   backup 20261122-020000F_20261122-060000I, 48 MB in 1204 files, in 3.2 s\n"
             "  up after   9.0 s\n"
             "  recovery   ended at 0/5000028 on timeline 1 (target: latest)\n"
             "             last commit 2026-11-22 14:05:09+00\n"
-            "             newest archived WAL 000000010000000000000005, replayed to "
-            "000000010000000000000005\n"
+            "             all archived WAL is replayed, the last is 000000010000000000000005\n"
             "             promoted to timeline 2 at 0/50000A0\n"
             "  warning    the source had one\n"
             "not taken over from the source's configuration:\n"
             "  ssl_cert_file = '/etc/ssl/x': belongs to the source's host\n");
+}
+
+TEST(RunningReport, SaysLessWhereNothingWasRestored) {
+  cluster::Settings settings;
+  settings.cluster_name = "copy";
+  settings.replicas = 0;
+  settings.adminer_port = 0;
+  cluster::SupervisorStatus status = running().supervisor;
+  status.phases = {{Phase::preparing, 1000, 1500}, {Phase::running, 3000, 0}};
+  status.warnings.clear();
+  status.dropped_settings = {"ssl = on"};
+
+  EXPECT_EQ(running_report(settings, status),
+            "\n"
+            "copy is running\n"
+            "  primary    localhost:5433  reads and writes\n"
+            "  connect    pgrevive --cluster copy psql primary\n"
+            "             psql -h localhost -p 5433 -U postgres testdb\n"
+            "  up after   2.0 s\n");
 }
 
 TEST(ChecksText, CountsWhatFailed) {
