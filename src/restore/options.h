@@ -28,6 +28,9 @@ struct Options {
   // Without it a directory with anything in it is refused, but for one that an interrupted restore
   // of ours left: that is always continued.
   bool delta = false;
+  // pgBackRest's --type=preserve: postgresql.auto.conf and the signal files (before version 12
+  // recovery.conf) stay as they are on disk and do not count as content of a directory.
+  bool preserve_recovery_settings = false;
   unsigned jobs = 0;       // decoding threads; 0: one per processor
   unsigned requests = 32;  // objects or ranges being fetched at once
   // Ceiling for what is fetched and not yet written, bytes; 128 KiB for each job are the least.

@@ -30,13 +30,24 @@ bool is_directory(const Tree& tree, std::string_view path) {
   return tree.stat(path, entry) && S_ISDIR(entry.st_mode);
 }
 
-bool holds_anything(const std::filesystem::path& directory) {
+bool holds_anything(const std::filesystem::path& directory,
+                    const std::vector<std::string>& not_counted = {}) {
   std::error_code error;
   if (!std::filesystem::exists(directory, error) && !error) return false;
   const Tree tree(directory);
   return std::ranges::any_of(tree.list({}), [&](const std::string& name) {
+    if (std::ranges::find(not_counted, name) != not_counted.end()) return false;
     return name != kLostAndFound || !is_directory(tree, name);
   });
+}
+
+// A cluster that lost its pg_control, as one does in which pgBackRest's restore was cut off, is
+// still told from a directory named by mistake: by PG_VERSION, or by the manifest that pgBackRest
+// keeps there while it works.
+bool was_a_cluster(const std::filesystem::path& data_directory) {
+  const Tree tree(data_directory);
+  struct stat entry {};
+  return tree.stat("PG_VERSION", entry) || tree.stat("backup.manifest", entry);
 }
 
 std::string text_of(DirectoryState state) {
@@ -142,11 +153,12 @@ class Cleaner {
     }
     if (!S_ISREG(entry.st_mode)) return Verdict::remove;
     if (root == 0 && path == kMarker) return Verdict::keep;
+    if (layout.preserves(root, path)) return Verdict::keep;
     if (root == 0 && path == kControlFile) return Verdict::remove;
     const auto* file = find_file(manifest, root == 0 && path == kUnpublishedControlFile
                                                ? layout.manifest_name(0, kControlFile)
                                                : layout.manifest_name(root, path));
-    const bool keep = file != nullptr && is_restored(*file) &&
+    const bool keep = file != nullptr && layout.restores(*file) &&
                       static_cast<std::uint64_t>(entry.st_size) == file->size;
     return keep ? Verdict::keep : Verdict::remove;
   }
@@ -212,10 +224,6 @@ std::optional<std::string> interrupted_label(const std::filesystem::path& data_d
   return marker->label;
 }
 
-bool is_restored(const repository::ManifestFile& file) {
-  return file.name != "pg_data/tablespace_map";
-}
-
 std::vector<Found> inspect_nodes(const Layout& layout, const Options& options) {
   std::vector<Found> result;
   for (const auto& node : layout.nodes) {
@@ -227,6 +235,11 @@ std::vector<Found> inspect_nodes(const Layout& layout, const Options& options) {
           .with_hint("stop it first");
     }
     if (found.state == DirectoryState::interrupted) found.marker = load_marker(path);
+    if (found.state == DirectoryState::foreign && std::filesystem::is_directory(path)) {
+      if (options.delta && was_a_cluster(path)) found.state = DirectoryState::complete;
+      if (!layout.preserved.empty() && !holds_anything(path, layout.preserved))
+        found.state = DirectoryState::empty;
+    }
     const bool allowed = found.state == DirectoryState::absent ||
                          found.state == DirectoryState::empty ||
                          found.state == DirectoryState::interrupted ||
@@ -253,7 +266,7 @@ void check_space(const repository::Manifest& manifest, const Layout& layout,
                  const std::vector<Found>& found) {
   std::vector<std::uint64_t> sizes(layout.tablespaces.size() + 1);
   for (const auto& file : manifest.files) {
-    if (const auto place = layout.place(file.name); place && is_restored(file)) {
+    if (const auto place = layout.place(file.name); place && layout.restores(file)) {
       sizes[place->root] += blocks_of(file.size);
     }
   }
@@ -385,7 +398,7 @@ std::vector<NodeMask> survey(const Nodes& nodes, NodeMask has_files, unsigned jo
   const auto& files = nodes.manifest.files;
   std::vector<NodeMask> wanted(files.size(), nodes.all());
   for (std::size_t i = 0; i < files.size(); ++i) {
-    if (!is_restored(files[i])) wanted[i] = 0;
+    if (!nodes.layout.restores(files[i])) wanted[i] = 0;
   }
   if (has_files == 0) return wanted;
 

@@ -16,10 +16,6 @@
 // What happens to the directories of the nodes before the first byte is fetched.
 namespace pgrevive::restore {
 
-// Whether the backup's file is restored at all. tablespace_map is not: the links it would make at
-// the first start are made by the restore, to where this node has its tablespaces.
-bool is_restored(const repository::ManifestFile& file);
-
 // What was found in a node's data directory.
 struct Found {
   DirectoryState state = DirectoryState::absent;

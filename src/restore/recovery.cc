@@ -174,6 +174,11 @@ std::string comment_out_recovery_settings(const std::string& old,
   return text;
 }
 
+std::vector<std::string> recovery_files(postgres::Version version) {
+  if (!version.at_least(12)) return {"recovery.conf"};
+  return {"postgresql.auto.conf", "recovery.signal", "standby.signal"};
+}
+
 void write_recovery_settings(const std::filesystem::path& data_directory, postgres::Version version,
                              const RecoveryTarget& target, const std::string& restore_command,
                              const std::optional<Identity>& owner,

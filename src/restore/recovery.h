@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/child_process.h"
 #include "postgres/version.h"
@@ -21,6 +22,9 @@ struct RecoveryTarget {
   std::string timeline;  // "latest", "current", a number; empty: pgBackRest's default
   std::string action;    // "pause", "promote", "shutdown"; empty: pause
 };
+
+// The files of a data directory that hold recovery settings in that version.
+std::vector<std::string> recovery_files(postgres::Version version);
 
 // Writes what makes PostgreSQL recover `data_directory` to `target` when it starts: before version
 // 12 recovery.conf, from 12 on the settings at the end of postgresql.auto.conf and an empty

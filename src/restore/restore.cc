@@ -14,6 +14,7 @@
 #include "restore/plan.h"
 #include "restore/prepare.h"
 #include "restore/publish.h"
+#include "restore/recovery.h"
 
 namespace pgrevive::restore {
 
@@ -61,7 +62,7 @@ void tell_beginning(const repository::Manifest& manifest, const Layout& layout,
   std::uint64_t bytes = 0, files = 0, pages = 0;
   std::string first_bad;
   for (const auto& file : manifest.files) {
-    if (!is_restored(file)) continue;
+    if (!layout.restores(file)) continue;
     bytes += file.size;
     ++files;
     if (file.page_checksums_ok == false) {
@@ -125,7 +126,8 @@ Summary restore(const repository::Repository& repository, const repository::Mani
 
   // Everything that can be known to be wrong, before anything changes.
   check_manifest(manifest);
-  const auto layout = make_layout(manifest, options.nodes);
+  auto layout = make_layout(manifest, options.nodes);
+  if (options.preserve_recovery_settings) layout.preserved = recovery_files(manifest.version);
   auto found = inspect_nodes(layout, options);
   check_space(manifest, layout, found);
 

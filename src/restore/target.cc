@@ -116,6 +116,16 @@ void check_apart(const Layout& layout) {
 
 }  // namespace
 
+bool Layout::preserves(std::size_t root, std::string_view path) const {
+  return root == 0 && std::ranges::find(preserved, path) != preserved.end();
+}
+
+bool Layout::restores(const repository::ManifestFile& file) const {
+  if (file.name == "pg_data/tablespace_map") return false;
+  const auto where = place(file.name);
+  return !where || !preserves(where->root, where->path);
+}
+
 std::optional<Place> Layout::place(std::string_view manifest_name) const {
   const auto outside = [&] {
     return Error(ErrorKind::corrupt,

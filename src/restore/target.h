@@ -35,6 +35,13 @@ struct Layout {
   std::string tablespace_version;
   std::vector<NodeLayout> nodes;
   std::vector<std::string> warnings;
+  // Files of the data directory that the restore does not touch.
+  std::vector<std::string> preserved;
+
+  bool preserves(std::size_t root, std::string_view path) const;
+  // Whether the restore makes this file. tablespace_map is not made: the links it would make at the
+  // first start are made by the restore, to where this node has its tablespaces.
+  bool restores(const repository::ManifestFile& file) const;
 
   // Empty for "pg_tblspc", under which manifests list the tablespaces and which is no directory.
   // Throws Error{corrupt} for names that lead anywhere else.

@@ -79,7 +79,9 @@ wal::Outcome get(const ArchiveGetWords& words) {
                        .destination = words.destination.is_absolute()
                                           ? words.destination
                                           : data_directory / words.destination,
-                       .fork = std::nullopt};
+                       .fork = std::nullopt,
+                       .system_id = control.system_id,
+                       .version = control.version};
   if (!words.fork.empty()) request.fork = wal::Fork::load(words.fork);
   const wal::Outcome outcome = wal::archive_get(usable, control.wal_segment_size, request);
   if (outcome == wal::Outcome::absent && trouble) throw *trouble;

@@ -132,6 +132,13 @@ int run_restore(const GlobalOptions& global, const RestoreWords& words) {
              choice.repository->stanza(), options.nodes.size(),
              options.nodes.size() == 1 ? "node" : "nodes");
   std::fflush(stdout);
+  const std::string command = restore_command(own_program(), source.words);
+  options.preserve_recovery_settings = target.type == restore::RecoveryType::preserve;
+  // While nothing can start on the directory: it is never whole without its recovery settings.
+  options.before_publish = [&](const restore::NodeTarget& node) {
+    restore::write_recovery_settings(node.data_directory, manifest.version, target, command,
+                                     owner_of(node.data_directory));
+  };
   Display display(terminal);
   restore::Summary summary;
   try {
@@ -148,10 +155,8 @@ int run_restore(const GlobalOptions& global, const RestoreWords& words) {
       fmt::print(stderr, "warning: {}\n", warning);
     }
   }
-  const std::string command = restore_command(own_program(), source.words);
   for (const restore::NodeTarget& node : options.nodes) {
     const auto owner = owner_of(node.data_directory);
-    restore::write_recovery_settings(node.data_directory, manifest.version, target, command, owner);
     if (target.type == restore::RecoveryType::none ||
         target.type == restore::RecoveryType::preserve) {
       continue;

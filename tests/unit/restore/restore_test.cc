@@ -423,6 +423,42 @@ TEST_F(RestoreTest, DeltaMakesADirectoryEqualWithoutFollowingLinks) {
   EXPECT_EQ(read_file(root_ / "outside/1/11"), noise(1000, 2));
 }
 
+TEST_F(RestoreTest, DeltaMendsAClusterThatLostItsPgControl) {
+  builder_.add("pg_data/base/1/10", noise(1000, 1));
+  run(options());
+  fs::remove(root_ / "primary/global/pg_control");
+  fs::remove(root_ / "primary/base/1/10");
+  auto again = options();
+  again.delta = true;
+
+  run(again);
+
+  expect_equal_to_the_backup({"primary", "replica"});
+}
+
+TEST_F(RestoreTest, PreservedRecoveryFilesNeitherCountAsContentNorChange) {
+  builder_.add("pg_data/postgresql.auto.conf", "# of the source");
+  fs::create_directories(root_ / "primary");
+  write_file_atomic(root_ / "primary/postgresql.auto.conf", "port = 1234");
+  write_file_atomic(root_ / "primary/standby.signal", "");
+  auto preserving = options();
+  preserving.nodes.resize(1);
+  EXPECT_THAT([&] { run(preserving); }, test::throws(ErrorKind::target_not_empty, "primary"));
+  preserving.preserve_recovery_settings = true;
+
+  run(preserving);
+
+  EXPECT_EQ(inspect_directory(root_ / "primary"), DirectoryState::complete);
+  EXPECT_EQ(read_file(root_ / "primary/postgresql.auto.conf"), "port = 1234");
+  EXPECT_TRUE(fs::exists(root_ / "primary/standby.signal"));
+
+  preserving.delta = true;
+  run(preserving);
+
+  EXPECT_EQ(read_file(root_ / "primary/postgresql.auto.conf"), "port = 1234");
+  EXPECT_TRUE(fs::exists(root_ / "primary/standby.signal"));
+}
+
 TEST_F(RestoreTest, DeltaRepairsTablespaceLinks) {
   builder_.add_tablespace(16385, "fast");
   builder_.add("pg_tblspc/16385/PG_15_202209061/1", "in the tablespace");
