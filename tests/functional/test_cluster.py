@@ -12,7 +12,7 @@ import pytest
 
 from rig import tree
 from rig.backrest import BackrestRepo
-from rig.cluster import PASSWORD, AdminerBrowser, Cluster, command_lines
+from rig.cluster import PASSWORD, AdminerBrowser, Cluster, Manager, command_lines
 from rig.postgres import SourceCluster, server_user
 from rig.process import listening, run, wait_until
 from rig.program import message
@@ -403,7 +403,7 @@ def test_second_cluster_beside_it(pgrevive, cluster, space):
         "RESTORE_FROM_BACKUP": "false", "POSTGRES_DB": "fresh", "POSTGRES_USER": "boss",
         "WAL_ARCHIVE": "off"}, name="second")
     try:
-        other.start()
+        assert "running" in Manager(other)("start").stdout
         assert other.sql("primary", "select current_user", "fresh", "boss") == "boss"
         other.sql("primary", "create table t (i int); insert into t values (1)", "fresh", "boss")
         lsn = other.sql("primary", "select pg_current_wal_lsn()", "fresh", "boss")

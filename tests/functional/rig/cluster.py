@@ -127,12 +127,13 @@ class Cluster:
 class Manager:
     """cluster-manager.sh of this checkout, for one cluster."""
 
-    def __init__(self, cluster):
+    def __init__(self, cluster, options=None):
         self.cluster = cluster
+        self.options = ["--env-file", cluster.env_file] if options is None else options
 
     def __call__(self, *words, check=True, input=None, timeout=600):
         cluster = self.cluster
-        return run([ROOT / "cluster-manager.sh", "--env-file", cluster.env_file, *words],
+        return run([ROOT / "cluster-manager.sh", *self.options, *words],
                    check=check, input=input, timeout=timeout, env=cluster.environment,
                    user=cluster.user)
 

@@ -204,7 +204,15 @@ rgw thread pool size = 64
         return daemon
 
     def _ceph(self, *arguments):
-        return run(["ceph", "-c", str(self.conf), "--connect-timeout", "30", *arguments]).stdout
+        # A monitor that has just begun to answer refuses what it allows a moment later.
+        end = time.monotonic() + 30
+        while True:
+            try:
+                return run(["ceph", "-c", str(self.conf), "--connect-timeout", "30", *arguments])
+            except Failed:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.3)
 
     def _radosgw_admin(self, *arguments):
         return run(["radosgw-admin", "-c", str(self.conf), "-n", "client.admin", *arguments]).stdout
