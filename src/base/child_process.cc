@@ -590,6 +590,22 @@ Output run(const Command& command, std::string_view input, milliseconds limit) {
   }
 }
 
+bool is_alive(pid_t pid) {
+  if (::kill(pid, 0) != 0 && errno != EPERM) return false;
+  std::optional<std::string> stat;
+  try {
+    stat = read_file_if_exists("/proc/" + std::to_string(pid) + "/stat");
+  } catch (const Error&) {
+    return true;  // there, and not for us to read
+  }
+  if (!stat) return false;
+  // "123 (name) S ...", and the name may hold anything.
+  const auto name_end = stat->rfind(')');
+  if (name_end == std::string::npos || name_end + 2 >= stat->size()) return true;
+  const char state = (*stat)[name_end + 2];
+  return state != 'Z' && state != 'X';
+}
+
 std::optional<std::filesystem::path> find_program(const std::string& name) {
   const char* search_path = std::getenv("PATH");
   return find_in(search_path != nullptr ? search_path : "", name);

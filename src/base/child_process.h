@@ -93,6 +93,10 @@ class ChildProcess {
 Output run(const Command& command, std::string_view input = {},
            std::chrono::milliseconds limit = std::chrono::minutes(10));
 
+// Whether a process of that pid is there and has not ended. One that has ended stays in the table as
+// a zombie until its parent asks for its status; it does not count.
+bool is_alive(pid_t pid);
+
 // The first executable of that name in PATH, or empty.
 std::optional<std::filesystem::path> find_program(const std::string& name);
 

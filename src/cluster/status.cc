@@ -182,9 +182,12 @@ ClusterStatus collect_status(const StateDirectory& directory) {
   if (status.supervisor.backup_label.empty()) status.supervisor.backup_label = primary.backup_label;
   if (!status.supervisor.recovery_end) status.supervisor.recovery_end = primary.recovery_end;
 
-  status.archiving = settings.wal_archive == WalArchiveMode::own ? "own: unknown" : "off";
-  status.archiving_ok = settings.wal_archive != WalArchiveMode::own;
+  // Without a primary there is nothing to archive, and its node says what is wrong.
+  status.archiving = settings.wal_archive == WalArchiveMode::own
+                         ? "own: not known, the primary does not answer"
+                         : "off";
   if (status.nodes.front().role == "primary") {
+    status.archiving_ok = settings.wal_archive != WalArchiveMode::own;
     try {
       auto connection = access.open(settings.primary_port);
       ask_about_replicas(status.nodes, connection);

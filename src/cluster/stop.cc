@@ -2,6 +2,7 @@
 #include <csignal>
 #include <thread>
 
+#include "base/child_process.h"
 #include "base/error.h"
 #include "cluster/adminer.h"
 #include "cluster/cluster.h"
@@ -20,21 +21,21 @@ std::chrono::milliseconds left(Clock::time_point end) {
 }
 
 bool stop_supervisor(const StateDirectory& directory, Clock::time_point end) {
-  bool was_there = false;
-  bool told = false;
-  while (const auto pid = find_supervisor(directory)) {
-    was_there = true;
-    if (*pid > 0 && !told) {
-      ::kill(*pid, SIGTERM);
-      told = true;
+  pid_t told = 0;
+  for (;;) {
+    // It gives its lock back a moment before it is gone.
+    const auto holder = find_supervisor(directory);
+    if (!holder && (told == 0 || !is_alive(told))) return told != 0;
+    if (holder && *holder > 0 && told == 0) {
+      told = *holder;
+      ::kill(told, SIGTERM);
     }
     if (Clock::now() >= end)
       throw Error(ErrorKind::busy,
-                  "the supervisor (pid " + std::to_string(*pid) + ") is still stopping its servers")
+                  "the supervisor (pid " + std::to_string(told) + ") is still stopping its servers")
           .with_hint("its log is " + directory.supervisor_log().string());
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
-  return was_there;
 }
 
 }  // namespace

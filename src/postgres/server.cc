@@ -27,24 +27,6 @@ fs::path proc(pid_t pid, const char* name) {
   return fs::path("/proc") / std::to_string(pid) / name;
 }
 
-// Whether `pid` is there and has not ended. A process that has ended stays in the table as a zombie
-// until its parent asks for its status, which may be us, later.
-bool is_alive(pid_t pid) {
-  if (::kill(pid, 0) != 0 && errno != EPERM) return false;
-  std::optional<std::string> stat;
-  try {
-    stat = read_file_if_exists(proc(pid, "stat"));
-  } catch (const Error&) {
-    return true;  // there, and not for us to read
-  }
-  if (!stat) return false;
-  // "123 (name) S ...", and the name may hold anything.
-  const auto name_end = stat->rfind(')');
-  if (name_end == std::string::npos || name_end + 2 >= stat->size()) return true;
-  const char state = (*stat)[name_end + 2];
-  return state != 'Z' && state != 'X';
-}
-
 bool is_postgres(std::string_view name) { return name == "postgres" || name == "postmaster"; }
 
 // Whether `pid` is a server on that directory. Where the system does not show us what it works on

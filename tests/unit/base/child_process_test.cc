@@ -70,6 +70,18 @@ TEST(ChildProcess, GivesTheSignalThatEndedIt) {
   EXPECT_EQ(child.wait().signal, SIGTERM);
 }
 
+TEST(ChildProcess, ThatHasEndedIsNotAliveEvenBeforeItIsReaped) {
+  auto child = ChildProcess::start(shell("sleep 60"));
+  EXPECT_TRUE(is_alive(child.pid()));
+
+  ::kill(child.pid(), SIGKILL);
+  siginfo_t ended{};
+  // Sees the end and leaves the zombie.
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(child.pid()), &ended, WEXITED | WNOWAIT), 0);
+
+  EXPECT_FALSE(is_alive(child.pid()));
+}
+
 TEST(ChildProcess, WaitsNoLongerThanToldAndNoLongerThanNeeded) {
   auto child = ChildProcess::start({.program = "sleep", .arguments = {"0.2"}});
   const auto begin = steady_clock::now();
