@@ -13,6 +13,7 @@
 #include "cli/command_line.h"
 #include "cli/commands/commands.h"
 #include "cli/errors.h"
+#include "cli/front_door.h"
 #include "cli/help_format.h"
 #include "cli/signals.h"
 
@@ -96,8 +97,9 @@ struct Program {
     if (!same.empty()) return;
     Error error(ErrorKind::usage, fmt::format("there is no command '{}'", printable(word, 60)));
     const auto guess = closest(word, names());
-    throw std::move(error).with_hint(guess ? fmt::format("did you mean `pgrevive {}`?", *guess)
-                                           : "`pgrevive help` lists all commands");
+    throw std::move(error).with_hint(
+        guess ? fmt::format("did you mean `{} {}`?", front_door(), *guess)
+              : fmt::format("`{} help` lists all commands", front_door()));
   }
 
   CLI::App app;
@@ -115,9 +117,10 @@ Error usage_error(const Program& program, const CLI::ParseError& error) {
   const CLI::App* command = &program.app;
   if (const auto chosen = program.app.get_subcommands(); !chosen.empty()) command = chosen.front();
   std::string message = error.what();
-  std::string hint = command == &program.app
-                         ? "`pgrevive help` lists commands and options"
-                         : fmt::format("`pgrevive {} --help` explains it", command->get_name());
+  std::string hint =
+      command == &program.app
+          ? fmt::format("`{} help` lists commands and options", front_door())
+          : fmt::format("`{} {} --help` explains it", front_door(), command->get_name());
   if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
     // remaining() is filled in by the parse that failed.
     std::vector<std::string> rest = program.app.remaining(true);

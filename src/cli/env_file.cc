@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "cli/target_check.h"
 #include "cli/value_text.h"
 
 namespace pgrevive::cli {
@@ -411,6 +412,9 @@ void read_target(Reader& reader, restore::RecoveryTarget& target) {
                    "RECOVERY_TARGET needs RECOVERY_TARGET_TYPE=time, name, lsn or xid beside it");
   } else if (value != nullptr) {
     target.target = value->value;
+    if (const std::string remedy = target_problem(target.type, target.target); !remedy.empty()) {
+      reader.bad(*value, remedy);
+    }
   }
   reader.boolean("RECOVERY_TARGET_EXCLUSIVE", target.exclusive);
   reader.text("RECOVERY_TARGET_TIMELINE", target.timeline);

@@ -1,15 +1,15 @@
 #include "cli/restore_words.h"
 
 #include <algorithm>
-#include <ctime>
 #include <set>
 
 #include <fmt/format.h>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/target_check.h"
 #include "cli/value_text.h"
-#include "postgres/lsn.h"
+#include "cluster/target_time.h"
 
 namespace pgrevive::cli {
 namespace {
@@ -88,20 +88,10 @@ restore::RecoveryTarget recovery_target(const RestoreWords& words) {
     throw fail(fmt::format("--target has no meaning for --type {}", words.type),
                "give --type time, name, lsn or xid with it");
   }
-  if (*type == RecoveryType::time && !parse_target_time(words.target)) {
-    throw fail(fmt::format("--target {} is not a time", printable(words.target, 60)),
-               "write it such as \"2026-11-22 14:05:00+00\"");
-  }
-  if (*type == RecoveryType::lsn) {
-    try {
-      postgres::Lsn::parse(words.target);
-    } catch (const Error&) {
-      throw fail(fmt::format("--target {} is not an LSN", printable(words.target, 60)),
-                 "write it as PostgreSQL does, such as 16/B374D848");
-    }
-  }
-  if (*type == RecoveryType::xid && !parse_unsigned(words.target)) {
-    throw fail(fmt::format("--target {} is not a transaction id", printable(words.target, 60)));
+  if (const std::string remedy = target_problem(*type, words.target); !remedy.empty()) {
+    throw fail(
+        fmt::format("--target {} cannot be for --type {}", printable(words.target, 60), words.type),
+        remedy);
   }
   if (words.target_exclusive && (!takes_target || *type == RecoveryType::name)) {
     throw fail("--target-exclusive has a meaning for --type time, lsn and xid only");
@@ -114,7 +104,7 @@ restore::RecoveryTarget recovery_target(const RestoreWords& words) {
   if (!words.target_action.empty() && !takes_target && *type != RecoveryType::immediate) {
     throw fail(fmt::format("--target-action has no meaning for --type {}", words.type));
   }
-  target.target = words.target;
+  target.target = *type == RecoveryType::time ? cluster::with_zone(words.target) : words.target;
   target.exclusive = words.target_exclusive;
   target.timeline = words.target_timeline;
   target.action = words.target_action;
@@ -199,42 +189,6 @@ void resolve_tablespaces(restore::Options& options,
     }
     node.tablespace_map = std::move(resolved);
   }
-}
-
-std::optional<std::int64_t> parse_target_time(std::string_view text) {
-  std::string copy(trim(text));
-  if (copy.size() > 10 && copy[10] == 'T') copy[10] = ' ';
-  std::tm parts{};
-  const char* rest = strptime(copy.c_str(), "%Y-%m-%d %H:%M:%S", &parts);
-  if (rest == nullptr) return std::nullopt;
-  std::string_view tail(rest);
-
-  if (tail.starts_with('.')) {
-    tail.remove_prefix(1);
-    std::size_t digits = 0;
-    while (digits < tail.size() && tail[digits] >= '0' && tail[digits] <= '9') ++digits;
-    if (digits == 0) return std::nullopt;
-    tail.remove_prefix(digits);
-  }
-  tail = trim(tail);
-  if (tail.empty()) {
-    parts.tm_isdst = -1;
-    return static_cast<std::int64_t>(std::mktime(&parts));
-  }
-  std::int64_t offset = 0;
-  if (tail != "Z" && tail != "z" && tail != "UTC") {
-    const std::int64_t sign = tail[0] == '+' ? 1 : tail[0] == '-' ? -1 : 0;
-    if (sign == 0) return std::nullopt;
-    std::string digits(tail.substr(1));
-    std::erase(digits, ':');
-    if (digits.size() != 2 && digits.size() != 4) return std::nullopt;
-    const auto hours = parse_unsigned(std::string_view(digits).substr(0, 2));
-    const auto minutes = digits.size() == 4 ? parse_unsigned(std::string_view(digits).substr(2))
-                                            : std::optional<std::uint64_t>(0);
-    if (!hours || !minutes || *hours > 15 || *minutes > 59) return std::nullopt;
-    offset = sign * static_cast<std::int64_t>(*hours * 3600 + *minutes * 60);
-  }
-  return static_cast<std::int64_t>(timegm(&parts)) - offset;
 }
 
 }  // namespace pgrevive::cli

@@ -4,7 +4,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "cli/source.h"
@@ -32,7 +31,8 @@ struct RestoreWords {
   std::string memory;
 };
 
-// All throw Error{usage} that names the option. Pure but for making paths absolute.
+// All throw Error{usage} that names the option. Pure but for making paths absolute, and for the
+// host's time zone, which a time without one gets.
 restore::RecoveryTarget recovery_target(const RestoreWords& words);
 restore::Options restore_options(const RestoreWords& words);
 
@@ -40,10 +40,5 @@ restore::Options restore_options(const RestoreWords& words);
 // does not have.
 void resolve_tablespaces(restore::Options& options,
                          const std::vector<repository::ManifestTarget>& targets);
-
-// A point in time as PostgreSQL takes it: "2026-11-22 14:05:00.5+01", with 'T' or a blank, a zone
-// as "+HH", "+HH:MM", "-HHMM" or "Z", the host's own zone without. Unix seconds, rounded down.
-// Empty for other texts, PostgreSQL's freer ones among them.
-std::optional<std::int64_t> parse_target_time(std::string_view text);
 
 }  // namespace pgrevive::cli

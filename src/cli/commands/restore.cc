@@ -16,6 +16,7 @@
 #include "cli/restore_words.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
+#include "cluster/target_time.h"
 #include "repository/open.h"
 #include "restore/choose_backup.h"
 
@@ -64,8 +65,8 @@ Choice choose(const Source& source, const RestoreWords& words,
               const restore::RecoveryTarget& target) {
   const std::optional<std::string> set =
       words.set.empty() ? std::nullopt : std::optional<std::string>(words.set);
-  const std::optional<std::int64_t> time =
-      target.type == restore::RecoveryType::time ? parse_target_time(target.target) : std::nullopt;
+  std::optional<std::int64_t> time;
+  if (target.type == restore::RecoveryType::time) time = cluster::parse_target_time(target.target);
   std::optional<Error> first;
   for (const IndexedRepository& entry : source.repositories) {
     try {
