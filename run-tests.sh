@@ -62,7 +62,7 @@ functional_tests() {
   /usr/bin/python3 -m pytest tests/functional "${pytest_words[@]}"
 }
 
-groups=(build)
+groups=(unit)
 [ $functional = 0 ] || groups+=(run test)
 scripts/install-packages.sh "${groups[@]}"
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs the Debian packages that pgrevive needs: only what is missing, without questions.
 #
-#   scripts/install-packages.sh GROUP...           GROUP is build, run, demo or test
+#   scripts/install-packages.sh GROUP...           GROUP is build, unit, run, demo or test
 #   scripts/install-packages.sh --check GROUP...   only name what is missing (exit status 1)
 #
 # This is the one place that knows the lists. Who is not root is told what to ask root for.
@@ -14,6 +14,9 @@ packages_of() {
         libcurl4-openssl-dev libssl-dev libisal-dev zlib1g-dev libzstd-dev liblz4-dev libbz2-dev \
         libxxhash-dev libpq-dev libfmt-dev nlohmann-json3-dev libpugixml-dev libcli11-dev \
         libgtest-dev libgmock-dev libbenchmark-dev ;;
+    unit)  # to run the unit tests, some of which start a server
+      packages_of build
+      echo postgresql tzdata ;;
     run)  # to run a cluster
       echo postgresql pgbackrest adminer php-cli php-pgsql ca-certificates tzdata
       # Any of several packages satisfies adminer; php-cgi is the one that brings no web server.
@@ -25,7 +28,7 @@ packages_of() {
       echo python3 python3-pytest radosgw ceph-mon ceph-osd ceph-base ceph-common s3cmd openssl \
         zstd procps ;;
     *)
-      echo "install-packages: there is no group '$1' (build, run, demo, test)" >&2
+      echo "install-packages: there is no group '$1' (build, unit, run, demo, test)" >&2
       return 2 ;;
   esac
 }

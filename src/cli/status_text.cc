@@ -146,8 +146,10 @@ bool healthy(const cluster::ClusterStatus& status) {
   return status.supervisor_running && status.supervisor.phase == Phase::running &&
          status.archiving_ok && (status.adminer_url.empty() || status.adminer_answers) &&
          std::ranges::all_of(status.nodes, [](const cluster::NodeStatus& node) {
-           return node.state == "accepting" &&
-                  (node.role != "replica" || node.replication == "streaming");
+           // A replica that somebody promoted answers as well as ever.
+           if (node.state != "accepting") return false;
+           if (node.name == "primary") return node.role == "primary";
+           return node.role == "replica" && node.replication == "streaming";
          });
 }
 

@@ -26,6 +26,29 @@ std::vector<std::string> outside_tablespaces(const StateDirectory& directory,
   return found;
 }
 
+// Removes what state_directory.h lists, the mark that it is ours last, so that a cleanup that was
+// cut off can be run again. What somebody else put there stays.
+void remove_our_files(const StateDirectory& directory, Cleanup& result) {
+  for (const auto& node : existing_nodes(directory)) remove_tree(directory.node(node));
+  for (const auto& path :
+       {directory.pgbackrest(), directory.archive(), directory.secrets(), directory.adminer(),
+        directory.supervisor_log().parent_path(), directory.program().parent_path(),
+        directory.run(), directory.source_conf(), directory.fork(), directory.settings()})
+    remove_tree(path);
+  bool foreign = false;
+  for (const auto& entry : std::filesystem::directory_iterator(directory.root())) {
+    if (entry.path() == directory.marker()) continue;
+    foreign = true;
+    result.kept.push_back(entry.path().string() + ", which pgrevive did not make");
+  }
+  if (foreign) {
+    remove_tree(directory.marker());
+    return;
+  }
+  remove_tree(directory.root());
+  result.removed.push_back(directory.root().string());
+}
+
 }  // namespace
 
 Cleanup cleanup(const StateDirectory& directory) {
@@ -63,8 +86,7 @@ Cleanup cleanup(const StateDirectory& directory) {
     }
   }
   if (marker->socket_directory != directory.run()) remove_tree(marker->socket_directory);
-  remove_tree(directory.root());
-  result.removed.push_back(directory.root().string());
+  remove_our_files(directory, result);
   return result;
 }
 

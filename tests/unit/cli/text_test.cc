@@ -147,6 +147,12 @@ TEST(StatusText, HealthIsEveryPartOfIt) {
   status.nodes[1].replication = "disconnected";
   EXPECT_FALSE(healthy(status));
   status = running();
+  status.nodes[1].role = "primary";
+  EXPECT_FALSE(healthy(status));
+  status = running();
+  status.nodes[0].role = "recovering";
+  EXPECT_FALSE(healthy(status));
+  status = running();
   status.archiving_ok = false;
   EXPECT_FALSE(healthy(status));
   status = running();
