@@ -73,7 +73,7 @@ case "$command" in
 esac
 # What is not going to run needs no packages.
 for word in "$@"; do
-  case "$word" in --help|-h) groups=() ;; esac
+  case "$word" in --help|-h|--clean) groups=() ;; esac
 done
 
 # Where the program is built: in the checkout, or where that cannot be written to, beside the

@@ -15,6 +15,7 @@
 #include "cli/errors.h"
 #include "cli/front_door.h"
 #include "cli/help_format.h"
+#include "cli/print.h"
 #include "cli/signals.h"
 
 namespace pgrevive::cli {
@@ -65,9 +66,10 @@ struct Program {
     add_supervise(parser);
     CLI::App* help = app.add_subcommand("help", "Print this help, or that of a command");
     help->add_option("COMMAND", help_for, "The command to explain");
+    help->footer("Examples:\n  pgrevive help\n  pgrevive help restore");
     help->callback([this] {
       work = [this] {
-        fmt::print("{}", page(help_for));
+        out("{}", page(help_for));
         return 0;
       };
     });
@@ -86,7 +88,10 @@ struct Program {
   }
 
   std::string page(const std::string& command) {
-    if (command.empty()) return app.help();
+    // Not app.help(): that is the page of the command that was parsed, once there is one.
+    if (command.empty()) {
+      return app.get_formatter()->make_help(&app, app.get_name(), CLI::AppFormatMode::Normal);
+    }
     check_command(command);
     return app.get_subcommand(command)->help("pgrevive");
   }
@@ -157,17 +162,17 @@ int run_program(Program& program, const std::vector<std::string>& words) {
     program.app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
     const auto chosen = program.app.get_subcommands();
-    fmt::print("{}", program.page(chosen.empty() ? "" : chosen.front()->get_name()));
+    out("{}", program.page(chosen.empty() ? "" : chosen.front()->get_name()));
     return 0;
   } catch (const CLI::ParseError& error) {
     throw usage_error(program, error);
   }
   if (program.version) {
-    fmt::print("pgrevive {}\n", PGREVIVE_VERSION);
+    out("pgrevive {}\n", PGREVIVE_VERSION);
     return 0;
   }
   if (!program.work) {
-    fmt::print("{}", program.page(""));
+    out("{}", program.page(""));
     return 0;
   }
   return program.work();
@@ -190,15 +195,14 @@ int run(const std::vector<std::string>& words) {
     ignore_broken_pipes();
     return run_program(program, words);
   } catch (const Error& error) {
-    std::fflush(stdout);
-    if (program.json) fmt::print("{}", error_json(error));
-    fmt::print(stderr, "{}", error_text(error));
+    if (program.json) out("{}", error_json(error));
+    err("{}", error_text(error));
     return error.exit_code();
   } catch (const std::exception& exception) {
     // Only a bug of ours gets here: every failure of the world around us is an Error.
     const Error error(ErrorKind::internal, exception.what());
-    if (program.json) fmt::print("{}", error_json(error));
-    fmt::print(stderr, "{}", error_text(error));
+    if (program.json) out("{}", error_json(error));
+    err("{}", error_text(error));
     return error.exit_code();
   }
 }
@@ -207,5 +211,7 @@ std::string help_text(const std::string& command) {
   Program program;
   return program.page(command);
 }
+
+std::vector<std::string> command_names() { return Program().names(); }
 
 }  // namespace pgrevive::cli

@@ -1,11 +1,10 @@
 #include "cli/follow.h"
 
-#include <cstdio>
-
 #include <fmt/format.h>
 
 #include "base/error.h"
 #include "cli/front_door.h"
+#include "cli/print.h"
 #include "cli/progress_view.h"
 #include "cli/restore_command.h"
 #include "cli/running_report.h"
@@ -18,10 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 using cluster::Phase;
 
-void print(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
-}
+void print(const std::string& text) { write_to(stdout, text); }
 
 // The failure of another process as our own Error: what it wrote is complete already.
 Error failure_of(const cluster::SupervisorStatus& status) {

@@ -33,6 +33,32 @@ std::string help_row(const std::string& left, const std::string& right) {
   return text + line + "\n";
 }
 
+std::string wrap(const std::string& text) {
+  std::string result;
+  std::string line;
+  const auto flush = [&] {
+    if (!line.empty()) result += line + "\n";
+    line.clear();
+  };
+  for (const std::string& given : split(text, '\n')) {
+    if (given.empty() || given.front() == ' ') {
+      flush();
+      result += given + "\n";
+      continue;
+    }
+    for (const std::string& word : split(given, ' ')) {
+      if (!line.empty() && line.size() + 1 + word.size() > kWidth) flush();
+      line += (line.empty() ? "" : " ") + word;
+    }
+  }
+  flush();
+  return result;
+}
+
+std::string HelpFormat::make_footer(const CLI::App* command) const {
+  return wrap(command->get_footer());
+}
+
 std::string HelpFormat::make_option(const CLI::Option* option, bool is_positional) const {
   std::string left = is_positional ? option->get_name(true) : option->get_name(false, true);
   if (!is_positional && option->get_items_expected_max() > 0) left += " " + option->get_type_name();

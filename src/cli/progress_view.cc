@@ -12,6 +12,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t kBarWidth = 20;
+constexpr std::size_t kWidthForBar = 88;
 
 std::string bar(std::uint64_t done, std::uint64_t total) {
   const std::size_t full =
@@ -65,13 +66,14 @@ std::string progress_line(const restore::Progress& progress, const Pace& pace, s
                   progress.files_done, progress.files_total);
   const double rate = pace.bytes_per_second();
   if (rate >= 1) text += fmt::format("  {}/s", format_bytes(static_cast<std::uint64_t>(rate)));
-  if (const auto left = pace.left(progress.bytes_total)) {
+  if (const auto left = pace.left(progress.bytes_total); left && *left >= 1s) {
     text += fmt::format("  {} left", format_duration(*left));
   }
   if (width == 0) return std::string(trim(text));
-  // The numbers are worth more than the bar where there is no room for both.
-  const std::string with_bar = bar(progress.bytes_done, progress.bytes_total) + " " + text;
-  return cut(with_bar.size() <= width ? with_bar : text, width);
+  // The numbers are worth more than the bar where there is no room for both; the width alone
+  // decides, so that the bar does not come and go.
+  if (width < kWidthForBar) return cut(text, width);
+  return cut(bar(progress.bytes_done, progress.bytes_total) + " " + text, width);
 }
 
 std::string_view title(cluster::Phase phase) {

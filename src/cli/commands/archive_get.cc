@@ -13,6 +13,7 @@
 #include "cli/archive_get_words.h"
 #include "cli/commands/commands.h"
 #include "cli/errors.h"
+#include "cli/print.h"
 #include "cli/signals.h"
 #include "postgres/control_file.h"
 #include "repository/open.h"
@@ -119,7 +120,7 @@ void write_report(const ArchiveGetWords& words, std::string_view outcome,
                       report.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n",
                       0644);
   } catch (const std::exception& failure) {
-    fmt::print(stderr, "warning: {}\n", failure.what());
+    err("warning: {}\n", failure.what());
   }
 }
 
@@ -135,7 +136,7 @@ int archive_get(const std::vector<std::string>& words) noexcept {
       write_report(parsed, outcome == wal::Outcome::delivered ? "delivered" : "absent", "");
       return wal::exit_status(outcome);
     } catch (const Error& error) {
-      fmt::print(stderr, "{}", error_text(error));
+      err("{}", error_text(error));
       write_report(parsed, "error", error.text());
       return wal::exit_status(error);
     }
@@ -165,11 +166,12 @@ void add_archive_get(Parser& parser) {
       ->type_name("DIR");
   add_repository_words(*command, words->repository);
   command->footer(
-      "Exit status: 0 the file is there, 1 it is proven absent from every repository,\n"
-      "above 125 anything else, so that PostgreSQL stops rather than opens with data missing.\n\n"
-      "Example:\n"
-      "  restore_command = 'pgrevive archive-get --config /etc/pgbackrest.conf --stanza main %f "
-      "\"%p\"'");
+      "Exit status: 0 the file is there; 1 it is proven absent from every repository;\n"
+      "above 125 anything else, so that PostgreSQL stops rather than opens with data\n"
+      "missing.\n\n"
+      "Example, in postgresql.conf:\n"
+      "  restore_command =\n"
+      "    'pgrevive archive-get --config /etc/pgbackrest.conf --stanza main %f \"%p\"'");
 }
 
 }  // namespace pgrevive::cli

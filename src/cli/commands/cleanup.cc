@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/cluster_choice.h"
 #include "cli/commands/commands.h"
+#include "cli/print.h"
 #include "cluster/cluster.h"
 
 namespace pgrevive::cli {
@@ -15,22 +16,20 @@ namespace {
 int run_cleanup(const GlobalOptions& global, bool yes) {
   const cluster::StateDirectory directory = existing_state_directory(global);
   if (!yes) {
-    fmt::print(
-        "This removes cluster {} with all its data, and cannot be undone:\n  {}\n"
+    out("This removes cluster {} with all its data, and cannot be undone:\n  {}\n"
         "The source repository is not touched. Type yes to go on: ",
         directory.root().filename().string(), directory.root().string());
-    std::fflush(stdout);
     std::string answer;
-    if (!std::getline(std::cin, answer)) fmt::print("\n");
+    if (!std::getline(std::cin, answer)) out("\n");
     if (trim(answer) != "yes") {
       throw Error(ErrorKind::cancelled, "nothing was removed")
           .with_hint("type the word yes, or use --yes where nobody can be asked");
     }
   }
-  if (cluster::stop(directory, std::chrono::seconds(120))) fmt::print("stopped\n");
+  if (cluster::stop(directory, std::chrono::seconds(120))) out("stopped\n");
   const cluster::Cleanup done = cluster::cleanup(directory);
-  for (const std::string& path : done.removed) fmt::print("removed {}\n", path);
-  for (const std::string& path : done.kept) fmt::print("kept    {}\n", path);
+  for (const std::string& path : done.removed) out("removed {}\n", path);
+  for (const std::string& path : done.kept) out("kept    {}\n", path);
   return 0;
 }
 

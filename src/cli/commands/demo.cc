@@ -13,6 +13,7 @@
 #include "cli/env_file.h"
 #include "cli/follow.h"
 #include "cli/front_door.h"
+#include "cli/print.h"
 #include "cli/running_report.h"
 #include "cli/status_text.h"
 #include "cluster/cluster.h"
@@ -21,6 +22,8 @@ namespace pgrevive::cli {
 namespace {
 
 using namespace std::chrono_literals;
+
+constexpr const char* kName = "demo";
 
 struct DemoWords {
   bool clean = false;
@@ -73,7 +76,7 @@ bool compare_rows(const std::vector<DemoSource::Rows>& expected,
   }
   std::vector<std::size_t> right;
   for (std::size_t i = 1; i < table_rows[0].size(); ++i) right.push_back(i);
-  fmt::print("\nrows\n{}", table(table_rows, right));
+  out("\nrows\n{}", table(table_rows, right));
   return same;
 }
 
@@ -83,20 +86,20 @@ int clean(const cluster::StateDirectory& directory, const DemoSource& source) {
   if (std::filesystem::exists(directory.marker(), ignored)) {
     cluster::stop(directory, 120s);
     for (const std::string& path : cluster::cleanup(directory).removed) {
-      fmt::print("removed {}\n", path);
+      out("removed {}\n", path);
     }
     anything = true;
   }
   if (source.remove()) {
-    fmt::print("removed {}\n", source.root().string());
+    out("removed {}\n", source.root().string());
     anything = true;
   }
-  if (!anything) fmt::print("there is no demo\n");
+  if (!anything) out("there is no demo\n");
   return 0;
 }
 
 int run_demo(GlobalOptions global, const DemoWords& words) {
-  if (global.cluster.empty()) global.cluster = "demo";
+  if (global.cluster.empty()) global.cluster = kName;
   const cluster::StateDirectory directory = chosen_state_directory(global);
   const DemoSource source(directory.root().string() + "-source");
   if (words.clean) return clean(directory, source);
@@ -104,17 +107,14 @@ int run_demo(GlobalOptions global, const DemoWords& words) {
   std::error_code ignored;
   const bool existed = std::filesystem::exists(directory.marker(), ignored);
   if (existed && cluster::supervisor_running(directory)) {
-    fmt::print("the demo is running already\n");
+    out("the demo is running already\n");
   } else if (const auto rows = source.rows(); !rows && !existed) {
     const auto began = std::chrono::steady_clock::now();
-    source.make(words.scale, [](const std::string& what) {
-      fmt::print("  {}\n", what);
-      std::fflush(stdout);
-    });
-    fmt::print("source made and gone in {}; what is left of it is {}\n",
-               format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(
-                   std::chrono::steady_clock::now() - began)),
-               source.repository().string());
+    source.make(words.scale, [](const std::string& what) { out("  {}\n", what); });
+    out("source made and gone in {}; what is left of it is {}\n",
+        format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(
+            std::chrono::steady_clock::now() - began)),
+        source.repository().string());
   }
   // The password stays what it was for a cluster that has been made with it.
   if (!read_file_if_exists(source.env_file())) {
@@ -125,9 +125,9 @@ int run_demo(GlobalOptions global, const DemoWords& words) {
   const cluster::Settings settings = settings_from_env(env, {});
   if (const int code = launch_and_follow(settings, directory, false); code != 0) return code;
 
-  fmt::print("\n");
+  out("\n");
   const auto checks = cluster::run_checks(directory);
-  fmt::print("{}", checks_text(checks));
+  out("{}", checks_text(checks));
   bool good = std::ranges::none_of(checks, [](const cluster::Check& check) {
     return check.result == cluster::Check::Result::failed;
   });
@@ -135,11 +135,11 @@ int run_demo(GlobalOptions global, const DemoWords& words) {
   if (const auto rows = source.rows(); rows && !existed && !compare_rows(*rows, settings)) {
     throw Error(ErrorKind::corrupt, "the restored cluster does not have the rows of its source");
   }
-  const std::string door = call_for(settings.cluster_name);
-  fmt::print(
-      "\nThe password of {} is in {}\nLook around:  {} psql primary\nRemove it:    {} demo "
+  const std::string name = settings.cluster_name;
+  out("\nThe password of {} is in {}\nLook around:  {} psql primary\nRemove it:    {} demo "
       "--clean\n",
-      settings.user, source.env_file().string(), door, door);
+      settings.user, source.env_file().string(), call_for(name),
+      name == kName ? front_door() : call_for(name));
   return good ? 0 : 1;
 }
 

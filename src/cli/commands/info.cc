@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "cli/commands/commands.h"
+#include "cli/print.h"
 #include "cli/repository_json.h"
 #include "repository/info_report.h"
 #include "repository/open.h"
@@ -36,7 +37,7 @@ int run_info(const GlobalOptions& global, const InfoWords& words) {
     }
   }
   const Source source = load_source(global, words.repository, "info");
-  for (const std::string& warning : source.warnings) fmt::print(stderr, "warning: {}\n", warning);
+  for (const std::string& warning : source.warnings) err("warning: {}\n", warning);
 
   // Without a stanza that was asked for, everything the repository holds is of interest.
   const bool one_stanza = !global.stanza.empty() || !words.set.empty();
@@ -51,16 +52,15 @@ int run_info(const GlobalOptions& global, const InfoWords& words) {
       reports.push_back(with_repository_key(repository::to_json(stanzas), entry.index));
       continue;
     }
-    fmt::print(
-        "{}{}: {}\n\n{}",
+    out("{}{}: {}\n\n{}",
         reports.empty() && entry.index == source.repositories.front().index ? "" : "\n",
         source.repositories.size() > 1 ? fmt::format("repository {}", entry.index) : "repository",
         entry.options.describe(), repository::to_text(stanzas));
   }
   if (words.output == "json") {
     // One line without more: that is what pgBackRest prints and monitoring tools read.
-    fmt::print("{}\n", merge_repositories(reports).dump(-1, ' ', false,
-                                                        nlohmann::json::error_handler_t::replace));
+    out("{}\n",
+        merge_repositories(reports).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     return 0;
   }
   return good ? 0 : 1;

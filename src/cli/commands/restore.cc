@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/commands/commands.h"
+#include "cli/print.h"
 #include "cli/progress_view.h"
 #include "cli/restore_command.h"
 #include "cli/restore_words.h"
@@ -44,10 +45,7 @@ class Display : public restore::Observer {
 
  private:
   void show() { print(view_.update(status_, unix_now())); }
-  static void print(const std::string& text) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
-  }
+  static void print(const std::string& text) { write_to(stdout, text); }
 
   cluster::SupervisorStatus status_;
   ProgressView view_;
@@ -79,7 +77,7 @@ Choice choose(const Source& source, const RestoreWords& words,
     } catch (Error& error) {
       error.add_frame(fmt::format("looking for a backup in {}", entry.options.describe()));
       if (source.repositories.size() > 1) {
-        fmt::print(stderr, "warning: repository {}: {}\n", entry.index, error.what());
+        err("warning: repository {}: {}\n", entry.index, error.what());
       }
       if (!first) first = error;
     }
@@ -116,7 +114,7 @@ int run_restore(const GlobalOptions& global, const RestoreWords& words) {
   restore::Options options = restore_options(words);
   const Source source = load_source(global, words.repository, "restore");
   if (options.jobs == 0 && source.process_max) options.jobs = *source.process_max;
-  for (const std::string& warning : source.warnings) fmt::print(stderr, "warning: {}\n", warning);
+  for (const std::string& warning : source.warnings) err("warning: {}\n", warning);
 
   const StopOnSignal stop;
   const Terminal terminal = stdout_terminal();
@@ -129,10 +127,9 @@ int run_restore(const GlobalOptions& global, const RestoreWords& words) {
     target.type = restore::RecoveryType::none;
   }
 
-  fmt::print("restoring backup {} of stanza {} into {} {}\n", choice.label->text(),
-             choice.repository->stanza(), options.nodes.size(),
-             options.nodes.size() == 1 ? "node" : "nodes");
-  std::fflush(stdout);
+  out("restoring backup {} of stanza {} into {} {}\n", choice.label->text(),
+      choice.repository->stanza(), options.nodes.size(),
+      options.nodes.size() == 1 ? "node" : "nodes");
   const std::string command = restore_command(own_program(), source.words);
   options.preserve_recovery_settings = target.type == restore::RecoveryType::preserve;
   // While nothing can start on the directory: it is never whole without its recovery settings.
@@ -153,7 +150,7 @@ int run_restore(const GlobalOptions& global, const RestoreWords& words) {
   if (target.type != restore::RecoveryType::none &&
       target.type != restore::RecoveryType::preserve) {
     for (const std::string& warning : source.recovery_warnings) {
-      fmt::print(stderr, "warning: {}\n", warning);
+      err("warning: {}\n", warning);
     }
   }
   for (const restore::NodeTarget& node : options.nodes) {
@@ -167,24 +164,22 @@ int run_restore(const GlobalOptions& global, const RestoreWords& words) {
       needed.push_back(own_program());
       for (const std::filesystem::path& file : needed) {
         if (!readable_by(file, *owner)) {
-          fmt::print(stderr,
-                     "warning: the owner of {} cannot read {}, which its restore_command needs; "
-                     "recovery will stop until it can\n",
-                     node.data_directory.string(), file.string());
+          err("warning: the owner of {} cannot read {}, which its restore_command needs; "
+              "recovery will stop until it can\n",
+              node.data_directory.string(), file.string());
         }
       }
     }
   }
 
   for (const restore::NodeTarget& node : options.nodes) {
-    fmt::print("  {:<10} {}\n", node.name, node.data_directory.string());
+    out("  {:<10} {}\n", node.name, node.data_directory.string());
   }
   const restore::Progress& done = summary.progress;
-  fmt::print("restored {} in {} files in {}", format_bytes(done.bytes_total), done.files_total,
-             format_duration(summary.time));
-  if (done.bytes_kept > 0)
-    fmt::print(", {} of it was there already", format_bytes(done.bytes_kept));
-  fmt::print(", fetched {} in {} requests\n", format_bytes(done.fetched), done.requests);
+  out("restored {} in {} files in {}", format_bytes(done.bytes_total), done.files_total,
+      format_duration(summary.time));
+  if (done.bytes_kept > 0) out(", {} of it was there already", format_bytes(done.bytes_kept));
+  out(", fetched {} in {} requests\n", format_bytes(done.fetched), done.requests);
   return 0;
 }
 
@@ -254,7 +249,7 @@ void add_restore(Parser& parser) {
       "An interrupted restore is continued by running the same command again.\n\n"
       "Examples:\n"
       "  pgrevive restore --node primary=/srv/pg/primary --node replica=/srv/pg/replica\n"
-      "  pgrevive restore --config /etc/pgbackrest.conf --stanza main --node db=/srv/pg \\\n"
+      "  pgrevive restore --config /etc/pgbackrest.conf --node db=/srv/pg \\\n"
       "      --type time --target \"2026-11-22 14:05:00+00\" --target-action promote\n"
       "  pgrevive restore --repo-path /backups --node a=/srv/a --node b=/srv/b \\\n"
       "      --tablespace-map-all /srv/tablespaces --set 20261122-020000F");

@@ -4,6 +4,7 @@
 #include "cli/cluster_choice.h"
 #include "cli/commands/commands.h"
 #include "cli/follow.h"
+#include "cli/print.h"
 
 namespace pgrevive::cli {
 namespace {
@@ -11,7 +12,7 @@ namespace {
 int run_start(const GlobalOptions& global, bool detach) {
   std::vector<std::string> warnings;
   const cluster::Settings settings = chosen_settings(global, warnings);
-  for (const std::string& warning : warnings) fmt::print(stderr, "warning: {}\n", warning);
+  for (const std::string& warning : warnings) err("warning: {}\n", warning);
   return launch_and_follow(settings, chosen_state_directory(global), detach);
 }
 
@@ -19,8 +20,7 @@ constexpr const char* kStopSeconds = "Seconds to wait for the servers to end (de
 
 void stop_cluster(const cluster::StateDirectory& directory, int seconds) {
   const bool ran = cluster::stop(directory, std::chrono::seconds(seconds));
-  fmt::print("{}\n", ran ? "stopped" : "nothing was running");
-  std::fflush(stdout);
+  out("{}\n", ran ? "stopped" : "nothing was running");
 }
 
 }  // namespace
@@ -70,7 +70,7 @@ void add_restart(Parser& parser) {
       // What is wrong in .env has to be known while the cluster still runs.
       std::vector<std::string> warnings;
       const cluster::Settings settings = chosen_settings(parser.global, warnings);
-      for (const std::string& warning : warnings) fmt::print(stderr, "warning: {}\n", warning);
+      for (const std::string& warning : warnings) err("warning: {}\n", warning);
       const cluster::StateDirectory directory = existing_state_directory(parser.global);
       stop_cluster(directory, *seconds);
       return launch_and_follow(settings, directory, false);

@@ -4,6 +4,7 @@
 
 #include "cli/cluster_choice.h"
 #include "cli/commands/commands.h"
+#include "cli/print.h"
 #include "cli/status_text.h"
 #include "cluster/cluster.h"
 
@@ -20,7 +21,7 @@ void add_status(Parser& parser) {
       const cluster::ClusterStatus status =
           cluster::collect_status(existing_state_directory(parser.global));
       const std::string text = parser.json ? cluster::to_json(status) : status_text(status);
-      fmt::print("{}{}", text, text.ends_with('\n') ? "" : "\n");
+      out("{}{}", text, text.ends_with('\n') ? "" : "\n");
       return healthy(status) ? 0 : 1;
     };
   });
@@ -36,7 +37,7 @@ void add_test(Parser& parser) {
   command->callback([&parser] {
     parser.work = [&parser] {
       const auto checks = cluster::run_checks(existing_state_directory(parser.global));
-      fmt::print("{}", parser.json ? checks_json(checks) : checks_text(checks));
+      out("{}", parser.json ? checks_json(checks) : checks_text(checks));
       const bool failed = std::ranges::any_of(checks, [](const cluster::Check& check) {
         return check.result == cluster::Check::Result::failed;
       });

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands/commands.h"
+#include "cli/print.h"
 
 namespace pgrevive::cli {
 
@@ -9,7 +10,7 @@ void add_version(Parser& parser) {
   command->footer("Example:\n  pgrevive version");
   command->callback([&parser] {
     parser.work = [] {
-      fmt::print("pgrevive {}\n", PGREVIVE_VERSION);
+      out("pgrevive {}\n", PGREVIVE_VERSION);
       return 0;
     };
   });
