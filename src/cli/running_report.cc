@@ -24,11 +24,11 @@ std::string recovery_text(const cluster::RecoveryEnd& end) {
                                  end.lsn.empty() ? "?" : end.lsn, end.timeline, end.target);
   if (!end.last_commit_time.empty()) text += fmt::format("\nlast commit {}", end.last_commit_time);
   if (!end.newest_archived_wal.empty() && end.newest_archived_wal == end.last_replayed_wal) {
-    text += fmt::format("\nall archived WAL is replayed, the last is {}", end.newest_archived_wal);
+    text += fmt::format("\nWAL read to {}, the newest in the archive", end.newest_archived_wal);
   } else {
-    if (!end.last_replayed_wal.empty()) text += "\nreplayed to " + end.last_replayed_wal;
+    if (!end.last_replayed_wal.empty()) text += "\nWAL read to " + end.last_replayed_wal;
     if (!end.newest_archived_wal.empty())
-      text += "\nnewest archived WAL " + end.newest_archived_wal;
+      text += "\nnewest in the archive: " + end.newest_archived_wal;
   }
   if (end.new_timeline != 0) {
     text += fmt::format("\npromoted to timeline {}{}", end.new_timeline,

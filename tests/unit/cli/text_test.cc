@@ -94,7 +94,7 @@ TEST(StatusText, IsATableThatFitsATerminal) {
             "\n"
             "recovery   ended at 0/5000028 on timeline 1 (target: latest)\n"
             "           last commit 2026-11-22 14:05:09+00\n"
-            "           all archived WAL is replayed, the last is 000000010000000000000005\n"
+            "           WAL read to 000000010000000000000005, the newest in the archive\n"
             "           promoted to timeline 2 at 0/50000A0\n"
             "archiving  own: 3 archived, last 000000020000000000000006 5 s ago, 0 failed\n"
             "Adminer    http://127.0.0.1:8081\n"
@@ -105,8 +105,8 @@ TEST(StatusText, TellsArchivedWalThatWasNotReplayed) {
   cluster::RecoveryEnd end = recovery_end();
   end.newest_archived_wal = "000000010000000000000009";
 
-  EXPECT_THAT(recovery_text(end), HasSubstr("\nreplayed to 000000010000000000000005\n"
-                                            "newest archived WAL 000000010000000000000009\n"));
+  EXPECT_THAT(recovery_text(end), HasSubstr("\nWAL read to 000000010000000000000005\n"
+                                            "newest in the archive: 000000010000000000000009\n"));
 }
 
 TEST(StatusText, ShowsWhatIsWrong) {
@@ -181,7 +181,7 @@ TEST(RunningReport, TellsHowToConnectAndWhatWasDone) {
             "  up after   9.0 s\n"
             "  recovery   ended at 0/5000028 on timeline 1 (target: latest)\n"
             "             last commit 2026-11-22 14:05:09+00\n"
-            "             all archived WAL is replayed, the last is 000000010000000000000005\n"
+            "             WAL read to 000000010000000000000005, the newest in the archive\n"
             "             promoted to timeline 2 at 0/50000A0\n"
             "  warning    the source had one\n"
             "not taken over from the source's configuration:\n"
