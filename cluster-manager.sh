@@ -100,7 +100,10 @@ build_program() {
   mkdir -p "$build" || fail "cannot make $build" "set PGREVIVE_BUILD to a directory that can be written to"
   exec 9>"$build/.lock"
   flock 9
-  is_current && return  # another call has built it while we waited
+  if is_current; then  # another call has built it while we waited
+    exec 9>&-
+    return
+  fi
   "$here/scripts/install-packages.sh" build
 
   local log=$build/build.log jobs memory

@@ -85,7 +85,11 @@ Cleanup cleanup(const StateDirectory& directory) {
         result.removed.push_back("WAL archive in " + archive.path.string());
     }
   }
-  if (marker->socket_directory != directory.run()) remove_tree(marker->socket_directory);
+  // Only the one that a directory at this place would have: the marker may be a copy of another
+  // cluster's, whose sockets are in use, or may have been written by someone else.
+  if (marker->socket_directory != directory.run() &&
+      marker->socket_directory == choose_socket_directory(directory, marker->owner))
+    remove_tree(marker->socket_directory);
   remove_our_files(directory, result);
   return result;
 }

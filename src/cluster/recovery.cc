@@ -92,30 +92,42 @@ class Recovery {
       replay();
       promote();
     } else {
-      configure();
+      forget_report();
+      configure(After::promotion);
       site_.servers.start(kPrimary, server_options(site_, kPrimary), site_.port(kPrimary));
     }
     record_promotion();
   }
 
  private:
-  void configure() {
+  // What an earlier server of this node asked for says nothing about this one.
+  void forget_report() {
+    std::error_code ignored;
+    std::filesystem::remove(site_.directory.wal_report(kPrimary), ignored);
+  }
+
+  // After the promotion there is nothing left to recover, and before PostgreSQL 12 the settings for
+  // it would turn the primary back into a standby.
+  enum class After { restore, promotion };
+
+  void configure(After after = After::restore) {
     auto node = describe_node(site_, kPrimary, Stage::recovering, record_);
     // The server may have been restarted since its first pg_control.
     node.hold_subscriptions = true;
     node.archiving = site_.settings.wal_archive == WalArchiveMode::own;
     const auto timeline = source_ ? source_->line().timeline() : control_.checkpoint_timeline;
-    if (source_)
-      node.recovery.push_back({"restore_command", source_restore_command(site_, kPrimary)});
-    for (auto& setting : target_settings(goal_.target, std::to_string(timeline.value())))
-      node.recovery.push_back(std::move(setting));
+    if (after == After::restore) {
+      if (source_)
+        node.recovery.push_back({"restore_command", source_restore_command(site_, kPrimary)});
+      for (auto& setting : target_settings(goal_.target, std::to_string(timeline.value())))
+        node.recovery.push_back(std::move(setting));
+    }
     write_configuration(site_, node, record_);
     parameters_ = parameters_of(node, site_.settings);
   }
 
   void start() {
-    std::error_code ignored;
-    std::filesystem::remove(site_.directory.wal_report(kPrimary), ignored);
+    forget_report();
     set_standby(site_, kPrimary, true);
     configure();
     newest_ = source_ ? source_->newest() : std::nullopt;
@@ -169,6 +181,8 @@ class Recovery {
       check_consistency_in_time(view);
       if (view.accepting && !caught_up_since_) caught_up_since_ = std::chrono::steady_clock::now();
     }
+    // What was delivered from beyond the newest says as well that there is more by now.
+    if (source_ && delivered_beyond_newest(view)) newest_ = source_->newest();
     view.chasing =
         caught_up_since_ && std::chrono::steady_clock::now() - *caught_up_since_ > kChaseLimit;
     view.newest = newest_;
@@ -196,6 +210,7 @@ class Recovery {
       view.replayed = Lsn::parse(rows.at(0).at(0).value_or("0/0"));
       view.paused = rows.at(0).at(1) == "t";
       view.last_commit_time = rows.at(0).at(2).value_or("");
+      refusals_ = 0;
     } catch (const Error& error) {
       if (!complained_) site_.board.log("primary: cannot be asked: " + error.text());
       complained_ = true;
@@ -211,6 +226,12 @@ class Recovery {
       settling_since_ = time;
     }
     view.settled = view.accepting && time - settling_since_ >= kSettling;
+  }
+
+  bool delivered_beyond_newest(const RecoveryView& view) const {
+    return newest_ && view.report && view.report->outcome == ArchiveReport::Outcome::delivered &&
+           postgres::wal_file_kind(view.report->name) == postgres::WalFileKind::segment &&
+           WalSegment::parse(view.report->name, view.segment_size).number() > newest_->number();
   }
 
   void check_consistency_in_time(const RecoveryView& view) {
@@ -291,6 +312,17 @@ class Recovery {
     }
   }
 
+  // PostgreSQL asks for WAL once more while it promotes. A request that fails ends the server, and
+  // the one that is started in its place is a standby that was told nothing.
+  void check_promotion() {
+    const auto report = load_archive_report(site_.directory.wal_report(kPrimary));
+    if (report && report->outcome == ArchiveReport::Outcome::error)
+      throw Error(ErrorKind::unavailable,
+                  "WAL file " + report->name +
+                      " could not be looked for at the promotion: " + report->error)
+          .with_hint("nothing was opened; start again to go on from here");
+  }
+
   bool writable() {
     if (access_.ping(site_.port(kPrimary)) != postgres::Readiness::accepting) return false;
     try {
@@ -301,8 +333,11 @@ class Recovery {
   }
 
   void record_promotion() {
-    site_.wait_until(kPrimary, "the promotion of the primary", kPromotionLimit,
-                     [&] { return writable(); });
+    site_.wait_until(kPrimary, "the promotion of the primary", kPromotionLimit, [&] {
+      if (writable()) return true;
+      check_promotion();
+      return false;
+    });
     auto connection = access_.open(site_.port(kPrimary));
     const auto wal_name = connection.value(
         in_words_of(connection.server_version(), "select pg_walfile_name(pg_current_wal_lsn())"));

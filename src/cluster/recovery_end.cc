@@ -88,8 +88,15 @@ RecoveryVerdict judge_recovery(const RecoveryGoal& goal, const RecoveryView& vie
   if (!view.running) return {};
   if (view.accepting && view.paused && has_target(goal.target)) return {.kind = Kind::ended};
   if (!goal.from_archive) {
-    if (view.accepting && view.settled) return {.kind = Kind::ended};
-    return {};
+    if (!view.accepting || !view.settled) return {};
+    if (!has_target(goal.target)) return {.kind = Kind::ended};
+    return failed(
+        Error(ErrorKind::not_found,
+              "recovery target " + describe(goal.target) +
+                  " was not reached: the backup is an offline one, and all it has in "
+                  "itself ends at " +
+                  view.replayed.text())
+            .with_hint("choose an online backup with RESTORE_SET, or leave the target out"));
   }
   if (may_end_between_two_segments(goal, view)) return {.kind = Kind::ended};
   return archive_is_exhausted(view) ? judge_exhausted(goal, view) : RecoveryVerdict{};

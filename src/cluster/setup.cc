@@ -127,7 +127,9 @@ void write_password_files(const Site& site) {
 }
 
 void configure_primary(Site& site, const NodeRecord& record, const std::string& archive_command) {
-  auto node = describe_node(site, kPrimary, Stage::primary, record);
+  // Nobody is let in before its roles, subscriptions and slots are what they shall be.
+  const auto stage = record.set_up ? Stage::primary : Stage::recovering;
+  auto node = describe_node(site, kPrimary, stage, record);
   node.archiving = site.settings.wal_archive == WalArchiveMode::own;
   node.archive_command = archive_command;
   // At the first start with subscriptions still enabled.

@@ -65,11 +65,14 @@ void StatusBoard::write(State& state) {
   const auto path = directory_.status();
   auto temporary = path;
   temporary += ".new";
-  {
+  try {
     const auto file = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     write_all(file.get(), as_bytes(to_json(state.status)), temporary);
+    std::filesystem::rename(temporary, path);
+  } catch (const std::exception& error) {
+    // A full disk must not take a running cluster down because nobody can be told about it.
+    log(std::string("warning: the status could not be written: ") + error.what());
   }
-  std::filesystem::rename(temporary, path);
   state.written = std::chrono::steady_clock::now();
 }
 

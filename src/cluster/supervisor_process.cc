@@ -1,5 +1,8 @@
 #include "cluster/supervisor_process.h"
 
+#include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <system_error>
 
 #include "base/error.h"
@@ -9,6 +12,23 @@
 
 namespace pgrevive::cluster {
 
+namespace {
+
+bool is_supervisor(std::uint64_t pid, const StateDirectory& directory) {
+  if (pid <= 1 || pid > static_cast<std::uint64_t>(std::numeric_limits<pid_t>::max())) return false;
+  try {
+    const auto arguments = read_file_if_exists("/proc/" + std::to_string(pid) + "/cmdline");
+    if (!arguments) return false;
+    const auto words = split(*arguments, '\0');
+    return std::ranges::find(words, "supervise") != words.end() &&
+           std::ranges::find(words, directory.root().string()) != words.end();
+  } catch (const Error&) {
+    return false;  // it ended while we looked
+  }
+}
+
+}  // namespace
+
 std::optional<pid_t> find_supervisor(const StateDirectory& directory) {
   std::error_code ignored;
   // Asking for the lock would make the file, with an owner that its supervisor cannot use.
@@ -16,7 +36,9 @@ std::optional<pid_t> find_supervisor(const StateDirectory& directory) {
   if (FileLock::try_acquire(directory.supervisor_lock())) return {};
   const auto text = read_file_if_exists(directory.supervisor_lock());
   const auto pid = text ? parse_unsigned(trim(*text)) : std::nullopt;
-  if (!pid) return 0;  // it has the lock and has not written its pid yet
+  // It has the lock and has not written its pid yet; or the number there is an older one's, which
+  // may be anybody's by now, and must not be sent a signal.
+  if (!pid || !is_supervisor(*pid, directory)) return 0;
   return static_cast<pid_t>(*pid);
 }
 

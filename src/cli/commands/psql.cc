@@ -41,8 +41,9 @@ void become_owner(const cluster::StateDirectory& directory) {
 
 [[noreturn]] void become(const cluster::StateDirectory& directory, const std::string& node,
                          std::vector<std::string> words) {
-  const auto environment = cluster::node_environment(directory, node);
+  // First: what the owner wrote into the directory decides which programs are run below.
   become_owner(directory);
+  const auto environment = cluster::node_environment(directory, node);
   for (const auto& [name, value] : environment) setenv(name.c_str(), value.c_str(), 1);
   // The owner may not be allowed into the directory we were called from.
   if (access(".", R_OK | X_OK) != 0 && chdir(directory.root().c_str()) != 0 && chdir("/") != 0) {

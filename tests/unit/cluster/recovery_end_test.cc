@@ -188,6 +188,19 @@ TEST(RecoveryEnd, OfAnOfflineBackupIsWhenTheServerHasSettled) {
   EXPECT_EQ(judge_recovery(goal, view).kind, Kind::ended);
 }
 
+TEST(RecoveryEnd, OfAnOfflineBackupIsNoTargetUnlessTheServerPausedThere) {
+  RecoveryGoal goal;
+  goal.from_archive = false;
+  goal.target = {.type = RecoveryType::time, .target = "2026-11-22 14:00:00+00"};
+  RecoveryView view;
+  view.accepting = true;
+  view.settled = true;
+  EXPECT_EQ(judge_recovery(goal, view).kind, Kind::failed);
+
+  view.paused = true;
+  EXPECT_EQ(judge_recovery(goal, view).kind, Kind::ended);
+}
+
 TEST(RecoveryEnd, NeverComesWhileTheServerIsDown) {
   auto view = at_the_end();
   view.running = false;
