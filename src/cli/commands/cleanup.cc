@@ -26,7 +26,6 @@ int run_cleanup(const GlobalOptions& global, bool yes) {
           .with_hint("type the word yes, or use --yes where nobody can be asked");
     }
   }
-  if (cluster::stop(directory, std::chrono::seconds(120))) out("stopped\n");
   const cluster::Cleanup done = cluster::cleanup(directory);
   for (const std::string& path : done.removed) out("removed {}\n", path);
   for (const std::string& path : done.kept) out("kept    {}\n", path);
