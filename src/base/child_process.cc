@@ -136,7 +136,12 @@ std::vector<char*> pointers_to(std::vector<std::string>& texts) {
 // ---- After the fork: between fork and exec only async-signal-safe calls are allowed, because
 // another thread may have held any lock (the allocator's, too) at the moment of the fork. ----
 
-enum class Stage : int { standard_io, group, identity, directory, exec };
+// A log lies in a directory that may belong to another user, who must not be able to lead us
+// elsewhere with a link.
+constexpr int kLogFlags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
+constexpr mode_t kLogMode = 0640;
+
+enum class Stage : int { standard_io, group, identity, log, directory, exec };
 
 struct Failure {
   Stage stage;
@@ -148,6 +153,7 @@ struct Prepared {
   char* const* arguments = nullptr;
   char* const* environment = nullptr;
   const char* directory = nullptr;  // null: stay
+  const char* log = nullptr;        // null: stay with the standard output that is set up
   bool become = false;
   uid_t uid = 0;
   gid_t gid = 0;
@@ -203,7 +209,13 @@ void close_all_from(unsigned first, unsigned limit) {
       give_up(Stage::identity);
     }
   }
-  // As the new user, who may not be allowed where we are.
+  // As the new user, in whose directories a link must not lead root anywhere.
+  if (prepared.log != nullptr) {
+    const int log = ::open(prepared.log, kLogFlags, kLogMode);
+    if (log < 0 || ::dup2(log, 1) < 0 || ::dup2(log, 2) < 0) give_up(Stage::log);
+    ::close(log);
+  }
+  // Likewise, and it may not be allowed where we are.
   if (prepared.directory != nullptr && ::chdir(prepared.directory) != 0) give_up(Stage::directory);
 
   ::execve(prepared.program, prepared.arguments, prepared.environment);
@@ -234,6 +246,9 @@ class SignalsBlocked {
     case Stage::identity:
       throw system_error(failure.error_number, starting + " as user " + command.identity->name)
           .with_hint("only root can run a program as another user");
+    case Stage::log:
+      throw system_error(failure.error_number,
+                         starting + ": cannot write its log " + command.log.string());
     case Stage::directory:
       throw system_error(failure.error_number, starting + " in " + command.directory.string());
     case Stage::exec:
@@ -265,6 +280,7 @@ pid_t spawn(const Command& command, const int (&standard)[3]) {
   prepared.arguments = argument_pointers.data();
   prepared.environment = environment_pointers.data();
   if (!command.directory.empty()) prepared.directory = command.directory.c_str();
+  if (!command.log.empty() && standard[1] < 0) prepared.log = command.log.c_str();
   if (must_become(command.identity)) {
     groups = groups_of(*command.identity);
     prepared.become = true;
@@ -310,12 +326,6 @@ pid_t spawn(const Command& command, const int (&standard)[3]) {
 }
 
 Fd open_null() { return above_standard(open_file("/dev/null", O_RDWR)); }
-
-// A log lies in a directory that may belong to another user, who must not be able to lead us
-// elsewhere with a link.
-Fd open_log(const std::filesystem::path& path) {
-  return above_standard(open_file(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0640));
-}
 
 ExitStatus decode(int status) {
   ExitStatus result;
@@ -465,9 +475,7 @@ std::optional<Identity> Identity::find(const std::string& user_name) {
 
 ChildProcess ChildProcess::start(const Command& command) {
   const Fd input = open_null();
-  Fd output;
-  if (!command.log.empty()) output = open_log(command.log);
-  return ChildProcess(spawn(command, {input.get(), output.get(), output.get()}));
+  return ChildProcess(spawn(command, {input.get(), -1, -1}));
 }
 
 ChildProcess::ChildProcess(ChildProcess&& other) noexcept

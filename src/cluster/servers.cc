@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
+#include <thread>
 
 #include <fmt/format.h>
 #include <sys/wait.h>
@@ -49,11 +51,19 @@ void Servers::stop(const std::string& node) {
   auto& server = found->second;
   server.wanted = false;
   board_.log(node + ": stopping its server");
-  if (!postgres::stop_server(server.options.data_directory, postgres::ShutdownMode::fast,
-                             kStopLimit))
+  const auto end = std::chrono::steady_clock::now() + kStopLimit;
+  bool gone = postgres::stop_server(server.options.data_directory, postgres::ShutdownMode::fast,
+                                    kStopLimit);
+  // In its first moments it has no postmaster.pid to be found by, but we know our own child.
+  if (gone && look(server) && server.child != 0) {
+    ::kill(server.child, SIGINT);
+    while (look(server) && std::chrono::steady_clock::now() < end)
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    gone = !look(server);
+  }
+  if (!gone)
     throw Error(ErrorKind::busy, "the server of " + node + " does not stop")
         .with_hint("look into " + server.options.log.string());
-  look(server);
   server.up = false;
 }
 

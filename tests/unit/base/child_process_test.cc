@@ -12,6 +12,7 @@
 #include <grp.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -179,6 +180,25 @@ TEST(ChildProcess, DoesNotFollowALinkToItsLog) {
 
   EXPECT_THAT([&] { ChildProcess::start(command); }, throws(ErrorKind::system));
   EXPECT_FALSE(std::filesystem::exists(directory / "victim"));
+}
+
+TEST(ChildProcess, WritesItsLogAsTheUserItIsRunAs) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can become another user";
+  TempDir directory;
+  Command command = shell("echo text");
+  command.identity = Identity::find("nobody");
+  ASSERT_TRUE(command.identity);
+  command.log = directory / "log";
+  std::filesystem::permissions(directory.path(), std::filesystem::perms::owner_all);
+  EXPECT_THAT([&] { ChildProcess::start(command); }, throws(ErrorKind::denied, "its log"));
+  EXPECT_FALSE(std::filesystem::exists(directory / "log"));
+
+  ASSERT_EQ(::chown(directory.path().c_str(), command.identity->uid, command.identity->gid), 0);
+  EXPECT_TRUE(ChildProcess::start(command).wait().ok());
+
+  struct stat log {};
+  ASSERT_EQ(::stat((directory / "log").c_str(), &log), 0);
+  EXPECT_EQ(log.st_uid, command.identity->uid);
 }
 
 TEST(ChildProcess, HasItsOwnGroupOrItsOwnSession) {
