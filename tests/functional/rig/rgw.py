@@ -13,6 +13,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import ssl
 import sys
 import time
@@ -33,6 +34,16 @@ HOST_STYLE_BUCKETS = ["backups", "bucket"]
 
 def missing_programs():
     return [name for name in PROGRAMS if shutil.which(name) is None]
+
+
+def _also_on_ipv6(port):
+    """pgBackRest 2.45 tries only the first address of localhost, which many hosts say is ::1."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", port))
+    except OSError:
+        return ""
+    return f" ssl_endpoint=[::1]:{port}"
 
 
 @dataclasses.dataclass
@@ -167,7 +178,7 @@ osd max object namespace len = 64
 [client]
 rgw data = {self.directory}/rgw
 rgw dns name = {DOMAIN}
-rgw frontends = beast endpoint=127.0.0.1:{self.plain_port} ssl_endpoint=127.0.0.1:{self.port} ssl_certificate={certificate}{nodelay}
+rgw frontends = beast endpoint=127.0.0.1:{self.plain_port} ssl_endpoint=127.0.0.1:{self.port}{_also_on_ipv6(self.port)} ssl_certificate={certificate}{nodelay}
 rgw enable usage log = false
 rgw enable gc threads = false
 rgw enable lc threads = false
