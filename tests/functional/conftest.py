@@ -13,7 +13,7 @@ from rig.matrix import Matrix  # noqa: E402
 from rig.postgres import server_user  # noqa: E402
 from rig.program import Program  # noqa: E402
 from rig.s3 import S3  # noqa: E402
-from rig.workspace import Workspace, give  # noqa: E402
+from rig.workspace import Workspace, give, temporary_root  # noqa: E402
 
 _failed = pytest.StashKey[bool]()
 _kept = []
@@ -120,5 +120,5 @@ def unpack_fixture(session_workspace):
 
 def pytest_report_header(config):
     return [f"as user {os.geteuid()}, temporary directories below "
-            f"{os.environ.get('PGREVIVE_TEST_TMPDIR', '/tmp')}, "
+            f"{temporary_root()}, "
             f"pgbackrest {shutil.which('pgbackrest')}, radosgw {shutil.which('radosgw')}"]

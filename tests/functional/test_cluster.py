@@ -64,7 +64,7 @@ def story(session_workspace):
 @pytest.fixture(scope="module")
 def space(request):
     """Short paths, because sockets lie below."""
-    workspace = Workspace("c")
+    workspace = Workspace("c", on_disk=True)
     workspace.path.chmod(0o755)
     yield workspace
     if request.session.testsfailed:
@@ -451,8 +451,10 @@ def test_cleanup_removes_only_its_own(cluster, space, story, before):
     (precious / "thesis.odt").write_text("years of work")
     (cluster.root / "logs" / "link").symlink_to(precious)
     (cluster.root / "primary" / "outside").symlink_to(precious / "thesis.odt")
+    (cluster.root / "notes.txt").write_text("somebody's")
     cluster.run("cleanup", input="yes\n")
-    assert not cluster.root.exists()
+    assert [path.name for path in cluster.root.iterdir()] == ["notes.txt"]
+    shutil.rmtree(cluster.root)
     assert (precious / "thesis.odt").read_text() == "years of work"
     assert cluster.processes() == {}
     assert not listening(cluster.primary_port)

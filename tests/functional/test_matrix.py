@@ -8,6 +8,7 @@ the trees are compared file by file: content, size, mode, owner, group, modifica
 
 import os
 import pathlib
+import shutil
 
 import pytest
 
@@ -19,11 +20,11 @@ BY_NAME = {form.name: form for form in FORMS}
 
 
 class Restored:
-    """A data directory that pgBackRest restored."""
+    """What there is to know about a data directory that pgBackRest restored."""
 
     def __init__(self, data):
-        self.data = data
         self.tree = tree.data_directory(data)
+        self.control = (data / "global" / "pg_control").read_bytes()
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +39,7 @@ def oracle(matrix, session_workspace):
             space = session_workspace.directory("oracle", form.name, kind)
             data = repo.restore(label, space / "data", space / "ts")
             known[form, kind] = repo, label, Restored(data)
+            shutil.rmtree(space)
         return known[form, kind]
     return look
 
@@ -69,7 +71,7 @@ def compare(nodes, workspace, expected, what):
     places = {}
     for name, data in nodes.items():
         tree.assert_equal(expected.tree, tree.data_directory(data), f"{what}, node {name}")
-        tree.assert_same_control(expected.data, data, binaries() / "pg_controldata")
+        tree.assert_same_control(expected.control, data, binaries() / "pg_controldata")
         for link in (data / "pg_tblspc").iterdir():
             places[name] = pathlib.Path(os.readlink(link))
             assert places[name].is_relative_to(workspace.path / "tablespaces" / name)

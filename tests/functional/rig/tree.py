@@ -134,16 +134,17 @@ def assert_equal(expected, found, what):
                        + "\n".join(lines[:40]))
 
 
-def assert_same_control(expected, found, controldata):
-    """pg_control of two data directories of PostgreSQL 12 or newer, ours second: equal but for the
-    spoiled checkpoint, and with the right CRC. `controldata` is the pg_controldata to ask."""
-    a, b = (bytearray((pathlib.Path(data) / "global/pg_control").read_bytes())
-            for data in (expected, found))
+def assert_same_control(expected, data, controldata):
+    """The pg_control of a data directory we restored, of PostgreSQL 12 to 17, is `expected` (bytes)
+    but for the spoiled checkpoint, and has the right CRC. `controldata` is the pg_controldata to
+    ask."""
+    a = bytearray(expected)
+    b = bytearray((pathlib.Path(data) / "global/pg_control").read_bytes())
     assert len(a) == len(b) == 8192
     assert b[32:40] == (0xDEAD).to_bytes(8, "little")
     for control in (a, b):
         control[32:40] = bytes(8)    # checkpoint
         control[288:292] = bytes(4)  # CRC
     assert a == b, [i for i in range(8192) if a[i] != b[i]]
-    text = run([controldata, found]).stdout
+    text = run([controldata, data]).stdout
     assert "CRC" not in text, text
