@@ -4,6 +4,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <vector>
 
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
@@ -11,6 +12,7 @@
 #include "codec/cipher.h"
 #include "codec/compress.h"
 #include "codec/hash.h"
+#include "codec/sha1_lanes.h"
 #include "support/compressors.h"
 
 namespace pgrevive::codec {
@@ -153,6 +155,47 @@ void sha1_in_pieces(benchmark::State& state) {
   count(state, size, size);
 }
 BENCHMARK(sha1_in_pieces)->Apply(sizes);
+
+// From how many streams on do the lanes beat one after the other? The arguments are kernel and
+// number of streams, each of which has 64 KiB.
+void sha1_side_by_side(benchmark::State& state) {
+  const auto kernels = Sha1Lanes::kernels();
+  const auto kernel = static_cast<std::size_t>(state.range(0));
+  if (kernel >= kernels.size()) return state.SkipWithError("not on this CPU");
+  const auto streams = static_cast<std::size_t>(state.range(1));
+  const Sha1Lanes lanes(kernels[kernel]);
+  const std::string& text = plain(streams * kInput);
+  std::vector<Sha1Hasher> hashers(streams);
+  std::vector<Sha1Lanes::Piece> pieces;
+  for (std::size_t i = 0; i < streams; ++i) {
+    pieces.push_back({&hashers[i], as_bytes(text).subspan(i * kInput, kInput)});
+  }
+  for (auto _ : state) lanes.update(pieces);
+  benchmark::DoNotOptimize(hashers.data());
+  count(state, text.size(), text.size());
+  state.SetLabel(std::string(Sha1Lanes::name(kernels[kernel])));
+}
+BENCHMARK(sha1_side_by_side)
+    ->ArgsProduct({{0, 1, 2}, {2, 3, 4, 6, 8, 12, 16, 24, 64}})
+    ->ArgNames({"kernel", "streams"});
+
+// Files of a page or two, whole, as bundles are full of them.
+void sha1_of_each(benchmark::State& state) {
+  const auto streams = static_cast<std::size_t>(state.range(0));
+  const Sha1Lanes lanes;
+  const std::string& text = plain(streams * 8192);
+  std::vector<ByteView> buffers;
+  for (std::size_t i = 0; i < streams; ++i) {
+    buffers.push_back(as_bytes(text).subspan(i * 8192, 8192));
+  }
+  std::vector<Sha1> results(streams);
+  for (auto _ : state) lanes.of_each(buffers, results);
+  benchmark::DoNotOptimize(results.data());
+  count(state, text.size(), text.size());
+  state.SetLabel(std::string(Sha1Lanes::name(lanes.kernel())) +
+                 fmt::format(", from {} on", lanes.fewest()));
+}
+BENCHMARK(sha1_of_each)->Arg(1)->Arg(8)->Arg(16)->Arg(64)->ArgName("streams");
 
 }  // namespace
 }  // namespace pgrevive::codec

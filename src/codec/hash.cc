@@ -10,15 +10,10 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "codec/sha1_blocks.h"
 
 namespace pgrevive::codec {
 namespace {
-
-// Fetched once: looking an algorithm up by name costs more than hashing a page.
-const EVP_MD* sha1_method() {
-  static const EVP_MD* const method = EVP_MD_fetch(nullptr, "SHA1", nullptr);
-  return method;
-}
 
 void check(bool good, const char* what) {
   if (good) return;
@@ -62,42 +57,35 @@ Sha1 Sha1::parse(std::string_view hex) {
 }
 
 Sha1 Sha1::of(ByteView bytes) {
-  Sha1 result;
-  check(EVP_Digest(bytes.data(), bytes.size(), raw(result.bytes.data()), nullptr, sha1_method(),
-                   nullptr) == 1,
-        "cannot compute SHA-1");
-  return result;
+  Sha1Hasher hasher;
+  hasher.update(bytes);
+  return hasher.value();
 }
 
 std::string Sha1::text() const { return to_hex(bytes); }
 
-struct Sha1Hasher::State {
-  struct Free {
-    void operator()(EVP_MD_CTX* freed) const { EVP_MD_CTX_free(freed); }
-  };
-  std::unique_ptr<EVP_MD_CTX, Free> context{EVP_MD_CTX_new()};
-
-  void begin() {
-    check(context && EVP_DigestInit_ex2(context.get(), sha1_method(), nullptr) == 1,
-          "cannot begin SHA-1");
-  }
-};
-
-Sha1Hasher::Sha1Hasher() : state_(std::make_unique<State>()) { state_->begin(); }
-Sha1Hasher::Sha1Hasher(Sha1Hasher&&) noexcept = default;
-Sha1Hasher& Sha1Hasher::operator=(Sha1Hasher&&) noexcept = default;
-Sha1Hasher::~Sha1Hasher() = default;
-
 void Sha1Hasher::update(ByteView bytes) {
-  check(EVP_DigestUpdate(state_->context.get(), bytes.data(), bytes.size()) == 1,
-        "cannot compute SHA-1");
+  const std::size_t used = size_ % kSha1Block;
+  size_ += bytes.size();
+  if (used > 0) {
+    const std::size_t taken = std::min(bytes.size(), kSha1Block - used);
+    std::copy_n(bytes.data(), taken, rest_.data() + used);
+    if (used + taken < kSha1Block) return;
+    bytes = bytes.subspan(taken);
+    sha1_blocks(words_.data(), rest_.data(), 1);
+  }
+  const std::size_t blocks = bytes.size() / kSha1Block;
+  sha1_blocks(words_.data(), bytes.data(), blocks);
+  const ByteView tail = bytes.subspan(blocks * kSha1Block);
+  std::copy_n(tail.data(), tail.size(), rest_.data());
 }
 
 Sha1 Sha1Hasher::value() {
-  Sha1 result;
-  check(EVP_DigestFinal_ex(state_->context.get(), raw(result.bytes.data()), nullptr) == 1,
-        "cannot compute SHA-1");
-  state_->begin();
+  Sha1Tail tail;
+  const std::size_t blocks = tail.end(ByteView(rest_).first(size_ % kSha1Block), size_);
+  sha1_blocks(words_.data(), tail.bytes.data(), blocks);
+  const Sha1 result = sha1_value(words_.data());
+  *this = Sha1Hasher();
   return result;
 }
 

@@ -3,7 +3,6 @@
 #include <array>
 #include <compare>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,19 +25,19 @@ struct Sha1 {
 // Of no bytes at all.
 extern const Sha1 kSha1OfNothing;
 
-// Computes SHA-1 over a stream. Used by one thread at a time; may be used again after value().
+// Computes SHA-1 over a stream. A plain value of 96 bytes without a heap; a copy goes on by itself.
+// Used by one thread at a time; may be used again after value(). Sha1Lanes feeds many at once.
 class Sha1Hasher {
  public:
-  Sha1Hasher();
-  Sha1Hasher(Sha1Hasher&&) noexcept;
-  Sha1Hasher& operator=(Sha1Hasher&&) noexcept;
-  ~Sha1Hasher();
   void update(ByteView bytes);
   Sha1 value();  // of all bytes since the last value()
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  friend class Sha1Lanes;
+
+  std::array<std::uint32_t, 5> words_{0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
+  std::array<std::byte, 64> rest_;  // its first size_ % 64 bytes wait for the rest of their block
+  std::uint64_t size_ = 0;
 };
 
 // SHA-256 and HMAC-SHA-256, as Signature V4 wants them.
