@@ -13,6 +13,7 @@ from rig.matrix import Matrix  # noqa: E402
 from rig.postgres import server_user  # noqa: E402
 from rig.program import Program  # noqa: E402
 from rig.s3 import S3  # noqa: E402
+from rig.story import Story  # noqa: E402
 from rig.workspace import Workspace, give, temporary_root  # noqa: E402
 
 _failed = pytest.StashKey[bool]()
@@ -54,6 +55,26 @@ def session_workspace(request):
         _kept.append(space.path)
     else:
         space.remove()
+
+
+@pytest.fixture(scope="module")
+def space(request):
+    """Where the clusters of one module live; on a real disk where the module's ON_DISK says so.
+
+    The name is short because sockets lie below; kept when any test failed.
+    """
+    space = Workspace("c", on_disk=getattr(request.module, "ON_DISK", False))
+    yield space
+    if request.session.stash.get(_failed, False):
+        _kept.append(space.path)
+    else:
+        space.remove()
+
+
+@pytest.fixture(scope="session")
+def story(session_workspace):
+    """Backups of a source that is gone; see rig/story.py."""
+    return Story(session_workspace.directory("story"))
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 from rig import repofiles, tree
 from rig.backrest import BackrestRepo, write_conf
 from rig.matrix import FORMS
-from rig.postgres import Server, SourceCluster, server_user
+from rig.postgres import Server, SourceCluster, server_user, trusting_hba
 from rig.process import free_port, run, wait_until
 from rig.program import message
 from rig.workspace import give
@@ -291,9 +291,7 @@ def test_postgresql_stops_where_it_must(pgrevive, workspace, matrix):
 
     pgrevive.restore(conf, {"primary": workspace.path / "data"}, "--set", repo.labels[0],
                      "--type", "default", tablespaces=workspace.path / "ts", user=server_user())
-    hba = workspace.path / "pg_hba.conf"
-    hba.write_text("local all all trust\n")
-    hba.chmod(0o644)
+    hba = trusting_hba(workspace.path)
     server = Server(workspace.path / "data", sockets=workspace.path,
                     log=workspace.path / "server.log")
     settings = {"archive_mode": "off", "hba_file": hba, "hot_standby": "on", "fsync": "off"}

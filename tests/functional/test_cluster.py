@@ -6,71 +6,19 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import time
 
 import pytest
 
 from rig import tree
-from rig.backrest import BackrestRepo
 from rig.cluster import PASSWORD, AdminerBrowser, Cluster, Manager, command_lines
-from rig.postgres import SourceCluster, server_user
+from rig.postgres import server_user
 from rig.process import listening, run, wait_until
 from rig.program import message
-from rig.workspace import Workspace, give
+from rig.story import CIPHER_PASS, MARKERS, ROWS
 
-CIPHER_PASS = "never-in-a-process-list-5e1f"
-MARKERS = SourceCluster.MARKERS
-EXPECTED = "m1-filled,before-backup,after-full,after-diff,last-archived"
-
-
-class Story:
-    """A source that is gone, and what it left behind."""
-
-    def __init__(self, directory):
-        self.source = SourceCluster(directory / "source", segment_mb=16).create().start().fill()
-        self.repo = BackrestRepo(directory / "backups", self.source, compress="zst",
-                                 cipher_pass=CIPHER_PASS, bundle=True).create_stanza()
-        source = self.source
-        self.system_identifier = source.system_identifier()
-        source.mark("before-backup")
-        self.repo.backup("full")
-        source.mark("after-full")
-        source.work()
-        self.repo.backup("diff")
-        source.mark("after-diff")
-        source.work(500)
-        source.mark("last-archived")
-        self.newest_wal = source.switch_wal()
-        source.mark("never-archived")
-        source.stop()
-        self.wal_left = self.newest_wal
-        # Stopping archives the last segment as well; a source that dies does not.
-        for path in (self.repo.path / "archive").rglob("*"):
-            if len(path.name) > 24 and path.name[:24] > self.newest_wal:
-                path.unlink()
-        shutil.rmtree(source.directory)
-        self.label = self.repo.labels[-1]
-
-    def values(self):
-        return {"REPO_TYPE": "posix", "REPO_PATH": self.repo.path,
-                "REPO_CIPHER_PASS": CIPHER_PASS, "PGBACKREST_STANZA": "main"}
-
-
-@pytest.fixture(scope="module")
-def story(session_workspace):
-    return Story(session_workspace.directory("story"))
-
-
-@pytest.fixture(scope="module")
-def space(request):
-    """Short paths, because sockets lie below."""
-    workspace = Workspace("c", on_disk=True)
-    workspace.path.chmod(0o755)
-    yield workspace
-    if request.session.testsfailed:
-        print(f"\nkept for a look: {workspace.path}")
-    else:
-        workspace.remove()
+ON_DISK = True  # where O_DIRECT and syncing mean something
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +60,7 @@ def test_start_returns_when_all_is_up(launched, story):
 @pytest.mark.parametrize("node", ["primary", "replica"])
 def test_rows_up_to_the_last_archived_segment(cluster, node):
     """Neither less than was archived nor anything else."""
-    assert cluster.sql(node, MARKERS) == EXPECTED
+    assert cluster.sql(node, MARKERS) == ROWS
     assert cluster.sql(node, "select count(*) from pgbench_accounts") == "100000"
     assert cluster.sql(node, "select count(*) from docs") == "1500"
     assert cluster.sql(node, "select count(*) from fast_t") == "5000"
@@ -319,7 +267,6 @@ def test_adminer_is_local(cluster):
     own = run(["hostname", "-I"], check=False).stdout.split()
     for address in own:
         if "." in address and not address.startswith("127."):
-            import socket
             with socket.socket() as probe:
                 probe.settimeout(2)
                 assert probe.connect_ex((address, cluster.adminer_port)) != 0, address
@@ -349,9 +296,9 @@ def test_stop_and_start_without_a_second_restore(cluster):
 
     cluster.start()
     assert [log.stat().st_size for log in logs] == sizes
-    assert cluster.sql("primary", MARKERS) == EXPECTED + ",after-restore"
+    assert cluster.sql("primary", MARKERS) == ROWS + ",after-restore"
     cluster.caught_up()
-    assert cluster.sql("replica", MARKERS) == EXPECTED + ",after-restore"
+    assert cluster.sql("replica", MARKERS) == ROWS + ",after-restore"
     cluster.sql("primary", "delete from markers where what = 'after-restore'")
 
 
@@ -360,7 +307,7 @@ def test_restart(cluster):
     pids = {node["pid"] for node in node_statuses(cluster).values()}
     cluster.run("restart")
     assert pids.isdisjoint({node["pid"] for node in node_statuses(cluster).values()})
-    assert cluster.sql("replica", MARKERS) == EXPECTED
+    assert cluster.sql("replica", MARKERS) == ROWS
 
 
 @pytest.mark.parametrize("node", ["primary", "replica"])
@@ -462,180 +409,3 @@ def test_cleanup_removes_only_its_own(cluster, space, story, before):
     assert tree.differences(before, tree.plain(story.repo.path)) == []
     again = cluster.run("cleanup", "--yes", check=False)
     assert again.returncode in (0, 23), message(again)
-
-
-def test_cleanup_spares_what_is_not_ours(pgrevive, space):
-    """A directory under the cluster's name that pgrevive did not make stays."""
-    cluster = Cluster(pgrevive, space.directory("h2"), {"RESTORE_FROM_BACKUP": "false"}, name="mine")
-    cluster.root.mkdir()
-    (cluster.root / "thesis.odt").write_text("years of work")
-    result = cluster.run("cleanup", "--yes", check=False)
-    assert result.returncode != 0, message(result)
-    assert (cluster.root / "thesis.odt").read_text() == "years of work"
-    result = cluster.start(check=False)
-    assert result.returncode != 0, message(result)
-    assert sorted(path.name for path in cluster.root.iterdir()) == ["thesis.odt"]
-
-
-def test_all_mistakes_at_once(pgrevive, space):
-    """Every mistake in .env is reported with its line and remedy, before anything happens."""
-    cluster = Cluster(pgrevive, space.directory("h3"), name="wrong")
-    cluster.env_file.write_text("""CLUSTER_NAME=wrong
-POSTGRES_PASSWORD=
-POSTGRES_PRIMARY_PORT=99999
-POSTGRES_REPLICA_PORT=abc
-SHARED_BUFERS=1GB
-WORK_MEM=lots
-REPO_TYPE=s3
-S3_BUCKET=your-bucket-name
-S3_ENDPOINT=https://s3.example.com
-S3_ACCESS_KEY=AKIAEXAMPLESECRET0001
-WAL_ARCHIVE=sometimes
-""")
-    result = cluster.start(check=False)
-    assert result.returncode == 21, message(result)
-    text = result.stderr
-    for line, words in ((2, "POSTGRES_PASSWORD"), (3, "POSTGRES_PRIMARY_PORT"),
-                        (4, "POSTGRES_REPLICA_PORT"), (5, "SHARED_BUFFERS"), (6, "WORK_MEM"),
-                        (8, "S3_BUCKET"), (11, "WAL_ARCHIVE")):
-        assert re.search(rf"line {line}: .*{words}", text), text
-    assert "S3_SECRET_KEY" in text
-    assert "AKIAEXAMPLESECRET0001" not in text
-    assert not cluster.root.exists()
-
-
-def test_repository_trouble_is_told_before_anything(pgrevive, space, story):
-    """A wrong passphrase: said at once, nothing left behind that a later start stumbles over."""
-    cluster = Cluster(pgrevive, space.directory("h4"), story.values(), name="locked")
-    cluster.values["REPO_CIPHER_PASS"] = "wrong"
-    cluster.write_env()
-    try:
-        result = cluster.start(check=False)
-        assert result.returncode == 21, message(result)
-        assert "passphrase" in result.stderr and "hint: " in result.stderr
-        cluster.values["REPO_CIPHER_PASS"] = CIPHER_PASS
-        cluster.write_env()
-        cluster.start()
-        assert cluster.sql("replica", MARKERS) == EXPECTED
-    finally:
-        cluster.gone()
-
-
-def test_secrets_while_starting(pgrevive, space, story):
-    """No process shows a secret at any time of a start, interrupted by nothing."""
-    cluster = Cluster(pgrevive, space.directory("h5"), story.values(), name="quiet")
-    try:
-        daemon = cluster.pgrevive.launch("--env-file", cluster.env_file, "start",
-                                         log=space.path / "quiet.log", env=cluster.environment)
-        looks = 0
-        while daemon.running():
-            lines = command_lines()
-            assert PASSWORD not in lines and CIPHER_PASS not in lines
-            looks += 1
-        assert daemon.process.returncode == 0, daemon.tail()
-        assert looks > 5
-        assert PASSWORD not in daemon.tail() and CIPHER_PASS not in daemon.tail()
-    finally:
-        cluster.gone()
-
-
-def test_killed_in_the_middle_of_a_restore(pgrevive, space, story):
-    """kill -9 of the supervisor while it restores; `start` continues and ends with a whole cluster."""
-    cluster = Cluster(pgrevive, space.directory("h6"), story.values(), name="hit")
-    try:
-        cluster.start("--detach")
-
-        def restoring():
-            status = cluster.run("status", "--json", check=False)
-            if status.returncode not in (0, 1) and not status.stdout.startswith("{"):
-                return False
-            return (cluster.root / "primary" / "data" / "base").exists()
-
-        wait_until(restoring, 60, "the restore begins", every=0.005)
-        os.kill(cluster.status()["supervisor"]["pid"], signal.SIGKILL)
-        cluster.start()
-        for node in ("primary", "replica"):
-            assert cluster.sql(node, MARKERS) == EXPECTED
-        cluster.run("test")
-    finally:
-        cluster.gone()
-
-
-def test_point_in_time(pgrevive, space, story):
-    """RESTORE_SET and a target: rows after it are on neither node, though the archive has them."""
-    cluster = Cluster(pgrevive, space.directory("h7"), {
-        **story.values(), "RESTORE_SET": story.repo.labels[0], "RECOVERY_TARGET_TYPE": "immediate"},
-        name="earlier")
-    try:
-        cluster.start()
-        for node in ("primary", "replica"):
-            assert cluster.sql(node, MARKERS) == "m1-filled,before-backup"
-        cluster.sql("primary", "insert into markers (what) values ('of the new line')")
-        cluster.caught_up()
-        assert cluster.sql("replica", MARKERS) == "m1-filled,before-backup,of the new line"
-        cluster.run("test")
-    finally:
-        cluster.gone()
-
-
-def test_from_s3(pgrevive, space, story, bucket):
-    """The whole job from Ceph RGW over TLS; the bucket's part of the source stays as it is."""
-    prefix = bucket.upload_once(story.repo.path, "story/pgbackrest")
-    gateway = bucket.gateway
-    before = bucket.s3.listing(bucket.name, prefix + "/")
-    assert len(before) > 10
-    ca_file = space.path / "ca.crt"
-    shutil.copy(gateway.ca_file, ca_file)
-    ca_file.chmod(0o644)
-    cluster = Cluster(pgrevive, space.directory("h8"), {
-        "REPO_TYPE": "s3", "S3_BUCKET": bucket.name, "S3_ENDPOINT": gateway.endpoint,
-        "S3_REGION": gateway.region, "S3_ACCESS_KEY": gateway.access_key,
-        "S3_SECRET_KEY": gateway.secret_key, "S3_PATH": f"/{prefix}", "S3_URI_STYLE": "path",
-        "S3_CA_FILE": ca_file, "REPO_CIPHER_PASS": CIPHER_PASS}, name="faraway")
-    try:
-        result = cluster.start()
-        for secret in (gateway.secret_key, CIPHER_PASS, PASSWORD):
-            assert secret not in message(result)
-            assert secret not in command_lines()
-        for node in ("primary", "replica"):
-            assert cluster.sql(node, MARKERS) == EXPECTED
-        cluster.run("test")
-        cluster.sql("primary", "select pg_switch_wal()")
-        wait_until(lambda: int(cluster.sql("primary", "select archived_count from pg_stat_archiver"))
-                   > 0, 60, "archiving into the bucket")
-        everything = bucket.s3.listing(bucket.name, "story/")
-        own = {key for key in everything if not key.startswith(prefix + "/")}
-        assert any("/archive/main/" in key for key in own), sorted(everything)[:20]
-        assert bucket.s3.listing(bucket.name, prefix + "/") == before
-        cluster.stop()
-        cluster.run("cleanup", "--yes")
-        assert not cluster.root.exists()
-        assert bucket.s3.listing(bucket.name, prefix + "/") == before
-    finally:
-        cluster.gone()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="the other tests are this one when not root")
-def test_as_a_plain_user(pgrevive, space, story):
-    """Nobody special: commands, supervisor and servers all run as that user."""
-    home = space.directory("h9")
-    give(home, "nobody")
-    copy = space.path / "repo-of-nobody"
-    run(["cp", "-a", story.repo.path, copy])
-    run(["chown", "-R", "nobody", copy])
-    cluster = Cluster(pgrevive, home, {**story.values(), "REPO_PATH": copy}, name="plain",
-                      user="nobody")
-    try:
-        cluster.start()
-        for node in ("primary", "replica"):
-            assert cluster.sql(node, MARKERS) == EXPECTED
-        cluster.run("test")
-        for pid in cluster.processes():
-            assert pathlib.Path(f"/proc/{pid}").stat().st_uid == 65534
-        assert cluster.run("psql", "primary", "-Atc", "select 1").stdout.strip() == "1"
-        cluster.run("cleanup", "--yes")
-        assert not cluster.root.exists()
-    finally:
-        cluster.gone()
-
-

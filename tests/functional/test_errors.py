@@ -11,7 +11,7 @@ import pytest
 from rig import repofiles, tree
 from rig.backrest import write_conf
 from rig.matrix import FORMS
-from rig.postgres import Server, server_user
+from rig.postgres import Server, server_user, trusting_hba
 from rig.process import free_port, run, wait_until
 from rig.program import message
 from rig.rgw import Authority
@@ -421,9 +421,7 @@ def test_running_server(case):
     for name in ("recovery.signal", "standby.signal"):
         (data / name).unlink(missing_ok=True)
     give(case.space, server_user())
-    hba = case.space / "pg_hba.conf"
-    hba.write_text("local all all trust\n")
-    hba.chmod(0o644)
+    hba = trusting_hba(case.space)
     (data / "standby.signal").touch()
     give(data / "standby.signal", server_user())
     server = Server(data, sockets=case.space, log=case.space / "server.log")

@@ -9,7 +9,7 @@ import pytest
 
 from rig import tree
 from rig.fixtures import ALL, KINDS, QUERY
-from rig.postgres import Server, server_user
+from rig.postgres import Server, server_user, trusting_hba
 from rig.process import wait_until
 
 
@@ -74,17 +74,10 @@ def test_recovery_to_each_recorded_target(pgrevive, workspace, unpack_fixture, n
                          tablespaces=space / "ts", user=server_user())
         server = Server(space / "data", sockets=space, log=space / "server.log")
         try:
-            server.start(archive_mode="off", hba_file=hba(space), data_sync_retry="off",
+            server.start(archive_mode="off", hba_file=trusting_hba(space), data_sync_retry="off",
                          fsync="off", logging_collector="off")
             wait_until(lambda: server.sql("select pg_is_in_recovery()") == "f", 60,
                        f"recovery to {kind} {target} ends; see {server.log}")
             assert server.sql(QUERY, "testdb") == answer, f"{kind} {target}"
         finally:
             server.stop()
-
-
-def hba(space):
-    path = space / "pg_hba.conf"
-    path.write_text("local all all trust\n")
-    path.chmod(0o644)
-    return path

@@ -28,13 +28,15 @@ def env_text(values):
 
 
 class Cluster:
-    """One cluster. `user` runs the commands: None is whoever runs the tests."""
+    """One cluster. `user` runs the commands: None is whoever runs the tests. `options` stand before
+    every command."""
 
-    def __init__(self, pgrevive, home, values=None, *, name="trial", user=None):
+    def __init__(self, pgrevive, home, values=None, *, name="trial", user=None, options=()):
         self.pgrevive = pgrevive
         self.home = pathlib.Path(home)
         self.name = name
         self.user = user
+        self.options = list(options)
         self.primary_port, self.replica_port, self.adminer_port = (free_port() for _ in range(3))
         self.values = {
             "CLUSTER_NAME": name, "POSTGRES_PASSWORD": PASSWORD, "POSTGRES_DB": "testdb",
@@ -61,8 +63,9 @@ class Cluster:
         return env
 
     def run(self, command, *arguments, check=True, timeout=180, **options):
-        result = self.pgrevive("--env-file", self.env_file, command, *arguments, check=False,
-                               timeout=timeout, env=self.environment, user=self.user, **options)
+        result = self.pgrevive("--env-file", self.env_file, *self.options, command, *arguments,
+                               check=False, timeout=timeout, env=self.environment, user=self.user,
+                               **options)
         if check and result.returncode != 0:
             raise Failed(f"pgrevive {command} {' '.join(map(str, arguments))}: exit "
                          f"{result.returncode}\n{message(result)}\n{self.logs()}")
@@ -107,7 +110,9 @@ class Cluster:
     # Asking the servers as an application would: TCP and a password.
 
     def port(self, node):
-        return self.primary_port if node == "primary" else self.replica_port
+        if node == "primary":
+            return self.primary_port
+        return self.replica_port + int(node.partition("-")[2] or 1) - 1
 
     def sql(self, node, statements, database="testdb", user="postgres", password=PASSWORD,
             check=True):

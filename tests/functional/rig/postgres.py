@@ -23,6 +23,14 @@ def binaries(major=15):
     return directory
 
 
+def trusting_hba(directory):
+    """A pg_hba.conf in that directory that lets in everybody of this host."""
+    path = pathlib.Path(directory) / "pg_hba.conf"
+    path.write_text("local all all trust\n")
+    path.chmod(0o644)
+    return path
+
+
 class Server:
     """A server on a data directory that exists. Only what tests need to run and ask one."""
 
@@ -74,7 +82,7 @@ class SourceCluster(Server):
 
     MARKERS = "select string_agg(what, ',' order by id) from markers"
 
-    def __init__(self, directory, *, segment_mb=1, locale="C.UTF-8"):
+    def __init__(self, directory, *, data=None, segment_mb=1, locale="C.UTF-8"):
         self.directory = pathlib.Path(directory)
         self.segment_mb = segment_mb
         self.locale = locale
@@ -82,7 +90,7 @@ class SourceCluster(Server):
         self.outside = self.directory / "outside"
         # Every pgbackrest.conf linked here gets each WAL segment.
         self.archive_to = self.directory / "archive.d"
-        super().__init__(self.directory / "data", sockets=self.directory,
+        super().__init__(data or self.directory / "data", sockets=self.directory,
                          log=self.directory / "server.log")
 
     def create(self):

@@ -1,0 +1,215 @@
+"""Starts of every kind: with mistakes, broken off, from a bucket, as somebody else, at once."""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import time
+
+import pytest
+
+from rig.cluster import PASSWORD, Cluster, command_lines
+from rig.process import run, wait_until
+from rig.program import message
+from rig.story import CIPHER_PASS, MARKERS, ROWS
+from rig.workspace import give
+
+
+def test_cleanup_spares_what_is_not_ours(pgrevive, space):
+    """A directory under the cluster's name that pgrevive did not make stays."""
+    cluster = Cluster(pgrevive, space.directory("h2"), {"RESTORE_FROM_BACKUP": "false"}, name="mine")
+    cluster.root.mkdir()
+    (cluster.root / "thesis.odt").write_text("years of work")
+    result = cluster.run("cleanup", "--yes", check=False)
+    assert result.returncode != 0, message(result)
+    assert (cluster.root / "thesis.odt").read_text() == "years of work"
+    result = cluster.start(check=False)
+    assert result.returncode != 0, message(result)
+    assert sorted(path.name for path in cluster.root.iterdir()) == ["thesis.odt"]
+
+
+def test_all_mistakes_at_once(pgrevive, space):
+    """Every mistake in .env is reported with its line and remedy, before anything happens."""
+    cluster = Cluster(pgrevive, space.directory("h3"), name="wrong")
+    cluster.env_file.write_text("""CLUSTER_NAME=wrong
+POSTGRES_PASSWORD=
+POSTGRES_PRIMARY_PORT=99999
+POSTGRES_REPLICA_PORT=abc
+SHARED_BUFERS=1GB
+WORK_MEM=lots
+REPO_TYPE=s3
+S3_BUCKET=your-bucket-name
+S3_ENDPOINT=https://s3.example.com
+S3_ACCESS_KEY=AKIAEXAMPLESECRET0001
+WAL_ARCHIVE=sometimes
+""")
+    result = cluster.start(check=False)
+    assert result.returncode == 21, message(result)
+    text = result.stderr
+    for line, words in ((2, "POSTGRES_PASSWORD"), (3, "POSTGRES_PRIMARY_PORT"),
+                        (4, "POSTGRES_REPLICA_PORT"), (5, "SHARED_BUFFERS"), (6, "WORK_MEM"),
+                        (8, "S3_BUCKET"), (11, "WAL_ARCHIVE")):
+        assert re.search(rf"line {line}: .*{words}", text), text
+    assert "S3_SECRET_KEY" in text
+    assert "AKIAEXAMPLESECRET0001" not in text
+    assert not cluster.root.exists()
+
+
+def test_repository_trouble_is_told_before_anything(pgrevive, space, story):
+    """A wrong passphrase: said at once, nothing left behind that a later start stumbles over."""
+    cluster = Cluster(pgrevive, space.directory("h4"), story.values(), name="locked")
+    cluster.values["REPO_CIPHER_PASS"] = "wrong"
+    cluster.write_env()
+    try:
+        result = cluster.start(check=False)
+        assert result.returncode == 21, message(result)
+        assert "passphrase" in result.stderr and "hint: " in result.stderr
+        cluster.values["REPO_CIPHER_PASS"] = CIPHER_PASS
+        cluster.write_env()
+        cluster.start()
+        assert cluster.sql("replica", MARKERS) == ROWS
+    finally:
+        cluster.gone()
+
+
+def test_secrets_while_starting(pgrevive, space, story):
+    """No process shows a secret at any time of a start, interrupted by nothing."""
+    cluster = Cluster(pgrevive, space.directory("h5"), story.values(), name="quiet")
+    try:
+        daemon = cluster.pgrevive.launch("--env-file", cluster.env_file, "start",
+                                         log=space.path / "quiet.log", env=cluster.environment)
+        looks = 0
+        while daemon.running():
+            lines = command_lines()
+            assert PASSWORD not in lines and CIPHER_PASS not in lines
+            looks += 1
+            time.sleep(0.01)
+        assert daemon.process.returncode == 0, daemon.tail()
+        assert looks > 5
+        assert PASSWORD not in daemon.tail() and CIPHER_PASS not in daemon.tail()
+    finally:
+        cluster.gone()
+
+
+def test_killed_in_the_middle_of_a_restore(pgrevive, space, story):
+    """kill -9 of the supervisor while it restores; `start` continues and ends with a whole cluster."""
+    cluster = Cluster(pgrevive, space.directory("h6"), story.values(), name="hit")
+    try:
+        cluster.start("--detach")
+
+        def restoring():
+            status = cluster.run("status", "--json", check=False)
+            if status.returncode not in (0, 1) and not status.stdout.startswith("{"):
+                return False
+            return (cluster.root / "primary" / "data" / "base").exists()
+
+        wait_until(restoring, 60, "the restore begins", every=0.005)
+        os.kill(cluster.status()["supervisor"]["pid"], signal.SIGKILL)
+        cluster.start()
+        for node in ("primary", "replica"):
+            assert cluster.sql(node, MARKERS) == ROWS
+        cluster.run("test")
+    finally:
+        cluster.gone()
+
+
+def test_from_s3(pgrevive, space, story, bucket):
+    """The whole job from Ceph RGW over TLS; the bucket's part of the source stays as it is."""
+    prefix = bucket.upload_once(story.repo.path, "story/pgbackrest")
+    gateway = bucket.gateway
+    before = bucket.s3.listing(bucket.name, prefix + "/")
+    assert len(before) > 10
+    ca_file = space.path / "ca.crt"
+    shutil.copy(gateway.ca_file, ca_file)
+    ca_file.chmod(0o644)
+    cluster = Cluster(pgrevive, space.directory("h8"), {
+        "REPO_TYPE": "s3", "S3_BUCKET": bucket.name, "S3_ENDPOINT": gateway.endpoint,
+        "S3_REGION": gateway.region, "S3_ACCESS_KEY": gateway.access_key,
+        "S3_SECRET_KEY": gateway.secret_key, "S3_PATH": f"/{prefix}", "S3_URI_STYLE": "path",
+        "S3_CA_FILE": ca_file, "REPO_CIPHER_PASS": CIPHER_PASS}, name="faraway")
+    try:
+        result = cluster.start()
+        for secret in (gateway.secret_key, CIPHER_PASS, PASSWORD):
+            assert secret not in message(result)
+            assert secret not in command_lines()
+        for node in ("primary", "replica"):
+            assert cluster.sql(node, MARKERS) == ROWS
+        cluster.run("test")
+        cluster.sql("primary", "select pg_switch_wal()")
+        wait_until(lambda: int(cluster.sql("primary", "select archived_count from pg_stat_archiver"))
+                   > 0, 60, "archiving into the bucket")
+        everything = bucket.s3.listing(bucket.name, "story/")
+        own = {key for key in everything if not key.startswith(prefix + "/")}
+        assert any("/archive/main/" in key for key in own), sorted(everything)[:20]
+        assert bucket.s3.listing(bucket.name, prefix + "/") == before
+        cluster.stop()
+        cluster.run("cleanup", "--yes")
+        assert not cluster.root.exists()
+        assert bucket.s3.listing(bucket.name, prefix + "/") == before
+    finally:
+        cluster.gone()
+
+
+def test_with_a_pgbackrest_conf(pgrevive, space, story):
+    """`start --config FILE`: the .env has the password and ports, and not a word of a repository."""
+    conf = space.path / "existing.conf"
+    shutil.copy(story.repo.conf, conf)
+    conf.chmod(0o600)
+    cluster = Cluster(pgrevive, space.directory("h9"), name="configured")
+    try:
+        result = cluster.start("--config", conf, "--stanza", "main")
+        assert story.label in result.stdout
+        assert CIPHER_PASS not in message(result)
+        for node in ("primary", "replica"):
+            assert cluster.sql(node, MARKERS) == ROWS
+        cluster.run("test")
+        pids = {node["name"]: node["pid"] for node in cluster.status()["nodes"]}
+        cluster.start("--config", conf)
+        assert pids == {node["name"]: node["pid"] for node in cluster.status()["nodes"]}
+        cluster.run("restart", "--config", conf)
+        assert cluster.sql("replica", MARKERS) == ROWS
+    finally:
+        cluster.gone()
+
+
+def test_detach_returns_early(pgrevive, space, story):
+    """`start --detach` is back while there is nothing to connect to; the work goes on without it."""
+    cluster = Cluster(pgrevive, space.directory("h10"), story.values(), name="early")
+    try:
+        result = cluster.start("--detach")
+        back = time.time() * 1000
+        assert cluster.sql("primary", "select 1", check=False).returncode != 0
+        assert "status" in result.stdout
+        wait_until(lambda: cluster.status()["supervisor"]["phase"] == "running", 60, "it runs",
+                   every=0.2)
+        restoring = next(phase for phase in cluster.status()["supervisor"]["phases"]
+                         if phase["phase"] == "restoring")
+        assert back < restoring["ended_ms"], "it returned when the restore was over"
+        assert cluster.sql("replica", MARKERS) == ROWS
+    finally:
+        cluster.gone()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the other tests are this one when not root")
+def test_as_a_plain_user(pgrevive, space, story):
+    """Nobody special: commands, supervisor and servers all run as that user."""
+    home = space.directory("h9")
+    give(home, "nobody")
+    copy = space.path / "repo-of-nobody"
+    run(["cp", "-a", story.repo.path, copy])
+    run(["chown", "-R", "nobody", copy])
+    cluster = Cluster(pgrevive, home, {**story.values(), "REPO_PATH": copy}, name="plain",
+                      user="nobody")
+    try:
+        cluster.start()
+        for node in ("primary", "replica"):
+            assert cluster.sql(node, MARKERS) == ROWS
+        cluster.run("test")
+        for pid in cluster.processes():
+            assert pathlib.Path(f"/proc/{pid}").stat().st_uid == 65534
+        assert cluster.run("psql", "primary", "-Atc", "select 1").stdout.strip() == "1"
+        cluster.run("cleanup", "--yes")
+        assert not cluster.root.exists()
+    finally:
+        cluster.gone()

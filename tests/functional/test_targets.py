@@ -1,0 +1,141 @@
+"""Recovery to a point: both nodes have the rows that pgBackRest's own restore to that point gives."""
+
+import pytest
+
+from rig.backrest import BackrestRepo
+from rig.cluster import Cluster
+from rig.postgres import Server, SourceCluster, server_user, trusting_hba
+from rig.process import wait_until
+from rig.story import MARKERS, Target
+from rig.workspace import give
+
+# Rows that a mistake (one transaction more or less, another timeline) would change.
+EXPECTED = {
+    "immediate": "m1-filled,before-backup",
+    "xid": "after-diff,by-transaction",
+    "xid, exclusive": "before-backup,after-full,after-diff",
+    "time": "by-transaction,at-a-time",
+    "time, exclusive": "after-diff,by-transaction",
+    "lsn": "at-a-time,by-position",
+    "lsn, exclusive": "at-a-time,by-position",
+    "name": "by-position,by-name",
+}
+
+
+def rows_of_pgbackrest(repo, space, target):
+    """What pgBackRest's own restore to the target gives, recovered and promoted."""
+    for path in (space, space / "data", space / "ts"):
+        path.mkdir(exist_ok=True)
+        path.chmod(0o700)
+        give(path, server_user())
+    repo.pgbackrest(f"--pg1-path={space / 'data'}", f"--tablespace-map-all={space / 'ts'}",
+                    *target.backrest_options(), "restore")
+    server = Server(space / "data", sockets=space, log=space / "server.log")
+    try:
+        server.start(archive_mode="off", hba_file=trusting_hba(space))
+        wait_until(lambda: server.sql("select pg_is_in_recovery()") == "f", 60,
+                   f"recovery ends; see {server.log}")
+        return server.sql(MARKERS, "testdb")
+    finally:
+        server.stop()
+
+
+def rows_of_cluster(pgrevive, space, name, values, target):
+    """Of the primary and the replica; and both still work after the fork."""
+    cluster = Cluster(pgrevive, space.directory("h"), {
+        **values, **target.env(), "WAL_ARCHIVE": "off", "ADMINER_PORT": 0}, name=name)
+    try:
+        cluster.start()
+        found = {node: cluster.sql(node, MARKERS) for node in ("primary", "replica")}
+        cluster.sql("primary", "insert into markers (what) values ('of the new line')")
+        cluster.caught_up()
+        assert cluster.sql("replica", MARKERS) == found["replica"] + ",of the new line"
+        return found
+    finally:
+        cluster.gone()
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_target(pgrevive, space, story, name):
+    target = story.targets[name]
+    short = name.replace(", ", "-")
+    expected = rows_of_pgbackrest(story.repo, space.path / short, target)
+    assert expected.endswith(EXPECTED[name])
+    found = rows_of_cluster(pgrevive, space, short, story.values(), target)
+    assert found == {"primary": expected, "replica": expected}
+
+
+class Branched:
+    """A stanza with two timelines: 2 leaves 1 behind the row 'common'."""
+
+    def __init__(self, directory):
+        source = SourceCluster(directory / "source").create().start().fill()
+        self.repo = repo = BackrestRepo(directory / "backups", source, compress="lz4",
+                                        bundle=True).create_stanza()
+        repo.backup("full")
+        source.mark("common")
+        fork = source.sql("select pg_current_wal_insert_lsn()")
+        source.mark("first-line")
+        source.switch_wal()
+        source.stop()
+        data, tablespaces = directory / "branch" / "data", directory / "branch" / "ts"
+        for path in (directory / "branch", data, tablespaces):
+            path.mkdir(mode=0o700)
+            give(path, server_user())
+        repo.pgbackrest(f"--pg1-path={data}", f"--tablespace-map-all={tablespaces}",
+                        *Target("lsn", fork).backrest_options(), "restore")
+        branch = SourceCluster(directory / "branch", data=data)
+        push = directory / "branch" / "push.sh"
+        push.write_text(f"#!/bin/sh\nexec pgbackrest --config={repo.conf} --stanza=main "
+                        f"--pg1-path={data} archive-push \"$1\"\n")
+        push.chmod(0o755)
+        branch.start(archive_command=f"{push} %p")
+        try:
+            wait_until(lambda: branch.sql("select pg_is_in_recovery()") == "f", 60, "promotion")
+            branch.mark("second-line")
+            branch.switch_wal()
+        finally:
+            branch.stop()
+
+    def values(self):
+        return {"REPO_TYPE": "posix", "REPO_PATH": self.repo.path}
+
+
+@pytest.fixture(scope="module")
+def branched(session_workspace):
+    return Branched(session_workspace.directory("branched", owner=server_user()))
+
+
+@pytest.mark.parametrize("timeline, rows", [
+    ("latest", "m1-filled,common,second-line"), ("1", "m1-filled,common,first-line"),
+    ("current", "m1-filled,common,first-line")])
+def test_timeline(pgrevive, space, branched, timeline, rows):
+    target = Target("default", timeline=timeline)
+    name = f"timeline-{timeline}"
+    assert rows_of_pgbackrest(branched.repo, space.path / name, target) == rows
+    found = rows_of_cluster(pgrevive, space, name, branched.values(), target)
+    assert found == {"primary": rows, "replica": rows}
+
+
+def test_restore_command_alone(pgrevive, space, story):
+    """`restore` with a target and the server started by hand, without any supervisor."""
+    target = story.targets["xid, exclusive"]
+    place = space.directory("alone", owner=server_user())
+    conf = place / "pgbackrest.conf"
+    conf.write_text(story.repo.conf.read_text())
+    give(conf, server_user())
+    nodes = {name: place / name for name in ("primary", "replica")}
+    pgrevive.restore(conf, nodes, "--type", "xid", "--target", target.value, "--target-exclusive",
+                     "--target-action", "promote", tablespaces=place / "ts", user=server_user())
+    expected = None
+    for name, data in nodes.items():
+        server = Server(data, sockets=place, log=place / f"{name}.log")
+        try:
+            server.start(archive_mode="off", hba_file=trusting_hba(place))
+            wait_until(lambda: server.sql("select pg_is_in_recovery()") == "f", 60, "promotion")
+            rows = server.sql(MARKERS, "testdb")
+        finally:
+            server.stop()
+        assert rows.endswith(EXPECTED["xid, exclusive"])
+        assert expected in (None, rows)
+        expected = rows
