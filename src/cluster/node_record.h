@@ -21,7 +21,10 @@ struct NodeRecord {
   std::int64_t made_ms = 0;  // Unix milliseconds; when its files were whole
   // Of that backup:
   bool online = true;
-  std::string archive_start, archive_stop;  // empty: the backup needs no WAL
+  // The first and last segment the backup needs, and the LSN it is consistent at. An offline backup
+  // needs none; of the primary that was restored from it `archive_start` and `lsn_stop` are where
+  // its checkpoint is, from which the archive is replayed; empty: there is no archive to replay.
+  std::string archive_start, archive_stop;
   std::string lsn_stop;
   std::string source_user;  // who owned the source's data directory
 

@@ -5,12 +5,12 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "cluster/archive_line.h"
 #include "cluster/dialect.h"
 #include "cluster/node_files.h"
 #include "cluster/recovery_end.h"
+#include "cluster/recovery_source.h"
+#include "cluster/replay_watch.h"
 #include "cluster/target_time.h"
-#include "repository/open.h"
 #include "wal/archive_get.h"
 
 namespace pgrevive::cluster {
@@ -27,45 +27,10 @@ constexpr std::chrono::milliseconds kSettling{1000};
 // How long a source that goes on archiving is followed after we first caught up with it.
 constexpr std::chrono::seconds kChaseLimit{30};
 constexpr std::chrono::minutes kPromotionLimit{30};
+// How long the same segments may be delivered again and again.
+constexpr std::chrono::seconds kStuckLimit{10};
 // All WAL was delivered and the server still does not answer.
 constexpr std::chrono::minutes kConsistencyLimit{10};
-
-// The source's archive and the line in it that is followed. Refers to its own repository, so it
-// stays where it was made.
-class Source {
- public:
-  Source(const Site& site, const NodeRecord& record, const postgres::ControlFile& control)
-      : repository_(repository::open_repository(site.settings.repository)),
-        archive_(repository_, repository_.load_archive_info(), control.system_id, site.version),
-        begin_(WalSegment::parse(record.archive_start, control.wal_segment_size)),
-        line_(choose_line(archive_, begin_.timeline(), passed(record, begin_),
-                          wanted_timeline(site.settings.target))) {}
-  Source(const Source&) = delete;
-  Source& operator=(const Source&) = delete;
-
-  const ArchiveLine& line() const { return line_; }
-  const WalSegment& begin() const { return begin_; }
-  std::optional<std::string> history(Timeline timeline) const {
-    return archive_.load_history(postgres::TimelineHistory::file_name(timeline));
-  }
-  std::optional<WalSegment> newest() const { return newest_on(line_, archive_, begin_); }
-
- private:
-  static Lsn passed(const NodeRecord& record, const WalSegment& begin) {
-    return record.lsn_stop.empty() ? begin.begin() : Lsn::parse(record.lsn_stop);
-  }
-  static std::string wanted_timeline(const restore::RecoveryTarget& target) {
-    // A backup's own consistency lies on its own timeline.
-    if (target.timeline.empty() && target.type == restore::RecoveryType::immediate)
-      return "current";
-    return target.timeline;
-  }
-
-  repository::Repository repository_;
-  repository::WalArchive archive_;
-  WalSegment begin_;
-  ArchiveLine line_;
-};
 
 class Recovery {
  public:
@@ -74,7 +39,11 @@ class Recovery {
         record_(record),
         access_(site.access(record.source_user)),
         control_(load_control_file(site.directory.data(kPrimary))) {
-    if (record.online) source_.emplace(site, record, control_);
+    // After the promotion pg_control tells of the new line, and nothing is left to replay.
+    if (!record.online && !record.promoting && !as_it_is())
+      note_offline_beginning(site, record, control_);
+    if (!as_it_is() && (record.online || !record.archive_start.empty()))
+      source_.emplace(site, record, control_);
     goal_.target = site.settings.target;
     if (goal_.target.type == restore::RecoveryType::time)
       goal_.target.target = with_zone(goal_.target.target);
@@ -100,6 +69,12 @@ class Recovery {
   }
 
  private:
+  // An offline backup is consistent as it is. Told of a target `immediate`, PostgreSQL would replay
+  // one record too few to pause, and refuse to be promoted short of its target.
+  bool as_it_is() const {
+    return !record_.online && site_.settings.target.type == restore::RecoveryType::immediate;
+  }
+
   // What an earlier server of this node asked for says nothing about this one.
   void forget_report() {
     std::error_code ignored;
@@ -119,7 +94,8 @@ class Recovery {
     if (after == After::restore) {
       if (source_)
         node.recovery.push_back({"restore_command", source_restore_command(site_, kPrimary)});
-      for (auto& setting : target_settings(goal_.target, std::to_string(timeline.value())))
+      const auto target = as_it_is() ? restore::RecoveryTarget{} : goal_.target;
+      for (auto& setting : target_settings(target, std::to_string(timeline.value())))
         node.recovery.push_back(std::move(setting));
     }
     write_configuration(site_, node, record_);
@@ -146,6 +122,7 @@ class Recovery {
       auto verdict = judge_recovery(goal_, view);
       switch (verdict.kind) {
         case RecoveryVerdict::Kind::going_on:
+          if (stuck_) throw stuck_error(view);
           site_.servers.tick();
           if (const auto error = site_.servers.gave_up(kPrimary)) throw *error;
           break;
@@ -175,6 +152,7 @@ class Recovery {
     const auto control = load_control_file(site_.directory.data(kPrimary));
     view.parameters_too_low = !suffices(parameters_, control.parameters);
     settle(view);
+    stuck_ = is_stuck(view, control);
     if (source_ && view.report && view.report->outcome == ArchiveReport::Outcome::absent) {
       // A source that lives may archive more at any time; what counts is what is there now.
       newest_ = source_->newest();
@@ -228,6 +206,37 @@ class Recovery {
     view.settled = view.accepting && time - settling_since_ >= kSettling;
   }
 
+  bool is_stuck(const RecoveryView& view, const postgres::ControlFile& control) {
+    const auto server = postgres::read_postmaster_pid(site_.directory.data(kPrimary));
+    ReplaySight sight{.server = server ? server->pid : 0,
+                      .accepting = view.accepting,
+                      .replayed = view.replayed,
+                      .checkpoint = control.checkpoint,
+                      .minimum = control.minimum_recovery_point};
+    if (view.report) {
+      sight.delivered_count = view.report->delivered_count;
+      sight.last_delivered = view.report->last_delivered;
+    }
+    return watch_.stuck(sight, std::chrono::steady_clock::now());
+  }
+
+  Error stuck_error(const RecoveryView& view) const {
+    const auto& segment = view.report->last_delivered;
+    const auto log = site_.directory.logs(kPrimary) / "postgresql.log";
+    std::string where;
+    if (view.replayed.is_valid()) where = " after " + view.replayed.text();
+    return Error(ErrorKind::corrupt, "WAL segment " + segment +
+                                         " is whole in the archive, but PostgreSQL cannot "
+                                         "replay it" +
+                                         where + ": " + last_lines(log, 3))
+        .with_hint(
+            "recover to a target before that place (RECOVERY_TARGET_TYPE=lsn), restore a "
+            "backup that ended after it, or put a good copy of the segment into the "
+            "archive; nothing was opened, and start goes on from here. The server's log "
+            "is " +
+            log.string());
+  }
+
   bool delivered_beyond_newest(const RecoveryView& view) const {
     return newest_ && view.report && view.report->outcome == ArchiveReport::Outcome::delivered &&
            postgres::wal_file_kind(view.report->name) == postgres::WalFileKind::segment &&
@@ -272,7 +281,8 @@ class Recovery {
     record_.promoting = true;
     record_.save(site_.directory, kPrimary);
     site_.board.log("primary: recovery ended at " + record_.recovery_end->lsn +
-                    ", newest archived WAL " + record_.recovery_end->newest_archived_wal);
+                    ", newest archived WAL " +
+                    (newest_ ? newest_->name() : std::string("none from there on")));
   }
 
   // The name of the segment that ends with, or holds, the byte before `lsn` on the followed line.
@@ -403,7 +413,7 @@ class Recovery {
   NodeRecord& record_;
   Access access_;
   postgres::ControlFile control_;
-  std::optional<Source> source_;
+  std::optional<RecoverySource> source_;
   RecoveryGoal goal_;
   postgres::ControlFile::Parameters parameters_;
   std::optional<WalSegment> newest_;
@@ -412,6 +422,8 @@ class Recovery {
   std::chrono::steady_clock::time_point settling_since_;
   std::optional<std::chrono::steady_clock::time_point> exhausted_since_;
   std::optional<std::chrono::steady_clock::time_point> caught_up_since_;
+  ReplayWatch watch_{kStuckLimit};
+  bool stuck_ = false;
   bool complained_ = false;
   int refusals_ = 0;
 };

@@ -89,12 +89,13 @@ RecoveryVerdict judge_recovery(const RecoveryGoal& goal, const RecoveryView& vie
   if (view.accepting && view.paused && has_target(goal.target)) return {.kind = Kind::ended};
   if (!goal.from_archive) {
     if (!view.accepting || !view.settled) return {};
-    if (!has_target(goal.target)) return {.kind = Kind::ended};
+    if (!has_target(goal.target) || goal.target.type == RecoveryType::immediate)
+      return {.kind = Kind::ended};
     return failed(
         Error(ErrorKind::not_found,
               "recovery target " + describe(goal.target) +
-                  " was not reached: the backup is an offline one, and all it has in "
-                  "itself ends at " +
+                  " was not reached: the backup is an offline one of a source without an "
+                  "archive, and all it has in itself ends at " +
                   view.replayed.text())
             .with_hint("choose an online backup with RESTORE_SET, or leave the target out"));
   }

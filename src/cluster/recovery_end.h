@@ -17,7 +17,8 @@ namespace pgrevive::cluster {
 // What recovery is to reach.
 struct RecoveryGoal {
   restore::RecoveryTarget target;
-  bool from_archive = true;  // false: the backup is offline, or has all the WAL it needs in itself
+  // false: an offline backup, which has all it needs in itself, of a source without an archive
+  bool from_archive = true;
   // The last segment the backup itself needs; empty where it needs none.
   std::optional<postgres::WalSegment> backup_stop;
 };

@@ -21,6 +21,13 @@ using postgres::Lsn;
 // How long a replica may neither stream nor get anywhere before it counts as stuck.
 constexpr std::chrono::minutes kStuckLimit{10};
 
+// Whether the primary was recovered from the source's archive, which a replica of the same files
+// then needs as well.
+bool recovered_from_archive(const Site& site) {
+  const auto primary = NodeRecord::load(site.directory, "primary");
+  return primary && !primary->archive_start.empty();
+}
+
 void configure(Site& site, const std::string& node, const NodeRecord& record) {
   auto configuration = describe_node(site, node, Stage::replica, record);
   configuration.archiving = site.settings.wal_archive == WalArchiveMode::own;
@@ -33,7 +40,7 @@ void configure(Site& site, const std::string& node, const NodeRecord& record) {
                    kReplicationRole, conninfo_value(site.directory.replication_passfile()),
                    conninfo_value(node))});
   recovery.push_back({"primary_slot_name", slot_name(node)});
-  if (!record.joined && !record.backup_label.empty() && record.online)
+  if (!record.joined && !record.backup_label.empty() && recovered_from_archive(site))
     recovery.push_back({"restore_command", source_restore_command(site, node)});
   else if (record.joined && configuration.archiving)
     recovery.push_back({"restore_command", own_restore_command(site, node)});

@@ -201,6 +201,18 @@ TEST(RecoveryEnd, OfAnOfflineBackupIsNoTargetUnlessTheServerPausedThere) {
   EXPECT_EQ(judge_recovery(goal, view).kind, Kind::ended);
 }
 
+TEST(RecoveryEnd, OfAnOfflineBackupIsTheTargetImmediate) {
+  RecoveryGoal goal;
+  goal.from_archive = false;
+  goal.target = {.type = RecoveryType::immediate, .target = ""};
+  RecoveryView view;
+  EXPECT_EQ(judge_recovery(goal, view).kind, Kind::going_on);
+
+  view.accepting = true;
+  view.settled = true;
+  EXPECT_EQ(judge_recovery(goal, view).kind, Kind::ended);
+}
+
 TEST(RecoveryEnd, NeverComesWhileTheServerIsDown) {
   auto view = at_the_end();
   view.running = false;

@@ -1,0 +1,58 @@
+#include "cluster/recovery_source.h"
+
+#include "base/error.h"
+#include "repository/open.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+using postgres::Lsn;
+using postgres::WalSegment;
+
+Lsn passed(const NodeRecord& record, const WalSegment& begin) {
+  return record.lsn_stop.empty() ? begin.begin() : Lsn::parse(record.lsn_stop);
+}
+
+std::string wanted_timeline(const restore::RecoveryTarget& target) {
+  // A backup's own consistency lies on its own timeline.
+  if (target.timeline.empty() && target.type == restore::RecoveryType::immediate) return "current";
+  return target.timeline;
+}
+
+}  // namespace
+
+RecoverySource::RecoverySource(const Site& site, const NodeRecord& record,
+                               const postgres::ControlFile& control)
+    : repository_(repository::open_repository(site.settings.repository)),
+      archive_(repository_, repository_.load_archive_info(), control.system_id, site.version),
+      begin_(WalSegment::parse(record.archive_start, control.wal_segment_size)),
+      line_(choose_line(archive_, begin_.timeline(), passed(record, begin_),
+                        wanted_timeline(site.settings.target))) {}
+
+std::optional<std::string> RecoverySource::history(postgres::Timeline timeline) const {
+  return archive_.load_history(postgres::TimelineHistory::file_name(timeline));
+}
+
+std::optional<WalSegment> RecoverySource::newest() const {
+  return newest_on(line_, archive_, begin_);
+}
+
+void note_offline_beginning(Site& site, NodeRecord& record, const postgres::ControlFile& control) {
+  if (!record.archive_start.empty()) return;
+  try {
+    const auto repository = repository::open_repository(site.settings.repository);
+    const repository::WalArchive archive(repository, repository.load_archive_info(),
+                                         control.system_id, site.version);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::not_found) throw;
+    site.board.warn("the offline backup is all that is recovered: " + std::string(error.what()));
+    return;
+  }
+  record.archive_start = WalSegment::containing(control.checkpoint_timeline, control.checkpoint,
+                                                control.wal_segment_size)
+                             .name();
+  record.lsn_stop = control.checkpoint.text();
+  record.save(site.directory, "primary");
+}
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cluster/archive_line.h"
+#include "cluster/node_record.h"
+#include "cluster/site.h"
+#include "postgres/control_file.h"
+#include "postgres/wal_name.h"
+
+namespace pgrevive::cluster {
+
+// The source's archive and the line in it that recovery follows, from the segment where replay of
+// the restored files begins. Refers to its own repository, so it stays where it was made.
+class RecoverySource {
+ public:
+  // Throws Error{not_found} where the archive never held this cluster, and Error{usage} for a
+  // target timeline that does not pass the backup.
+  RecoverySource(const Site& site, const NodeRecord& record, const postgres::ControlFile& control);
+  RecoverySource(const RecoverySource&) = delete;
+  RecoverySource& operator=(const RecoverySource&) = delete;
+
+  const ArchiveLine& line() const { return line_; }
+  const postgres::WalSegment& begin() const { return begin_; }
+  // The text of a timeline's history file; empty: the archive has none.
+  std::optional<std::string> history(postgres::Timeline timeline) const;
+  // The newest segment on the line, looked up anew; empty: there is none from begin() on.
+  std::optional<postgres::WalSegment> newest() const;
+
+ private:
+  repository::Repository repository_;
+  repository::WalArchive archive_;
+  postgres::WalSegment begin_;
+  ArchiveLine line_;
+};
+
+// An offline backup says nothing of WAL; the checkpoint in the pg_control that came with it does,
+// until a server has run on it. Notes it in `record` and saves that, unless it is noted already.
+// Where the archive never held this cluster nothing is noted, and a person is told: such a backup
+// is whole without any WAL.
+void note_offline_beginning(Site& site, NodeRecord& record, const postgres::ControlFile& control);
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,202 @@
+"""Where recovery ends, and where it must not: offline backups, targets, WAL that cannot be replayed."""
+
+import hashlib
+import re
+import shutil
+
+import pytest
+
+from rig import repofiles
+from rig.backrest import BackrestRepo
+from rig.cluster import Cluster
+from rig.postgres import SourceCluster
+from rig.process import run
+from rig.program import message
+from rig.workspace import Workspace
+
+CORRUPT, NOT_FOUND = 24, 23
+MARKERS = SourceCluster.MARKERS
+
+
+class Story:
+    """A source with segments of 1 MB that is gone: an offline backup, an online one, WAL."""
+
+    def __init__(self, directory):
+        self.source = source = SourceCluster(directory / "source", segment_mb=1).create().start()
+        self.repo = BackrestRepo(directory / "backups", source, compress="none").create_stanza()
+        source.sql("create database testdb")
+        source.sql("create table markers (id serial primary key, what text); "
+                   "create table filler (what text)", "testdb")
+        source.mark("before-offline")
+        source.stop()
+        self.repo.pgbackrest("--no-online", "--type=full", "--no-expire-auto",
+                             "--repo1-retention-full=9", "backup")
+        source.start()
+        source.mark("after-offline")
+        source.sql("select pg_create_restore_point('here')", "testdb")
+        source.mark("after-here")
+        source.switch_wal()
+        self.repo.backup("full")
+        self.offline, self.online = [backup["label"] for backup in self.repo.info()[0]["backup"]]
+        source.mark("after-online")
+        source.switch_wal()
+        # The middle one of these is nothing but one table's rows.
+        for _ in range(3):
+            self.filled = source.sql("select pg_walfile_name(pg_current_wal_lsn())")
+            source.sql("insert into filler select repeat('x', 200) from generate_series(1, 5000)",
+                       "testdb")
+        source.mark("last")
+        self.newest_wal = source.switch_wal()
+        source.stop()
+        for path in self.segments(self.repo.path):
+            if path.name[:24] > self.newest_wal:
+                path.unlink()
+        shutil.rmtree(source.directory)
+
+    @staticmethod
+    def segments(repository):
+        """The archived segments, in order."""
+        return sorted(path for path in (repository / "archive").rglob("*")
+                      if re.match(r"[0-9A-F]{24}-[0-9a-f]{40}$", path.name))
+
+    def values(self, label, **more):
+        return {"REPO_TYPE": "posix", "REPO_PATH": self.repo.path, "PGBACKREST_STANZA": "main",
+                "RESTORE_SET": label, "WAL_ARCHIVE": "off", "ADMINER_PORT": 0, **more}
+
+
+@pytest.fixture(scope="module")
+def story(session_workspace):
+    return Story(session_workspace.directory("recovery"))
+
+
+@pytest.fixture
+def space():
+    """Short paths, because sockets lie below."""
+    workspace = Workspace("r")
+    workspace.path.chmod(0o755)
+    yield workspace
+    workspace.remove()
+
+
+@pytest.fixture
+def make_cluster(pgrevive, space):
+    made = []
+
+    def make(values):
+        cluster = Cluster(pgrevive, space.directory("h"), values)
+        made.append(cluster)
+        return cluster
+
+    yield make
+    for cluster in made:
+        cluster.gone()
+
+
+@pytest.fixture
+def own_repository(story, space):
+    """A copy to break."""
+    return repofiles.copy(story.repo.path, space.path / "repo")
+
+
+def rows(cluster):
+    """The markers, which both nodes must agree on."""
+    cluster.caught_up()
+    found = {cluster.sql(node, MARKERS) for node in ("primary", "replica")}
+    assert len(found) == 1, found
+    return found.pop()
+
+
+def test_offline_backup_replays_the_archive(make_cluster, story):
+    """What was archived after the source was started again is there, and the proof of the end holds."""
+    cluster = make_cluster(story.values(story.offline))
+    cluster.start()
+    assert rows(cluster) == "before-offline,after-offline,after-here,after-online,last"
+    assert cluster.sql("replica", "select count(*) from filler") == "15000"
+    end = cluster.status()["supervisor"]["recovery_end"]
+    assert end["newest_archived_wal"] == story.newest_wal
+    assert end["last_replayed_wal"] >= story.newest_wal
+    cluster.run("test")
+
+
+@pytest.mark.parametrize("target, expected", [
+    (("immediate", None), "before-offline"),
+    (("name", "here"), "before-offline,after-offline"),
+])
+def test_offline_backup_with_a_target(make_cluster, story, target, expected):
+    """A target is reached from an offline backup as from any other."""
+    kind, value = target
+    more = {"RECOVERY_TARGET_TYPE": kind, **({"RECOVERY_TARGET": value} if value else {})}
+    cluster = make_cluster(story.values(story.offline, **more))
+    cluster.start()
+    assert rows(cluster) == expected
+    cluster.sql("primary", "insert into markers (what) values ('new line')")
+    assert rows(cluster) == expected + ",new line"
+
+
+@pytest.mark.parametrize("more", [{}, {"RECOVERY_TARGET_TYPE": "immediate"}])
+def test_offline_backup_alone(make_cluster, story, own_repository, more):
+    """Nothing was archived after it: it is whole in itself."""
+    for path in story.segments(own_repository):
+        path.unlink()
+    cluster = make_cluster(story.values(story.offline, REPO_PATH=own_repository, **more))
+    cluster.start()
+    assert rows(cluster) == "before-offline"
+
+
+def test_offline_backup_and_a_gap(make_cluster, story, own_repository):
+    """The first segment after it is lost, later ones are there: nothing is opened."""
+    after = [path for path in story.segments(own_repository) if path.name[:24] < story.filled]
+    after[-2].unlink()
+    cluster = make_cluster(story.values(story.offline, REPO_PATH=own_repository))
+    result = cluster.start(check=False)
+    assert result.returncode != 0, message(result)
+    assert "gap" in result.stderr and after[-2].name[:24] in result.stderr, message(result)
+    assert unpromoted(cluster)
+
+
+def unpromoted(cluster):
+    data = cluster.root / "primary" / "data"
+    state = run(["/usr/lib/postgresql/15/bin/pg_controldata", data]).stdout
+    return "recovery" in re.search(r"cluster state: +(.*)", state)[1] \
+        and (data / "standby.signal").exists()
+
+
+def break_segment(path):
+    """Flips bytes in the middle of a record and gives the file the name that its bytes now have."""
+    content = bytearray(path.read_bytes())
+    assert len(content) == 1 << 20
+    at = 60 * 8192 + 4000
+    assert content[at:at + 64].count(b"x") > 40, "this should be a row"
+    for i in range(at, at + 64):
+        content[i] ^= 0x55
+    broken = path.with_name(path.name[:25] + hashlib.sha1(content).hexdigest())
+    broken.write_bytes(content)
+    shutil.copystat(path, broken)
+    return broken
+
+
+def test_bad_record_in_a_whole_segment(make_cluster, story, own_repository):
+    """Its checksum is right and PostgreSQL refuses it: said soon, by name, and nothing is opened."""
+    good = next(path for path in story.segments(own_repository)
+                if path.name.startswith(story.filled))
+    kept = good.read_bytes()
+    broken = break_segment(good)
+    shutil.chown(broken, good.owner(), good.group())
+    good.unlink()
+    cluster = make_cluster(story.values(story.online, REPO_PATH=own_repository))
+
+    result = cluster.start(check=False, timeout=120)
+
+    assert result.returncode == CORRUPT, message(result)
+    assert story.filled in result.stderr, message(result)
+    assert re.search(r"after [0-9A-F]+/[0-9A-F]+", result.stderr), message(result)
+    assert "in record at" in result.stderr and "hint: " in result.stderr, message(result)
+    assert unpromoted(cluster)
+    assert cluster.status()["supervisor"]["phase"] == "failed"
+    # A good copy is found, and start goes on where it was.
+    broken.unlink()
+    good.write_bytes(kept)
+    shutil.chown(good, broken.parent.owner(), broken.parent.group())
+    cluster.start()
+    assert rows(cluster).endswith("after-online,last")
+    assert cluster.sql("primary", "select count(*) from filler") == "15000"
