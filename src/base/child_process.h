@@ -10,6 +10,8 @@
 
 #include <sys/types.h>
 
+#include "base/identity.h"
+
 namespace pgrevive {
 
 // How a child ended. Exactly one of the two is set.
@@ -21,29 +23,20 @@ struct ExitStatus {
   std::string text() const;  // "exit code 1", "signal 9 (Killed)"
 };
 
-// Another user to become before exec; only root can.
-struct Identity {
-  uid_t uid = 0;
-  gid_t gid = 0;
-  std::string name;
-  std::filesystem::path home;
-
-  static Identity current();
-  static std::optional<Identity> find(const std::string& user_name);
-};
-
 // What to run. The child gets its own session where `detach` is set, else its own process group;
 // standard input from /dev/null; no descriptor of ours but 0, 1, 2; default signal handlers and an
 // empty signal mask.
 struct Command {
   std::filesystem::path program;  // looked up in PATH when it has no slash
   std::vector<std::string> arguments;
-  // Added to, or with nullopt removed from, our own environment. Secrets go in here or in files,
-  // never in arguments.
+  // Added to, or with nullopt removed from, what a child has of our own environment: paths,
+  // language, time zone and the way to the network, and nothing else (is_inherited() in spawn.h).
+  // Secrets go in here or in files, never in arguments.
   std::map<std::string, std::optional<std::string>> environment;
   std::filesystem::path directory;   // working directory; ours if empty
   std::filesystem::path log;         // stdout and stderr are appended here; ours if empty
-  std::optional<Identity> identity;  // with that user's supplementary groups, HOME and USER
+  std::optional<Identity> identity;  // become this user (only root can), with that user's
+                                     // supplementary groups, HOME and USER
   bool detach = false;
 };
 
@@ -93,8 +86,8 @@ class ChildProcess {
 Output run(const Command& command, std::string_view input = {},
            std::chrono::milliseconds limit = std::chrono::minutes(10));
 
-// Whether a process of that pid is there and has not ended. One that has ended stays in the table as
-// a zombie until its parent asks for its status; it does not count.
+// Whether a process of that pid is there and has not ended. One that has ended stays in the table
+// as a zombie until its parent asks for its status; it does not count.
 bool is_alive(pid_t pid);
 
 // The first executable of that name in PATH, or empty.

@@ -258,13 +258,29 @@ void remove_tree(const fs::path& path) {
   remove_entry(parent.get(), name, path, about.st_dev);
 }
 
-std::optional<FileLock> FileLock::try_acquire(const fs::path& path) {
-  Fd fd = open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW);
-  while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return {};
+namespace {
+
+bool try_lock(const Fd& fd, int kind, const fs::path& path) {
+  while (::flock(fd.get(), kind | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) return false;
     if (errno != EINTR) throw system_error(errno, "cannot lock " + path.string());
   }
+  return true;
+}
+
+}  // namespace
+
+std::optional<FileLock> FileLock::try_acquire(const fs::path& path) {
+  Fd fd = open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW);
+  if (!try_lock(fd, LOCK_EX, path)) return {};
   return FileLock(std::move(fd));
+}
+
+bool FileLock::is_held(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) return false;
+  const Fd fd = open_file(path, O_RDONLY | O_NOFOLLOW);
+  return !try_lock(fd, LOCK_SH, path);
 }
 
 DiskSpace disk_space(const fs::path& path) {

@@ -43,6 +43,10 @@ void remove_tree(const std::filesystem::path& path);
 class FileLock {
  public:
   static std::optional<FileLock> try_acquire(const std::filesystem::path& path);
+  // Whether somebody holds it. Any number may ask at once and never take each other for the holder;
+  // who wants to acquire it at that moment may have to try again. A file that is not there is held
+  // by nobody, and is not made.
+  static bool is_held(const std::filesystem::path& path);
 
  private:
   explicit FileLock(Fd fd) : fd_(std::move(fd)) {}

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "cluster/configuration.h"
 #include "cluster/node_record.h"
+#include "restore/restore.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -26,7 +27,9 @@ void run_to_end(Site& site, const Command& command, const std::filesystem::path&
 NodeRecord begin(Site& site, const std::string& node) {
   const auto& directory = site.directory;
   const auto old = NodeRecord::load(directory, node);
-  if (old && old->unfinished) {
+  // A restore that was cut off cannot be continued once the primary has gone on from the backup.
+  if ((old && old->unfinished) ||
+      restore::inspect_directory(directory.data(node)) == restore::DirectoryState::interrupted) {
     remove_tree(directory.data(node));
     remove_tree(directory.tablespaces(node));
   }

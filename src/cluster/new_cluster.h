@@ -3,7 +3,7 @@
 #include "cluster/site.h"
 
 // Data directories that do not come from a backup. Each removes what an interrupted run of its own
-// left, and records `unfinished` while it works.
+// or an interrupted restore left, and records `unfinished` while it works.
 namespace pgrevive::cluster {
 
 // An empty new primary, by initdb.

@@ -1,6 +1,5 @@
 #include <atomic>
 #include <csignal>
-#include <cstdlib>
 #include <ctime>
 #include <thread>
 
@@ -49,19 +48,6 @@ class Signals {
   std::atomic<bool> try_again_ = false;
   std::jthread thread_;
 };
-
-// pgBackRest and libpq take options from the environment, which would be those of whoever typed
-// `start`.
-void clean_environment() {
-  std::vector<std::string> names;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string text = *entry;
-    if (text.starts_with("PGBACKREST_") ||
-        (text.starts_with("PG") && !text.starts_with("PGREVIVE")))
-      names.push_back(text.substr(0, text.find('=')));
-  }
-  for (const auto& name : names) ::unsetenv(name.c_str());
-}
 
 FileLock lock(const StateDirectory& directory) {
   // Someone who only asks whether a supervisor lives holds the lock for a moment.
@@ -156,7 +142,6 @@ void bring_up_and_watch(Site& site, Signals& signals) {
 }  // namespace
 
 int supervise(const StateDirectory& directory) {
-  clean_environment();
   Signals signals;
   const auto held = lock(directory);
   const auto marker = load_marker(directory);

@@ -30,10 +30,7 @@ bool is_supervisor(std::uint64_t pid, const StateDirectory& directory) {
 }  // namespace
 
 std::optional<pid_t> find_supervisor(const StateDirectory& directory) {
-  std::error_code ignored;
-  // Asking for the lock would make the file, with an owner that its supervisor cannot use.
-  if (!std::filesystem::exists(directory.supervisor_lock(), ignored)) return {};
-  if (FileLock::try_acquire(directory.supervisor_lock())) return {};
+  if (!FileLock::is_held(directory.supervisor_lock())) return {};
   const auto text = read_file_if_exists(directory.supervisor_lock());
   const auto pid = text ? parse_unsigned(trim(*text)) : std::nullopt;
   // It has the lock and has not written its pid yet; or the number there is an older one's, which

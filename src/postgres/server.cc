@@ -119,12 +119,6 @@ ChildProcess start_server(const ServerOptions& options) {
   command.program = options.binaries / "postgres";
   command.arguments = {"-D", options.data_directory.string(),
                        "--config-file=" + options.config_file.string()};
-  // What we were started with must not decide what the server does. LANG and LC_* stay: initdb has
-  // written what the cluster needs of them into its configuration, and messages follow the rest.
-  for (const char* name :
-       {"PGDATA", "PGPORT", "PGDATESTYLE", "PGCLIENTENCODING", "NOTIFY_SOCKET"}) {
-    command.environment[name] = std::nullopt;
-  }
   // Older majors insist on being able to read the directory they are started in.
   command.directory = options.data_directory;
   command.log = options.log;

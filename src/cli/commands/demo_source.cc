@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "cluster/identity_scope.h"
 #include "postgres/binaries.h"
 #include "postgres/conf_file.h"
 #include "postgres/server.h"
@@ -202,12 +203,6 @@ void DemoSource::make(int scale, const std::function<void(const std::string&)>& 
     Command result{.program = program, .arguments = std::move(arguments)};
     result.directory = root_ / "source";
     result.identity = identity;
-    // What a person has set for other servers and repositories must not steer these.
-    for (const char* name :
-         {"PGDATA", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGSERVICE",
-          "PGOPTIONS", "PGBACKREST_CONFIG", "PGBACKREST_STANZA", "PGBACKREST_REPO1_PATH"}) {
-      result.environment.emplace(name, std::nullopt);
-    }
     return result;
   };
   const auto backrest = [&](std::vector<std::string> arguments) {
@@ -237,14 +232,14 @@ void DemoSource::make(int scale, const std::function<void(const std::string&)>& 
                              {"archive_command", push},
                              {"wal_level", "replica"},
                              {"log_min_messages", "warning"}});
-  const std::filesystem::path postgresql_conf = data / "postgresql.conf";
-  write_file_atomic(postgresql_conf, read_file(postgresql_conf) + "\n# of the demo\n" + settings);
-  give(postgresql_conf, identity);
+  {
+    const cluster::IdentityScope scope(identity.value_or(Identity::current()));
+    const std::filesystem::path postgresql_conf = data / "postgresql.conf";
+    write_file_atomic(postgresql_conf, read_file(postgresql_conf) + "\n# of the demo\n" + settings);
+  }
 
   Command server_command = command(binaries / "postgres", {"-D", data.string()});
   server_command.log = root_ / "logs" / "source.log";
-  write_file_atomic(server_command.log, "", 0640);
-  give(server_command.log, identity);
   RunningServer server(server_command, data);
   postgres::ConnectionOptions options;
   options.host = sockets.path().string();

@@ -231,16 +231,32 @@ TEST(Run, StartsInTheDirectory) {
             std::filesystem::canonical(directory.path()).string() + "\n");
 }
 
+TEST(Run, GivesNothingOfOurEnvironmentButWhatAnyProgramNeeds) {
+  ::setenv("S3_SECRET_KEY", "secret", 1);
+  ::setenv("PGPASSWORD", "secret", 1);
+  ::setenv("LC_PAPER", "C", 1);
+  const Command command{.program = "env"};
+
+  const auto lines = run(command).out;
+
+  EXPECT_THAT(lines, HasSubstr("PATH="));
+  EXPECT_THAT(lines, HasSubstr("LC_PAPER=C\n"));
+  EXPECT_THAT(lines, Not(HasSubstr("secret")));
+  ::unsetenv("S3_SECRET_KEY");
+  ::unsetenv("PGPASSWORD");
+  ::unsetenv("LC_PAPER");
+}
+
 TEST(Run, AddsToAndRemovesFromTheEnvironment) {
-  ::setenv("PGREVIVE_TEST_KEPT", "kept", 1);
-  ::setenv("PGREVIVE_TEST_REMOVED", "removed", 1);
-  Command command = shell("echo ${PGREVIVE_TEST_KEPT-none} ${PGREVIVE_TEST_REMOVED-none} $ADDED");
-  command.environment = {{"PGREVIVE_TEST_REMOVED", std::nullopt}, {"ADDED", "a=b c"}};
+  ::setenv("LC_PAPER", "C", 1);
+  ::setenv("LC_NAME", "C", 1);
+  Command command = shell("echo ${LC_PAPER-none} ${LC_NAME-none} $ADDED");
+  command.environment = {{"LC_NAME", std::nullopt}, {"ADDED", "a=b c"}};
 
-  EXPECT_EQ(run(command).out, "kept none a=b c\n");
+  EXPECT_EQ(run(command).out, "C none a=b c\n");
 
-  ::unsetenv("PGREVIVE_TEST_KEPT");
-  ::unsetenv("PGREVIVE_TEST_REMOVED");
+  ::unsetenv("LC_PAPER");
+  ::unsetenv("LC_NAME");
 }
 
 TEST(Run, LooksTheProgramUpInThePathThatTheChildGets) {

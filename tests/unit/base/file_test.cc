@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -279,6 +280,23 @@ TEST(FileLock, EndsWithTheProcessThatHoldsIt) {
 
   EXPECT_EQ(status, 0);
   EXPECT_TRUE(FileLock::try_acquire(path));
+}
+
+TEST(FileLock, WhoAsksForItIsNotTakenForItsHolder) {
+  TempDir directory;
+  const fs::path path = directory / "lock";
+  EXPECT_FALSE(FileLock::is_held(path));
+  EXPECT_FALSE(fs::exists(path));
+  {
+    const auto lock = FileLock::try_acquire(path);
+    ASSERT_TRUE(lock);
+    EXPECT_TRUE(FileLock::is_held(path));
+  }
+  // Another one that asks at this moment.
+  const Fd other = open_file(path, O_RDONLY);
+  ASSERT_EQ(::flock(other.get(), LOCK_SH | LOCK_NB), 0);
+
+  EXPECT_FALSE(FileLock::is_held(path));
 }
 
 TEST(DiskSpace, IsThatOfTheNearestExistingAncestor) {

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <sys/types.h>
+
+#include "base/child_process.h"
+#include "base/fd.h"
+
+// How a child comes to be; ChildProcess and run() are what to use.
+namespace pgrevive {
+
+struct Pipe {
+  Fd read;
+  Fd write;
+};
+// Both ends are closed at an exec.
+Pipe make_pipe();
+
+// A descriptor that is not 0, 1 or 2, even where our own were closed: the dup2 calls of a child
+// would run over each other.
+Fd above_standard(Fd fd);
+
+// The first executable of that name in a list of directories as PATH holds it.
+std::optional<std::filesystem::path> find_in(std::string_view search_path, const std::string& name);
+
+// Whether a child is given that variable of ours. What we were started with may hold secrets of
+// whoever typed the command, and a server shows its environment to its superusers: so only what
+// programs need to be found, to speak, to tell the time, and to reach a bucket. Pure.
+bool is_inherited(std::string_view variable);
+
+// Starts `command` with the given descriptors as its 0, 1 and 2 (-1: ours). Returns when its exec
+// has succeeded; the caller owns the process. Throws as ChildProcess::start() does.
+pid_t spawn(const Command& command, const int (&standard)[3]);
+
+}  // namespace pgrevive

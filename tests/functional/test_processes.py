@@ -1,0 +1,100 @@
+"""What a cluster's processes are given, and nodes that come, go and come again."""
+
+import os
+import pathlib
+import signal
+
+import pytest
+
+from rig.backrest import BackrestRepo
+from rig.cluster import Cluster
+from rig.postgres import SourceCluster
+from rig.process import wait_until
+from rig.workspace import Workspace
+
+CANARY = "exported-by-the-caller-83b1"
+
+
+@pytest.fixture(scope="module")
+def repo(session_workspace):
+    directory = session_workspace.directory("processes")
+    source = SourceCluster(directory / "source", segment_mb=1).create().start()
+    repo = BackrestRepo(directory / "backups", source, compress="zst").create_stanza()
+    source.sql("create database testdb")
+    source.sql("create table t as select i, repeat(md5(i::text), 30) as filler "
+               "from generate_series(1, 30000) i", "testdb")
+    repo.backup("full")
+    source.switch_wal()
+    source.stop()
+    return repo
+
+
+@pytest.fixture
+def cluster(pgrevive, repo):
+    space = Workspace("p")
+    space.path.chmod(0o755)
+    made = ExportingCluster(pgrevive, space.directory("h"), {
+        "REPO_TYPE": "posix", "REPO_PATH": repo.path, "PGBACKREST_STANZA": "main"})
+    yield made
+    made.gone()
+    space.remove()
+
+
+class ExportingCluster(Cluster):
+    """Its commands are typed in a shell that exports secrets and settings for other things."""
+
+    @property
+    def environment(self):
+        return {**super().environment, "S3_SECRET_KEY": CANARY, "AWS_SECRET_ACCESS_KEY": CANARY,
+                "PGPASSWORD": CANARY, "PGPORT": "1", "PGBACKREST_REPO1_PATH": f"/{CANARY}",
+                "GITHUB_TOKEN": CANARY}
+
+
+def environment_of(pid):
+    return pathlib.Path(f"/proc/{pid}/environ").read_bytes().decode("utf-8", "replace")
+
+
+def test_environment_of_every_process(cluster):
+    """Neither servers, nor PHP, nor the supervisor have what the caller of `start` exported."""
+    cluster.start()
+    processes = dict(cluster.processes())
+    for node in ("primary", "replica"):
+        server = cluster.node(node)["pid"]
+        children = pathlib.Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        processes.update({int(pid): f"child of {node}" for pid in [str(server), *children]})
+    names = " ".join(processes.values())
+    assert "postgres" in names and "supervise" in names and "php" in names, names
+    assert len(processes) > 10
+    for pid, name in processes.items():
+        try:
+            found = environment_of(pid)
+        except OSError:
+            continue  # it has ended since
+        assert CANARY not in found, name
+        assert "PATH=" in found or not found, name
+    # And what it was told by .env is all that counts.
+    cluster.run("test")
+
+
+def test_replica_that_was_half_restored_dropped_and_wanted_again(cluster):
+    """What the interrupted restore left of it is no obstacle to a copy of the primary."""
+    cluster.start("--detach")
+    wait_until(lambda: (cluster.root / "replica" / "data" / "base").exists(), 60,
+               "the restore begins", every=0.005)
+    os.kill(cluster.status()["supervisor"]["pid"], signal.SIGKILL)
+    left = cluster.root / "replica" / "data" / "pgrevive.restore"
+    assert left.exists(), "it was too fast: the restore was over"
+    cluster.values["REPLICAS"] = 0
+    cluster.write_env()
+    cluster.start()
+    assert left.exists()
+    cluster.sql("primary", "create table later (i int)")
+    cluster.stop()
+
+    cluster.values["REPLICAS"] = 1
+    cluster.write_env()
+    cluster.start()
+    cluster.caught_up()
+    assert cluster.sql("replica", "select count(*) from t") == "30000"
+    assert cluster.sql("replica", "select count(*) from later") == "0"
+    assert not left.exists()
