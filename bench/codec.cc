@@ -12,6 +12,7 @@
 #include "codec/cipher.h"
 #include "codec/compress.h"
 #include "codec/hash.h"
+#include "codec/parallel_bz2.h"
 #include "codec/sha1_lanes.h"
 #include "support/compressors.h"
 
@@ -114,7 +115,23 @@ BENCHMARK_CAPTURE(decompress, lz4_skipping_checksums, CompressType::lz4, kStanda
 BENCHMARK_CAPTURE(decompress, zst, CompressType::zst, kStandard, kVerified, zst)->Apply(sizes);
 BENCHMARK_CAPTURE(decompress, bz2, CompressType::bz2, kStandard, kVerified, bz2)
     ->Arg(8 << 10)
-    ->Arg(2 << 20);
+    ->Arg(16 << 20);
+
+// One stream on many threads. The time to look at is the real one.
+void bz2_in_parallel(benchmark::State& state) {
+  constexpr std::size_t kSize = 16u << 20;
+  const std::string stored = bz2(plain(kSize));
+  Bz2Threads threads(static_cast<std::size_t>(state.range(0)));
+  NullSink nothing;
+  for (auto _ : state) feed(*make_parallel_bz2(threads, nothing), stored);
+  count(state, kSize, stored.size());
+}
+BENCHMARK(bz2_in_parallel)
+    ->Arg(1)
+    ->Arg(2)
+    ->ArgName("threads")
+    ->UseRealTime()
+    ->MeasureProcessCPUTime();
 
 void decrypt(benchmark::State& state) {
   const auto size = static_cast<std::size_t>(state.range(0));

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <array>
 
-#include <bzlib.h>
 #include <fmt/format.h>
 #include <isa-l/igzip_lib.h>
 #include <lz4frame.h>
 #include <zstd.h>
 
 #include "base/error.h"
+#include "codec/bz2_decoder.h"
 
 namespace pgrevive::codec {
 namespace {
@@ -41,15 +41,9 @@ class PassThrough : public Sink {
   Sink& next_;
 };
 
-struct Step {
-  std::size_t consumed = 0;
-  std::size_t produced = 0;
-  bool ended = false;  // the stream has said that it is whole
-};
-
 // Every codec is the same loop around one call of its library. A Decoder has
 //   static constexpr std::string_view kName;
-//   Step decode(ByteView input, std::span<std::byte> output);  // throws Error{corrupt}
+//   DecodeStep decode(ByteView input, std::span<std::byte> output);  // throws Error{corrupt}
 // and takes input until there is none or the output is full.
 template <typename Decoder>
 class Decompressor : public Sink {
@@ -69,7 +63,7 @@ class Decompressor : public Sink {
                     fmt::format("{} stream goes on after its end", Decoder::kName));
       }
       const ByteView input = bytes.first(std::min(bytes.size(), kMostInput));
-      const Step step = decode(input);
+      const DecodeStep step = decode(input);
       bytes = bytes.subspan(step.consumed);
       used_ += step.produced;
       if (step.ended) state_ = State::ended;
@@ -91,9 +85,9 @@ class Decompressor : public Sink {
  private:
   enum class State { running, ended, failed };
 
-  Step decode(ByteView input) {
+  DecodeStep decode(ByteView input) {
     try {
-      const Step step = decoder_.decode(input, {output_.get() + used_, kOutputSize - used_});
+      const DecodeStep step = decoder_.decode(input, {output_.get() + used_, kOutputSize - used_});
       if (step.consumed == 0 && step.produced == 0 && !step.ended && !input.empty()) {
         throw Error(ErrorKind::corrupt, fmt::format("{} stream is damaged", Decoder::kName));
       }
@@ -117,10 +111,6 @@ class Decompressor : public Sink {
   std::size_t used_ = 0;
 };
 
-[[noreturn]] void throw_damaged(std::string_view codec, std::string_view reason) {
-  throw Error(ErrorKind::corrupt, fmt::format("{} stream is damaged: {}", codec, reason));
-}
-
 // Inflates with ISA-L, which is more than twice as fast as zlib. It checks the trailer of both
 // wrappers, CRC-32 and length or Adler-32.
 class GzDecoder {
@@ -132,7 +122,7 @@ class GzDecoder {
     state_->crc_flag = form == Form::raw ? ISAL_ZLIB : ISAL_GZIP;
   }
 
-  Step decode(ByteView input, std::span<std::byte> output) {
+  DecodeStep decode(ByteView input, std::span<std::byte> output) {
     state_->next_in = reinterpret_cast<std::uint8_t*>(const_cast<std::byte*>(input.data()));
     state_->avail_in = static_cast<std::uint32_t>(input.size());
     state_->next_out = reinterpret_cast<std::uint8_t*>(output.data());
@@ -189,35 +179,6 @@ class GzDecoder {
   bool header_read_ = false;
 };
 
-class Bz2Decoder {
- public:
-  static constexpr std::string_view kName = "bz2";
-
-  Bz2Decoder() {
-    if (BZ2_bzDecompressInit(&stream_, 0, 0) != BZ_OK) throw std::bad_alloc();
-  }
-  Bz2Decoder(const Bz2Decoder&) = delete;
-  Bz2Decoder& operator=(const Bz2Decoder&) = delete;
-  ~Bz2Decoder() { BZ2_bzDecompressEnd(&stream_); }
-
-  Step decode(ByteView input, std::span<std::byte> output) {
-    stream_.next_in = reinterpret_cast<char*>(const_cast<std::byte*>(input.data()));
-    stream_.avail_in = static_cast<unsigned>(input.size());
-    stream_.next_out = reinterpret_cast<char*>(output.data());
-    stream_.avail_out = static_cast<unsigned>(output.size());
-    const int result = BZ2_bzDecompress(&stream_);
-    if (result == BZ_MEM_ERROR) throw std::bad_alloc();
-    if (result == BZ_DATA_ERROR_MAGIC) throw_damaged(kName, "invalid header");
-    if (result != BZ_OK && result != BZ_STREAM_END) throw_damaged(kName, "invalid data");
-    return {.consumed = input.size() - stream_.avail_in,
-            .produced = output.size() - stream_.avail_out,
-            .ended = result == BZ_STREAM_END};
-  }
-
- private:
-  bz_stream stream_{};
-};
-
 class Lz4Decoder {
  public:
   static constexpr std::string_view kName = "lz4";
@@ -232,7 +193,7 @@ class Lz4Decoder {
   Lz4Decoder& operator=(const Lz4Decoder&) = delete;
   ~Lz4Decoder() { LZ4F_freeDecompressionContext(context_); }
 
-  Step decode(ByteView input, std::span<std::byte> output) {
+  DecodeStep decode(ByteView input, std::span<std::byte> output) {
     std::size_t consumed = input.size();
     std::size_t produced = output.size();
     const std::size_t result =
@@ -256,7 +217,7 @@ class ZstDecoder {
     ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, 27);
   }
 
-  Step decode(ByteView input, std::span<std::byte> output) {
+  DecodeStep decode(ByteView input, std::span<std::byte> output) {
     ZSTD_inBuffer in{.src = input.data(), .size = input.size(), .pos = 0};
     ZSTD_outBuffer out{.dst = output.data(), .size = output.size(), .pos = 0};
     const std::size_t result = ZSTD_decompressStream(context_.get(), &out, &in);
