@@ -119,17 +119,16 @@ BENCHMARK_CAPTURE(decompress, bz2, CompressType::bz2, kStandard, kVerified, bz2)
 
 // One stream on many threads. The time to look at is the real one.
 void bz2_in_parallel(benchmark::State& state) {
-  constexpr std::size_t kSize = 16u << 20;
-  const std::string stored = bz2(plain(kSize));
-  Bz2Threads threads(static_cast<std::size_t>(state.range(0)));
+  const auto size = static_cast<std::size_t>(state.range(0));
+  const std::string stored = bz2(plain(size));
+  Bz2Threads threads(static_cast<std::size_t>(state.range(1)));
   NullSink nothing;
   for (auto _ : state) feed(*make_parallel_bz2(threads, nothing), stored);
-  count(state, kSize, stored.size());
+  count(state, size, stored.size());
 }
 BENCHMARK(bz2_in_parallel)
-    ->Arg(1)
-    ->Arg(2)
-    ->ArgName("threads")
+    ->ArgsProduct({{2 << 20, 64 << 20}, {1, 2, 4}})
+    ->ArgNames({"", "threads"})
     ->UseRealTime()
     ->MeasureProcessCPUTime();
 
@@ -209,8 +208,9 @@ void sha1_of_each(benchmark::State& state) {
   for (auto _ : state) lanes.of_each(buffers, results);
   benchmark::DoNotOptimize(results.data());
   count(state, text.size(), text.size());
-  state.SetLabel(std::string(Sha1Lanes::name(lanes.kernel())) +
-                 fmt::format(", from {} on", lanes.fewest()));
+  state.SetLabel(lanes.width() == 1 ? "one by one"
+                                    : fmt::format("{}, from {} streams on",
+                                                  Sha1Lanes::name(lanes.kernel()), lanes.fewest()));
 }
 BENCHMARK(sha1_of_each)->Arg(1)->Arg(8)->Arg(16)->Arg(64)->ArgName("streams");
 
