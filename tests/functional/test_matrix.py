@@ -170,3 +170,33 @@ def test_delta_makes_any_directory_equal(pgrevive, workspace, oracle):
     _, label, expected = oracle(form, "incr")
     restore_two_nodes(pgrevive, workspace, repo.conf, label, "--delta")
     compare(nodes, workspace, expected, "delta")
+
+
+@pytest.mark.parametrize("name", ["number", "name"])
+def test_tablespace_map(pgrevive, workspace, oracle, name):
+    """--tablespace-map ID=DIR as pgBackRest has it; for several nodes NODE:ID=DIR, and the rest
+    where --tablespace-map-all says."""
+    repo, label, expected = oracle(FORMS[3], "diff")
+    places = {who: workspace.path / f"ts-{who}" for who in ("pgbackrest", "alone", "primary")}
+    number = next(path for path in expected.tree if path.startswith("pg_tblspc/")).split("/")[1]
+    data = workspace.directory("pgbackrest", owner=repo.user, mode=0o700)
+    workspace.directory("ts-pgbackrest", owner=repo.user, mode=0o700)
+    repo.pgbackrest(f"--pg1-path={data}", f"--tablespace-map={number}={places['pgbackrest']}",
+                    f"--set={label}", "--type=none", "restore", user=None)
+    tree.assert_equal(expected.tree, tree.data_directory(data), "pgBackRest with a map")
+
+    known_as = number if name == "number" else "fast"
+    alone = {"alone": workspace.path / "alone"}
+    pgrevive.restore(repo.conf, alone, "--set", label, "--tablespace-map",
+                     f"{known_as}={places['alone']}")
+    nodes = {who: workspace.path / who for who in ("primary", "replica")}
+    pgrevive.restore(repo.conf, nodes, "--set", label, "--tablespace-map",
+                     f"primary:{known_as}={places['primary']}",
+                     tablespaces=workspace.path / "others")
+    for who, directory in {**alone, **nodes}.items():
+        tree.assert_equal(tree.data_directory(data), tree.data_directory(directory), who)
+    links = {who: os.readlink(directory / "pg_tblspc" / number)
+             for who, directory in {"pgbackrest": data, **alone, **nodes}.items()}
+    others = links.pop("replica")
+    assert links == {who: str(place) for who, place in places.items()}
+    assert others.startswith(f"{workspace.path}/others/replica/")

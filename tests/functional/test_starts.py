@@ -12,6 +12,7 @@ import pytest
 from rig.cluster import PASSWORD, Cluster, command_lines
 from rig.process import run, wait_until
 from rig.program import message
+from rig.s3 import cluster_values
 from rig.story import CIPHER_PASS, MARKERS, ROWS
 from rig.workspace import give
 
@@ -124,10 +125,8 @@ def test_from_s3(pgrevive, space, story, bucket):
     shutil.copy(gateway.ca_file, ca_file)
     ca_file.chmod(0o644)
     cluster = Cluster(pgrevive, space.directory("h8"), {
-        "REPO_TYPE": "s3", "S3_BUCKET": bucket.name, "S3_ENDPOINT": gateway.endpoint,
-        "S3_REGION": gateway.region, "S3_ACCESS_KEY": gateway.access_key,
-        "S3_SECRET_KEY": gateway.secret_key, "S3_PATH": f"/{prefix}", "S3_URI_STYLE": "path",
-        "S3_CA_FILE": ca_file, "REPO_CIPHER_PASS": CIPHER_PASS}, name="faraway")
+        **cluster_values(bucket, prefix), "S3_CA_FILE": ca_file,
+        "REPO_CIPHER_PASS": CIPHER_PASS}, name="faraway")
     try:
         result = cluster.start()
         for secret in (gateway.secret_key, CIPHER_PASS, PASSWORD):
@@ -156,14 +155,15 @@ def test_with_a_pgbackrest_conf(pgrevive, space, story):
     conf = space.path / "existing.conf"
     shutil.copy(story.repo.conf, conf)
     conf.chmod(0o600)
-    cluster = Cluster(pgrevive, space.directory("h9"), name="configured")
+    cluster = Cluster(pgrevive, space.directory("h9"), {"ADMINER_PORT": 0}, name="configured")
     try:
         result = cluster.start("--config", conf, "--stanza", "main")
         assert story.label in result.stdout
         assert CIPHER_PASS not in message(result)
         for node in ("primary", "replica"):
             assert cluster.sql(node, MARKERS) == ROWS
-        cluster.run("test")
+        assert "ADMINER_PORT=0" in cluster.run("test").stdout
+        assert not any("php" in line for line in cluster.processes().values())
         pids = {node["name"]: node["pid"] for node in cluster.status()["nodes"]}
         cluster.start("--config", conf)
         assert pids == {node["name"]: node["pid"] for node in cluster.status()["nodes"]}

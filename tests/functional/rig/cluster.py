@@ -146,8 +146,8 @@ class Manager:
 class AdminerBrowser:
     """What a person does with Adminer: look at the login page, fill it in, look around."""
 
-    def __init__(self, port):
-        self.base = f"http://127.0.0.1:{port}/"
+    def __init__(self, port, address="127.0.0.1"):
+        self.base = f"http://{address}:{port}/"
         self.opener = urllib.request.build_opener(
             urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
 

@@ -110,6 +110,17 @@ def free_port():
             return port
 
 
+def consecutive_ports(count):
+    """The first of as many ports in a row that are free as free_port() says it."""
+    while True:
+        first = free_port()
+        ports = set(range(first + 1, first + count))
+        if max(ports | {first}) > 65535 or ports & _given or any(map(listening, ports)):
+            continue
+        _given.update(ports)
+        return first
+
+
 def wait_until(condition, seconds, what, every=0.1):
     """Waits until condition() is true and returns what it said."""
     end = time.monotonic() + seconds

@@ -70,3 +70,11 @@ default_mime_type = binary/octet-stream
             if match:
                 result[match[3]] = (int(match[1]), match[2])
         return result
+
+
+def cluster_values(bucket, prefix):
+    """Settings of an .env that reach a repository in a bucket of a test gateway."""
+    gateway = bucket.gateway
+    return {"REPO_TYPE": "s3", "S3_BUCKET": bucket.name, "S3_ENDPOINT": gateway.endpoint,
+            "S3_REGION": gateway.region, "S3_ACCESS_KEY": gateway.access_key,
+            "S3_SECRET_KEY": gateway.secret_key, "S3_PATH": f"/{prefix}", "S3_URI_STYLE": "path"}
