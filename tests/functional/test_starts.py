@@ -17,19 +17,6 @@ from rig.story import CIPHER_PASS, MARKERS, ROWS
 from rig.workspace import give
 
 
-def test_cleanup_spares_what_is_not_ours(pgrevive, space):
-    """A directory under the cluster's name that pgrevive did not make stays."""
-    cluster = Cluster(pgrevive, space.directory("h2"), {"RESTORE_FROM_BACKUP": "false"}, name="mine")
-    cluster.root.mkdir()
-    (cluster.root / "thesis.odt").write_text("years of work")
-    result = cluster.run("cleanup", "--yes", check=False)
-    assert result.returncode != 0, message(result)
-    assert (cluster.root / "thesis.odt").read_text() == "years of work"
-    result = cluster.start(check=False)
-    assert result.returncode != 0, message(result)
-    assert sorted(path.name for path in cluster.root.iterdir()) == ["thesis.odt"]
-
-
 def test_all_mistakes_at_once(pgrevive, space):
     """Every mistake in .env is reported with its line and remedy, before anything happens."""
     cluster = Cluster(pgrevive, space.directory("h3"), name="wrong")

@@ -46,6 +46,11 @@ def identity(user):
             "extra_groups": os.getgrouplist(user, entry.pw_gid)}
 
 
+def child_options(*, user=None, env=None, cwd="/"):
+    """Arguments of subprocess for a child that runs as the others here do."""
+    return {"env": _environment(env), "cwd": cwd, **identity(user)}
+
+
 def shown(text):
     text = text if isinstance(text, str) else text.decode("utf-8", "replace")
     return text if len(text) <= _SHOWN else "[...]\n" + text[-_SHOWN:]
@@ -54,10 +59,11 @@ def shown(text):
 def run(command, *, user=None, env=None, cwd="/", input=None, timeout=120, check=True):
     """Runs a command to its end and returns it with its output as text."""
     command = [os.fspath(part) for part in command]
-    result = subprocess.run(command, env=_environment(env), cwd=cwd, input=input, timeout=timeout,
+    result = subprocess.run(command, input=input, timeout=timeout,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                             stdin=None if input is not None else subprocess.DEVNULL,
-                            encoding="utf-8", errors="replace", **identity(user))
+                            encoding="utf-8", errors="replace",
+                            **child_options(user=user, env=env, cwd=cwd))
     if check and result.returncode != 0:
         raise Failed(f"{shlex.join(command)}: exit {result.returncode}\n"
                      f"{shown(result.stdout)}{shown(result.stderr)}")
@@ -72,8 +78,8 @@ class Daemon:
         self.log = pathlib.Path(log)
         with open(self.log, "ab") as output:
             self.process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=cwd,
-                env=_environment(env), preexec_fn=_die_with_parent, **identity(user))
+                self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                preexec_fn=_die_with_parent, **child_options(user=user, env=env, cwd=cwd))
 
     @property
     def pid(self):

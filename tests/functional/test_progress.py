@@ -1,0 +1,128 @@
+"""What a person sees while it works: numbers redrawn on a terminal, plain lines anywhere else."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+
+import pytest
+
+from rig.cluster import Cluster, env_text
+from rig.postgres import server_user
+from rig.process import child_options
+from rig.s3 import cluster_values
+from rig.story import CIPHER_PASS
+from rig.throttle import SlowLine
+from rig.workspace import give
+
+NUMBERS = re.compile(r"( ?\d+) %  (\S+ \S?B) of (\S+ MB)  (\d+)/(\d+) files"
+                     r"(?:  (\S+ \S?B)/s)?(?:  (\d\S* \S+) left)?")
+
+
+@pytest.fixture(scope="module")
+def slow_values(story, bucket, space):
+    """An .env's settings for the story's repository at the end of a slow line: a restore takes
+    some seconds."""
+    prefix = bucket.upload_once(story.repo.path, "story/pgbackrest")
+    line = SlowLine(bucket.gateway.port, 2 << 20)
+    yield {**cluster_values(bucket, prefix), "S3_ENDPOINT": f"https://localhost:{line.port}",
+           "S3_VERIFY_TLS": "false", "REPO_CIPHER_PASS": CIPHER_PASS}
+    line.close()
+
+
+def on_a_terminal(command, columns, user=None, env=None):
+    """Runs a command on a terminal of that width; returns what it wrote there."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    with subprocess.Popen([os.fspath(word) for word in command], stdin=theirs, stdout=theirs,
+                          stderr=theirs, start_new_session=True,
+                          **child_options(env={"TERM": "xterm", **(env or {})}, user=user)) as child:
+        os.close(theirs)
+        output = b""
+        try:
+            while block := os.read(ours, 65536):
+                output += block
+        except OSError:  # EIO: nobody has the other end open any more
+            pass
+        os.close(ours)
+        code = child.wait(60)
+    text = output.decode()
+    assert code == 0, text
+    return text.replace("\r\n", "\n")
+
+
+def restore_words(workspace, values):
+    env = workspace.path / "slow.env"
+    env.write_text(env_text(values))
+    give(env, server_user())
+    return ["--env-file", env, "restore", "--type", "none", "--tablespace-map-all",
+            workspace.path / "ts", "--node", f"primary={workspace.path / 'primary'}",
+            "--node", f"replica={workspace.path / 'replica'}"]
+
+
+def drawn_lines(text):
+    """What was drawn one over the other, in order."""
+    return [part for line in text.split("\n") if "\r\x1b[K" in line
+            for part in re.split(r"\r\x1b\[K", line) if "%" in part]
+
+
+def assert_moves(lines):
+    """Percent, bytes and files grow; rate and the time left are told."""
+    matches = [match for line in lines if (match := NUMBERS.search(line))]
+    assert len(matches) > 10, lines
+    percents = [int(match[1]) for match in matches]
+    assert percents == sorted(percents) and percents[0] < 30 and percents[-1] > 70, percents
+    assert len({match[2] for match in matches}) > 5
+    files = [int(match[4]) for match in matches]
+    assert files == sorted(files) and files[-1] <= int(matches[0][5])
+    assert sum(match[6] is not None for match in matches) > 5, lines
+    left = [match[7] for match in matches if match[7]]
+    assert len(left) > 2 and left[0] != left[-1], lines
+
+
+def test_restore_on_a_terminal(pgrevive, workspace, slow_values):
+    text = on_a_terminal([pgrevive.path, *restore_words(workspace, slow_values)], 110)
+    lines = drawn_lines(text)
+    assert_moves(lines)
+    assert all(re.search(r"\[#*-*\] ", line) for line in lines), lines
+    assert all(len(line) < 110 for line in lines)
+    # Nothing half drawn is left: the last word is a plain line.
+    assert re.search(r"\nrestored \S+ MB in \d+ files in [^\r\x1b]*\n$", text), text[-300:]
+
+
+def test_restore_on_a_narrow_terminal(pgrevive, workspace, slow_values):
+    """Numbers without the bar, and no line that would wrap, or redrawing would not work."""
+    lines = drawn_lines(on_a_terminal([pgrevive.path, *restore_words(workspace, slow_values)], 70))
+    assert len(lines) > 10
+    assert all(len(line) < 70 and "#" not in line for line in lines), lines
+    assert any("files" in line for line in lines)
+
+
+def test_restore_into_a_file(pgrevive, workspace, slow_values):
+    """Whole lines without any code of a terminal, and not many of them."""
+    result = pgrevive(*restore_words(workspace, slow_values))
+    for text in (result.stdout, result.stderr):
+        assert "\x1b" not in text and "\r" not in text
+    assert 3 <= len(result.stdout.splitlines()) < 20, result.stdout
+    assert "restored" in result.stdout
+
+
+def test_start_on_a_terminal(pgrevive, space, slow_values):
+    """Every phase with its time, the restore with its numbers, and at the end how to connect."""
+    cluster = Cluster(pgrevive, space.directory("h"), {
+        **slow_values, "WAL_ARCHIVE": "off", "ADMINER_PORT": 0}, name="seen")
+    try:
+        text = on_a_terminal([pgrevive.path, "--env-file", cluster.env_file, "start"], 110,
+                             env=cluster.environment)
+        assert_moves(drawn_lines(text))
+        shown = re.sub(r"[^\n]*\r\x1b\[K", "", text)
+        for phase in ("preparing", "restoring", "recovering", "promoting", "configuring",
+                      "joining replicas"):
+            assert re.search(rf"^  {phase} +\d\S* \S+", shown, re.MULTILINE), shown
+        assert "\x1b" not in shown and "\r" not in shown, shown
+        assert f"psql -h localhost -p {cluster.primary_port}" in shown
+    finally:
+        cluster.gone()
