@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs the Debian packages that pgrevive needs: only what is missing, without questions.
 #
-#   scripts/install-packages.sh GROUP...           GROUP is build, unit, run, demo or test
+#   scripts/install-packages.sh GROUP...           GROUP is build, unit, run, demo, test or bench
 #   scripts/install-packages.sh --check GROUP...   only name what is missing (exit status 1)
 #
 # This is the one place that knows the lists. Who is not root is told what to ask root for.
@@ -27,8 +27,11 @@ packages_of() {
       packages_of run
       echo python3 python3-pytest radosgw ceph-mon ceph-osd ceph-base ceph-common s3cmd openssl \
         zstd procps ;;
+    bench)  # for bench/compare.sh, beside build
+      packages_of test
+      echo xfsprogs btrfs-progs ;;
     *)
-      echo "install-packages: there is no group '$1' (build, unit, run, demo, test)" >&2
+      echo "install-packages: there is no group '$1' (build, unit, run, demo, test, bench)" >&2
       return 2 ;;
   esac
 }
