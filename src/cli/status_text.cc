@@ -127,6 +127,7 @@ std::string status_text(const cluster::ClusterStatus& status) {
   if (!status.archiving.empty()) {
     text += fact("archiving", status.archiving + (status.archiving_ok ? "" : "  TROUBLE"));
   }
+  if (!status.archive.empty()) text += fact("archive", status.archive);
   if (!status.adminer_url.empty()) {
     text +=
         fact("Adminer", status.adminer_url + (status.adminer_answers ? "" : "  (does not answer)"));

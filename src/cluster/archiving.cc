@@ -29,7 +29,8 @@ void run_backrest(const Site& site, const std::string& command) {
                           {}, std::chrono::minutes(5));
   if (output.status.ok()) return;
   const auto said = std::string(trim(output.out + output.err));
-  const auto where = own_archive(site.settings, site.directory).describe();
+  const auto where =
+      own_archive(site.settings, site.directory, site.marker.archive_suffix).describe();
   throw Error(ErrorKind::unavailable, "the cluster's own archive in " + where +
                                           " does not work: pgbackrest " + command + " (" +
                                           output.status.text() + "): " + printable(said, 800))
@@ -48,7 +49,7 @@ void make_archive_directory(const std::filesystem::path& path) {
 
 void check_own_archive_is_free(const Site& site) {
   if (site.settings.wal_archive != WalArchiveMode::own) return;
-  const auto archive = own_archive(site.settings, site.directory);
+  const auto archive = own_archive(site.settings, site.directory, site.marker.archive_suffix);
   const auto storage = repository::open_storage(archive);
   const auto info = repository::layout::archive_info(archive.stanza);
   if (!storage->stat(info)) return;
@@ -67,10 +68,10 @@ void set_up_archiving(Site& site, NodeRecord& record) {
   }
   const auto& directory = site.directory;
   for (const auto* name : {"log", "lock", "spool"}) make_directories(directory.pgbackrest() / name);
-  write_file_atomic(
-      directory.pgbackrest_conf(),
-      own_archive_conf(site.settings, directory, site.marker.socket_directory, record.superuser));
-  const auto archive = own_archive(site.settings, directory);
+  write_file_atomic(directory.pgbackrest_conf(),
+                    own_archive_conf(site.settings, directory, site.marker.archive_suffix,
+                                     site.marker.socket_directory, record.superuser));
+  const auto archive = own_archive(site.settings, directory, site.marker.archive_suffix);
   try {
     if (archive.type == repository::RepositoryOptions::Type::posix)
       make_archive_directory(archive.path);

@@ -1,5 +1,9 @@
 #include "cluster/backrest_conf.h"
 
+#include <cctype>
+#include <utility>
+#include <vector>
+
 #include <fmt/format.h>
 
 #include "base/error.h"
@@ -9,6 +13,8 @@ namespace {
 
 using repository::RepositoryOptions;
 
+using Options = std::vector<std::pair<std::string, std::string>>;
+
 class Writer {
  public:
   void section(const std::string& name) { text_ += (text_.empty() ? "[" : "\n[") + name + "]\n"; }
@@ -16,6 +22,9 @@ class Writer {
     if (value.find_first_of("\r\n") != std::string::npos)
       throw Error(ErrorKind::usage, "the value of " + name + " has more than one line");
     text_ += name + "=" + value + "\n";
+  }
+  void set(const Options& options) {
+    for (const auto& [name, value] : options) set(name, value);
   }
   std::string take() { return std::move(text_); }
 
@@ -45,32 +54,37 @@ std::string absolute(const std::string& prefix) {
   return "/" + prefix.substr(first, last - first + 1);
 }
 
-void write_repository(Writer& out, const RepositoryOptions& repository) {
+Options repository_options(const RepositoryOptions& repository) {
+  Options options;
+  const auto set = [&](const char* name, std::string value) {
+    options.emplace_back(name, std::move(value));
+  };
   if (repository.type == RepositoryOptions::Type::posix) {
-    out.set("repo1-type", "posix");
-    out.set("repo1-path", repository.path.string());
+    set("repo1-type", "posix");
+    set("repo1-path", repository.path.string());
   } else {
     const auto& s3 = repository.s3;
-    out.set("repo1-type", "s3");
-    out.set("repo1-path", absolute(s3.prefix));
-    out.set("repo1-s3-bucket", s3.bucket);
-    out.set("repo1-s3-endpoint",
-            s3.endpoint.starts_with("https://") ? s3.endpoint.substr(8) : s3.endpoint);
-    out.set("repo1-s3-region", s3.region);
-    out.set("repo1-s3-key", s3.access_key.reveal());
-    out.set("repo1-s3-key-secret", s3.secret_key.reveal());
-    if (!s3.session_token.empty()) out.set("repo1-s3-token", s3.session_token.reveal());
-    out.set("repo1-s3-uri-style", uri_style(s3));
-    if (!s3.connect_host.empty()) out.set("repo1-storage-host", s3.connect_host);
-    if (s3.connect_port != 0) out.set("repo1-storage-port", std::to_string(s3.connect_port));
-    if (!s3.verify_tls) out.set("repo1-storage-verify-tls", "n");
-    if (!s3.ca_file.empty()) out.set("repo1-storage-ca-file", s3.ca_file.string());
-    if (!s3.ca_path.empty()) out.set("repo1-storage-ca-path", s3.ca_path.string());
+    set("repo1-type", "s3");
+    set("repo1-path", absolute(s3.prefix));
+    set("repo1-s3-bucket", s3.bucket);
+    set("repo1-s3-endpoint",
+        s3.endpoint.starts_with("https://") ? s3.endpoint.substr(8) : s3.endpoint);
+    set("repo1-s3-region", s3.region);
+    set("repo1-s3-key", s3.access_key.reveal());
+    set("repo1-s3-key-secret", s3.secret_key.reveal());
+    if (!s3.session_token.empty()) set("repo1-s3-token", s3.session_token.reveal());
+    set("repo1-s3-uri-style", uri_style(s3));
+    if (!s3.connect_host.empty()) set("repo1-storage-host", s3.connect_host);
+    if (s3.connect_port != 0) set("repo1-storage-port", std::to_string(s3.connect_port));
+    if (!s3.verify_tls) set("repo1-storage-verify-tls", "n");
+    if (!s3.ca_file.empty()) set("repo1-storage-ca-file", s3.ca_file.string());
+    if (!s3.ca_path.empty()) set("repo1-storage-ca-path", s3.ca_path.string());
   }
   if (!repository.cipher_passphrase.empty()) {
-    out.set("repo1-cipher-type", "aes-256-cbc");
-    out.set("repo1-cipher-pass", repository.cipher_passphrase.reveal());
+    set("repo1-cipher-type", "aes-256-cbc");
+    set("repo1-cipher-pass", repository.cipher_passphrase.reveal());
   }
+  return options;
 }
 
 }  // namespace
@@ -78,13 +92,14 @@ void write_repository(Writer& out, const RepositoryOptions& repository) {
 std::string source_conf(const Settings& settings, const std::filesystem::path& data_directory) {
   Writer out;
   out.section("global");
-  write_repository(out, settings.repository);
+  out.set(repository_options(settings.repository));
   out.section(settings.repository.stanza);
   out.set("pg1-path", data_directory.string());
   return out.take();
 }
 
-RepositoryOptions own_archive(const Settings& settings, const StateDirectory& directory) {
+RepositoryOptions own_archive(const Settings& settings, const StateDirectory& directory,
+                              const std::string& life) {
   RepositoryOptions archive = settings.repository;
   // An empty new cluster may have no repository at all.
   const bool local = archive.type == RepositoryOptions::Type::posix || archive.s3.bucket.empty();
@@ -102,16 +117,17 @@ RepositoryOptions own_archive(const Settings& settings, const StateDirectory& di
   } else {
     const auto source = absolute(archive.s3.prefix);
     archive.s3.prefix = (source == "/" ? "/pgrevive" : source) + "-" + settings.cluster_name;
+    if (!life.empty()) archive.s3.prefix += "-" + life;
   }
   return archive;
 }
 
 std::string own_archive_conf(const Settings& settings, const StateDirectory& directory,
-                             const std::filesystem::path& socket_directory,
+                             const std::string& life, const std::filesystem::path& socket_directory,
                              const std::string& superuser) {
   Writer out;
   out.section("global");
-  write_repository(out, own_archive(settings, directory));
+  out.set(repository_options(own_archive(settings, directory, life)));
   out.set("repo1-retention-full", std::to_string(settings.retention_full));
   out.set("repo1-retention-diff", std::to_string(settings.retention_diff));
   out.set("log-path", (directory.pgbackrest() / "log").string());
@@ -129,8 +145,20 @@ std::string own_archive_conf(const Settings& settings, const StateDirectory& dir
   return out.take();
 }
 
+std::map<std::string, std::optional<std::string>> backrest_environment(
+    const RepositoryOptions& repository) {
+  std::map<std::string, std::optional<std::string>> environment;
+  for (const auto& [option, value] : repository_options(repository)) {
+    std::string name = "PGBACKREST_" + option;
+    for (auto& c : name)
+      c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    environment.emplace(std::move(name), value);
+  }
+  return environment;
+}
+
 std::string own_archive_obstacle(const Settings& settings, const StateDirectory& directory) {
-  const auto archive = own_archive(settings, directory);
+  const auto archive = own_archive(settings, directory, {});
   if (archive.type == RepositoryOptions::Type::s3 && archive.s3.endpoint.starts_with("http://"))
     return "pgBackRest writes to S3 over TLS only, and the endpoint " + archive.s3.endpoint +
            " is plain HTTP";

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
+#include <optional>
 #include <string>
 
 #include "cluster/settings.h"
@@ -12,14 +14,19 @@ namespace pgrevive::cluster {
 // Describes the source repository, for archive-get and for `pgbackrest info`.
 std::string source_conf(const Settings& settings, const std::filesystem::path& data_directory);
 
-// Where the cluster's own archive goes.
-repository::RepositoryOptions own_archive(const Settings& settings,
-                                          const StateDirectory& directory);
+// Where the cluster's own archive goes. `life` (Marker::archive_suffix) keeps it apart in a bucket
+// from the archive of an earlier cluster of the same name, which outlives its cleanup.
+repository::RepositoryOptions own_archive(const Settings& settings, const StateDirectory& directory,
+                                          const std::string& life);
 
 // Describes the cluster's own archive, for pgBackRest itself.
 std::string own_archive_conf(const Settings& settings, const StateDirectory& directory,
-                             const std::filesystem::path& socket_directory,
+                             const std::string& life, const std::filesystem::path& socket_directory,
                              const std::string& superuser);
+
+// How a pgBackRest that reads no configuration file is told of a repository.
+std::map<std::string, std::optional<std::string>> backrest_environment(
+    const repository::RepositoryOptions& repository);
 
 // Why pgBackRest (Debian 12 has 2.45) cannot write the cluster's own archive there; empty if it
 // can.

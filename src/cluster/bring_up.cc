@@ -71,7 +71,14 @@ std::optional<std::string> label_under_way(const Site& site) {
 void restore_nodes(Site& site, const std::vector<std::string>& nodes) {
   const auto under_way = label_under_way(site);
   if (!under_way) check_own_archive_is_free(site);
-  const auto repository = repository::open_repository(site.settings.repository);
+  RestoreLog log(site.board, site.directory, nodes, site.settings.repository.stanza);
+  for (const auto& node : nodes) {
+    make_directories(site.directory.node(node));
+    make_directories(site.directory.logs(node));
+  }
+  auto place = site.settings.repository;
+  place.s3.on_retry = [&log](const std::string& what) { log.retry(what); };
+  const auto repository = repository::open_repository(place);
   const auto info = repository.load_backup_info();
   const auto label = under_way ? repository::BackupLabel::parse(*under_way)
                                : choose_backup(site.settings).backup.label;
@@ -82,8 +89,6 @@ void restore_nodes(Site& site, const std::vector<std::string>& nodes) {
   restore::Options options;
   options.jobs = site.settings.process_max;
   for (const auto& node : nodes) {
-    make_directories(site.directory.node(node));
-    make_directories(site.directory.logs(node));
     remove_tree(site.directory.conf(node));
     NodeRecord record;
     record.backup_label = label.text();
@@ -101,7 +106,6 @@ void restore_nodes(Site& site, const std::vector<std::string>& nodes) {
                              .tablespace_map = {},
                              .tablespace_root = site.directory.tablespaces(node)});
   }
-  RestoreLog log(site.board, site.directory, nodes, site.settings.repository.stanza);
   log.begin(label.text(), site.settings.repository.describe());
   try {
     const auto summary = restore::restore(repository, manifest, options, log, site.stop);

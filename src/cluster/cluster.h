@@ -72,6 +72,7 @@ struct ClusterStatus {
   SupervisorStatus supervisor;
   std::vector<NodeStatus> nodes;
   std::string archiving;  // "own: 12 archived, last 00000002... 5 s ago, 0 failed", "off"
+  std::string archive;    // where to: a directory, or "s3://bucket/path"; empty: off
   bool archiving_ok = true;
   std::string adminer_url;  // empty: off
   bool adminer_answers = false;

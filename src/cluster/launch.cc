@@ -142,7 +142,8 @@ Launch launch(const Settings& settings, const StateDirectory& directory,
     wake(directory, *supervisor);
     return Launch::already_running;
   }
-  preflight(settings, directory, owner);
+  if (!marker) marker = make_marker(settings.cluster_name, directory, owner, unix_milliseconds());
+  preflight(settings, directory, *marker, owner);
 
   const auto program = read_file(own_program);
   make_root(directory, owner);
@@ -151,12 +152,6 @@ Launch launch(const Settings& settings, const StateDirectory& directory,
     check_enterable(directory, owner);
     for (const auto& path : {directory.run(), directory.secrets(), directory.root() / "logs"})
       make_directories(path, 0700);
-    if (!marker)
-      marker = Marker{.cluster_name = settings.cluster_name,
-                      .created_ms = unix_milliseconds(),
-                      .owner = owner.uid,
-                      .owner_name = owner.name,
-                      .socket_directory = choose_socket_directory(directory, owner.uid)};
     make_socket_directory(marker->socket_directory, owner);
     marker->save(directory);
     write_file_atomic(directory.settings(), to_json(settings));

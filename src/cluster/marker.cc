@@ -1,7 +1,9 @@
 #include "cluster/marker.h"
 
+#include <chrono>
 #include <functional>
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <sys/un.h>
@@ -22,7 +24,8 @@ std::optional<Marker> Marker::load(const StateDirectory& directory) {
                   .created_ms = j.at("created_ms").get<std::int64_t>(),
                   .owner = j.at("owner").get<uid_t>(),
                   .owner_name = j.at("owner_name").get<std::string>(),
-                  .socket_directory = j.at("socket_directory").get<std::string>()};
+                  .socket_directory = j.at("socket_directory").get<std::string>(),
+                  .archive_suffix = j.value("archive_suffix", std::string())};
   } catch (const json::exception& error) {
     throw Error(ErrorKind::corrupt,
                 directory.marker().string() + " cannot be read: " + error.what());
@@ -34,8 +37,20 @@ void Marker::save(const StateDirectory& directory) const {
                   {"created_ms", created_ms},
                   {"owner", owner},
                   {"owner_name", owner_name},
-                  {"socket_directory", socket_directory.string()}};
+                  {"socket_directory", socket_directory.string()},
+                  {"archive_suffix", archive_suffix}};
   write_file_atomic(directory.marker(), j.dump(2) + '\n', 0644);
+}
+
+Marker make_marker(const std::string& cluster_name, const StateDirectory& directory,
+                   const Identity& owner, std::int64_t now_ms) {
+  const std::chrono::sys_seconds now(std::chrono::seconds(now_ms / 1000));
+  return {.cluster_name = cluster_name,
+          .created_ms = now_ms,
+          .owner = owner.uid,
+          .owner_name = owner.name,
+          .socket_directory = choose_socket_directory(directory, owner.uid),
+          .archive_suffix = fmt::format("{:%Y%m%dT%H%M%S}", now)};
 }
 
 std::filesystem::path choose_socket_directory(const StateDirectory& directory, uid_t owner) {

@@ -21,11 +21,18 @@ struct Marker {
   // Usually <root>/run. A socket's path must fit into 107 bytes, so a deep root has a short
   // directory elsewhere.
   std::filesystem::path socket_directory;
+  // Ends the name of its own archive in a bucket; the time it was made. Empty in markers of before
+  // there was such an ending.
+  std::string archive_suffix;
 
   // Empty where there is no marker. Throws Error{corrupt} for one that cannot be read.
   static std::optional<Marker> load(const StateDirectory& directory);
   void save(const StateDirectory& directory) const;
 };
+
+// The mark of a cluster that is made at that time (Unix milliseconds). Pure.
+Marker make_marker(const std::string& cluster_name, const StateDirectory& directory,
+                   const Identity& owner, std::int64_t now_ms);
 
 // Where the sockets of a cluster go. Pure.
 std::filesystem::path choose_socket_directory(const StateDirectory& directory, uid_t owner);

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cluster/adminer.h"
+#include "cluster/archive_probe.h"
 #include "cluster/backrest_conf.h"
 #include "cluster/bring_up.h"
 #include "cluster/supervisor_process.h"
@@ -133,7 +134,8 @@ bool needs_restore(const Settings& settings, const StateDirectory& directory) {
 
 }  // namespace
 
-void preflight(const Settings& settings, const StateDirectory& directory, const Identity& owner) {
+void preflight(const Settings& settings, const StateDirectory& directory, const Marker& marker,
+               const Identity& owner) {
   if (owner.uid == 0)
     throw Error(ErrorKind::usage, "PostgreSQL refuses to run as root")
         .with_hint("the servers run as user postgres; install PostgreSQL, which makes that user");
@@ -142,6 +144,7 @@ void preflight(const Settings& settings, const StateDirectory& directory, const 
   postgres::find_binaries(cluster_version(settings, directory), settings.postgres_binaries);
   if (needs_restore(settings, directory))
     check_space(settings, directory, choose_backup(settings).backup);
+  probe_own_archive(settings, directory, marker, owner);
 }
 
 }  // namespace pgrevive::cluster

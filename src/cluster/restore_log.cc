@@ -41,6 +41,9 @@ void RestoreLog::end(const restore::Summary& summary) {
 
 void RestoreLog::failed(const Error& error) { line("ERROR", error.text()); }
 
+// A line is one write() at the end of each file, so lines of several threads do not mix.
+void RestoreLog::retry(const std::string& what) { line("WARN", what); }
+
 void RestoreLog::message(const std::string& text) { line("INFO", text); }
 
 void RestoreLog::warning(const std::string& text) {

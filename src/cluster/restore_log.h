@@ -23,6 +23,9 @@ class RestoreLog : public restore::Observer {
   void end(const restore::Summary& summary);
   void failed(const Error& error);
 
+  // A request that is about to be tried again. Any thread may call it at any time.
+  void retry(const std::string& what);
+
   void message(const std::string& text) override;
   void warning(const std::string& text) override;
   void progress(const restore::Progress& progress) override;

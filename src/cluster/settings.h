@@ -38,8 +38,9 @@ struct Settings {
   unsigned process_max = 0;                  // PGBACKREST_PROCESS_MAX; 0: processors
 
   WalArchiveMode wal_archive = WalArchiveMode::own;  // WAL_ARCHIVE
-  // Where `own` archives to: the source's storage with its path plus "-CLUSTER_NAME", or for a
-  // local directory the cluster's own state directory, unless WAL_ARCHIVE_PATH says otherwise.
+  // Where `own` archives to: the source's storage with its path plus "-CLUSTER_NAME" and the time
+  // the cluster was made, or for a local directory the cluster's own state directory, unless
+  // WAL_ARCHIVE_PATH says otherwise.
   std::optional<std::string> wal_archive_path;  // WAL_ARCHIVE_PATH
   int retention_full = 2;                       // RETENTION_FULL
   int retention_diff = 3;                       // RETENTION_DIFF

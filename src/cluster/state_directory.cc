@@ -13,11 +13,17 @@ StateDirectory StateDirectory::locate(const std::string& cluster_name,
   if (!home.empty()) return StateDirectory(std::filesystem::absolute(home) / cluster_name);
   if (::geteuid() == 0)
     return StateDirectory(std::filesystem::path("/var/lib/pgrevive") / cluster_name);
-  // An XDG variable that is not an absolute path shall be ignored, says its specification.
-  const char* xdg = std::getenv("XDG_STATE_HOME");
-  const std::filesystem::path state = xdg != nullptr && *xdg == '/'
-                                          ? std::filesystem::path(xdg)
-                                          : Identity::current().home / ".local" / "state";
+  // A variable that is not an absolute path shall be ignored, says the specification of XDG.
+  const auto path_in = [](const char* variable) -> std::filesystem::path {
+    const char* value = std::getenv(variable);
+    return value != nullptr && *value == '/' ? value : "";
+  };
+  auto state = path_in("XDG_STATE_HOME");
+  if (state.empty()) {
+    auto user = path_in("HOME");
+    if (user.empty()) user = Identity::current().home;
+    state = user / ".local" / "state";
+  }
   return StateDirectory(state / "pgrevive" / cluster_name);
 }
 

@@ -29,7 +29,7 @@ class StateDirectory {
   explicit StateDirectory(std::filesystem::path root) : root_(std::move(root)) {}
 
   // PGREVIVE_HOME/NAME; without it /var/lib/pgrevive/NAME for root, and for others
-  // $XDG_STATE_HOME/pgrevive/NAME or ~/.local/state/pgrevive/NAME. `home` is the value of
+  // $XDG_STATE_HOME/pgrevive/NAME or $HOME/.local/state/pgrevive/NAME. `home` is the value of
   // PGREVIVE_HOME, empty if unset.
   static StateDirectory locate(const std::string& cluster_name, const std::filesystem::path& home);
 

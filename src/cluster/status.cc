@@ -182,6 +182,8 @@ ClusterStatus collect_status(const StateDirectory& directory) {
   if (status.supervisor.backup_label.empty()) status.supervisor.backup_label = primary.backup_label;
   if (!status.supervisor.recovery_end) status.supervisor.recovery_end = primary.recovery_end;
 
+  if (settings.wal_archive == WalArchiveMode::own)
+    status.archive = own_archive(settings, directory, marker.archive_suffix).describe();
   // Without a primary there is nothing to archive, and its node says what is wrong.
   status.archiving = settings.wal_archive == WalArchiveMode::own
                          ? "own: not known, the primary does not answer"
@@ -226,6 +228,7 @@ std::string to_json(const ClusterStatus& status) {
                   {"supervisor", json::parse(to_json(status.supervisor))},
                   {"nodes", nodes},
                   {"archiving", status.archiving},
+                  {"archive", status.archive},
                   {"archiving_ok", status.archiving_ok},
                   {"adminer_url", status.adminer_url},
                   {"adminer_answers", status.adminer_answers}};

@@ -84,24 +84,28 @@ TEST(SourceConf, TakesHostStyleForAmazonOnly) {
 }
 
 TEST(OwnArchive, LiesBesideTheSourceAndNeverInIt) {
-  EXPECT_EQ(own_archive(s3(), kDirectory).s3.prefix, "/pg/main-copy");
-  EXPECT_EQ(own_archive(local(), kDirectory).path, "/srv/demo/archive");
+  EXPECT_EQ(own_archive(s3(), kDirectory, {}).s3.prefix, "/pg/main-copy");
+  EXPECT_EQ(own_archive(s3(), kDirectory, "20261122T151407").s3.prefix,
+            "/pg/main-copy-20261122T151407");
+  EXPECT_EQ(own_archive(local(), kDirectory, {}).path, "/srv/demo/archive");
+  EXPECT_EQ(own_archive(local(), kDirectory, "20261122T151407").path, "/srv/demo/archive");
 
   auto settings = s3();
   settings.repository.s3.prefix = "/";
-  EXPECT_EQ(own_archive(settings, kDirectory).s3.prefix, "/pgrevive-copy");
+  EXPECT_EQ(own_archive(settings, kDirectory, {}).s3.prefix, "/pgrevive-copy");
 }
 
 TEST(OwnArchive, GoesWhereTheUserSays) {
   auto settings = s3();
   settings.wal_archive_path = "/other";
-  EXPECT_EQ(own_archive(settings, kDirectory).s3.prefix, "/other");
+  EXPECT_EQ(own_archive(settings, kDirectory, {}).s3.prefix, "/other");
+  EXPECT_EQ(own_archive(settings, kDirectory, "20261122T151407").s3.prefix, "/other");
 }
 
 TEST(OwnArchive, OfAClusterWithoutRepositoryIsLocal) {
   Settings settings;
   settings.restore_from_backup = false;
-  EXPECT_EQ(own_archive(settings, kDirectory).type, RepositoryOptions::Type::posix);
+  EXPECT_EQ(own_archive(settings, kDirectory, {}).type, RepositoryOptions::Type::posix);
 }
 
 TEST(OwnArchive, IsRefusedInsideTheSourceOrOverPlainHttp) {
@@ -126,13 +130,20 @@ TEST(OwnArchive, IsRefusedInsideTheSourceOrOverPlainHttp) {
 }
 
 TEST(OwnArchiveConf, TellsPgbackrestWhereEverythingIs) {
-  const auto text = own_archive_conf(s3(), kDirectory, "/srv/demo/run", "postgres");
+  const auto text = own_archive_conf(s3(), kDirectory, {}, "/srv/demo/run", "postgres");
 
   EXPECT_THAT(text, HasSubstr("repo1-path=/pg/main-copy\n"));
   EXPECT_THAT(text, HasSubstr("repo1-retention-full=2\n"));
   EXPECT_THAT(text, HasSubstr("lock-path=/srv/demo/pgbackrest/lock\n"));
   EXPECT_THAT(text, HasSubstr("[main]\npg1-path=/srv/demo/primary/data\npg1-port=5433\n"
                               "pg1-socket-path=/srv/demo/run\npg1-user=postgres\n"));
+}
+
+TEST(BackrestEnvironment, NamesOptionsAsPgBackRestReadsThem) {
+  const auto environment = backrest_environment(s3().repository);
+
+  EXPECT_EQ(environment.at("PGBACKREST_REPO1_S3_KEY_SECRET"), "SECRET");
+  EXPECT_EQ(environment.at("PGBACKREST_REPO1_PATH"), "/pg/main");
 }
 
 }  // namespace

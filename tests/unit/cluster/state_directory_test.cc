@@ -23,6 +23,10 @@ TEST(StateDirectory, LiesWhereTheUserKeepsState) {
   ::setenv("XDG_STATE_HOME", "relative", 1);
   EXPECT_THAT(StateDirectory::locate("demo", {}).root().string(),
               testing::EndsWith("/.local/state/pgrevive/demo"));
+  ::unsetenv("XDG_STATE_HOME");
+  ::setenv("HOME", "/home/elsewhere", 1);
+  EXPECT_EQ(StateDirectory::locate("demo", {}).root(),
+            "/home/elsewhere/.local/state/pgrevive/demo");
 }
 
 TEST(NodeNames, CountsReplicasFromTheSecondOn) {

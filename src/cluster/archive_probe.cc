@@ -1,0 +1,62 @@
+#include "cluster/archive_probe.h"
+
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cluster/backrest_conf.h"
+#include "cluster/node_record.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+// Beside archive/ and backup/, which stanza-create wants to find empty.
+constexpr const char* kProbe = "pgrevive-probe";
+
+Error refused(const Settings& settings, const repository::RepositoryOptions& archive,
+              const Output& output) {
+  const auto said = std::string(trim(output.out + output.err));
+  const bool s3 = archive.type == repository::RepositoryOptions::Type::s3;
+  const bool denied = said.find("AccessDenied") != std::string::npos ||
+                      said.find("403") != std::string::npos ||
+                      said.find("Permission denied") != std::string::npos;
+  const std::string choices =
+      s3 ? "set WAL_ARCHIVE=off to run without an archive of its own, use keys that may write "
+           "there "
+           "too (s3:PutObject and s3:DeleteObject), or name a path they may write in "
+           "WAL_ARCHIVE_PATH"
+         : "set WAL_ARCHIVE=off to run without an archive of its own, or WAL_ARCHIVE_PATH to a "
+           "directory that the servers' user may write";
+  return Error(denied ? ErrorKind::denied : ErrorKind::unavailable,
+               "WAL_ARCHIVE=own needs a place to write, and the cluster " + settings.cluster_name +
+                   " cannot write to " + archive.describe() + ": " + printable(said, 600))
+      .with_hint(choices + "; nothing has been restored yet");
+}
+
+}  // namespace
+
+void probe_own_archive(const Settings& settings, const StateDirectory& directory,
+                       const Marker& marker, const Identity& owner) {
+  if (settings.wal_archive != WalArchiveMode::own) return;
+  const auto record = NodeRecord::load(directory, "primary");
+  if (record && record->archiving) return;
+  const auto archive = own_archive(settings, directory, marker.archive_suffix);
+  if (archive.type == repository::RepositoryOptions::Type::posix &&
+      archive.path == directory.archive())
+    return;
+
+  auto environment = backrest_environment(archive);
+  environment["PGBACKREST_LOG_LEVEL_FILE"] = "off";
+  environment["PGBACKREST_LOG_LEVEL_CONSOLE"] = "warn";
+  Command command{.program = "pgbackrest", .environment = std::move(environment), .directory = "/"};
+  if (::geteuid() != owner.uid) command.identity = owner;
+  command.arguments = {"--no-config", "repo-put", kProbe};
+  if (const auto output = run(command, "may be removed\n", std::chrono::minutes(2));
+      !output.status.ok())
+    throw refused(settings, archive, output);
+  command.arguments = {"--no-config", "repo-rm", kProbe};
+  if (const auto output = run(command, {}, std::chrono::minutes(2)); !output.status.ok())
+    throw refused(settings, archive, output);
+}
+
+}  // namespace pgrevive::cluster
