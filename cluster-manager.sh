@@ -32,7 +32,8 @@ A PostgreSQL primary and its replicas out of a pgBackRest repository.
   help [COMMAND]  this page, or that of a command
 
 Options: --env-file FILE (default: $here/.env), --cluster NAME, --config pgbackrest.conf,
---stanza NAME. Settings: cp .env.cluster.example .env, and fill it in.
+--stanza NAME. Settings: cp .env.cluster.example .env, and fill it in; variables of the
+environment do not override it.
 TEXT
 }
 
@@ -40,6 +41,17 @@ fail() {
   echo "error: $1" >&2
   [ -z "${2:-}" ] || echo "  hint: $2" >&2
   exit "${3:-29}"
+}
+
+# Whether the settings ask for a cluster without Adminer, whose packages it then does not need.
+without_adminer() {
+  local file=${PGREVIVE_ENV_FILE:-$here/.env} previous= word
+  for word in "${globals[@]}" "${words[@]}"; do
+    case "$word" in --env-file=*) file=${word#*=} ;; esac
+    [ "$previous" != --env-file ] || file=$word
+    previous=$word
+  done
+  grep -Eqs "^[[:space:]]*(export[[:space:]]+)?ADMINER_PORT[[:space:]]*=[[:space:]]*[\"']?0[\"']?[[:space:]]*(#.*)?$" "$file"
 }
 
 # Options that stand before the command belong to the program.
@@ -71,6 +83,7 @@ case "$command" in
   logs-replica|exec-replica|psql-replica) words=("${command%-replica}" replica "$@") ;;
   *) words=("$command" "$@") ;;  # the program knows them, and names the closest where it does not
 esac
+if [ "${groups[*]}" = run ] && ! without_adminer; then groups+=(adminer); fi
 # What is not going to run needs no packages.
 for word in "$@"; do
   case "$word" in --help|-h|--clean) groups=() ;; esac

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Installs the Debian packages that pgrevive needs: only what is missing, without questions.
 #
-#   scripts/install-packages.sh GROUP...           GROUP is build, unit, run, demo, test or bench
+#   scripts/install-packages.sh GROUP...           GROUP is build, unit, run, adminer, demo,
+#                                                  test or bench
 #   scripts/install-packages.sh --check GROUP...   only name what is missing (exit status 1)
 #
 # This is the one place that knows the lists. Who is not root is told what to ask root for.
@@ -18,20 +19,23 @@ packages_of() {
       packages_of build
       echo postgresql tzdata ;;
     run)  # to run a cluster
-      echo postgresql pgbackrest adminer php-cli php-pgsql ca-certificates tzdata
+      echo postgresql pgbackrest ca-certificates tzdata ;;
+    adminer)  # for its Adminer, unless ADMINER_PORT is 0
+      echo adminer php-cli php-pgsql
       # Any of several packages satisfies adminer; php-cgi is the one that brings no web server.
       is_installed adminer || echo php-cgi ;;
     demo)  # `demo` makes and backs up its own source
-      packages_of run ;;
-    test)  # for tests/functional, beside build and run
       packages_of run
+      packages_of adminer ;;
+    test)  # for tests/functional, beside build
+      packages_of demo
       echo python3 python3-pytest radosgw ceph-mon ceph-osd ceph-base ceph-common s3cmd openssl \
         zstd procps ;;
     bench)  # for bench/compare.sh, beside build
       packages_of test
       echo xfsprogs btrfs-progs ;;
     *)
-      echo "install-packages: there is no group '$1' (build, unit, run, demo, test, bench)" >&2
+      echo "install-packages: there is no group '$1' (build, unit, run, adminer, demo, test, bench)" >&2
       return 2 ;;
   esac
 }

@@ -47,6 +47,8 @@ struct Program {
         "  cp .env.cluster.example .env       and fill it in, then\n"
         "  pgrevive start\n"
         "Without any backups at hand: pgrevive demo\n\n"
+        "Settings are those in .env; variables of the environment do not override them. With\n"
+        "--config, PGBACKREST_* count before the file, as pgBackRest has it.\n\n"
         "`pgrevive COMMAND --help` explains a command, with examples.");
 
     add_start(parser);
@@ -195,8 +197,9 @@ int run(const std::vector<std::string>& words) {
     ignore_broken_pipes();
     return run_program(program, words);
   } catch (const Error& error) {
-    if (program.json) out("{}", error_json(error));
-    err("{}", error_text(error));
+    const Error said = program.global.config.empty() ? error : in_words_of_config(error);
+    if (program.json) out("{}", error_json(said));
+    err("{}", error_text(said));
     return error.exit_code();
   } catch (const std::exception& exception) {
     // Only a bug of ours gets here: every failure of the world around us is an Error.

@@ -16,4 +16,8 @@ std::string error_text(const Error& error);
 // The same as one JSON object, for commands whose output is JSON.
 std::string error_json(const Error& error);
 
+// The error as someone reads it whose repository stands in a pgbackrest.conf: names of .env in its
+// hint are pgBackRest's options there (S3_REGION is repo1-s3-region).
+Error in_words_of_config(const Error& error);
+
 }  // namespace pgrevive::cli

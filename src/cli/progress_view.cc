@@ -195,10 +195,9 @@ std::string ProgressView::update(const cluster::SupervisorStatus& status, Pace::
   } else if (open_ != status.phase || now - last_line_ >= 5s) {
     // A phase without numbers says that it goes on, so that silence never looks like a hang.
     const bool again = open_ == status.phase;
-    line(fmt::format("  {} {}", title(status.phase),
-                     !now_text.empty() ? now_text
-                     : again           ? "goes on"
-                                       : "..."));
+    line(!now_text.empty() ? fmt::format("  {}: {}", title(status.phase), now_text)
+         : again           ? fmt::format("  still {}", title(status.phase))
+                           : fmt::format("  {} ...", title(status.phase)));
     last_line_ = now;
   }
   open_ = status.phase;

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "cli/env_file.h"
+#include "cli/env_settings.h"
 
 namespace pgrevive::cli {
 namespace {

@@ -10,7 +10,7 @@
 #include "cli/cluster_choice.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/demo_source.h"
-#include "cli/env_file.h"
+#include "cli/env_settings.h"
 #include "cli/follow.h"
 #include "cli/front_door.h"
 #include "cli/print.h"

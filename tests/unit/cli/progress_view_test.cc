@@ -82,10 +82,10 @@ TEST(ProgressView, WritesPlainLinesWhereNobodyLooks) {
   EXPECT_EQ(view.update(status, 1000ms), "  preparing ...\n");
   EXPECT_EQ(view.update(status, 1200ms), "");
   EXPECT_EQ(view.update(restoring(0, 0), 1500ms),
-            "  preparing         0.5 s\n  restoring 0 %  0 B of 1 GB  0/1000 files\n");
+            "  preparing         0.5 s\n  restoring: 0 %  0 B of 1 GB  0/1000 files\n");
   EXPECT_EQ(view.update(restoring(100 * kMega, 90), 2500ms), "");
   EXPECT_EQ(view.update(restoring(500 * kMega, 480), 6500ms),
-            "  restoring 50 %  500 MB of 1 GB  480/1000 files  100 MB/s  5.0 s left\n");
+            "  restoring: 50 %  500 MB of 1 GB  480/1000 files  100 MB/s  5.0 s left\n");
 
   status = restoring(1000 * kMega, 1000);
   status.phase = Phase::recovering;
@@ -98,7 +98,7 @@ TEST(ProgressView, WritesPlainLinesWhereNobodyLooks) {
   EXPECT_EQ(view.update(status, 11'600ms),
             "  warning: a file had page checksum errors when it was backed up\n"
             "  restoring         10.0 s, 1 GB in 1000 files, 100 MB/s\n"
-            "  recovering 3 of 12 WAL segments, replayed to 0/5000028\n");
+            "  recovering: 3 of 12 WAL segments, replayed to 0/5000028\n");
 
   status.phase = Phase::running;
   status.phases.back().ended_ms = 12'500;
@@ -115,7 +115,7 @@ TEST(ProgressView, SaysThatAPhaseWithoutNumbersGoesOn) {
   status.phases = {{Phase::joining, 1000, 0}};
 
   EXPECT_EQ(view.update(status, 1000ms), "  joining replicas ...\n");
-  EXPECT_EQ(view.update(status, 6000ms), "  joining replicas goes on\n");
+  EXPECT_EQ(view.update(status, 6000ms), "  still joining replicas\n");
 }
 
 TEST(ProgressView, RedrawsOneLineOnATerminalAndNeverWrapsIt) {

@@ -238,6 +238,17 @@ TEST(Errors, AreTextForPeopleAndAnObjectForPrograms) {
   EXPECT_EQ(json["error"]["frames"][0], "looking for a backup");
 }
 
+TEST(ErrorText, SpeaksOfPgBackRestsOptionsToThoseWhoUseItsFile) {
+  const Error error = std::move(Error(ErrorKind::denied, "S3_REGION is what the server said")
+                                    .with_hint("check S3_REGION, S3_SECRET_KEY and S3_REGION"));
+
+  const Error said = in_words_of_config(error);
+
+  EXPECT_STREQ(said.what(), error.what());
+  EXPECT_EQ(said.hint(), "check repo1-s3-region, repo1-s3-key-secret and repo1-s3-region");
+  EXPECT_EQ(said.kind(), ErrorKind::denied);
+}
+
 TEST(LogMerge, OrdersByTimeAndKeepsTheLinesOfOneMessageTogether) {
   const std::string text = merge_logs({{"primary",
                                         "2026-11-22 14:00:01.100 UTC [1] LOG:  one\n\tsecond line "

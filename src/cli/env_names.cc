@@ -1,0 +1,98 @@
+#include "cli/env_names.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+
+namespace pgrevive::cli {
+namespace {
+
+constexpr std::array kNames{
+    EnvName{"CLUSTER_NAME", "the cluster's name"},
+    EnvName{"POSTGRES_USER", "the superuser's name"},
+    EnvName{"POSTGRES_PASSWORD", "the superuser's password", true},
+    EnvName{"POSTGRES_DB", "the database that is made if it is not there"},
+    EnvName{"POSTGRES_PRIMARY_PORT", "the primary's port"},
+    EnvName{"POSTGRES_REPLICA_PORT", "the first replica's port"},
+    EnvName{"ADMINER_PORT", "Adminer's port, 0 for none"},
+    EnvName{"ADMINER_LISTEN", "the address Adminer listens on"},
+    EnvName{"REPLICAS", "the number of replicas, 0 to 4"},
+    EnvName{"LISTEN_ADDRESSES", "the addresses the servers listen on"},
+    EnvName{"ALLOWED_NETWORKS", "the networks that may connect, beside localhost"},
+    EnvName{"RESTORE_FROM_BACKUP", "true, or false for an empty new cluster"},
+    EnvName{"PGBACKREST_STANZA", "the stanza"},
+    EnvName{"PGBACKREST_PROCESS_MAX", "the number of decoding threads"},
+    EnvName{"REPO_TYPE", "s3 or posix"},
+    EnvName{"REPO_PATH", "the repository's directory"},
+    EnvName{"REPO_CIPHER_PASS", "the repository's passphrase", true},
+    EnvName{"S3_BUCKET", "the bucket's name"},
+    EnvName{"S3_ENDPOINT", "the S3 server, such as s3.us-east-1.amazonaws.com"},
+    EnvName{"S3_REGION", "the bucket's region, such as us-east-1"},
+    EnvName{"S3_ACCESS_KEY", "the access key's id", true},
+    EnvName{"S3_SECRET_KEY", "the secret access key", true},
+    EnvName{"S3_SESSION_TOKEN", "the session token of temporary credentials", true},
+    EnvName{"S3_PATH", "the repository's path in the bucket"},
+    EnvName{"S3_URI_STYLE", "auto, host or path"},
+    EnvName{"S3_VERIFY_TLS", "true, or false to trust any certificate"},
+    EnvName{"S3_CA_FILE", "a file of CA certificates"},
+    EnvName{"RESTORE_SET", "the label of the backup to restore"},
+    EnvName{"RECOVERY_TARGET_TYPE", "how far to recover"},
+    EnvName{"RECOVERY_TARGET", "where recovery ends"},
+    EnvName{"RECOVERY_TARGET_EXCLUSIVE", "true to stop just before the target"},
+    EnvName{"RECOVERY_TARGET_TIMELINE", "the timeline to follow"},
+    EnvName{"WAL_ARCHIVE", "own or off (source is not built yet)"},
+    EnvName{"WAL_ARCHIVE_PATH", "where the cluster's own archive goes"},
+    EnvName{"RETENTION_FULL", "how many full backups are kept"},
+    EnvName{"RETENTION_DIFF", "how many differential backups are kept"},
+    EnvName{"SHARED_BUFFERS", "PostgreSQL's shared_buffers"},
+    EnvName{"EFFECTIVE_CACHE_SIZE", "PostgreSQL's effective_cache_size"},
+    EnvName{"MAINTENANCE_WORK_MEM", "PostgreSQL's maintenance_work_mem"},
+    EnvName{"WORK_MEM", "PostgreSQL's work_mem"},
+    EnvName{"MAX_WAL_SENDERS", "PostgreSQL's max_wal_senders"},
+    EnvName{"MAX_REPLICATION_SLOTS", "PostgreSQL's max_replication_slots"},
+    EnvName{"POSTGRES_BIN", "the directory of the PostgreSQL programs"},
+};
+
+std::string upper(std::string_view text) {
+  std::string result(text);
+  std::ranges::transform(result, result.begin(), [](unsigned char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : static_cast<char>(c);
+  });
+  return result;
+}
+
+}  // namespace
+
+const EnvName* find_env_name(std::string_view name) {
+  const auto* found =
+      std::ranges::find_if(kNames, [&](const EnvName& entry) { return name == entry.name; });
+  return found == kNames.end() ? nullptr : found;
+}
+
+std::vector<std::string> env_names() {
+  std::vector<std::string> names;
+  for (const EnvName& entry : kNames) names.emplace_back(entry.name);
+  return names;
+}
+
+std::string unknown_env_name(const std::string& name) {
+  if (const auto guess = closest(upper(name), env_names())) {
+    // Told even when the name is odd: it is close to one of ours, so it is not a secret.
+    return fmt::format("{} is not a name we know; did you mean {}?", printable(name, 40), *guess);
+  }
+  // A pasted key may look like NAME= (base64 ends so), hence only what looks like a name is shown.
+  if (name != upper(name) || name.size() > 40) {
+    return "the name before '=' is not one we know; .env.cluster.example lists them all";
+  }
+  return fmt::format(
+      "{} is not a name we know; remove the line (.env.cluster.example lists all names)", name);
+}
+
+bool is_env_name_character(char c) {
+  return c == '_' || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+}  // namespace pgrevive::cli
