@@ -47,6 +47,24 @@ const Lanes& lanes_of(Kernel kernel) {
   return *found;
 }
 
+// The states of the streams in the lanes, as the kernels want them: five rows of a word per lane.
+class LaneState {
+ public:
+  explicit LaneState(std::size_t width) : width_(width) {}
+  std::uint32_t* words() { return words_.data(); }
+
+  void enter(std::size_t lane, const std::uint32_t* from) {
+    for (std::size_t row = 0; row < 5; ++row) words_[row * width_ + lane] = from[row];
+  }
+  void leave(std::size_t lane, std::uint32_t* to) const {
+    for (std::size_t row = 0; row < 5; ++row) to[row] = words_[row * width_ + lane];
+  }
+
+ private:
+  std::size_t width_;
+  alignas(64) std::array<std::uint32_t, 5 * kWidest> words_{};
+};
+
 // The shortest time that `run` took: whatever else the machine does makes it longer only.
 template <typename Run>
 std::chrono::nanoseconds shortest(Run run) {
@@ -59,35 +77,34 @@ std::chrono::nanoseconds shortest(Run run) {
   return result;
 }
 
-struct Choice {
-  Kernel kernel = Kernel::portable;
-  std::size_t width = 1;
-  std::size_t fewest = std::numeric_limits<std::size_t>::max();
-};
-
 // A kernel takes the same time for one busy lane as for all of them, so it wins from as many
-// streams on as fit one after the other into that time.
-Choice measure() {
+// streams on as fit one after the other into that time. A narrower kernel that takes less time wins
+// for as many streams as it has lanes.
+std::vector<Sha1Lanes::Level> measure() {
   constexpr std::size_t kBlocks = 32;
   std::array<std::byte, kBlocks * kSha1Block> bytes{};
   std::array<std::uint32_t, 5 * kWidest> words{};
   std::array<const std::byte*, kWidest> data;
   data.fill(bytes.data());
 
-  const auto alone = shortest([&] { sha1_blocks(words.data(), bytes.data(), kBlocks); });
-  Choice best;
-  auto best_share = alone;  // per stream
+  const auto alone = std::max<std::chrono::nanoseconds>(
+      shortest([&] { sha1_blocks(words.data(), bytes.data(), kBlocks); }),
+      std::chrono::nanoseconds(1));
+  std::vector<Sha1Lanes::Level> levels;
+  auto fastest = std::chrono::nanoseconds::max();
+  std::size_t covered = 0;  // streams that a faster kernel has lanes for
   for (const Lanes& lanes : kLanes) {
     if (lanes.blocks == nullptr || !lanes.runs_here()) continue;
-    const auto together = shortest([&] { lanes.blocks(words.data(), data.data(), kBlocks); });
-    const auto share = together / static_cast<std::int64_t>(lanes.width);
-    if (share >= best_share) continue;
-    best_share = share;
-    best = {.kernel = lanes.kernel,
-            .width = lanes.width,
-            .fewest = static_cast<std::size_t>(together / std::max(alone, decltype(alone)(1))) + 1};
+    const auto time = shortest([&] { lanes.blocks(words.data(), data.data(), kBlocks); });
+    if (time <= fastest) levels.clear();  // wider and faster: nobody needs the narrower one
+    const auto fewest =
+        std::max(static_cast<std::size_t>(time / alone) + 1, levels.empty() ? 0 : covered + 1);
+    if (fewest > lanes.width) continue;
+    levels.insert(levels.begin(), {lanes.kernel, lanes.width, fewest});
+    fastest = time;
+    covered = lanes.width;
   }
-  return best;
+  return levels;
 }
 
 }  // namespace
@@ -138,72 +155,66 @@ std::vector<Sha1Lanes::Kernel> Sha1Lanes::kernels() {
 }
 
 Sha1Lanes::Sha1Lanes() {
-  static const Choice choice = measure();
-  kernel_ = choice.kernel;
-  width_ = choice.width;
-  fewest_ = choice.fewest;
+  static const std::vector<Level> measured = measure();
+  levels_ = measured;
 }
 
-Sha1Lanes::Sha1Lanes(Kernel kernel)
-    : kernel_(kernel),
-      width_(lanes_of(kernel).width),
-      fewest_(width_ > 1 ? 2 : std::numeric_limits<std::size_t>::max()) {}
+Sha1Lanes::Sha1Lanes(std::span<const Kernel> kernels) {
+  for (const Kernel kernel : kernels) {
+    const Lanes& lanes = lanes_of(kernel);
+    if (lanes.blocks == nullptr) continue;
+    if (!levels_.empty()) levels_.back().fewest = lanes.width + 1;
+    levels_.push_back({kernel, lanes.width, 2});
+  }
+}
 
 void Sha1Lanes::run(std::span<Stream> streams) const {
-  if (streams.size() < fewest_) {
-    for (Stream& stream : streams) stream.do_alone();
-    return;
-  }
-  const Sha1LaneKernel blocks = lanes_of(kernel_).blocks;
-  alignas(64) std::array<std::uint32_t, 5 * kWidest> words{};
-  std::array<const std::byte*, kWidest> data{};
-  std::array<Stream*, kWidest> lanes{};
-  const auto word = [&](std::size_t row, std::size_t lane) -> std::uint32_t& {
-    return words[row * width_ + lane];
-  };
-  const auto enter = [&](std::size_t lane, Stream& stream) {
-    lanes[lane] = &stream;
-    for (std::size_t row = 0; row < 5; ++row) word(row, lane) = stream.words[row];
-  };
-  const auto leave = [&](std::size_t lane) {
-    for (std::size_t row = 0; row < 5; ++row) lanes[lane]->words[row] = word(row, lane);
-  };
-
   // The longest first, so that no long one is left over at the end with the other lanes empty.
-  if (streams.size() > width_) {
-    std::ranges::sort(streams, std::greater(), &Stream::total);
-  }
+  if (streams.size() > width()) std::ranges::sort(streams, std::greater(), &Stream::total);
+  std::array<Stream*, kWidest> busy{};
+  std::size_t count = 0;
   auto next = streams.begin();
-  std::size_t busy = 0;
-  while (busy < width_ && next != streams.end()) enter(busy++, *next++);
-
-  while (busy >= fewest_) {
-    std::size_t steps = std::numeric_limits<std::size_t>::max();
-    for (std::size_t lane = 0; lane < busy; ++lane) {
-      data[lane] = lanes[lane]->run().data;
-      steps = std::min(steps, lanes[lane]->run().blocks);
+  // With fewer and fewer streams left, the narrower kernels have their turn.
+  for (const Level& level : levels_) {
+    if (count + static_cast<std::size_t>(streams.end() - next) < level.fewest) continue;
+    LaneState lanes(level.width);
+    for (std::size_t lane = 0; lane < count; ++lane) lanes.enter(lane, busy[lane]->words);
+    while (count < level.width && next != streams.end()) {
+      lanes.enter(count, next->words);
+      busy[count++] = &*next++;
     }
-    // An idle lane repeats another's work, for nobody.
-    std::fill(data.begin() + static_cast<std::ptrdiff_t>(busy), data.end(), data[0]);
-    blocks(words.data(), data.data(), steps);
+    const Sha1LaneKernel blocks = lanes_of(level.kernel).blocks;
+    while (count >= level.fewest) {
+      std::array<const std::byte*, kWidest> data{};
+      std::size_t steps = std::numeric_limits<std::size_t>::max();
+      for (std::size_t lane = 0; lane < count; ++lane) {
+        data[lane] = busy[lane]->run().data;
+        steps = std::min(steps, busy[lane]->run().blocks);
+      }
+      // An idle lane repeats another's work, for nobody.
+      std::fill(data.begin() + static_cast<std::ptrdiff_t>(count), data.end(), data[0]);
+      blocks(lanes.words(), data.data(), steps);
 
-    // Backwards, because the place of a lane that ends is taken by the last one.
-    for (std::size_t lane = busy; lane-- > 0;) {
-      lanes[lane]->advance(steps);
-      if (!lanes[lane]->done()) continue;
-      leave(lane);
-      if (next != streams.end()) {
-        enter(lane, *next++);
-      } else if (lane != --busy) {
-        leave(busy);
-        enter(lane, *lanes[busy]);
+      // Backwards, because the place of a lane that ends is taken by the last one.
+      for (std::size_t lane = count; lane-- > 0;) {
+        busy[lane]->advance(steps);
+        if (!busy[lane]->done()) continue;
+        lanes.leave(lane, busy[lane]->words);
+        if (next != streams.end()) {
+          busy[lane] = &*next++;
+        } else if (--count != lane) {
+          lanes.leave(count, busy[count]->words);
+          busy[lane] = busy[count];
+        } else {
+          continue;
+        }
+        lanes.enter(lane, busy[lane]->words);
       }
     }
+    for (std::size_t lane = 0; lane < count; ++lane) lanes.leave(lane, busy[lane]->words);
   }
-  for (std::size_t lane = 0; lane < busy; ++lane) {
-    leave(lane);
-    lanes[lane]->do_alone();
-  }
+  for (std::size_t lane = 0; lane < count; ++lane) busy[lane]->do_alone();
+  for (; next != streams.end(); ++next) next->do_alone();
 }
 
 void Sha1Lanes::update(std::span<const Piece> pieces) const {

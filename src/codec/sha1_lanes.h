@@ -16,9 +16,9 @@ namespace pgrevive::codec {
 //   const Sha1Lanes lanes;
 //   lanes.update({{{&hasher_of_a, piece_of_a}, {&hasher_of_b, piece_of_b}, ...}});
 //
-// Which kernel, and from how many streams on it beats hashing them one after the other, is measured
-// once per process (about a tenth of a millisecond), because CPUs with SHA instructions and CPUs
-// without them differ in it. The results are those of Sha1Hasher on every CPU.
+// Which kernel is used for how many streams, and how many are better hashed one after the other, is
+// measured once per process (about a tenth of a millisecond), because CPUs with SHA instructions
+// and CPUs without them differ in it. The results are those of Sha1Hasher on every CPU.
 //
 // Immutable: any thread may call anything. A Sha1Hasher is used by one thread at a time.
 class Sha1Lanes {
@@ -28,17 +28,23 @@ class Sha1Lanes {
   // Those that this CPU and this build can run; portable is always one of them.
   static std::vector<Kernel> kernels();
 
-  // The fastest kernel of this CPU.
+  // The fastest kernels of this CPU.
   Sha1Lanes();
-  // That kernel, used from two streams on; for tests and measurements. It must be one of kernels().
-  explicit Sha1Lanes(Kernel kernel);
+  // Those kernels, the widest first, each for more streams than the one behind it has lanes, the
+  // last one from two streams on; for tests and measurements. They must be of kernels().
+  explicit Sha1Lanes(std::span<const Kernel> kernels);
 
-  // How many streams are hashed at once; 1 where the CPU has nothing better than one by one.
-  std::size_t width() const { return width_; }
-  // From how many streams on the lanes are used; fewer are hashed one after the other. Gathering
-  // width() streams for a call pays best, and more than that still keeps all lanes full.
-  std::size_t fewest() const { return fewest_; }
-  Kernel kernel() const { return kernel_; }
+  // A kernel and the number of streams from which on it is the best.
+  struct Level {
+    Kernel kernel;
+    std::size_t width;  // streams that it hashes at once
+    std::size_t fewest;
+  };
+  // The widest first; empty where the CPU has nothing better than one by one.
+  const std::vector<Level>& levels() const { return levels_; }
+  // How many streams are hashed at once, 1 without lanes. Gathering as many for a call pays best,
+  // and more than that still keeps all lanes full.
+  std::size_t width() const { return levels_.empty() ? 1 : levels_.front().width; }
 
   // The next bytes of a stream. The pieces of one call may have any lengths; a hasher may occur
   // once in it.
@@ -57,9 +63,7 @@ class Sha1Lanes {
   struct Stream;
   void run(std::span<Stream> streams) const;
 
-  Kernel kernel_;
-  std::size_t width_;
-  std::size_t fewest_;
+  std::vector<Level> levels_;
 };
 
 }  // namespace pgrevive::codec
