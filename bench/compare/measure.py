@@ -2,9 +2,12 @@
 
 import dataclasses
 import os
+import pathlib
+import re
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
 
 from rig import tree
@@ -15,10 +18,38 @@ from rig.process import Failed, shown
 class Cost:
     wall: float    # seconds, the sync of the targets included
     cpu: float     # user and system, of the program and its children
-    memory: int    # the largest resident set of one process, bytes
+    memory: int    # the largest resident set of the program itself, bytes
 
     def __add__(self, other):
         return Cost(self.wall + other.wall, self.cpu + other.cpu, max(self.memory, other.memory))
+
+
+class PeakMemory:
+    """Looks every now and then at the most memory that a process has had.
+
+    What wait4() says of it will not do: a child's account begins with the memory of the one that
+    started it, before exec().
+    """
+
+    def __init__(self, pid):
+        self.bytes = 0
+        self._status = pathlib.Path(f"/proc/{pid}/status")
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        self._thread.start()
+
+    def _look(self):
+        while not self._ended.wait(0.05):
+            try:
+                found = re.search(r"VmHWM:\s+(\d+) kB", self._status.read_text())
+            except OSError:
+                return
+            if found:
+                self.bytes = int(found[1]) << 10
+
+    def end(self):
+        self._ended.set()
+        self._thread.join()
 
 
 def run_measured(command, sync):
@@ -28,12 +59,15 @@ def run_measured(command, sync):
         begin = time.monotonic()
         child = subprocess.Popen([os.fspath(part) for part in command], cwd="/", env=environment,
                                  stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        memory = PeakMemory(child.pid)
         try:
             _, status, usage = os.wait4(child.pid, 0)
         except BaseException:
             child.terminate()
             child.wait()
             raise
+        finally:
+            memory.end()
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode != 0:
             output.seek(0)
@@ -41,7 +75,7 @@ def run_measured(command, sync):
                          f"{shown(output.read())}")
         sync()
         return Cost(time.monotonic() - begin, usage.ru_utime + usage.ru_stime,
-                    usage.ru_maxrss * 1024)
+                    memory.bytes)
 
 
 class Contest:

@@ -7,8 +7,8 @@ import re
 
 from rig.process import run
 
-HEAD = ["row", "MB (stored)", "files", "pgBackRest 1 / 2", "pgrevive 1 / 2", "one node", "two nodes",
-        "wanted", "2nd node: time, CPU", "CPU s", "memory MB", "spread"]
+HEAD = ["row", "MB (stored)", "files", "pgBackRest 1 / 2", "pgrevive 1 / 2", "one node",
+        "two nodes", "wanted", "2nd node: time, CPU", "CPU s", "memory MB", "spread"]
 
 
 def machine(options, work):
@@ -27,7 +27,8 @@ def machine(options, work):
 
 def cells(row, facts, contest):
     def both(whose):
-        return " / ".join(f"{contest.median(f'{whose} {count}'):.2f}" for count in ("once", "twice"))
+        return " / ".join(f"{contest.median(f'{whose} {count}'):.2f}"
+                          for count in ("once", "twice"))
 
     def faster(count):
         return f"{contest.median(f'theirs {count}') / contest.median(f'ours {count}'):.2f} x"

@@ -1,4 +1,4 @@
-"""What is compared: a row is a backup, the storage it is read from, and the targets' file system."""
+"""What is compared: a backup, the storage it is read from, and the file system of the targets."""
 
 import dataclasses
 
@@ -66,7 +66,7 @@ ROWS = [
 
 
 def choose(patterns):
-    """Those whose name has all the words of one of the patterns; without patterns, the usual ones."""
+    """Those whose name has all the words of one of the patterns; without any, the usual ones."""
     if not patterns:
         return [row for row in ROWS if not row.extra]
     wanted = [set(pattern.split("+")) for pattern in patterns]

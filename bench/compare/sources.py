@@ -1,7 +1,7 @@
 """The databases that are backed up, and their repositories.
 
-A source is made, stopped, backed up offline in every form that is wanted, and removed: nothing of it
-runs while restores are measured.
+A source is made, stopped, backed up offline in every form that is wanted, and removed: nothing of
+it runs while restores are measured.
 """
 
 import json
@@ -41,7 +41,9 @@ _PGBENCH_SCALE_BYTES = 15_000_000
 
 
 def _events(server, name, rows, indexes=True):
-    server.sql(_EVENTS.format(name=name, rows=rows) + (_INDEXES.format(name=name) if indexes else ""))
+    server.sql(_EVENTS.format(name=name, rows=rows))
+    if indexes:
+        server.sql(_INDEXES.format(name=name))
 
 
 def _pgbench(server, *words):
@@ -113,7 +115,7 @@ class Source(Server):
 
 
 class Repositories:
-    """All repositories of a run, made when they are needed. Those of an earlier run are used again."""
+    """All repositories of a run, made when they are needed; an earlier run's are used again."""
 
     def __init__(self, work, size, jobs, say):
         self.work = pathlib.Path(work)
