@@ -68,7 +68,7 @@ void add_tablespace(restore::Options& options, const std::string& word) {
 
 }  // namespace
 
-restore::RecoveryTarget recovery_target(const RestoreWords& words) {
+restore::RecoveryTarget recovery_target(const TargetWords& words) {
   const auto fail = [](const std::string& message, const std::string& hint = {}) {
     return std::move(Error(ErrorKind::usage, message).with_hint(hint));
   };

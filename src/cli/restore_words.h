@@ -13,16 +13,20 @@
 
 namespace pgrevive::cli {
 
-// What `restore` was called with, as written.
-struct RestoreWords {
-  RepositoryWords repository;
-  std::vector<std::string> nodes;  // NAME=DIR
+// What to recover, and how far, as written.
+struct TargetWords {
   std::string set;
   std::string type = "default";
   std::string target;
   bool target_exclusive = false;
   std::string target_timeline;
   std::string target_action;
+};
+
+// What `restore` was called with, as written.
+struct RestoreWords : TargetWords {
+  RepositoryWords repository;
+  std::vector<std::string> nodes;           // NAME=DIR
   std::vector<std::string> tablespace_map;  // ID=DIR or NODE:ID=DIR
   std::string tablespace_map_all;
   bool delta = false;
@@ -33,7 +37,7 @@ struct RestoreWords {
 
 // All throw Error{usage} that names the option. Pure but for making paths absolute, and for the
 // host's time zone, which a time without one gets.
-restore::RecoveryTarget recovery_target(const RestoreWords& words);
+restore::RecoveryTarget recovery_target(const TargetWords& words);
 restore::Options restore_options(const RestoreWords& words);
 
 // Replaces names of tablespaces in the maps of `options` by their OIDs, and refuses what the backup

@@ -139,6 +139,7 @@ std::string to_json(const Settings& settings) {
         {"exclusive", target.exclusive},
         {"timeline", target.timeline},
         {"action", target.action}}},
+      {"target_given", settings.target_given},
       {"process_max", settings.process_max},
       {"wal_archive", name_in(kWalArchiveModes, settings.wal_archive)},
       {"wal_archive_path", optional_to_json(settings.wal_archive_path)},
@@ -184,6 +185,7 @@ Settings from_json(const std::string& text) {
     settings.target.exclusive = target.at("exclusive").get<bool>();
     settings.target.timeline = target.at("timeline").get<std::string>();
     settings.target.action = target.at("action").get<std::string>();
+    settings.target_given = j.value("target_given", false);
     settings.process_max = j.at("process_max").get<unsigned>();
     settings.wal_archive = value_in(kWalArchiveModes, j.at("wal_archive").get<std::string>());
     settings.wal_archive_path = optional_from_json<std::string>(j.at("wal_archive_path"));

@@ -35,6 +35,9 @@ struct Settings {
   repository::RepositoryOptions repository;  // PGBACKREST_STANZA, S3_*, REPO_*
   std::optional<std::string> backup_set;     // RESTORE_SET
   restore::RecoveryTarget target;            // RECOVERY_TARGET_*
+  // Both were words of `start`: until they are reached, a later `start` without them goes on there
+  // and not to what .env says.
+  bool target_given = false;
   unsigned process_max = 0;                  // PGBACKREST_PROCESS_MAX; 0: processors
 
   WalArchiveMode wal_archive = WalArchiveMode::own;  // WAL_ARCHIVE

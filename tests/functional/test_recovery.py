@@ -14,7 +14,7 @@ from rig.process import run
 from rig.program import message
 from rig.workspace import Workspace
 
-CORRUPT, NOT_FOUND = 24, 23
+USAGE, CORRUPT = 21, 24
 MARKERS = SourceCluster.MARKERS
 
 
@@ -123,11 +123,17 @@ def test_offline_backup_replays_the_archive(make_cluster, story):
     (("name", "here"), "before-offline,after-offline"),
 ])
 def test_offline_backup_with_a_target(make_cluster, story, target, expected):
-    """A target is reached from an offline backup as from any other."""
+    """A target is reached from an offline backup as from any other; given in .env or to `start`."""
     kind, value = target
-    more = {"RECOVERY_TARGET_TYPE": kind, **({"RECOVERY_TARGET": value} if value else {})}
-    cluster = make_cluster(story.values(story.offline, **more))
-    cluster.start()
+    if value is None:
+        cluster = make_cluster(story.values(story.offline, RECOVERY_TARGET_TYPE=kind))
+        cluster.start()
+    else:
+        cluster = make_cluster(story.values(story.online, RECOVERY_TARGET_TYPE="immediate"))
+        words = ("--set", story.offline, "--type", kind, "--target", value)
+        cluster.start(*words)
+        again = cluster.start(*words, check=False)
+        assert again.returncode == USAGE and "is there already" in again.stderr, message(again)
     assert rows(cluster) == expected
     cluster.sql("primary", "insert into markers (what) values ('new line')")
     assert rows(cluster) == expected + ",new line"
@@ -200,3 +206,26 @@ def test_bad_record_in_a_whole_segment(make_cluster, story, own_repository):
     cluster.start()
     assert rows(cluster).endswith("after-online,last")
     assert cluster.sql("primary", "select count(*) from filler") == "15000"
+
+
+def test_target_of_an_interrupted_start_holds_on(make_cluster, story, own_repository):
+    """`start` told of a target fails on the way; `start` without words goes there, not to the end."""
+    first = next(path for path in story.segments(own_repository)
+                 if path.name[:24] >= segment_after(story, own_repository))
+    kept = first.read_bytes()
+    first.unlink()
+    cluster = make_cluster(story.values(story.online, REPO_PATH=own_repository))
+    result = cluster.start("--set", story.offline, "--type", "name", "--target", "here",
+                           check=False)
+    assert result.returncode != 0 and "gap" in result.stderr, message(result)
+    first.write_bytes(kept)
+    shutil.chown(first, first.parent.owner(), first.parent.group())
+    assert "still" in cluster.start().stdout
+    assert rows(cluster) == "before-offline,after-offline"
+
+
+def segment_after(story, repository):
+    """The segment in which the offline backup's checkpoint lies."""
+    data = repository / "backup" / "main" / story.offline / "pg_data"
+    state = run(["/usr/lib/postgresql/15/bin/pg_controldata", data]).stdout
+    return re.search(r"REDO WAL file: +(\w+)", state)[1]

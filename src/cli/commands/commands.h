@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/restore_words.h"
 #include "cli/source.h"
 
 // One source file for each command. A command adds itself to the parser, and where its word was
@@ -39,6 +40,10 @@ void add_version(Parser& parser);
 
 // Adds --repo-type, --repo-path, --cipher-pass-file and --repo.
 void add_repository_words(CLI::App& command, RepositoryWords& words);
+
+// Adds --set, --type, --target, --target-exclusive and --target-timeline. `types` are those that
+// the command takes, for its help.
+void add_target_words(CLI::App& command, TargetWords& words, const std::string& types);
 
 // archive-get without the parser, which PostgreSQL calls for every segment: `words` are all but the
 // command's own. Prints what went wrong; the exit code is for PostgreSQL.

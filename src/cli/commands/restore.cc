@@ -198,6 +198,19 @@ void add_repository_words(CLI::App& command, RepositoryWords& words) {
       ->check(CLI::Range(1, 256).description(""));
 }
 
+void add_target_words(CLI::App& command, TargetWords& words, const std::string& types) {
+  command.add_option("--set", words.set, "Backup to restore (default: the newest that fits)")
+      ->type_name("LABEL");
+  command.add_option("--type", words.type, "Recover to: " + types)->type_name("TYPE");
+  command.add_option("--target", words.target, "Where recovery ends, for time, name, lsn, xid")
+      ->type_name("TARGET");
+  command.add_flag("--target-exclusive", words.target_exclusive, "Stop just before the target");
+  command
+      .add_option("--target-timeline", words.target_timeline,
+                  "Timeline to follow: latest, current or a number")
+      ->type_name("TLI");
+}
+
 void add_restore(Parser& parser) {
   CLI::App* command = parser.app.add_subcommand(
       "restore", "Make data directories out of a backup, several in one pass");
@@ -206,20 +219,9 @@ void add_restore(Parser& parser) {
       ->type_name("NAME=DIR")
       ->take_all()
       ->allow_extra_args(false);
-  command->add_option("--set", words->set, "Backup to restore (default: the newest that fits)")
-      ->type_name("LABEL");
-  command
-      ->add_option("--type", words->type,
-                   "Recover to: default (end of the archive), immediate, time, name, lsn, xid, "
-                   "standby, none, preserve")
-      ->type_name("TYPE");
-  command->add_option("--target", words->target, "Where recovery ends, for time, name, lsn, xid")
-      ->type_name("TARGET");
-  command->add_flag("--target-exclusive", words->target_exclusive, "Stop just before the target");
-  command
-      ->add_option("--target-timeline", words->target_timeline,
-                   "Timeline to follow: latest, current or a number")
-      ->type_name("TLI");
+  add_target_words(*command, *words,
+                   "default (end of the archive), immediate, time, name, lsn, xid, standby, none, "
+                   "preserve");
   command
       ->add_option("--target-action", words->target_action,
                    "At the target: pause (default), promote, shutdown")

@@ -1,19 +1,74 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "cli/cluster_choice.h"
 #include "cli/commands/commands.h"
 #include "cli/follow.h"
 #include "cli/print.h"
+#include "cluster/node_record.h"
+#include "cluster/recovery_end.h"
 
 namespace pgrevive::cli {
 namespace {
 
-int run_start(const GlobalOptions& global, bool detach) {
+struct StartWords : TargetWords {
+  bool detach = false;
+  bool targeted = false;  // something was said about the backup or the target
+};
+
+bool is_recovered(const cluster::StateDirectory& directory) {
+  const auto primary = cluster::NodeRecord::load(directory, "primary");
+  return primary && primary->promoted;
+}
+
+// The words count before what .env says, all together: half a target of each would be neither.
+void apply_target(const StartWords& words, const cluster::StateDirectory& directory,
+                  cluster::Settings& settings) {
+  if (!settings.restore_from_backup) {
+    throw Error(ErrorKind::usage, "RESTORE_FROM_BACKUP is false, so there is nothing to recover")
+        .with_hint("leave --set, --type and --target out");
+  }
+  const auto target = recovery_target(words);
+  if (is_recovered(directory) || cluster::supervisor_running(directory)) {
+    throw Error(ErrorKind::usage,
+                fmt::format("the cluster {} is there already, and a backup or target can only be "
+                            "chosen for a new one",
+                            settings.cluster_name))
+        .with_hint(
+            "make one beside it with --cluster NAME and other ports, or remove this one "
+            "with cleanup");
+  }
+  settings.target = target;
+  settings.target_given = true;
+  if (!words.set.empty()) settings.backup_set = words.set;
+}
+
+// What an earlier start was told and did not reach yet holds on: going on to what .env says, mostly
+// the end of the archive, could not be undone.
+void keep_target(const cluster::StateDirectory& directory, cluster::Settings& settings) {
+  const auto text = read_file_if_exists(directory.settings());
+  if (!text || is_recovered(directory)) return;
+  const auto stored = cluster::from_json(*text);
+  if (!stored.target_given) return;
+  settings.target = stored.target;
+  settings.backup_set = stored.backup_set;
+  settings.target_given = true;
+  out("the target is still what start was told: {} (another --type changes it)\n",
+      cluster::describe(stored.target));
+}
+
+int run_start(const GlobalOptions& global, const StartWords& words) {
   std::vector<std::string> warnings;
-  const cluster::Settings settings = chosen_settings(global, warnings);
+  cluster::Settings settings = chosen_settings(global, warnings);
+  const cluster::StateDirectory directory = chosen_state_directory(global);
+  if (words.targeted) {
+    apply_target(words, directory, settings);
+  } else {
+    keep_target(directory, settings);
+  }
   for (const std::string& warning : warnings) err("warning: {}\n", warning);
-  return launch_and_follow(settings, chosen_state_directory(global), detach);
+  return launch_and_follow(settings, directory, words.detach);
 }
 
 constexpr const char* kStopSeconds = "Seconds to wait for the servers to end (default 120)";
@@ -28,17 +83,26 @@ void stop_cluster(const cluster::StateDirectory& directory, int seconds) {
 void add_start(Parser& parser) {
   CLI::App* command = parser.app.add_subcommand(
       "start", "Bring the cluster up: restore what is empty, start what is there");
-  auto detach = std::make_shared<bool>(false);
-  command->add_flag("-d,--detach", *detach, "Return at once; the work goes on");
+  auto words = std::make_shared<StartWords>();
+  command->add_flag("-d,--detach", words->detach, "Return at once; the work goes on");
+  add_target_words(*command, *words,
+                   "default (end of the archive), immediate, time, name, lsn, xid");
   command->footer(
       "Running it again does no harm: a half-made restore is continued, and what runs is left\n"
       "alone. Ctrl-C stops the watching, not the work.\n\n"
+      "--set, --type and --target are for a cluster that is made anew, and count before\n"
+      "RESTORE_SET and RECOVERY_TARGET* of .env.\n\n"
       "Examples:\n"
       "  pgrevive start\n"
       "  pgrevive start --env-file staging.env --detach\n"
-      "  pgrevive start --config /etc/pgbackrest.conf --stanza main");
-  command->callback([&parser, detach] {
-    parser.work = [&parser, detach] { return run_start(parser.global, *detach); };
+      "  pgrevive start --config /etc/pgbackrest.conf --stanza main\n"
+      "  pgrevive start --type time --target '2026-11-22 14:05:00+00'");
+  command->callback([&parser, command, words] {
+    for (const char* name :
+         {"--set", "--type", "--target", "--target-exclusive", "--target-timeline"}) {
+      words->targeted = words->targeted || command->count(name) > 0;
+    }
+    parser.work = [&parser, words] { return run_start(parser.global, *words); };
   });
 }
 
@@ -69,9 +133,10 @@ void add_restart(Parser& parser) {
     parser.work = [&parser, seconds] {
       // What is wrong in .env has to be known while the cluster still runs.
       std::vector<std::string> warnings;
-      const cluster::Settings settings = chosen_settings(parser.global, warnings);
+      cluster::Settings settings = chosen_settings(parser.global, warnings);
       for (const std::string& warning : warnings) err("warning: {}\n", warning);
       const cluster::StateDirectory directory = existing_state_directory(parser.global);
+      keep_target(directory, settings);
       stop_cluster(directory, *seconds);
       return launch_and_follow(settings, directory, false);
     };

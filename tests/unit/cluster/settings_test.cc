@@ -43,6 +43,7 @@ Settings unusual() {
                      .exclusive = true,
                      .timeline = "2",
                      .action = "promote"};
+  settings.target_given = true;
   settings.process_max = 7;
   settings.wal_archive = WalArchiveMode::off;
   settings.wal_archive_path = "/elsewhere";
