@@ -207,14 +207,25 @@ class Lz4Decoder {
   LZ4F_decompressOptions_t options_{};
 };
 
+// Half of what a small file costs is the making of a context, so each thread keeps one for the next
+// file, unless a large file has made it grow.
 class ZstDecoder {
  public:
   static constexpr std::string_view kName = "zst";
 
-  ZstDecoder() : context_(ZSTD_createDCtx()) {
+  ZstDecoder() : context_(std::move(kept())) {
+    if (context_) return;
+    context_.reset(ZSTD_createDCtx());
     if (!context_) throw std::bad_alloc();
     // 128 MiB, the largest window that pgBackRest's highest level makes. A header may claim 2 GiB.
     ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, 27);
+  }
+  ZstDecoder(const ZstDecoder&) = delete;
+  ZstDecoder& operator=(const ZstDecoder&) = delete;
+  ~ZstDecoder() {
+    if (ZSTD_sizeof_DCtx(context_.get()) > kMostKept) return;
+    ZSTD_DCtx_reset(context_.get(), ZSTD_reset_session_only);
+    kept() = std::move(context_);
   }
 
   DecodeStep decode(ByteView input, std::span<std::byte> output) {
@@ -229,7 +240,15 @@ class ZstDecoder {
   struct Free {
     void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
   };
-  std::unique_ptr<ZSTD_DCtx, Free> context_;
+  using Context = std::unique_ptr<ZSTD_DCtx, Free>;
+
+  static constexpr std::size_t kMostKept = 1u << 20;
+  static Context& kept() {
+    thread_local Context context;
+    return context;
+  }
+
+  Context context_;
 };
 
 }  // namespace

@@ -216,6 +216,28 @@ std::string zst(std::string_view text) { return test::make_zst(text); }
 constexpr auto kVerified = Checksums::verified;
 constexpr auto kSkipped = Checksums::skipped;
 
+// A thread may use a decoder again for its next stream.
+TEST_P(Decompress, BeginsAfreshAfterAStreamThatWasLeftOrDamaged) {
+  const std::string text = sample(700);
+  const std::string stored = compress(text);
+  std::string damaged = stored;
+  damaged[stored.size() / 2] = static_cast<char>(damaged[stored.size() / 2] ^ 0x55);
+  for (const std::string& before : {stored.substr(0, stored.size() / 2), damaged}) {
+    StringSink nothing;
+    try {
+      feed(*make(nothing), before, before.size());
+    } catch (const Error&) {
+    }
+    StringSink result;
+    const auto decompressor = make(result);
+
+    feed(*decompressor, stored, stored.size());
+    decompressor->finish();
+
+    EXPECT_TRUE(result.text == text);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Every, Decompress,
     testing::Values(Codec{"gz", CompressType::gz, Form::standard, kVerified, gzip},
