@@ -1,40 +1,73 @@
 """`./cluster-manager.sh demo`: from nothing to a cluster, without a question."""
 
+import os
+import pathlib
+import re
+import shutil
+
 import pytest
 
 from rig.cluster import Cluster, Manager
-from rig.process import listening
-from rig.program import message
-from rig.workspace import Workspace
+from rig.postgres import server_user
+from rig.process import listening, run
+from rig.program import ROOT, message
+from rig.workspace import give
 
 
-@pytest.fixture
-def space(request):
-    workspace = Workspace("d")
-    yield workspace
-    workspace.remove()
+@pytest.fixture(scope="module")
+def checkout(pgrevive, space):
+    """A copy of what is in the repository, with the program built."""
+    place = space.directory("checkout")
+    for name in ("cluster-manager.sh", "scripts", "src", "cmake", "CMakeLists.txt",
+                 "CMakePresets.json", ".env.cluster.example"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, place / name)
+        else:
+            shutil.copy2(ROOT / name, place)
+    build = place / "build" / "release"
+    build.mkdir(parents=True)
+    shutil.copy(pgrevive.path, build / "pgrevive")  # newer than all the sources
+    return place
 
 
-def test_demo(pgrevive, space):
-    """Makes a source, backs it up with pgBackRest, drops it, and restores primary and replica."""
-    cluster = Cluster(pgrevive, space.directory("h"), name="demo")
-    manager = Manager(cluster, ["--cluster", "demo"])
+@pytest.mark.parametrize("who", ["behind a closed door", "plain user"])
+def test_demo(pgrevive, space, checkout, who):
+    """Makes a source, backs it up with pgBackRest, drops it, and restores primary and replica.
+
+    As whoever runs the tests from a checkout that nobody else can enter; or as a plain user.
+    """
+    user = None
+    checkout.chmod(0o700)
+    if who == "plain user":
+        if os.geteuid() != 0:
+            pytest.skip("that is what the other one is, when not root")
+        user = "nobody"
+        checkout.chmod(0o755)
+    elif server_user() is not None:
+        assert run(["ls", checkout], user=server_user(), check=False).returncode != 0
+    home = space.directory(who.split()[-1])
+    give(home, user)
+    cluster = Cluster(pgrevive, home, name="demo", user=user)
+    manager = Manager(cluster, ["--cluster", "demo"], checkout)
     demo = ("demo", "--primary-port", str(cluster.primary_port),
             "--replica-port", str(cluster.replica_port),
             "--adminer-port", str(cluster.adminer_port), "--scale", "1")
     try:
-        result = manager(*demo, timeout=900)
-        text = message(result)
+        text = message(manager(*demo, timeout=900))
         for port in (cluster.primary_port, cluster.replica_port, cluster.adminer_port):
             assert str(port) in text, text
             assert listening(port)
-        assert "psql" in text, text
+        assert "psql" in text and re.search(r"restored .* files, in \d", text), text
         nodes = {node["name"]: node for node in cluster.status()["nodes"]}
         assert nodes["primary"]["role"] == "primary"
         assert nodes["replica"]["replication"] == "streaming"
         assert nodes["primary"]["backup_label"] in text
+        owner = {pathlib.Path(f"/proc/{pid}").stat().st_uid for pid in cluster.processes()}
+        assert len(owner) == 1 and owner != {0}
+        assert not any(str(checkout) in line for line in cluster.processes().values())
         cluster.run("test")
-        every_word(manager, cluster)
+        if user is None:
+            every_word(manager, cluster)
         # A second time it takes what is there.
         pids = {node["name"]: node["pid"] for node in cluster.status()["nodes"]}
         manager(*demo, timeout=900)

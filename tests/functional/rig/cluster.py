@@ -130,15 +130,16 @@ class Cluster:
 
 
 class Manager:
-    """cluster-manager.sh of this checkout, for one cluster."""
+    """cluster-manager.sh of a checkout, for one cluster."""
 
-    def __init__(self, cluster, options=None):
+    def __init__(self, cluster, options=None, checkout=ROOT):
         self.cluster = cluster
         self.options = ["--env-file", cluster.env_file] if options is None else options
+        self.program = checkout / "cluster-manager.sh"
 
     def __call__(self, *words, check=True, input=None, timeout=600):
         cluster = self.cluster
-        return run([ROOT / "cluster-manager.sh", *self.options, *words],
+        return run([self.program, *self.options, *words],
                    check=check, input=input, timeout=timeout, env=cluster.environment,
                    user=cluster.user)
 
