@@ -242,6 +242,7 @@ BroughtUp bring_up(Site& site) {
 ChosenBackup choose_backup(const Settings& settings) {
   const auto repository = repository::open_repository(settings.repository);
   auto info = repository.load_backup_info();
+  if (settings.backup_set) repository.check_finished(info, *settings.backup_set);
   std::optional<std::int64_t> time;
   if (settings.target.type == restore::RecoveryType::time)
     time = parse_target_time(settings.target.target);

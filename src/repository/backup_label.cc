@@ -35,15 +35,21 @@ std::string_view name(BackupType type) {
   return "";
 }
 
-BackupLabel BackupLabel::parse(std::string_view text) {
+std::optional<BackupLabel> BackupLabel::try_parse(std::string_view text) {
+  const auto label = [&](BackupType type) { return BackupLabel(std::string(text), type); };
   const bool begins_well =
       text.size() >= kFullSize && is_time(text.substr(0, kTimeSize)) && text[kTimeSize] == 'F';
-  if (begins_well && text.size() == kFullSize) return {std::string(text), BackupType::full};
+  if (begins_well && text.size() == kFullSize) return label(BackupType::full);
   if (begins_well && text.size() == kDependentSize && text[kFullSize] == '_' &&
       is_time(text.substr(kFullSize + 1, kTimeSize))) {
-    if (text.back() == 'D') return {std::string(text), BackupType::differential};
-    if (text.back() == 'I') return {std::string(text), BackupType::incremental};
+    if (text.back() == 'D') return label(BackupType::differential);
+    if (text.back() == 'I') return label(BackupType::incremental);
   }
+  return std::nullopt;
+}
+
+BackupLabel BackupLabel::parse(std::string_view text) {
+  if (auto label = try_parse(text)) return *std::move(label);
   throw Error(ErrorKind::corrupt, fmt::format("'{}' is not a backup label", printable(text)));
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <compare>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,8 @@ class BackupLabel {
  public:
   // Throws Error{corrupt} if `text` is not a label.
   static BackupLabel parse(std::string_view text);
+  // Empty if it is not.
+  static std::optional<BackupLabel> try_parse(std::string_view text);
 
   BackupType type() const { return type_; }
   const std::string& text() const { return text_; }

@@ -242,16 +242,22 @@ ArchiveInfo Repository::load_archive_info() const {
   return std::move(*loaded);
 }
 
+void Repository::check_finished(const BackupInfo& info, std::string_view set) const {
+  const auto label = BackupLabel::try_parse(set);
+  if (!label || info.find(*label) != nullptr) return;
+  // A backup writes the copy as it goes and the manifest itself at its very end.
+  const std::string path = layout::manifest(stanza_, *label);
+  if (storage_->stat(path) || !storage_->stat(layout::copy_of(path))) return;
+  throw Error(ErrorKind::not_found, fmt::format("backup {} is not finished", label->text()))
+      .with_hint("it is being made, or was interrupted; choose another backup");
+}
+
 Manifest Repository::load_manifest(const BackupInfo& info, const BackupLabel& label) const {
+  check_finished(info, label.text());
   const std::string path = layout::manifest(stanza_, label);
   const Backup* const backup = info.find(label);
 
-  // A backup writes the copy as it goes and the manifest itself at its very end.
-  if (!storage_->stat(path) && backup == nullptr) {
-    if (storage_->stat(layout::copy_of(path))) {
-      throw Error(ErrorKind::not_found, fmt::format("backup {} is not finished", label.text()))
-          .with_hint("it is being made, or was interrupted; choose another backup");
-    }
+  if (backup == nullptr && !storage_->stat(path)) {
     std::vector<std::string_view> labels;
     for (const auto& each : info.backups) labels.push_back(each.label.text());
     throw Error(ErrorKind::not_found,

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/secret.h"
@@ -33,8 +34,10 @@ class Repository {
 
   BackupInfo load_backup_info() const;
   ArchiveInfo load_archive_info() const;
-  // Throws Error{not_found} "backup ... is not finished" where only the copy of the manifest is
-  // there.
+  // Throws Error{not_found} "backup ... is not finished" if `set` is the label of one that
+  // backup.info does not list, and of which only the copy of the manifest is there.
+  void check_finished(const BackupInfo& info, std::string_view set) const;
+  // Says of an unlisted backup what check_finished() says, and refuses every other one.
   Manifest load_manifest(const BackupInfo& info, const BackupLabel& label) const;
 
   // The stanzas of a repository, in order of name.

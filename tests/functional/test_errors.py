@@ -102,10 +102,9 @@ def test_wrong_key(s3_case):
 
 
 def test_wrong_secret(s3_case):
-    s3_case.options["repo1-s3-key-secret"] = "wrong"
+    s3_case.options["repo1-s3-key-secret"] = "not-the-secret"
     result = s3_case.refused(DENIED, "backups", "SignatureDoesNotMatch", 403)
-    assert "wrong" not in result.stderr.replace("wrong secret", "").replace("wrong key", "") \
-        or "secret" in result.stderr
+    assert "not-the-secret" not in message(result)
 
 
 def test_wrong_bucket(s3_case):
@@ -133,9 +132,7 @@ def test_wrong_ca(s3_case, workspace):
 
 def test_ca_file_that_is_not_there(s3_case, workspace):
     s3_case.options["repo1-storage-ca-file"] = workspace.path / "nosuch.crt"
-    result = s3_case.run()
-    assert result.returncode in (USAGE, NOT_FOUND, UNAVAILABLE), message(result)
-    assert "nosuch.crt" in result.stderr
+    s3_case.refused(USAGE, "nosuch.crt")
 
 
 def test_certificate_for_another_name(s3_case):
@@ -166,10 +163,7 @@ def test_name_that_does_not_resolve(s3_case):
 def test_http_spoken_to_tls(s3_case, gateway):
     s3_case.options["repo1-s3-endpoint"] = f"http://127.0.0.1:{gateway.port}"
     del s3_case.options["repo1-storage-port"]
-    result = s3_case.run()
-    assert result.returncode not in (0, 20), message(result)
-    assert "error: " in result.stderr
-    s3_case.nothing_that_starts()
+    s3_case.refused(UNAVAILABLE, "http://", gateway.port)
 
 
 # The repository.
@@ -181,18 +175,12 @@ def test_wrong_passphrase(case):
 
 def test_no_passphrase(case):
     del case.options["repo1-cipher-pass"], case.options["repo1-cipher-type"]
-    result = case.run()
-    assert result.returncode in (DENIED, USAGE), message(result)
-    assert "encrypted" in result.stderr and "hint: " in result.stderr
-    case.nothing_that_starts()
+    case.refused(USAGE, "encrypted")
 
 
 def test_passphrase_for_a_plain_repository(files_case):
     files_case.options.update({"repo1-cipher-type": "aes-256-cbc", "repo1-cipher-pass": "x"})
-    result = files_case.run()
-    assert result.returncode in (DENIED, USAGE), message(result)
-    assert "not encrypted" in result.stderr
-    files_case.nothing_that_starts()
+    files_case.refused(USAGE, "not encrypted")
 
 
 def test_unknown_stanza(case):
@@ -209,8 +197,7 @@ def test_unknown_label(case):
 
 def test_label_that_is_none(case):
     case.arguments = ["--set", "yesterday"]
-    result = case.run()
-    assert result.returncode in (USAGE, NOT_FOUND) and "yesterday" in result.stderr
+    case.refused(NOT_FOUND, "yesterday")
 
 
 def test_empty_directory_as_repository(case):
@@ -231,11 +218,7 @@ def test_unfinished_backup(case):
     shutil.copytree(case.backup / label, case.backup / unfinished)
     (case.backup / unfinished / "backup.manifest").unlink()
     case.arguments = ["--set", unfinished]
-    result = case.run()
-    assert result.returncode in (NOT_FOUND, CORRUPT, UNSUPPORTED), message(result)
-    assert unfinished in result.stderr and "hint: " in result.stderr
-    assert "unfinished" in result.stderr or "not finished" in result.stderr, message(result)
-    case.nothing_that_starts()
+    case.refused(NOT_FOUND, unfinished, "not finished")
     case.arguments = []
     result = case.run()
     assert result.returncode == 0 and case.repo.labels[-1] in result.stdout, message(result)
@@ -359,10 +342,7 @@ def test_lost_object(files_case):
     victim = biggest_object(files_case.backup / label / "pg_data" / "base", "*.zst")
     victim.unlink()
     files_case.arguments = ["--set", label]
-    result = files_case.run()
-    assert result.returncode in (NOT_FOUND, CORRUPT), message(result)
-    assert victim.name.removesuffix(".zst") in result.stderr
-    files_case.nothing_that_starts()
+    files_case.refused(NOT_FOUND, victim.name.removesuffix(".zst"), hint=False)
 
 
 def test_mended_repository_continues(files_case):

@@ -72,6 +72,7 @@ Choice choose(const Source& source, const RestoreWords& words,
       choice.repository =
           std::make_unique<repository::Repository>(repository::open_repository(entry.options));
       choice.info = choice.repository->load_backup_info();
+      if (set) choice.repository->check_finished(choice.info, *set);
       choice.label = restore::choose_backup(choice.info, set, target, time).label;
       return choice;
     } catch (Error& error) {

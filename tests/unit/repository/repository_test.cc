@@ -182,6 +182,11 @@ TEST(Repository, TellsAnUnfinishedBackupFromOneThatIsNotThere) {
   const auto load = [&](const char* label) {
     return repository.load_manifest(info, BackupLabel::parse(label));
   };
+  EXPECT_THAT([&] { repository.check_finished(info, "20261123-000000F"); },
+              throws(ErrorKind::not_found, "backup 20261123-000000F is not finished"));
+  for (const char* set : {"20261124-000000F", "20261125-000000F", "latest"}) {
+    EXPECT_NO_THROW(repository.check_finished(info, set)) << set;
+  }
   EXPECT_THAT([&] { load("20261123-000000F"); },
               throws(ErrorKind::not_found, "backup 20261123-000000F is not finished"));
   EXPECT_THAT([&] { load("20261124-000000F"); },
