@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 from rig import fixtures, rgw  # noqa: E402
+from rig.case import FILES, FORM, Case  # noqa: E402
 from rig.matrix import Matrix  # noqa: E402
 from rig.postgres import server_user  # noqa: E402
 from rig.program import Program  # noqa: E402
@@ -120,6 +121,18 @@ def matrix(session_workspace):
     made = Matrix(session_workspace.directory("matrix"))
     yield made
     made.stop()
+
+
+@pytest.fixture
+def case(pgrevive, workspace, matrix):
+    """A repository of one's own to break: encrypted, with bundles."""
+    return Case(pgrevive, workspace.path, matrix.repository(FORM)).own()
+
+
+@pytest.fixture
+def files_case(pgrevive, workspace, matrix):
+    """The same, neither encrypted nor bundled."""
+    return Case(pgrevive, workspace.path, matrix.repository(FILES)).own()
 
 
 _unpacked = {}
