@@ -108,6 +108,13 @@ def test_passwords(cluster):
         assert result.returncode != 0 and "password authentication failed" in result.stderr
     assert cluster.sql("primary", "select bool_and(rolpassword like 'SCRAM-SHA-256%') from pg_authid "
                        "where rolcanlogin and rolpassword is not null") == "t"
+    # Replication has a role and a password of its own.
+    secret = (cluster.root / "secrets" / "replication.pgpass").read_text().strip()
+    assert PASSWORD not in secret and len(secret.rsplit(":", 1)[1]) >= 16
+    assert cluster.sql("primary", "select string_agg(distinct usename, ',') from "
+                       "pg_stat_replication") == "pgrevive_replication"
+    assert cluster.sql("primary", "select rolsuper from pg_roles where rolname = "
+                       "'pgrevive_replication'") == "f"
 
 
 def test_secrets_are_in_no_process_list(cluster):
@@ -140,16 +147,23 @@ def test_status(cluster, story):
     assert {node["timeline"] for node in nodes.values()} == {2}
     assert nodes["replica"]["replication"] == "streaming"
     assert nodes["replica"]["lag_bytes"] is not None
-    assert {node["backup_label"] for node in nodes.values()} == {story.label}
+    assert nodes["replica"]["lag_seconds"] is not None
+    for node in nodes.values():
+        assert node["backup_label"] == story.label
+        assert node["state"] == "accepting" and re.fullmatch(r"[0-9A-F]+/[0-9A-F]+", node["lsn"])
+        assert node["data_bytes"] > 50_000_000 and node["disk_free_bytes"] > 0
+        assert node["version"].startswith("15.")
     status = cluster.status()
     assert status["adminer_answers"] is True
+    assert status["archiving"].startswith("own: ") and status["archiving_ok"] is True
     end = status["supervisor"]["recovery_end"]
     assert end["newest_archived_wal"] == story.newest_wal
     assert end["last_replayed_wal"] >= story.newest_wal
 
     text = cluster.run("status").stdout
     for word in ("primary", "replica", "streaming", story.label, cluster.primary_port,
-                 cluster.replica_port):
+                 cluster.replica_port, "recovery", end["newest_archived_wal"], "archiving", "lag",
+                 "disk free"):
         assert str(word) in text
 
 

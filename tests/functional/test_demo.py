@@ -1,4 +1,5 @@
-"""`./cluster-manager.sh demo`: from nothing to a cluster, without a question."""
+"""`./cluster-manager.sh demo`: from nothing to a cluster, without a question; and what it says where
+something is missing."""
 
 import os
 import pathlib
@@ -95,3 +96,25 @@ def every_word(manager, cluster):
         assert command in text
     result = manager("strat", check=False)
     assert result.returncode != 0 and "start" in message(result)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes a user who is not root")
+@pytest.mark.parametrize("command", ["start", "demo"])
+def test_missing_package_is_named(space, checkout, command):
+    """Who cannot install what is missing is told its name, before anything happens."""
+    checkout.chmod(0o755)
+    tools = space.directory(f"tools-{command}")
+    query = tools / "dpkg-query"
+    query.write_text("""#!/bin/sh
+for package; do :; done
+[ "$package" = php-pgsql ] && exit 1
+exec /usr/bin/dpkg-query "$@"
+""")
+    query.chmod(0o755)
+    result = run([checkout / "cluster-manager.sh", command], user="nobody", check=False,
+                 env={"PATH": f"{tools}:/usr/sbin:/usr/bin:/sbin:/bin",
+                      "PGREVIVE_HOME": space.path / "never-made"})
+    assert result.returncode == 21, message(result)
+    assert "php-pgsql" in result.stderr and "hint: " in result.stderr
+    assert "postgresql-15" not in result.stderr
+    assert not (space.path / "never-made").exists()

@@ -178,6 +178,18 @@ def test_detach_returns_early(pgrevive, space, story):
         cluster.gone()
 
 
+class AtHome(Cluster):
+    """One whose place nobody has chosen."""
+
+    @property
+    def root(self):
+        return self.home / ".local" / "state" / "pgrevive" / self.name
+
+    @property
+    def environment(self):
+        return {"HOME": self.home, "XDG_STATE_HOME": self.home / ".local" / "state"}
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="the other tests are this one when not root")
 def test_as_a_plain_user(pgrevive, space, story):
     """Nobody special: commands, supervisor and servers all run as that user."""
@@ -186,8 +198,8 @@ def test_as_a_plain_user(pgrevive, space, story):
     copy = space.path / "repo-of-nobody"
     run(["cp", "-a", story.repo.path, copy])
     run(["chown", "-R", "nobody", copy])
-    cluster = Cluster(pgrevive, home, {**story.values(), "REPO_PATH": copy}, name="plain",
-                      user="nobody")
+    cluster = AtHome(pgrevive, home, {**story.values(), "REPO_PATH": copy}, name="plain",
+                     user="nobody")
     try:
         cluster.start()
         for node in ("primary", "replica"):

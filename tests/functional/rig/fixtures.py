@@ -1,7 +1,7 @@
 """Repositories that a newer pgBackRest made, with what its own restore gave.
 
-Block incremental and raw bundles are beyond Debian's pgBackRest. One of the archives is part of
-this tree; the others are looked for in PGREVIVE_FIXTURES or in ../shared/fixtures beside it.
+Block incremental and raw bundles are beyond Debian's pgBackRest. Two of the archives are part of
+this tree; the third is looked for in PGREVIVE_FIXTURES or in ../shared/fixtures beside it.
 """
 
 import dataclasses
