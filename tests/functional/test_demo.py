@@ -98,7 +98,6 @@ def every_word(manager, cluster):
     assert result.returncode != 0 and "start" in message(result)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="takes a user who is not root")
 @pytest.mark.parametrize("command", ["start", "demo"])
 def test_missing_package_is_named(space, checkout, command):
     """Who cannot install what is missing is told its name, before anything happens."""

@@ -34,7 +34,7 @@ def s3_case(pgrevive, workspace, matrix, bucket):
 
 def test_wrong_key(s3_case):
     s3_case.options["repo1-s3-key"] = "NOSUCHKEY"
-    s3_case.refused(DENIED, "backups", "InvalidAccessKeyId", 403)
+    s3_case.refused(DENIED, "backups", "backup/main/backup.info", "InvalidAccessKeyId", 403)
 
 
 def test_wrong_secret(s3_case):
