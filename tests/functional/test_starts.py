@@ -187,7 +187,7 @@ class AtHome(Cluster):
 
     @property
     def environment(self):
-        return {"HOME": self.home, "XDG_STATE_HOME": self.home / ".local" / "state"}
+        return {"HOME": self.home}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the other tests are this one when not root")
