@@ -17,6 +17,7 @@ from rig.postgres import server_user
 from rig.process import listening, run, wait_until
 from rig.program import message
 from rig.story import CIPHER_PASS, MARKERS, ROWS
+from rig.terminal import on_a_terminal
 
 ON_DISK = True  # where O_DIRECT and syncing mean something
 
@@ -223,6 +224,16 @@ def test_psql_and_exec(cluster):
     assert lines[1] == "t"
     assert lines[2].startswith("pg_controldata (PostgreSQL) 15")
     assert result.returncode == 7
+
+
+def test_psql_and_exec_on_a_terminal(pgrevive, cluster):
+    """As people use them: a prompt, and a shell that knows the node."""
+    begin = [pgrevive.path, "--env-file", cluster.env_file]
+    env = {**cluster.environment, "PSQL_PAGER": "cat"}
+    text = on_a_terminal([*begin, "psql", "replica"], typed="select 40 + 2 as answer;\n\\q\n", env=env)
+    assert "testdb=#" in text and re.search(r"answer.*\n.*\n +42\b", text), text
+    text = on_a_terminal([*begin, "exec", "primary"], typed="echo =$PGPORT=$PGDATA=; exit\n", env=env)
+    assert f"={cluster.primary_port}={cluster.root}/primary/data=" in text, text
 
 
 def test_archiving_into_an_own_stanza(cluster, story):

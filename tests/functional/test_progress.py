@@ -1,20 +1,14 @@
 """What a person sees while it works: numbers redrawn on a terminal, plain lines anywhere else."""
 
-import fcntl
-import os
-import pty
 import re
-import struct
-import subprocess
-import termios
 
 import pytest
 
 from rig.cluster import Cluster, env_text
 from rig.postgres import server_user
-from rig.process import child_options
 from rig.s3 import cluster_values
 from rig.story import CIPHER_PASS, MARKERS, ROWS
+from rig.terminal import on_a_terminal
 from rig.throttle import SlowLine
 from rig.workspace import give
 
@@ -31,27 +25,6 @@ def slow_values(story, bucket, space):
     yield {**cluster_values(bucket, prefix), "S3_ENDPOINT": f"https://localhost:{line.port}",
            "S3_VERIFY_TLS": "false", "REPO_CIPHER_PASS": CIPHER_PASS}
     line.close()
-
-
-def on_a_terminal(command, columns, user=None, env=None):
-    """Runs a command on a terminal of that width; returns what it wrote there."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    with subprocess.Popen([os.fspath(word) for word in command], stdin=theirs, stdout=theirs,
-                          stderr=theirs, start_new_session=True,
-                          **child_options(env={"TERM": "xterm", **(env or {})}, user=user)) as child:
-        os.close(theirs)
-        output = b""
-        try:
-            while block := os.read(ours, 65536):
-                output += block
-        except OSError:  # EIO: nobody has the other end open any more
-            pass
-        os.close(ours)
-        code = child.wait(60)
-    text = output.decode()
-    assert code == 0, text
-    return text.replace("\r\n", "\n")
 
 
 def restore_words(workspace, values):
