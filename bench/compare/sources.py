@@ -95,6 +95,9 @@ class Source(Server):
         give(self.socket_directory, server_user())
         super().__init__(directory / "data", sockets=self.socket_directory)
 
+    def sql(self, statements, **options):
+        return super().sql(statements, timeout=3600, **options)
+
     def fill(self, data_set, size):
         run([self.bin / "initdb", "-D", self.data, "-U", "postgres", "-k", "--no-sync",
              "--auth=trust", "--locale=C.UTF-8", "--wal-segsize=1"], user=self.user)

@@ -69,11 +69,12 @@ class Server:
             self.daemon.stop(signal.SIGINT, 30)
             self.daemon = None
 
-    def sql(self, statements, database="postgres", check=True):
+    def sql(self, statements, database="postgres", check=True, timeout=120):
         """Runs statements and returns the output, a line per row, fields divided by |."""
         result = run([self.bin / "psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1",
                       "-h", self.sockets, "-p", str(self.port), "-U", "postgres",
-                      "-d", database, "-f", "-"], input=statements, user=self.user, check=check)
+                      "-d", database, "-f", "-"], input=statements, user=self.user, check=check,
+                     timeout=timeout)
         return result.stdout.rstrip("\n") if check else result
 
 
