@@ -6,6 +6,7 @@
 #include <deque>
 #include <exception>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -44,11 +45,18 @@ using JobPointer = std::shared_ptr<Job>;
 class Bz2Threads::Pool {
  public:
   explicit Pool(std::size_t count) : most_(2 * count) {
-    for (std::size_t i = 0; i < count; ++i) {
-      threads_.emplace_back([this, i] {
-        ::pthread_setname_np(::pthread_self(), fmt::format("pgrevive-b{:02}", i % 100).c_str());
-        work();
-      });
+    try {
+      for (std::size_t i = 0; i < count; ++i) {
+        threads_.emplace_back([this, i] {
+          ::pthread_setname_np(::pthread_self(), fmt::format("pgrevive-b{:02}", i % 100).c_str());
+          work();
+        });
+      }
+    } catch (const std::system_error& error) {
+      // The system gives us no more threads; those that there are do all the work.
+      if (threads_.empty()) {
+        throw Error(ErrorKind::system, fmt::format("cannot start a thread: {}", error.what()));
+      }
     }
   }
 
