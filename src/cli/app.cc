@@ -64,6 +64,7 @@ struct Program {
     add_info(parser);
     add_restore(parser);
     add_archive_get(parser);
+    add_prefetch(parser);
     add_version(parser);
     add_supervise(parser);
     CLI::App* help = app.add_subcommand("help", "Print this help, or that of a command");

@@ -74,6 +74,10 @@ class WalArchive {
   // into every archive id found none. Throws Error{corrupt} when it is there with two different
   // checksums.
   std::optional<ArchivedSegment> find_segment(const std::string& name) const;
+  // All whole segments of `from`'s and later timelines whose place in the log lies between the two
+  // segments or near them, in one look: a request for the archive and one for every 4 GiB of log.
+  // One that is there twice comes twice, in the order of archive ids.
+  std::vector<ArchivedSegment> find_segments(const std::string& from, const std::string& to) const;
   // The plain text of "XXXXXXXX.history"; empty: proven absent.
   std::optional<std::string> load_history(const std::string& name) const;
   // Likewise for "....backup" files.
@@ -105,6 +109,8 @@ class WalArchive {
   std::optional<std::string> load_plain(const std::string& directory_suffix,
                                         const std::string& name) const;
   std::vector<std::string> wal_directories(const std::string& archive_id) const;
+  std::vector<ArchivedSegment> archived_in(const std::string& archive_id,
+                                           const std::string& wal_directory) const;
   std::vector<std::string> whole_segments(const std::string& archive_id,
                                           const std::string& wal_directory) const;
   void decode_segment(const ArchivedSegment& segment, Sink& sink) const;

@@ -155,16 +155,8 @@ std::optional<ArchivedSegment> WalArchive::find_segment(const std::string& name)
   require_kind(name, {postgres::WalFileKind::segment, postgres::WalFileKind::partial});
   std::optional<ArchivedSegment> found;
   for (const auto& archive_id : archive_ids_) {
-    const std::string directory = layout::wal_directory(repository_.stanza(), archive_id, name);
-    for (const auto& entry : repository_.storage().list(directory)) {
-      if (entry.directory) continue;
-      const auto file = parse_segment_file(entry.name);
-      if (!file || file->name != name) continue;
-      ArchivedSegment segment{.archive_id = archive_id,
-                              .name = name,
-                              .object = directory + "/" + entry.name,
-                              .checksum = codec::Sha1::parse(file->checksum),
-                              .compress_type = file->compress_type};
+    for (auto& segment : archived_in(archive_id, name.substr(0, kDirectoryDigits))) {
+      if (segment.name != name) continue;
       if (!found) {
         found = std::move(segment);
       } else if (found->checksum != segment.checksum) {
@@ -234,16 +226,51 @@ std::vector<std::string> WalArchive::wal_directories(const std::string& archive_
   return names;
 }
 
+std::vector<ArchivedSegment> WalArchive::archived_in(const std::string& archive_id,
+                                                     const std::string& wal_directory) const {
+  const auto directory = layout::wal_directory(repository_.stanza(), archive_id, wal_directory);
+  std::vector<ArchivedSegment> segments;
+  for (const auto& entry : repository_.storage().list(directory)) {
+    if (entry.directory) continue;
+    const auto file = parse_segment_file(entry.name);
+    if (!file) continue;
+    segments.push_back({.archive_id = archive_id,
+                        .name = std::string(file->name),
+                        .object = directory + "/" + entry.name,
+                        .checksum = codec::Sha1::parse(file->checksum),
+                        .compress_type = file->compress_type});
+  }
+  return segments;
+}
+
 std::vector<std::string> WalArchive::whole_segments(const std::string& archive_id,
                                                     const std::string& wal_directory) const {
   std::vector<std::string> names;
-  for (const auto& entry : repository_.storage().list(
-           layout::wal_directory(repository_.stanza(), archive_id, wal_directory))) {
-    if (entry.directory) continue;
-    const auto file = parse_segment_file(entry.name);
-    if (file && file->name.size() == kSegmentDigits) names.emplace_back(file->name);
+  for (auto& segment : archived_in(archive_id, wal_directory)) {
+    if (segment.name.size() == kSegmentDigits) names.push_back(std::move(segment.name));
   }
   return names;
+}
+
+std::vector<ArchivedSegment> WalArchive::find_segments(const std::string& from,
+                                                       const std::string& to) const {
+  require_kind(from, {postgres::WalFileKind::segment});
+  require_kind(to, {postgres::WalFileKind::segment});
+  const auto place = [](std::string_view name) {
+    return name.substr(kTimelineDigits, kDirectoryDigits - kTimelineDigits);
+  };
+  std::vector<ArchivedSegment> found;
+  for (const auto& archive_id : archive_ids_) {
+    for (const auto& directory : wal_directories(archive_id)) {
+      const bool wanted = directory.substr(0, kTimelineDigits) >= from.substr(0, kTimelineDigits) &&
+                          place(directory) >= place(from) && place(directory) <= place(to);
+      if (!wanted) continue;
+      for (auto& segment : archived_in(archive_id, directory)) {
+        if (segment.name.size() == kSegmentDigits) found.push_back(std::move(segment));
+      }
+    }
+  }
+  return found;
 }
 
 std::vector<std::string> WalArchive::list_segments(postgres::Timeline timeline,

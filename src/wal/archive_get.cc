@@ -1,134 +1,31 @@
 #include "wal/archive_get.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <exception>
 #include <functional>
 #include <limits>
 #include <set>
 #include <thread>
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/text.h"
-#include "codec/sink.h"
 #include "postgres/wal_name.h"
 #include "wal/gap.h"
+#include "wal/segment_file.h"
 
 namespace pgrevive::wal {
 
 namespace {
 
-using postgres::Lsn;
 using postgres::Timeline;
 using postgres::TimelineHistory;
 using postgres::WalFileKind;
 using postgres::WalSegment;
-using repository::ArchivedSegment;
 using repository::WalArchive;
 
-// The header of a segment's first page: magic u16, flags u16, timeline u32, position u64, u32 and
-// padding to 24; then, because it is the first page, system identifier u64 and segment size u32.
-constexpr std::size_t kHeaderSize = 36;
-constexpr std::uint16_t kLongHeader = 0x0002;
-
 constexpr std::chrono::milliseconds kLookAgain{1000};
-
-// A file that is nothing until publish() gives it its name. PostgreSQL asks for one file at a time,
-// so whatever lies at the temporary name was left by a run that was killed.
-class Delivery : public Sink {
- public:
-  explicit Delivery(std::filesystem::path destination)
-      : destination_(std::move(destination)), temporary_(destination_.string() + ".pgrevive.tmp") {
-    ::unlink(temporary_.c_str());
-    fd_ = open_file(temporary_, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-  }
-  Delivery(const Delivery&) = delete;
-  Delivery& operator=(const Delivery&) = delete;
-  ~Delivery() override {
-    if (!published_) ::unlink(temporary_.c_str());
-  }
-
-  void write(ByteView bytes) override {
-    if (head_.size() < kHeaderSize) {
-      const auto part = bytes.first(std::min(bytes.size(), kHeaderSize - head_.size()));
-      head_.insert(head_.end(), part.begin(), part.end());
-    }
-    write_all(fd_.get(), bytes, temporary_);
-    size_ += bytes.size();
-  }
-  void finish() override { finished_ = true; }
-
-  std::uint64_t size() const { return size_; }
-  ByteView head() const { return head_; }
-
-  // PostgreSQL syncs what it keeps of a restored segment when it renames it, and asks again for
-  // what a crash took; but a history file it may never sync, and the second sync of synced bytes is
-  // free.
-  void publish() {
-    if (!finished_) throw Error(ErrorKind::internal, "a WAL file was published before its end");
-    while (::fdatasync(fd_.get()) != 0) {
-      if (errno != EINTR) throw system_error(errno, "cannot sync " + temporary_.string());
-    }
-    if (::rename(temporary_.c_str(), destination_.c_str()) != 0) {
-      throw system_error(errno, "cannot rename to " + destination_.string());
-    }
-    published_ = true;
-  }
-
- private:
-  std::filesystem::path destination_;
-  std::filesystem::path temporary_;
-  Fd fd_;
-  Bytes head_;
-  std::uint64_t size_ = 0;
-  bool finished_ = false;
-  bool published_ = false;
-};
-
-Error bad_segment(const ArchivedSegment& found, const std::string& why) {
-  return Error(ErrorKind::corrupt, fmt::format("archived segment {} {}", found.object, why));
-}
-
-// What the SHA-1 of its name cannot prove: that these bytes are what that name stands for.
-void check_segment(const ArchivedSegment& found, const Delivery& file, const WalSegment& segment,
-                   const Request& request) {
-  if (file.size() != segment.segment_size()) {
-    throw bad_segment(
-        found, fmt::format("has {} bytes instead of {}", file.size(), segment.segment_size()));
-  }
-  const auto head = file.head();
-  if ((load_le<std::uint16_t>(head, 2) & kLongHeader) == 0) {
-    throw bad_segment(found, "does not begin with a WAL page header");
-  }
-  const auto magic = load_le<std::uint16_t>(head, 0);
-  const auto expected_magic =
-      request.version ? postgres::wal_page_magic(*request.version) : std::nullopt;
-  if (expected_magic && magic != *expected_magic) {
-    throw bad_segment(found, fmt::format("was written by another version than PostgreSQL {} "
-                                         "(page magic {:04X} instead of {:04X})",
-                                         request.version->text(), magic, *expected_magic));
-  }
-  const auto system_id = load_le<std::uint64_t>(head, 24);
-  if (request.system_id != 0 && system_id != request.system_id) {
-    throw bad_segment(found,
-                      fmt::format("belongs to another cluster (system identifier {} instead of {})",
-                                  system_id, request.system_id));
-  }
-  const auto segment_size = load_le<std::uint32_t>(head, 32);
-  if (segment_size != segment.segment_size()) {
-    throw bad_segment(found, fmt::format("is of a cluster with segments of {} bytes instead of {}",
-                                         segment_size, segment.segment_size()));
-  }
-  const Lsn position(load_le<std::uint64_t>(head, 8));
-  if (position != segment.begin()) {
-    throw bad_segment(found, fmt::format("holds the WAL at {} instead of {}", position.text(),
-                                         segment.begin().text()));
-  }
-}
 
 // `deliver` answers from one archive; the first that has the file wins. Trouble with one archive is
 // thrown when no other delivers, whatever the others say: the file may have been there.
@@ -147,11 +44,16 @@ bool from_any(const std::vector<const WalArchive*>& archives,
   return false;
 }
 
+std::filesystem::path temporary_name(const std::filesystem::path& destination) {
+  return destination.string() + ".pgrevive.tmp";
+}
+
 void deliver_text(const std::string& text, const Request& request) {
-  Delivery file(request.destination);
+  WalFile file(temporary_name(request.destination));
   file.write(as_bytes(text));
   file.finish();
-  file.publish();
+  file.sync();
+  file.publish(request.destination);
 }
 
 // The place in the log that a segment, its ".partial" or its ".backup" name begins with.
@@ -164,10 +66,12 @@ bool deliver_segment(const WalArchive& archive, std::uint32_t segment_size,
   const auto segment = segment_in(request.name, segment_size);
   const auto found = archive.find_segment(request.name);
   if (!found) return false;
-  Delivery file(request.destination);
-  archive.read_segment(*found, file);
-  check_segment(*found, file, segment, request);
-  file.publish();
+  WalFile file(temporary_name(request.destination));
+  SegmentHead head(file);
+  archive.read_segment(*found, head);
+  head.check(*found, segment, {.system_id = request.system_id, .version = request.version});
+  file.sync();
+  file.publish(request.destination);
   return true;
 }
 
@@ -207,8 +111,9 @@ Listing list_around(const std::vector<const WalArchive*>& archives, const WalSeg
 
 }  // namespace
 
-Fork Fork::load(const std::filesystem::path& file) {
-  const auto text = read_file(file);
+Fork Fork::load(const std::filesystem::path& file) { return parse(read_file(file), file); }
+
+Fork Fork::parse(const std::string& text, const std::filesystem::path& file) {
   const auto line_end = text.find('\n');
   const auto timeline = parse_unsigned(std::string_view(text).substr(0, line_end));
   if (line_end == std::string::npos || !timeline || *timeline == 0 ||

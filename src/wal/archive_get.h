@@ -26,6 +26,7 @@ struct Fork {
   // "TIMELINE\n" and then the history file's text, as save() writes it. Throws Error{corrupt} that
   // names the file.
   static Fork load(const std::filesystem::path& file);
+  static Fork parse(const std::string& text, const std::filesystem::path& file);
   void save(const std::filesystem::path& file) const;
 
   // Whether the rule lets a file of that name come from the source's archive. Pure.

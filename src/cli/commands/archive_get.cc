@@ -1,52 +1,31 @@
 #include "wal/archive_get.h"
 
-#include <chrono>
+#include <cerrno>
 #include <cstdio>
 #include <exception>
-#include <thread>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "cli/archive_get_words.h"
+#include "cli/archives.h"
 #include "cli/commands/commands.h"
 #include "cli/errors.h"
 #include "cli/print.h"
 #include "cli/signals.h"
+#include "cluster/node_files.h"
 #include "postgres/control_file.h"
-#include "repository/open.h"
+#include "spool/report.h"
 
 namespace pgrevive::cli {
 namespace {
-
-using namespace std::chrono_literals;
-
-// Which cluster this data directory is. The server may be writing pg_control while we read it, so a
-// wrong checksum is looked at again before it is believed.
-postgres::ControlFile load_control_file(const std::filesystem::path& data_directory) {
-  const std::filesystem::path path = data_directory / "global" / "pg_control";
-  for (int attempt = 1;; ++attempt) {
-    const std::string bytes = read_file(path);
-    try {
-      return postgres::ControlFile::parse(as_bytes(bytes));
-    } catch (Error& error) {
-      if (error.kind() != ErrorKind::corrupt || attempt == 5) {
-        error.add_frame(fmt::format("reading {}", path.string()));
-        throw;
-      }
-    }
-    std::this_thread::sleep_for(20ms);
-  }
-}
 
 // All repositories in order. One that cannot be opened is only a failure if no other delivers, and
 // then `absent` is not proven either.
 wal::Outcome get(const ArchiveGetWords& words) {
   const std::filesystem::path data_directory =
       words.data_directory.empty() ? std::filesystem::current_path() : words.data_directory;
-  const postgres::ControlFile control = load_control_file(data_directory);
+  const postgres::ControlFile control = cluster::load_control_file(data_directory);
   std::error_code ignored;
   if (control.checkpoint == postgres::kSpoiledCheckpoint &&
       !std::filesystem::exists(data_directory / "backup_label", ignored)) {
@@ -57,25 +36,7 @@ wal::Outcome get(const ArchiveGetWords& words) {
   }
 
   const Source source = load_source(words.global, words.repository, "archive-get");
-  std::vector<std::unique_ptr<repository::Repository>> repositories;
-  std::vector<std::unique_ptr<repository::WalArchive>> archives;
-  std::vector<const repository::WalArchive*> usable;
-  std::optional<Error> trouble;
-  for (const IndexedRepository& entry : source.repositories) {
-    try {
-      repositories.push_back(
-          std::make_unique<repository::Repository>(repository::open_repository(entry.options)));
-      archives.push_back(std::make_unique<repository::WalArchive>(
-          *repositories.back(), repositories.back()->load_archive_info(), control.system_id,
-          control.version));
-      usable.push_back(archives.back().get());
-    } catch (Error& error) {
-      error.add_frame(fmt::format("opening {}", entry.options.describe()));
-      if (!trouble) trouble = error;
-    }
-  }
-  if (usable.empty()) throw *trouble;
-
+  const OpenArchives open = open_archives(source, control);
   wal::Request request{.name = words.name,
                        .destination = words.destination.is_absolute()
                                           ? words.destination
@@ -84,8 +45,8 @@ wal::Outcome get(const ArchiveGetWords& words) {
                        .system_id = control.system_id,
                        .version = control.version};
   if (!words.fork.empty()) request.fork = wal::Fork::load(words.fork);
-  const wal::Outcome outcome = wal::archive_get(usable, control.wal_segment_size, request);
-  if (outcome == wal::Outcome::absent && trouble) throw *trouble;
+  const wal::Outcome outcome = wal::archive_get(open.all(), control.wal_segment_size, request);
+  if (outcome == wal::Outcome::absent && open.trouble) throw *open.trouble;
   return outcome;
 }
 
@@ -94,33 +55,8 @@ wal::Outcome get(const ArchiveGetWords& words) {
 void write_report(const ArchiveGetWords& words, std::string_view outcome,
                   const std::string& error) {
   if (words.report.empty()) return;
-  try {
-    std::int64_t delivered_count = 0;
-    std::string last_delivered;
-    if (const auto before = read_file_if_exists(words.report)) {
-      const auto json = nlohmann::json::parse(*before, nullptr, false);
-      if (json.is_object()) {
-        delivered_count = json.value("delivered_count", std::int64_t{0});
-        last_delivered = json.value("last_delivered", std::string());
-      }
-    }
-    if (outcome == "delivered") {
-      ++delivered_count;
-      last_delivered = words.name;
-    }
-    const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
-        std::chrono::system_clock::now().time_since_epoch());
-    const nlohmann::ordered_json report{{"name", words.name},
-                                        {"outcome", outcome},
-                                        {"error", error},
-                                        {"at_ms", now.count()},
-                                        {"delivered_count", delivered_count},
-                                        {"last_delivered", last_delivered}};
-    write_file_atomic(words.report,
-                      report.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n",
-                      0644);
-  } catch (const std::exception& failure) {
-    err("warning: {}\n", failure.what());
+  if (!spool::write_report(words.report.string(), words.name, outcome, error)) {
+    err("warning: {}\n", system_error(errno, "cannot write " + words.report.string()).what());
   }
 }
 

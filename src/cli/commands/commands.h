@@ -35,6 +35,7 @@ void add_demo(Parser& parser);
 void add_info(Parser& parser);
 void add_restore(Parser& parser);
 void add_archive_get(Parser& parser);
+void add_prefetch(Parser& parser);
 void add_supervise(Parser& parser);
 void add_version(Parser& parser);
 

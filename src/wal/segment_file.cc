@@ -1,0 +1,104 @@
+#include "wal/segment_file.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace pgrevive::wal {
+
+namespace {
+
+using postgres::Lsn;
+using repository::ArchivedSegment;
+
+// The header of a segment's first page: magic u16, flags u16, timeline u32, position u64, u32 and
+// padding to 24; then, because it is the first page, system identifier u64 and segment size u32.
+constexpr std::size_t kHeaderSize = 36;
+constexpr std::uint16_t kLongHeader = 0x0002;
+
+Error bad_segment(const ArchivedSegment& found, const std::string& why) {
+  return Error(ErrorKind::corrupt, fmt::format("archived segment {} {}", found.object, why));
+}
+
+}  // namespace
+
+WalFile::WalFile(std::filesystem::path temporary) : temporary_(std::move(temporary)) {
+  ::unlink(temporary_.c_str());
+  fd_ = open_file(temporary_, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+}
+
+WalFile::~WalFile() {
+  if (!published_) ::unlink(temporary_.c_str());
+}
+
+void WalFile::write(ByteView bytes) { write_all(fd_.get(), bytes, temporary_); }
+
+void WalFile::finish() { finished_ = true; }
+
+void WalFile::sync() {
+  while (::fdatasync(fd_.get()) != 0) {
+    if (errno != EINTR) throw system_error(errno, "cannot sync " + temporary_.string());
+  }
+}
+
+void WalFile::start_sync() { ::sync_file_range(fd_.get(), 0, 0, SYNC_FILE_RANGE_WRITE); }
+
+void WalFile::publish(const std::filesystem::path& destination) {
+  if (!finished_) throw Error(ErrorKind::internal, "a WAL file was published before its end");
+  if (::rename(temporary_.c_str(), destination.c_str()) != 0) {
+    throw system_error(errno, "cannot rename to " + destination.string());
+  }
+  published_ = true;
+}
+
+void SegmentHead::write(ByteView bytes) {
+  if (head_.size() < kHeaderSize) {
+    const auto part = bytes.first(std::min(bytes.size(), kHeaderSize - head_.size()));
+    head_.insert(head_.end(), part.begin(), part.end());
+  }
+  next_.write(bytes);
+  size_ += bytes.size();
+}
+
+void SegmentHead::check(const ArchivedSegment& found, const postgres::WalSegment& segment,
+                        const ExpectedCluster& cluster) const {
+  if (size_ != segment.segment_size()) {
+    throw bad_segment(found,
+                      fmt::format("has {} bytes instead of {}", size_, segment.segment_size()));
+  }
+  if ((load_le<std::uint16_t>(head_, 2) & kLongHeader) == 0) {
+    throw bad_segment(found, "does not begin with a WAL page header");
+  }
+  const auto magic = load_le<std::uint16_t>(head_, 0);
+  const auto expected_magic =
+      cluster.version ? postgres::wal_page_magic(*cluster.version) : std::nullopt;
+  if (expected_magic && magic != *expected_magic) {
+    throw bad_segment(found, fmt::format("was written by another version than PostgreSQL {} "
+                                         "(page magic {:04X} instead of {:04X})",
+                                         cluster.version->text(), magic, *expected_magic));
+  }
+  const auto system_id = load_le<std::uint64_t>(head_, 24);
+  if (cluster.system_id != 0 && system_id != cluster.system_id) {
+    throw bad_segment(found,
+                      fmt::format("belongs to another cluster (system identifier {} instead of {})",
+                                  system_id, cluster.system_id));
+  }
+  const auto segment_size = load_le<std::uint32_t>(head_, 32);
+  if (segment_size != segment.segment_size()) {
+    throw bad_segment(found, fmt::format("is of a cluster with segments of {} bytes instead of {}",
+                                         segment_size, segment.segment_size()));
+  }
+  const Lsn position(load_le<std::uint64_t>(head_, 8));
+  if (position != segment.begin()) {
+    throw bad_segment(found, fmt::format("holds the WAL at {} instead of {}", position.text(),
+                                         segment.begin().text()));
+  }
+}
+
+}  // namespace pgrevive::wal

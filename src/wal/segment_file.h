@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+#include "base/fd.h"
+#include "codec/sink.h"
+#include "postgres/version.h"
+#include "postgres/wal_name.h"
+#include "repository/repository.h"
+
+namespace pgrevive::wal {
+
+// A file that is nothing until publish() gives it its name; destroyed before that, it is removed.
+// Used by one thread at a time.
+class WalFile : public Sink {
+ public:
+  // Replaces what lies at `temporary`: only one process makes files of that name, so it was left by
+  // a run that was killed.
+  explicit WalFile(std::filesystem::path temporary);
+  WalFile(const WalFile&) = delete;
+  WalFile& operator=(const WalFile&) = delete;
+  ~WalFile() override;
+
+  void write(ByteView bytes) override;
+  void finish() override;
+  // So that it is there after a crash of the machine. PostgreSQL syncs what it keeps of a restored
+  // segment when it renames it, but a history file it may never sync; and the second sync of synced
+  // bytes is free.
+  void sync();
+  // Has the system begin to write it out, so that PostgreSQL's sync has less to wait for.
+  void start_sync();
+  // By a rename, within one file system. Only after finish().
+  void publish(const std::filesystem::path& destination);
+
+ private:
+  std::filesystem::path temporary_;
+  Fd fd_;
+  bool finished_ = false;
+  bool published_ = false;
+};
+
+// The cluster a segment has to be of; 0 and empty: any.
+struct ExpectedCluster {
+  std::uint64_t system_id = 0;
+  std::optional<postgres::Version> version;
+};
+
+// Passes a segment on and remembers what its first page says about itself.
+class SegmentHead : public Sink {
+ public:
+  explicit SegmentHead(Sink& next) : next_(next) {}
+  void write(ByteView bytes) override;
+  void finish() override { next_.finish(); }
+
+  // What the SHA-1 in its name cannot prove: that these bytes are what that name stands for. Throws
+  // Error{corrupt} where the length, the version, the cluster, the segment size or the position in
+  // the log is another.
+  void check(const repository::ArchivedSegment& found, const postgres::WalSegment& segment,
+             const ExpectedCluster& cluster) const;
+
+ private:
+  Sink& next_;
+  Bytes head_;
+  std::uint64_t size_ = 0;
+};
+
+}  // namespace pgrevive::wal
