@@ -28,6 +28,7 @@ A PostgreSQL primary and its replicas out of a pgBackRest repository.
   info            what the repository holds                    (--output json)
   restore         make data directories out of a backup
   archive-get     fetch one WAL file (a restore_command)
+  prefetch        fetch the WAL that recovering servers will ask for next
   version         print the version
   help [COMMAND]  this page, or that of a command
 

@@ -1,6 +1,7 @@
 #include "cli/restore_command.h"
 
 #include <algorithm>
+#include <span>
 
 #include "base/error.h"
 
@@ -23,9 +24,10 @@ std::string shell_quote(const std::string& word) {
   return quoted + "'";
 }
 
-std::string restore_command(const std::filesystem::path& program,
+std::string restore_command(const std::vector<std::string>& archive_get,
                             const std::vector<std::string>& words) {
-  std::string line = shell_quote(program.string()) + " archive-get";
+  std::string line = shell_quote(archive_get.front());
+  for (const std::string& word : std::span(archive_get).subspan(1)) line += " " + shell_quote(word);
   for (const std::string& word : words) line += " " + shell_quote(word);
 
   std::string escaped;
@@ -34,6 +36,14 @@ std::string restore_command(const std::filesystem::path& program,
     if (c == '%') escaped += c;
   }
   return escaped + " %f \"%p\"";
+}
+
+std::vector<std::string> archive_get_call() {
+  const std::filesystem::path program = own_program();
+  const std::filesystem::path client = program.parent_path() / "pgrevive-archive-get";
+  std::error_code ignored;
+  if (std::filesystem::exists(client, ignored)) return {client.string()};
+  return {program.string(), "archive-get"};
 }
 
 std::filesystem::path own_program() {

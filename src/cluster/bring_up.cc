@@ -164,6 +164,7 @@ void bring_up_primary(Site& site) {
         // A replica whose own directory was not restored yet gets it now, while the backup still
         // serves both.
         if (!record.backup_label.empty()) restore_all_that_need_it(site, view);
+        site.prefetch.start();
         recover_primary(site, record);
         break;
       case Step::set_up:
@@ -227,6 +228,7 @@ BroughtUp bring_up(Site& site) {
 
   BroughtUp result;
   site.board.enter(Phase::joining);
+  site.prefetch.start();
   for (const auto& node : replicas(site)) {
     try {
       bring_up_replica(site, node);
@@ -236,6 +238,7 @@ BroughtUp bring_up(Site& site) {
       site.board.log(node + ": " + error.text());
     }
   }
+  site.prefetch.stop();
   return result;
 }
 

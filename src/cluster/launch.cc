@@ -85,10 +85,9 @@ void make_socket_directory(const std::filesystem::path& path, const Identity& ow
         .with_hint("remove it, or choose a shorter PGREVIVE_HOME");
 }
 
-void copy_program(const std::string& bytes, const StateDirectory& directory) {
-  make_directories(directory.program().parent_path());
-  if (read_file_if_exists(directory.program()) != bytes)
-    write_file_atomic(directory.program(), bytes, 0755);
+void copy_program(const std::string& bytes, const std::filesystem::path& to) {
+  make_directories(to.parent_path());
+  if (read_file_if_exists(to) != bytes) write_file_atomic(to, bytes, 0755);
 }
 
 // What a supervisor that ended at once had to say.
@@ -146,6 +145,8 @@ Launch launch(const Settings& settings, const StateDirectory& directory,
   preflight(settings, directory, *marker, owner);
 
   const auto program = read_file(own_program);
+  const auto archive_get =
+      read_file_if_exists(own_program.parent_path() / directory.archive_get().filename());
   make_root(directory, owner);
   {
     const IdentityScope scope(owner);
@@ -155,7 +156,8 @@ Launch launch(const Settings& settings, const StateDirectory& directory,
     make_socket_directory(marker->socket_directory, owner);
     marker->save(directory);
     write_file_atomic(directory.settings(), to_json(settings));
-    copy_program(program, directory);
+    copy_program(program, directory.program());
+    if (archive_get) copy_program(*archive_get, directory.archive_get());
     // The last supervisor's end is not this one's.
     std::error_code ignored;
     std::filesystem::remove(directory.status(), ignored);

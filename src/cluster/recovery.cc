@@ -434,10 +434,13 @@ void recover_primary(Site& site, NodeRecord& record) { Recovery(site, record).ru
 
 std::string source_restore_command(const Site& site, const std::string& node) {
   const auto& directory = site.directory;
-  std::string command = shell_argument(directory.program()) + " archive-get --config " +
-                        shell_argument(directory.source_conf()) + " --stanza " +
-                        shell_argument(site.settings.repository.stanza) + " --report " +
-                        shell_argument(directory.wal_report(node));
+  std::error_code ignored;
+  std::string command = std::filesystem::exists(directory.archive_get(), ignored)
+                            ? shell_argument(directory.archive_get())
+                            : shell_argument(directory.program()) + " archive-get";
+  command += " --config " + shell_argument(directory.source_conf()) + " --stanza " +
+             shell_argument(site.settings.repository.stanza) + " --report " +
+             shell_argument(directory.wal_report(node));
   if (node != kPrimary) command += " --fork " + shell_argument(directory.fork());
   return command + " %f \"%p\"";
 }

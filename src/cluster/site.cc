@@ -15,6 +15,7 @@ Access Site::access(const std::string& source_user) const {
 }
 
 void Site::rest(std::chrono::milliseconds time) const {
+  prefetch.tick();
   std::mutex mutex;
   std::condition_variable_any condition;
   std::unique_lock lock(mutex);

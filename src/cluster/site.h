@@ -9,6 +9,7 @@
 #include "cluster/access.h"
 #include "cluster/host.h"
 #include "cluster/marker.h"
+#include "cluster/prefetch.h"
 #include "cluster/servers.h"
 #include "cluster/settings.h"
 #include "cluster/state_directory.h"
@@ -25,6 +26,7 @@ struct Site {
   const Marker& marker;
   StatusBoard& board;
   Servers& servers;
+  Prefetch& prefetch;
   std::stop_token stop;
   Host host;
   postgres::Version version;
@@ -34,7 +36,7 @@ struct Site {
   // Connections to a node that came from `source_user`'s files.
   Access access(const std::string& source_user) const;
 
-  // Waits; throws Error{cancelled} as soon as a stop is asked for.
+  // Waits, and looks after the prefetcher; throws Error{cancelled} as soon as a stop is asked for.
   void rest(std::chrono::milliseconds time) const;
   // Waits until `done`, restarting servers that die meanwhile. Throws Error{postgres} when `node`
   // was given up, and Error{postgres} naming `what` when `limit` is over.

@@ -11,14 +11,14 @@ namespace pgrevive::cluster {
 //
 //   <root>/pgrevive.json        marks the directory as ours; which cluster, since when, which owner
 //   <root>/settings.json        what `start` was told (0600)
-//   <root>/bin/pgrevive         the program, as the servers call it
+//   <root>/bin/                 the programs, as the servers call them
 //   <root>/source.conf          pgbackrest.conf of the source, for archive-get (0600)
 //   <root>/pgbackrest/          pgbackrest.conf of the cluster's own archive, its logs, lock, spool
 //   <root>/archive/             its own archive, when that is local
 //   <root>/run/                 sockets, the supervisor's lock, status.json (0700)
 //   <root>/secrets/             generated passwords
 //   <root>/adminer/
-//   <root>/logs/supervisor.log
+//   <root>/logs/                supervisor.log, prefetch.log, adminer.log
 //   <root>/<node>/data          PGDATA
 //   <root>/<node>/conf          postgresql.conf, pg_hba.conf, pg_ident.conf
 //   <root>/<node>/logs          main-restore.log (named after the stanza), postgresql.log
@@ -37,6 +37,8 @@ class StateDirectory {
   std::filesystem::path marker() const { return root_ / "pgrevive.json"; }
   std::filesystem::path settings() const { return root_ / "settings.json"; }
   std::filesystem::path program() const { return root_ / "bin" / "pgrevive"; }
+  // archive-get's client; not there where pgrevive was installed without it.
+  std::filesystem::path archive_get() const { return root_ / "bin" / "pgrevive-archive-get"; }
   std::filesystem::path source_conf() const { return root_ / "source.conf"; }
   std::filesystem::path pgbackrest() const { return root_ / "pgbackrest"; }
   std::filesystem::path pgbackrest_conf() const { return root_ / "pgbackrest" / "pgbackrest.conf"; }
@@ -53,6 +55,7 @@ class StateDirectory {
   std::filesystem::path secrets() const { return root_ / "secrets"; }
   std::filesystem::path adminer() const { return root_ / "adminer"; }
   std::filesystem::path supervisor_log() const { return root_ / "logs" / "supervisor.log"; }
+  std::filesystem::path prefetch_log() const { return root_ / "logs" / "prefetch.log"; }
   // Written at the primary's promotion: what replicas may take from the source (wal::Fork).
   std::filesystem::path fork() const { return root_ / "fork"; }
 

@@ -154,6 +154,7 @@ int supervise(const StateDirectory& directory) {
   board.enter(Phase::preparing);
   try {
     Servers servers(board);
+    Prefetch prefetch(settings, directory, board);
     const auto version =
         while_doing("preparing the cluster", [&] { return cluster_version(settings, directory); });
     Site site{.settings = settings,
@@ -161,6 +162,7 @@ int supervise(const StateDirectory& directory) {
               .marker = marker,
               .board = board,
               .servers = servers,
+              .prefetch = prefetch,
               .stop = signals.stop(),
               .host = look_at_host(),
               .version = version,

@@ -16,6 +16,12 @@ bool may_have(const Reader& reader, const KnownSegments& known, const WalSegment
 
 bool replays(const Reader& reader) { return !reader.waiting && !reader.finished; }
 
+bool will_want(const Reader& reader, const KnownSegments& known, const WalSegment& segment,
+               const PlanLimits& limits) {
+  const auto segments = upcoming(reader, known, limits.files);
+  return std::ranges::find(segments, segment) != segments.end();
+}
+
 // Everybody else who will want the segment and whom there is room for.
 void add_others(Fetch& fetch, const std::vector<Reader>& readers, const KnownSegments& known,
                 const PlanLimits& limits) {
@@ -30,9 +36,8 @@ void add_others(Fetch& fetch, const std::vector<Reader>& readers, const KnownSeg
     const auto& reader = readers[i];
     if (i == fetch.readers.front() || reader.finished || reader.held.contains(fetch.segment))
       continue;
-    if (reader.waiting ? waiting >= for_waiting : all >= limits.files) continue;
-    const auto segments = upcoming(reader, known, reader.waiting ? limits.files : ahead);
-    if (std::ranges::find(segments, fetch.segment) == segments.end()) continue;
+    if (reader.waiting ? waiting >= for_waiting : reader.held.size() >= ahead) continue;
+    if (all >= limits.files || !will_want(reader, known, fetch.segment, limits)) continue;
     fetch.readers.push_back(i);
     ++all;
     waiting += reader.waiting ? 1 : 0;
@@ -86,6 +91,15 @@ std::optional<Fetch> next_fetch(const std::vector<Reader>& readers, const KnownS
 
   if (held_by_all(readers) >= limits.files) return {};
   const auto ahead = window(readers, limits);
+  // A server that replays somewhat slower has no room for what the fastest wants next. Who has
+  // enough for now waits for it, since a segment that is not kept for both is fetched twice.
+  const auto better_later = [&](const Reader& reader, const WalSegment& segment) {
+    return 2 * reader.held.size() >= ahead &&
+           std::ranges::any_of(readers, [&](const Reader& other) {
+             return &other != &reader && replays(other) && other.held.size() >= ahead &&
+                    !other.held.contains(segment) && will_want(other, known, segment, limits);
+           });
+  };
   std::optional<std::pair<std::size_t, Fetch>> nearest;
   for (std::size_t i = 0; i < readers.size(); ++i) {
     if (!replays(readers[i])) continue;
@@ -93,6 +107,7 @@ std::optional<Fetch> next_fetch(const std::vector<Reader>& readers, const KnownS
     for (std::size_t distance = 0; distance < segments.size(); ++distance) {
       const auto& segment = segments[distance];
       if (readers[i].held.contains(segment) || avoid.contains(segment)) continue;
+      if (better_later(readers[i], segment)) break;
       if (!nearest || distance < nearest->first)
         nearest = {distance, Fetch{.segment = segment, .readers = {i}}};
       break;

@@ -230,6 +230,10 @@ class Prefetcher::Work {
     for (const auto& [segment, where] : found)
       state_.known[segment.timeline()].insert(segment.number());
     state_.found = std::move(found);
+    for (std::size_t node = 0; node < state_.readers.size(); ++node) {
+      const auto& asked = state_.readers[node].asked;
+      if (asked && state_.found.contains(*asked)) reach(node, *asked);
+    }
   }
 
   // A segment that one archive has twice with different contents is none for us.
@@ -394,7 +398,7 @@ class Prefetcher::Work {
     state_.active = client.asked;
     reader.asked = segment;
     if (state_.found.contains(segment)) {
-      reader.next = segment;
+      reach(client.node, segment);
     } else {
       state_.look_for = segment;
     }
@@ -415,15 +419,20 @@ class Prefetcher::Work {
   spool::Answer answer_for(const Client& client) {
     if (!client.segment) return spool::Answer::working;
     const std::lock_guard lock(mutex_);
-    auto& reader = state_.readers[client.node];
     if (state_.ready[client.node].contains(*client.segment)) return spool::Answer::ready;
     if (state_.avoided.contains(*client.segment)) return spool::Answer::not_from_me;
-    if (state_.found.contains(*client.segment)) {
-      reader.next = *client.segment;
-      return spool::Answer::working;
-    }
+    if (state_.found.contains(*client.segment)) return spool::Answer::working;
     const bool looked = state_.looked && *state_.looked + kYoungLook > client.asked;
     return looked && !state_.looking ? spool::Answer::not_from_me : spool::Answer::working;
+  }
+
+  // Called with the lock held. Servers that have asked for nothing yet were restored from the same
+  // backup, and will begin near where the first one does.
+  void reach(std::size_t node, const WalSegment& segment) {
+    state_.readers[node].next = segment;
+    for (auto& reader : state_.readers) {
+      if (!reader.next) reader.next = segment;
+    }
   }
 
   static void say(const Client& client, spool::Answer answer) {

@@ -28,7 +28,7 @@ unsigned default_jobs() { return std::clamp(2 * std::thread::hardware_concurrenc
 void end_with_parent() {
   const pid_t parent = ::getppid();
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (::getppid() != parent || parent == 1) std::raise(SIGTERM);
+  if (::getppid() != parent) ::kill(::getpid(), SIGTERM);
 }
 
 // The smallest of what is wanted and half of what is free on any of the file systems.

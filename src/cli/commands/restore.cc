@@ -131,7 +131,7 @@ int run_restore(const GlobalOptions& global, const RestoreWords& words) {
   out("restoring backup {} of stanza {} into {} {}\n", choice.label->text(),
       choice.repository->stanza(), options.nodes.size(),
       options.nodes.size() == 1 ? "node" : "nodes");
-  const std::string command = restore_command(own_program(), source.words);
+  const std::string command = restore_command(archive_get_call(), source.words);
   options.preserve_recovery_settings = target.type == restore::RecoveryType::preserve;
   // While nothing can start on the directory: it is never whole without its recovery settings.
   options.before_publish = [&](const restore::NodeTarget& node) {
@@ -163,6 +163,8 @@ int run_restore(const GlobalOptions& global, const RestoreWords& words) {
     if (owner && owner->uid != 0) {
       std::vector<std::filesystem::path> needed = source.files;
       needed.push_back(own_program());
+      if (const std::filesystem::path client = archive_get_call().front(); client != needed.back())
+        needed.push_back(client);
       for (const std::filesystem::path& file : needed) {
         if (!readable_by(file, *owner)) {
           err("warning: the owner of {} cannot read {}, which its restore_command needs; "

@@ -18,8 +18,13 @@ class Program:
             raise Failed(f"no {built}: build it with 'cmake --workflow --preset release', or name "
                          "another in PGREVIVE_PROGRAM")
         self.path = pathlib.Path(directory) / "pgrevive"
-        shutil.copy(built, self.path)
-        self.path.chmod(0o755)
+        # archive-get's client lies beside the program, as it does where it is installed.
+        self.archive_get = self.path.with_name("pgrevive-archive-get")
+        for source, copy in ((built, self.path),
+                             (built.with_name(self.archive_get.name), self.archive_get)):
+            if source.exists():
+                shutil.copy(source, copy)
+                copy.chmod(0o755)
 
     def __call__(self, *arguments, check=True, timeout=120, **options):
         """Runs it to its end. With check=False the caller looks at the exit code."""

@@ -33,7 +33,7 @@ TEST(Help, EveryCommandHasAPageWithAnExampleThatFitsATerminal) {
   std::vector<std::string> commands = command_names();
   EXPECT_THAT(commands, testing::IsSupersetOf({"start", "stop", "restart", "status", "logs", "test",
                                                "cleanup", "exec", "psql", "help", "demo", "info",
-                                               "restore", "archive-get", "version"}));
+                                               "restore", "archive-get", "prefetch", "version"}));
   EXPECT_THAT(commands, Not(testing::Contains("supervise")));
 
   for (const std::string& command : commands) {

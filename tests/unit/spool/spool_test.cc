@@ -80,12 +80,12 @@ TEST(Parse, LeavesTheRestToTheWholeProgram) {
 TEST(Report, IsOneJsonObject) {
   EXPECT_EQ(to_json({.name = "a",
                      .outcome = "error",
-                     .error = "say \"no\"\\\n\tB\xC3\xBC\xFF\xC3(",
+                     .error = "say \"no\"\\\n\tB\xC3\xBC\xFF\xC3+",
                      .at_ms = 5,
                      .delivered_count = 2,
                      .last_delivered = "b"}),
             "{\"name\":\"a\",\"outcome\":\"error\","
-            "\"error\":\"say \\\"no\\\"\\\\\\n\\u0009B\xC3\xBC??(\","
+            "\"error\":\"say \\\"no\\\"\\\\\\n\\u0009B\xC3\xBC??+\","
             "\"at_ms\":5,\"delivered_count\":2,\"last_delivered\":\"b\"}\n");
 }
 

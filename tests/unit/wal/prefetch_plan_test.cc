@@ -102,6 +102,21 @@ TEST(NextFetch, FetchesOnceForAll) {
   EXPECT_THAT(fetch->readers, ElementsAre(0, 1));
 }
 
+TEST(NextFetch, LetsASlowerServerKeepUp) {
+  auto fast = at(6);
+  fast.held = {on(1, 6), on(1, 7), on(1, 8)};
+  auto slow = at(5);
+  slow.held = {on(1, 5), on(1, 6), on(1, 7), on(1, 8)};
+  const PlanLimits limits{.files = 8, .ahead = 4};
+
+  EXPECT_FALSE(next_fetch({fast, slow}, archive(1, 20), {}, limits));
+
+  fast.held = {on(1, 8)};
+  const auto fetch = next_fetch({fast, slow}, archive(1, 20), {}, limits);
+  ASSERT_TRUE(fetch);
+  EXPECT_THAT(fetch->readers, ElementsAre(0)) << "but not for ever";
+}
+
 TEST(NextFetch, KeepsForWhoWaitsWhatOthersAreGiven) {
   auto waiting = at(5);
   waiting.waiting = true;
