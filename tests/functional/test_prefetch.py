@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import time
 
 import pytest
@@ -84,6 +85,12 @@ def nodes(pgrevive, workspace, matrix, repository):
                  repository[1]) for name in ("one", "two")]
 
 
+def listens(spool):
+    """A socket alone may have been left by one that was killed."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+        return client.connect_ex(str(spool / "socket")) == 0
+
+
 @pytest.fixture
 def prefetch(pgrevive, workspace, repository):
     """A function that starts a prefetcher for these nodes."""
@@ -95,8 +102,8 @@ def prefetch(pgrevive, workspace, repository):
                                  *words, *arguments, log=workspace.path / "prefetch.log",
                                  user=server_user())
         running.append(daemon)
-        wait_until(lambda: all((node.spool / "socket").exists() for node in nodes)
-                   or not daemon.running(), 30, "the prefetcher listens")
+        wait_until(lambda: all(listens(node.spool) for node in nodes) or not daemon.running(), 30,
+                   "the prefetcher listens")
         assert daemon.running(), daemon.tail()
         return daemon
 
@@ -304,17 +311,19 @@ def test_cluster(pgrevive, story):
         stack.callback(cluster.gone)
         cluster.start("--detach")
         seen = ""
-        while cluster.status()["phase"] not in ("running", "failed", "stopped"):
+        while cluster.status()["supervisor"]["phase"] not in ("running", "failed", "stopped"):
             seen += command_lines()
             time.sleep(0.05)
-        assert cluster.status()["phase"] == "running", cluster.logs()
+        assert cluster.status()["supervisor"]["phase"] == "running", cluster.logs()
         assert " prefetch --with-parent " in seen
         assert "never-in-a-process-list" not in seen
         log = (cluster.root / "logs" / "prefetch.log").read_text()
         fetched = re.findall(r" ([0-9A-F]{24}) for (.*)", log)
-        names = [name for name, _ in fetched]
-        assert len(names) == len(set(names)), f"fetched twice:\n{log}"
-        assert {who for _, who in fetched} == {"primary, replica"}, log
+        together = [name for name, who in fetched if who == "primary, replica"]
+        assert len(together) == len(set(together)) >= 12, log
+        # PostgreSQL asks for the last segment once more when it is promoted.
+        assert [(name, who) for name, who in fetched if who != "primary, replica"] in (
+            [], [(max(together), "primary")]), log
         for node in ("primary", "replica"):
             assert not (cluster.root / node / "data" / "pg_wal" / "pgrevive.spool").exists()
             count = cluster.sql(node, "select count(*) from markers")
