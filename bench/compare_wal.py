@@ -181,10 +181,11 @@ class Bench:
 
     def replay(self):
         """A real recovery. Seconds from the first request to the last, and of waiting in it."""
-        data = self.space.path / "replayed"
+        data = self.space.directory("replayed", owner=server_user())
+        tablespaces = self.space.directory("ts", owner=server_user())
         self.pgrevive.restore(self.conf, {"primary": data}, "--set", self.label, "--type",
-                              "default", user=server_user(),
-                              tablespaces=self.space.path / "ts", timeout=600)
+                              "default", user=server_user(), tablespaces=tablespaces,
+                              timeout=600)
         hba = self.space.path / "pg_hba.conf"
         hba.write_text("local all all trust\n")
         hba.chmod(0o644)
