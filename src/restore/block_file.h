@@ -11,7 +11,7 @@
 #include "repository/block_map.h"
 #include "repository/manifest.h"
 #include "restore/fetch.h"
-#include "restore/nodes.h"
+#include "restore/write/output_file.h"
 
 // Block-incremental files: the file is cut into blocks, runs of blocks are stored as super blocks,
 // and those of one file can lie in several objects of several backups. The file's map says which

@@ -1,6 +1,7 @@
 #include "restore/fetch.h"
 
 #include <algorithm>
+#include <bit>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -13,63 +14,69 @@ namespace pgrevive::restore {
 namespace {
 
 // What a piece costs beside its bytes, so that a great many tiny ones are bounded as well.
-constexpr std::uint64_t kPieceOverhead = 4096;
-constexpr std::uint64_t kLargestPiece = 8u << 20;
+constexpr std::uint64_t kPieceOverhead = 512;
 constexpr std::uint64_t kSmallestPiece = 64u << 10;
+// Workers whose loads differ by less than this have the same to do.
+constexpr std::uint64_t kSameLoad = 16u << 20;
 
-std::uint64_t cost_of(const Piece& piece) { return piece.range.length + kPieceOverhead; }
+std::uint64_t cost_of(const Piece& piece) {
+  return Memory::capacity_of(piece.range.length) + kPieceOverhead;
+}
+
+Error stopped() { return {ErrorKind::cancelled, "the restore was stopped"}; }
 
 // Keeps the bytes of one request and ends it early when everything is being stopped.
 class PieceSink : public Sink {
  public:
-  PieceSink(const Piece& piece, const Fetcher& fetcher, Report& report)
-      : piece_(piece), fetcher_(fetcher), report_(report) {
-    bytes_.reserve(static_cast<std::size_t>(std::min(piece.range.length, 4 * kLargestPiece)));
-  }
+  PieceSink(const Piece& piece, Memory& memory, const Fetcher& fetcher, Report& report)
+      : piece_(piece), fetcher_(fetcher), report_(report), block_(memory.get(piece.range.length)) {}
 
   void write(ByteView bytes) override {
-    if (fetcher_.stopping()) throw Error(ErrorKind::cancelled, "the restore was stopped");
-    if (bytes.size() > piece_.range.length - bytes_.size()) {
+    if (fetcher_.stopping()) throw stopped();
+    if (bytes.size() > piece_.range.length - size_) {
       throw Error(ErrorKind::corrupt,
                   fmt::format("more than the {} bytes asked for came", piece_.range.length));
     }
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+    std::ranges::copy(bytes, block_.data() + size_);
+    size_ += bytes.size();
     report_.fetched(bytes.size());
   }
   void finish() override {
-    if (bytes_.size() != piece_.range.length) {
-      throw Error(ErrorKind::corrupt, fmt::format("{} of the {} bytes asked for came",
-                                                  bytes_.size(), piece_.range.length));
+    if (size_ != piece_.range.length) {
+      throw Error(ErrorKind::corrupt,
+                  fmt::format("{} of the {} bytes asked for came", size_, piece_.range.length));
     }
   }
-  Bytes take() { return std::move(bytes_); }
+  Block take() { return std::move(block_); }
 
  private:
   const Piece& piece_;
   const Fetcher& fetcher_;
   Report& report_;
-  Bytes bytes_;
+  Block block_;
+  std::size_t size_ = 0;
 };
 
 }  // namespace
 
-std::uint64_t Fetcher::piece_size(std::uint64_t memory, unsigned workers) {
-  // Half of the memory is set aside for one piece per worker; the other half looks ahead.
-  return std::clamp(memory / (2 * std::uint64_t{std::max(workers, 1u)}), kSmallestPiece,
-                    kLargestPiece + kPieceOverhead) -
-         kPieceOverhead;
+std::uint64_t Fetcher::piece_size(std::uint64_t memory, unsigned tasks, std::uint64_t most) {
+  const auto share = std::bit_floor(memory / (std::uint64_t{tasks} + 1));
+  return std::max(std::min(share, most), kSmallestPiece);
 }
 
 Fetcher::Fetcher(const storage::Storage& storage, const Limits& limits,
-                 std::function<std::optional<Task>()> next, Report& report, std::stop_token stop)
+                 std::function<std::optional<Task>()> next, Memory& memory, Report& report,
+                 std::stop_token stop)
     : storage_(storage),
       limits_(limits),
-      budget_(limits.memory -
-              std::min(limits.memory, limits.workers * (limits.piece + kPieceOverhead))),
-      share_(std::max(limits.piece + kPieceOverhead, budget_ / (limits.workers + 1))),
+      aside_(limits.workers * (limits.piece + kPieceOverhead)),
+      budget_(limits.memory - std::min(limits.memory, aside_)),
+      share_(std::max(limits.piece + kPieceOverhead, budget_ / (std::max(limits.tasks, 1u) + 1))),
       next_(std::move(next)),
+      memory_(memory),
       report_(report),
       on_stop_(std::move(stop), [this] { stop_all(); }) {
+  state_.lock()->shares.resize(std::max(limits_.workers, 1u));
   try {
     for (unsigned i = 0; i < std::max(limits_.requests, 1u); ++i) {
       threads_.emplace_back([this, i] {
@@ -95,7 +102,20 @@ void Fetcher::stop_all() {
   // Under the lock, so that no thread is between looking at the flag and falling asleep.
   state_.lock()->stopped = true;
   fetchers_.notify_all();
+  tell_workers();
+}
+
+void Fetcher::tell_workers() {
+  ++state_.lock()->news;
+  // All of them: the one that waits for just this may be any.
   workers_.notify_all();
+}
+
+std::uint64_t Fetcher::news() { return state_.lock()->news; }
+
+void Fetcher::wait_for_news(std::uint64_t seen) {
+  auto state = state_.lock();
+  state.wait(workers_, [&] { return state->news != seen || state->stopped; });
 }
 
 void Fetcher::run() {
@@ -120,12 +140,16 @@ void Fetcher::run() {
 }
 
 std::optional<Fetcher::Choice> Fetcher::choose(State& state) {
-  const auto take = [&](const std::shared_ptr<Delivery>& delivery) {
+  const auto next_cost = [](const Delivery& delivery) {
+    return cost_of(delivery.task_.pieces[delivery.next_fetch_]);
+  };
+  const auto take = [&](const std::shared_ptr<Delivery>& delivery, bool aside) {
+    const auto cost = next_cost(*delivery);
     const auto piece = delivery->next_fetch_++;
-    const auto cost = cost_of(delivery->task_.pieces[piece]);
+    delivery->slots_[piece].aside = aside;
     delivery->usage_ += cost;
-    state.used += cost;
-    state.most_used = std::max(state.most_used, state.used);
+    (aside ? state.used_aside : state.used) += cost;
+    state.most_used = std::max(state.most_used, state.used + state.used_aside);
     return Choice{delivery, piece};
   };
   const auto has_more = [](const Delivery& delivery) {
@@ -133,25 +157,30 @@ std::optional<Fetcher::Choice> Fetcher::choose(State& state) {
   };
 
   for (const auto& delivery : state.open) {
-    if (delivery->begun_ && delivery->usage_ == 0 && has_more(*delivery)) return take(delivery);
+    if (!delivery->begun_ || delivery->usage_ != 0 || !has_more(*delivery)) continue;
+    if (state.used_aside != 0 && state.used_aside + next_cost(*delivery) > aside_) break;
+    return take(delivery, true);
   }
   auto at = state.open.begin();
   while (true) {
     for (; at != state.open.end(); ++at) {
       const auto& delivery = **at;
-      if (!has_more(delivery) || delivery.usage_ >= share_) continue;
-      const auto cost = cost_of(delivery.task_.pieces[delivery.next_fetch_]);
+      if (!has_more(delivery)) continue;
+      const auto cost = next_cost(delivery);
+      if (delivery.usage_ != 0 && delivery.usage_ + cost > share_) continue;
       if (state.used != 0 && state.used + cost > budget_) return std::nullopt;
-      return take(*at);
+      return take(*at, false);
     }
     // Look ahead far enough to keep every request busy and no further: what is open is searched
     // each time.
-    if (state.source_done || state.not_begun >= 2 * limits_.requests + limits_.workers) {
+    if (state.source_done ||
+        state.not_begun >= 2 * limits_.requests + std::max(limits_.workers, limits_.tasks)) {
       return std::nullopt;
     }
     auto task = next_();
     if (!task) {
       state.source_done = true;
+      ++state.news;
       workers_.notify_all();
       return std::nullopt;
     }
@@ -163,68 +192,113 @@ std::optional<Fetcher::Choice> Fetcher::choose(State& state) {
 void Fetcher::open(State& state, Task task, bool first) {
   auto delivery = std::make_shared<Delivery>(*this, std::move(task));
   ++state.not_begun;
-  if (delivery->task_.pieces.empty()) workers_.notify_all();
+  if (delivery->task_.pieces.empty()) {
+    ++state.news;
+    workers_.notify_all();
+  }
   state.open.insert(first ? state.open.begin() : state.open.end(), std::move(delivery));
 }
 
 void Fetcher::fetch(const Choice& choice) {
   auto& delivery = *choice.delivery;
   const auto& piece = delivery.task_.pieces[choice.piece];
-  Delivery::Slot slot{.ready = true};
+  Block block;
+  std::exception_ptr error;
   try {
     report_.requested();
-    PieceSink sink(piece, *this, report_);
+    PieceSink sink(piece, memory_, *this, report_);
     storage_.read(piece.object, piece.range, sink);
     sink.finish();
-    slot.bytes = sink.take();
+    block = sink.take();
   } catch (...) {
-    slot.error = std::current_exception();
+    error = std::current_exception();
   }
   bool dropped = false;
+  bool aside = false;
   {
     auto state = state_.lock();
     dropped = delivery.abandoned_;
-    if (!dropped) delivery.slots_[choice.piece] = std::move(slot);
+    auto& slot = delivery.slots_[choice.piece];
+    aside = slot.aside;
+    if (!dropped) {
+      slot.ready = true;
+      slot.block = std::move(block);
+      slot.error = std::move(error);
+      ++state->news;
+    }
   }
   if (dropped) {
-    release(delivery, cost_of(piece));
+    release(delivery, cost_of(piece), aside);
   } else {
-    // All of them: the one that waits for this very piece may be any.
     workers_.notify_all();
   }
 }
 
-void Fetcher::release(Delivery& delivery, std::uint64_t cost) {
+void Fetcher::release(Delivery& delivery, std::uint64_t cost, bool aside) {
   {
     auto state = state_.lock();
     delivery.usage_ -= cost;
-    state->used -= cost;
+    (aside ? state->used_aside : state->used) -= cost;
   }
   fetchers_.notify_one();
 }
 
-std::shared_ptr<Delivery> Fetcher::take() {
+std::shared_ptr<Delivery> Fetcher::take_under_lock(State& state, unsigned worker) {
+  auto& own = state.shares.at(worker);
+  for (const auto& share : state.shares) {
+    if (!share.full && own.load > share.load + kSameLoad) return nullptr;
+  }
+  const auto found = std::ranges::find_if(state.open, [](const auto& delivery) {
+    return !delivery->begun_ && (delivery->slots_.empty() || delivery->slots_.front().ready);
+  });
+  if (found == state.open.end()) return nullptr;
+  auto& delivery = **found;
+  delivery.begun_ = true;
+  delivery.worker_ = worker;
+  own.load += delivery.task_.load;
+  --state.not_begun;
+  ++state.running;
+  return *found;
+}
+
+std::shared_ptr<Delivery> Fetcher::take(unsigned worker) {
   std::shared_ptr<Delivery> taken;
   {
     auto state = state_.lock();
     state.wait(workers_, [&] {
       if (state->stopped) return true;
-      const auto found = std::ranges::find_if(state->open, [](const auto& delivery) {
-        return !delivery->begun_ && (delivery->slots_.empty() || delivery->slots_.front().ready);
-      });
-      if (found != state->open.end()) {
-        taken = *found;
-        return true;
-      }
-      return state->source_done && state->not_begun == 0 && state->running == 0;
+      taken = take_under_lock(*state, worker);
+      return taken || (state->source_done && state->not_begun == 0 && state->running == 0);
     });
-    if (!taken) return nullptr;
-    taken->begun_ = true;
-    --state->not_begun;
-    ++state->running;
   }
-  fetchers_.notify_one();
+  if (taken) fetchers_.notify_one();
   return taken;
+}
+
+std::shared_ptr<Delivery> Fetcher::try_take(unsigned worker) {
+  std::shared_ptr<Delivery> taken;
+  {
+    auto state = state_.lock();
+    if (!state->stopped) taken = take_under_lock(*state, worker);
+  }
+  if (taken) fetchers_.notify_one();
+  return taken;
+}
+
+void Fetcher::set_full(unsigned worker, bool full) {
+  {
+    auto state = state_.lock();
+    auto& share = state->shares.at(worker);
+    if (share.full == full) return;
+    share.full = full;
+  }
+  tell_workers();
+}
+
+void Fetcher::progressed(unsigned worker, std::uint64_t load) {
+  auto state = state_.lock();
+  auto& share = state->shares.at(worker);
+  share.load -= std::min(load, share.load);
 }
 
 void Fetcher::done(const std::shared_ptr<Delivery>& delivery) {
@@ -235,7 +309,7 @@ void Fetcher::done(const std::shared_ptr<Delivery>& delivery) {
     state->open.remove(delivery);
   }
   // The last one to end lets the others see that nothing is left.
-  workers_.notify_all();
+  tell_workers();
   fetchers_.notify_one();
 }
 
@@ -262,45 +336,80 @@ std::uint64_t Fetcher::most_memory() { return state_.lock()->most_used; }
 Delivery::Delivery(Fetcher& fetcher, Task task)
     : fetcher_(fetcher), task_(std::move(task)), slots_(task_.pieces.size()) {}
 
-Delivery::Buffer Delivery::next() {
-  Slot slot;
-  std::uint64_t cost = 0;
+std::optional<Delivery::Buffer> Delivery::take_under_lock(Fetcher::State& state,
+                                                          std::exception_ptr& error) {
+  if (state.stopped) throw stopped();
+  auto& slot = slots_[next_take_];
+  if (!slot.ready) return std::nullopt;
+  error = std::exchange(slot.error, nullptr);
+  return Buffer(shared_from_this(), next_take_++, std::move(slot.block));
+}
+
+std::optional<Delivery::Buffer> Delivery::try_next() {
+  std::optional<Buffer> buffer;
+  std::exception_ptr error;
   {
     auto state = fetcher_.state_.lock();
-    state.wait(fetcher_.workers_, [&] { return state->stopped || slots_[next_take_].ready; });
-    if (state->stopped) throw Error(ErrorKind::cancelled, "the restore was stopped");
-    slot = std::move(slots_[next_take_]);
-    slots_[next_take_] = {};
-    cost = cost_of(task_.pieces[next_take_]);
-    ++next_take_;
+    auto taken = take_under_lock(*state, error);
+    if (taken) buffer.emplace(std::move(*taken));
   }
-  Buffer buffer(*this, std::move(slot.bytes), cost);
-  if (slot.error) std::rethrow_exception(slot.error);
+  if (error) std::rethrow_exception(error);
   return buffer;
 }
 
+Delivery::Buffer Delivery::next() {
+  std::optional<Buffer> buffer;
+  std::exception_ptr error;
+  {
+    auto state = fetcher_.state_.lock();
+    state.wait(fetcher_.workers_, [&] {
+      if (!state->stopped && !slots_[next_take_].ready) return false;
+      auto taken = take_under_lock(*state, error);
+      buffer.emplace(std::move(*taken));
+      return true;
+    });
+  }
+  if (error) std::rethrow_exception(error);
+  return std::move(*buffer);
+}
+
 void Delivery::abandon() {
-  std::uint64_t cost = 0;
+  std::uint64_t cost = 0, aside = 0;
+  std::vector<Block> blocks;  // freed outside of the lock
   {
     auto state = fetcher_.state_.lock();
     abandoned_ = true;
     for (auto i = next_take_; i < next_fetch_; ++i) {
       // What is still on its way is given back by its request.
-      if (slots_[i].ready) cost += cost_of(task_.pieces[i]);
-      slots_[i] = {};
+      auto& slot = slots_[i];
+      if (!slot.ready) continue;
+      (slot.aside ? aside : cost) += cost_of(task_.pieces[i]);
+      blocks.push_back(std::move(slot.block));
+      slot.error = nullptr;
     }
     next_fetch_ = next_take_ = task_.pieces.size();
   }
-  if (cost != 0) fetcher_.release(*this, cost);
+  if (cost != 0) fetcher_.release(*this, cost, false);
+  if (aside != 0) fetcher_.release(*this, aside, true);
 }
+
+Delivery::Buffer::Buffer(std::shared_ptr<Delivery> delivery, std::size_t piece, Block block)
+    : delivery_(std::move(delivery)),
+      piece_(piece),
+      block_(std::move(block)),
+      size_(static_cast<std::size_t>(delivery_->pieces()[piece].range.length)) {}
 
 Delivery::Buffer::Buffer(Buffer&& other) noexcept
     : delivery_(std::exchange(other.delivery_, nullptr)),
-      bytes_(std::move(other.bytes_)),
-      cost_(other.cost_) {}
+      piece_(other.piece_),
+      block_(std::move(other.block_)),
+      size_(other.size_) {}
 
 Delivery::Buffer::~Buffer() {
-  if (delivery_ != nullptr) delivery_->fetcher_.release(*delivery_, cost_);
+  if (!delivery_) return;
+  block_ = {};
+  delivery_->fetcher_.release(*delivery_, cost_of(delivery_->task_.pieces[piece_]),
+                              delivery_->slots_[piece_].aside);
 }
 
 }  // namespace pgrevive::restore

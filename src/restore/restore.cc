@@ -158,7 +158,7 @@ Summary restore(const repository::Repository& repository, const repository::Mani
   const auto wanted = survey(nodes, with_files(found), limits.jobs, report, stop);
 
   // The one pass over the repository.
-  const auto plan = make_plan(manifest, wanted, limits.plan());
+  const auto plan = make_plan(manifest, wanted, limits.shares(manifest.compress_type).plan);
   report.expect_fetched(plan.stored_bytes);
   run_plan(repository, nodes, plan, wanted, limits, report, stop);
 

@@ -40,8 +40,8 @@ class FetchTest : public testing::Test {
   void work(Fetcher& fetcher, unsigned workers) {
     std::vector<std::jthread> threads;
     for (unsigned i = 0; i < workers; ++i) {
-      threads.emplace_back([&] {
-        while (const auto delivery = fetcher.take()) {
+      threads.emplace_back([&, i] {
+        while (const auto delivery = fetcher.take(i)) {
           try {
             delivery->work();
           } catch (...) {
@@ -56,6 +56,7 @@ class FetchTest : public testing::Test {
   TamperedStorage storage_;
   std::vector<Task> tasks_;
   std::size_t next_ = 0;
+  Memory memory_{256u << 20};
   Observer silent_;
   Report report_{silent_};
 };
@@ -76,7 +77,7 @@ TEST_F(FetchTest, BringsTheBytesOfEachTaskInTheOrderOfItsPieces) {
          }});
   }
   {
-    Fetcher fetcher(storage_, {.requests = 7, .workers = 3}, in_order(), report_, {});
+    Fetcher fetcher(storage_, {.requests = 7, .workers = 3}, in_order(), memory_, report_, {});
     work(fetcher, 3);
     EXPECT_FALSE(fetcher.failure());
   }
@@ -102,7 +103,7 @@ TEST_F(FetchTest, ManyRequestsAreUnderWayThoughOneWorkerDecodes) {
   for (int i = 0; i < 5; ++i) {
     tasks_.push_back({{piece(i, 0, 1000)}, [](Delivery& delivery) { delivery.next(); }});
   }
-  Fetcher fetcher(storage_, {.requests = 5, .workers = 1}, in_order(), report_, {});
+  Fetcher fetcher(storage_, {.requests = 5, .workers = 1}, in_order(), memory_, report_, {});
 
   work(fetcher, 1);
 
@@ -122,7 +123,7 @@ class FetchCeiling : public FetchTest, public testing::WithParamInterface<Ceilin
 // it ends, and the ceiling holds.
 TEST_P(FetchCeiling, HoldsAndNothingWaitsForever) {
   const auto& limits = GetParam();
-  const auto size = Fetcher::piece_size(limits.memory, limits.workers);
+  const auto size = Fetcher::piece_size(limits.memory, limits.workers, 8u << 20);
   std::atomic<int> done{0};
   Fetcher* fetcher = nullptr;
   for (int i = 0; i < 60; ++i) {
@@ -154,9 +155,10 @@ TEST_P(FetchCeiling, HoldsAndNothingWaitsForever) {
   Fetcher made(storage_,
                {.requests = limits.requests,
                 .workers = limits.workers,
+                .tasks = limits.workers,
                 .memory = limits.memory,
                 .piece = size},
-               in_order(), report_, {});
+               in_order(), memory_, report_, {});
   fetcher = &made;
   not_yet.unlock();
 
@@ -184,7 +186,7 @@ TEST_F(FetchTest, AFailedRequestIsToldToTheTaskThatNeedsIt) {
                         ++done;
                       }});
   }
-  Fetcher fetcher(storage_, {.requests = 1, .workers = 1}, in_order(), report_, {});
+  Fetcher fetcher(storage_, {.requests = 1, .workers = 1}, in_order(), memory_, report_, {});
 
   work(fetcher, 1);
 
@@ -197,7 +199,7 @@ TEST_F(FetchTest, WhatTheSourceOfTasksThrowsEndsIt) {
   const auto broken = []() -> std::optional<Task> {
     throw Error(ErrorKind::corrupt, "no such job");
   };
-  Fetcher fetcher(storage_, {}, broken, report_, {});
+  Fetcher fetcher(storage_, {}, broken, memory_, report_, {});
 
   work(fetcher, 2);
 
@@ -208,7 +210,7 @@ TEST_F(FetchTest, WhatTheSourceOfTasksThrowsEndsIt) {
 TEST_F(FetchTest, AReadThatEndsEarlyWithoutSayingSoIsCorrupt) {
   storage_.on_read = [](const TamperedStorage::Read&, std::string& bytes) { bytes.resize(900); };
   tasks_.push_back({{piece(0, 0, 1000)}, [](Delivery& delivery) { delivery.next(); }});
-  Fetcher fetcher(storage_, {}, in_order(), report_, {});
+  Fetcher fetcher(storage_, {}, in_order(), memory_, report_, {});
 
   work(fetcher, 1);
 
@@ -232,7 +234,8 @@ TEST_F(FetchTest, AStopEndsWorkersThatWait) {
                         }
                       }});
   }
-  Fetcher fetcher(storage_, {.requests = 2, .workers = 2}, in_order(), report_, source.get_token());
+  Fetcher fetcher(storage_, {.requests = 2, .workers = 2}, in_order(), memory_, report_,
+                  source.get_token());
 
   work(fetcher, 2);
 

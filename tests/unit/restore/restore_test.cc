@@ -159,6 +159,23 @@ TEST_P(RestoreForms, MakesEveryNodeEqualToTheBackup) {
   EXPECT_EQ(summary.warnings, std::vector<std::string>{});
 }
 
+// More files than a worker has on its way at a time, of sizes around those of blocks and pages.
+TEST_P(RestoreForms, ManyFilesOfAllSizesAreMadeSideBySide) {
+  unsigned seed = 0;
+  for (const std::size_t size :
+       {1u, 8192u, 65'535u, 65'536u, 65'537u, 1'048'575u, 1'048'576u, 1'048'577u, 3'200'000u}) {
+    for (int i = 0; i < 3; ++i) {
+      const auto name = fmt::format("pg_data/base/1/{}_{}", size, i);
+      builder_.add(name, noise(size, ++seed));
+    }
+  }
+  builder_.add("pg_data/base/1/zeros", std::string(5u << 20, '\0'));  // much comes at once
+
+  run(options());
+
+  expect_equal_to_the_backup();
+}
+
 TEST_P(RestoreForms, WorksWithAlmostNoMemoryAndOneThreadOfEachKind) {
   fill();
   auto little = options(1);
@@ -331,14 +348,14 @@ INSTANTIATE_TEST_SUITE_P(All, RestoreBlockFiles, testing::Bool(), [](const auto&
 });
 
 TEST_F(RestoreTest, WhatAStoppedRestoreHasDoneIsNotFetchedAgain) {
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < 80; ++i) {
     builder_.add(fmt::format("pg_data/base/1/{}", 100 + i), noise(1000, unsigned(i)));
   }
-  // The 15th request makes the signal come, and waits until it has.
+  // The 60th request makes the signal come, and waits until it has.
   std::stop_source source;
   std::atomic<int> reads{0};
   builder_.storage->on_read = [&](const TamperedStorage::Read&, std::string&) {
-    if (++reads == 15) source.request_stop();
+    if (++reads == 60) source.request_stop();
   };
   auto one = options(1);
   one.requests = 1;
