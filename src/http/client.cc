@@ -249,7 +249,7 @@ class Connection {
 
   // `trusted` is null where nothing is verified.
   Response exchange(const ClientOptions& options, X509_STORE* trusted, const Request& request,
-                    const OnBody& on_body);
+                    const OnBody& on_body, const std::stop_token& stop);
 
  private:
   struct Deleter {
@@ -323,7 +323,8 @@ void Connection::configure(const ClientOptions& options, X509_STORE* trusted,
 }
 
 Response Connection::exchange(const ClientOptions& options, X509_STORE* trusted,
-                              const Request& request, const OnBody& on_body) {
+                              const Request& request, const OnBody& on_body,
+                              const std::stop_token& stop) {
   HeaderList headers;
   for (const auto& [name, value] : request.headers) {
     // "Name:" would remove the header; "Name;" sends it empty.
@@ -351,9 +352,11 @@ Response Connection::exchange(const ClientOptions& options, X509_STORE* trusted,
     ~Removal() { curl_multi_remove_handle(multi, easy); }
   } removal{multi_.get(), easy_.get()};
 
+  const std::stop_callback wake(stop, [this] { curl_multi_wakeup(multi_.get()); });
   StallWatch watch(options.stall_timeout, options.stall_rate);
   bool stalled = false;
   for (int running = 1; !stalled;) {
+    if (stop.stop_requested()) throw Error(ErrorKind::cancelled, "the request was stopped");
     CURLMcode code = curl_multi_perform(multi_.get(), &running);
     if (running == 0) break;
     const auto before = steady_clock::now();
@@ -459,7 +462,8 @@ Client::Client(ClientOptions options) : options_(std::move(options)) {
 
 Client::~Client() = default;
 
-Response Client::perform(const Request& request, const OnBody& on_body) const {
+Response Client::perform(const Request& request, const OnBody& on_body,
+                         std::stop_token stop) const {
   if (options_.tls.verify && request.url.starts_with("https:")) {
     std::call_once(pool_->trusted_loaded,
                    [&] { pool_->trusted = load_trusted(options_.tls, pool_->trusted_trouble); });
@@ -488,7 +492,7 @@ Response Client::perform(const Request& request, const OnBody& on_body) const {
       }
     }
   } back{*pool_, connection};
-  return connection->exchange(options_, pool_->trusted.get(), request, on_body);
+  return connection->exchange(options_, pool_->trusted.get(), request, on_body, stop);
 }
 
 }  // namespace pgrevive::http

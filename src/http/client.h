@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -104,8 +105,9 @@ class Client {
 
   // One exchange, not repeated (save that a kept-alive connection which turns out to be closed is
   // replaced unnoticed). Trouble is in Response::failure, not thrown: whether to try again is the
-  // caller's to decide. Throws Error{internal} for a URL that is none.
-  Response perform(const Request& request, const OnBody& on_body) const;
+  // caller's to decide. Throws Error{internal} for a URL that is none, and Error{cancelled} soon
+  // after a stop request, whatever it is waiting for.
+  Response perform(const Request& request, const OnBody& on_body, std::stop_token stop = {}) const;
 
  private:
   struct Pool;

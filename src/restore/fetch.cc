@@ -16,6 +16,9 @@ namespace {
 // What a piece costs beside its bytes, so that a great many tiny ones are bounded as well.
 constexpr std::uint64_t kPieceOverhead = 512;
 constexpr std::uint64_t kSmallestPiece = 64u << 10;
+// How often idle requests look for late ones, and how many requests there are to each second one.
+constexpr std::chrono::milliseconds kLookForLate{250};
+constexpr std::uint64_t kRequestsToASecondOne = 20;
 // Workers whose loads differ by less than this have the same to do.
 constexpr std::uint64_t kSameLoad = 16u << 20;
 
@@ -28,11 +31,13 @@ Error stopped() { return {ErrorKind::cancelled, "the restore was stopped"}; }
 // Keeps the bytes of one request and ends it early when everything is being stopped.
 class PieceSink : public Sink {
  public:
-  PieceSink(const Piece& piece, Memory& memory, const Fetcher& fetcher, Report& report)
-      : piece_(piece), fetcher_(fetcher), report_(report), block_(memory.get(piece.range.length)) {}
+  PieceSink(const Piece& piece, Memory& memory, Report& report)
+      : piece_(piece), report_(report), block_(memory.get(piece.range.length)) {}
+  ~PieceSink() override {
+    if (block_) report_.unfetched(size_);
+  }
 
   void write(ByteView bytes) override {
-    if (fetcher_.stopping()) throw stopped();
     if (bytes.size() > piece_.range.length - size_) {
       throw Error(ErrorKind::corrupt,
                   fmt::format("more than the {} bytes asked for came", piece_.range.length));
@@ -51,7 +56,6 @@ class PieceSink : public Sink {
 
  private:
   const Piece& piece_;
-  const Fetcher& fetcher_;
   Report& report_;
   Block block_;
   std::size_t size_ = 0;
@@ -98,9 +102,13 @@ Fetcher::~Fetcher() {
 }
 
 void Fetcher::stop_all() {
-  stopping_ = true;
-  // Under the lock, so that no thread is between looking at the flag and falling asleep.
-  state_.lock()->stopped = true;
+  stop_.request_stop();
+  {
+    // Under the lock, so that no thread is between looking at the flag and falling asleep.
+    auto state = state_.lock();
+    state->stopped = true;
+    for (const auto& flight : state->flights) flight->stop.request_stop();
+  }
   fetchers_.notify_all();
   tell_workers();
 }
@@ -120,14 +128,19 @@ void Fetcher::wait_for_news(std::uint64_t seen) {
 
 void Fetcher::run() {
   while (true) {
-    std::optional<Choice> choice;
+    std::shared_ptr<Flight> flight;
     try {
       auto state = state_.lock();
-      state.wait(fetchers_, [&] {
-        if (!state->stopped) choice = choose(*state);
-        return state->stopped || choice;
-      });
-      if (!choice) return;
+      const auto chosen = [&] {
+        if (state->stopped) return true;
+        flight = choose(*state);
+        if (!flight) flight = choose_late(*state);
+        return flight != nullptr;
+      };
+      // Nobody tells that a request is late; whoever has nothing to do looks from time to time.
+      while (!state.wait_for(fetchers_, kLookForLate, chosen)) {
+      }
+      if (!flight) return;
     } catch (...) {
       fail(std::current_exception());
       return;
@@ -135,11 +148,11 @@ void Fetcher::run() {
     // There may be more to fetch: whoever finds a piece wakes the next one, and who finds none
     // lets all sleep on.
     fetchers_.notify_one();
-    fetch(*choice);
+    fetch(flight);
   }
 }
 
-std::optional<Fetcher::Choice> Fetcher::choose(State& state) {
+std::shared_ptr<Fetcher::Flight> Fetcher::choose(State& state) {
   const auto next_cost = [](const Delivery& delivery) {
     return cost_of(delivery.task_.pieces[delivery.next_fetch_]);
   };
@@ -150,7 +163,14 @@ std::optional<Fetcher::Choice> Fetcher::choose(State& state) {
     delivery->usage_ += cost;
     (aside ? state.used_aside : state.used) += cost;
     state.most_used = std::max(state.most_used, state.used + state.used_aside);
-    return Choice{delivery, piece};
+    auto flight = std::make_shared<Flight>();
+    flight->delivery = delivery;
+    flight->piece = piece;
+    flight->began = std::chrono::steady_clock::now();
+    flight->stop = std::stop_source();
+    state.flights.push_back(flight);
+    ++state.requests;
+    return flight;
   };
   const auto has_more = [](const Delivery& delivery) {
     return delivery.next_fetch_ < delivery.task_.pieces.size();
@@ -168,25 +188,46 @@ std::optional<Fetcher::Choice> Fetcher::choose(State& state) {
       if (!has_more(delivery)) continue;
       const auto cost = next_cost(delivery);
       if (delivery.usage_ != 0 && delivery.usage_ + cost > share_) continue;
-      if (state.used != 0 && state.used + cost > budget_) return std::nullopt;
+      if (state.used != 0 && state.used + cost > budget_) return nullptr;
       return take(*at, false);
     }
     // Look ahead far enough to keep every request busy and no further: what is open is searched
     // each time.
     if (state.source_done ||
         state.not_begun >= 2 * limits_.requests + std::max(limits_.workers, limits_.tasks)) {
-      return std::nullopt;
+      return nullptr;
     }
     auto task = next_();
     if (!task) {
       state.source_done = true;
       ++state.news;
       workers_.notify_all();
-      return std::nullopt;
+      return nullptr;
     }
     open(state, std::move(*task), false);
     at = std::prev(state.open.end());
   }
+}
+
+// The oldest piece that is late, for a second request.
+std::shared_ptr<Fetcher::Flight> Fetcher::choose_late(State& state) {
+  if (state.second_requests * kRequestsToASecondOne >= state.requests) return nullptr;
+  const auto now = std::chrono::steady_clock::now();
+  for (const auto& flight : state.flights) {
+    if (flight->requests != 1) continue;
+    const auto& piece = flight->delivery->task_.pieces[flight->piece];
+    const auto late = state.latencies.late_after(piece.range.length);
+    if (!late || now - flight->began < *late) continue;
+    if (state.used + cost_of(piece) > budget_) return nullptr;
+    state.used += cost_of(piece);
+    state.most_used = std::max(state.most_used, state.used + state.used_aside);
+    ++flight->requests;
+    ++flight->running;
+    ++state.requests;
+    ++state.second_requests;
+    return flight;
+  }
+  return nullptr;
 }
 
 void Fetcher::open(State& state, Task task, bool first) {
@@ -199,35 +240,54 @@ void Fetcher::open(State& state, Task task, bool first) {
   state.open.insert(first ? state.open.begin() : state.open.end(), std::move(delivery));
 }
 
-void Fetcher::fetch(const Choice& choice) {
-  auto& delivery = *choice.delivery;
-  const auto& piece = delivery.task_.pieces[choice.piece];
+void Fetcher::fetch(const std::shared_ptr<Flight>& flight) {
+  const auto& piece = flight->delivery->task_.pieces[flight->piece];
   Block block;
   std::exception_ptr error;
   try {
     report_.requested();
-    PieceSink sink(piece, memory_, *this, report_);
-    storage_.read(piece.object, piece.range, sink);
+    PieceSink sink(piece, memory_, report_);
+    storage_.read(piece.object, piece.range, sink, flight->stop.get_token());
     sink.finish();
     block = sink.take();
   } catch (...) {
     error = std::current_exception();
   }
-  bool dropped = false;
-  bool aside = false;
+  land(flight, std::move(block), std::move(error));
+}
+
+// A request for a piece has ended. The first that was good counts, or the last if none was.
+void Fetcher::land(const std::shared_ptr<Flight>& flight, Block block, std::exception_ptr error) {
+  auto& delivery = *flight->delivery;
+  const auto& piece = delivery.task_.pieces[flight->piece];
+  bool needless = false, dropped = false, aside = false;
   {
     auto state = state_.lock();
-    dropped = delivery.abandoned_;
-    auto& slot = delivery.slots_[choice.piece];
-    aside = slot.aside;
-    if (!dropped) {
-      slot.ready = true;
-      slot.block = std::move(block);
-      slot.error = std::move(error);
-      ++state->news;
+    --flight->running;
+    needless = flight->landed || (error && flight->running != 0);
+    if (needless) {
+      state->used -= cost_of(piece);
+    } else {
+      flight->landed = true;
+      flight->stop.request_stop();  // the other request
+      state->flights.remove(flight);
+      if (!error) {
+        state->latencies.add(piece.range.length, std::chrono::steady_clock::now() - flight->began);
+      }
+      auto& slot = delivery.slots_[flight->piece];
+      aside = slot.aside;
+      dropped = delivery.abandoned_;
+      if (!dropped) {
+        slot.ready = true;
+        slot.block = std::move(block);
+        slot.error = std::move(error);
+        ++state->news;
+      }
     }
   }
-  if (dropped) {
+  if (needless) {
+    fetchers_.notify_one();
+  } else if (dropped) {
     release(delivery, cost_of(piece), aside);
   } else {
     workers_.notify_all();

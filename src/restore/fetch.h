@@ -1,6 +1,6 @@
 #pragma once
 
-#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
@@ -15,6 +15,7 @@
 
 #include "base/bytes.h"
 #include "base/guarded.h"
+#include "restore/latencies.h"
 #include "restore/memory.h"
 #include "restore/report.h"
 #include "storage/storage.h"
@@ -52,6 +53,10 @@ struct Task {
 //
 // Which task a worker gets: the first that can be begun, but only while no other worker that takes
 // tasks has less to do; so the large files at the beginning are dealt out evenly.
+//
+// A request that takes far longer than others of its size (Latencies) is made a second time where a
+// request is free for that and memory is; who comes first wins, and the other is stopped. At most
+// one in twenty requests is a second one.
 //
 // Any thread may call anything.
 class Fetcher {
@@ -97,12 +102,23 @@ class Fetcher {
   // Ends everything; the first failure is kept.
   void fail(std::exception_ptr error);
   std::exception_ptr failure();
-  bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
+  bool stopping() const { return stop_.stop_requested(); }
+  std::stop_token stop_token() const { return stop_.get_token(); }
 
   std::uint64_t most_memory();  // that was ever in use
 
  private:
   friend class Delivery;
+  // One piece on its way, by one request or two.
+  struct Flight {
+    std::shared_ptr<Delivery> delivery;
+    std::size_t piece = 0;
+    std::chrono::steady_clock::time_point began;
+    unsigned requests = 1;  // made
+    unsigned running = 1;
+    bool landed = false;
+    std::stop_source stop{std::nostopstate};
+  };
   struct Share {
     std::uint64_t load = 0;
     bool full = false;
@@ -116,19 +132,20 @@ class Fetcher {
     std::uint64_t most_used = 0;   // both together
     std::uint64_t news = 0;
     std::vector<Share> shares;  // of each worker
+    std::list<std::shared_ptr<Flight>> flights;
+    Latencies latencies;
+    std::uint64_t requests = 0;
+    std::uint64_t second_requests = 0;
     unsigned running = 0;
     unsigned not_begun = 0;
     std::exception_ptr error;
   };
-  struct Choice {
-    std::shared_ptr<Delivery> delivery;
-    std::size_t piece = 0;
-  };
-
   void run();
-  std::optional<Choice> choose(State& state);
+  std::shared_ptr<Flight> choose(State& state);
+  std::shared_ptr<Flight> choose_late(State& state);
   void open(State& state, Task task, bool first);
-  void fetch(const Choice& choice);
+  void fetch(const std::shared_ptr<Flight>& flight);
+  void land(const std::shared_ptr<Flight>& flight, Block block, std::exception_ptr error);
   void tell_workers();
   std::shared_ptr<Delivery> take_under_lock(State& state, unsigned worker);
   void release(Delivery& delivery, std::uint64_t cost, bool aside);
@@ -145,7 +162,7 @@ class Fetcher {
   Guarded<State> state_;
   std::condition_variable fetchers_;
   std::condition_variable workers_;
-  std::atomic<bool> stopping_{false};
+  std::stop_source stop_;
   std::stop_callback<std::function<void()>> on_stop_;
   std::vector<std::jthread> threads_;
 };

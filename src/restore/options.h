@@ -31,9 +31,10 @@ struct Options {
   // pgBackRest's --type=preserve: postgresql.auto.conf and the signal files (before version 12
   // recovery.conf) stay as they are on disk and do not count as content of a directory.
   bool preserve_recovery_settings = false;
-  unsigned jobs = 0;       // decoding threads; 0: one per processor
-  unsigned requests = 32;  // objects or ranges being fetched at once
-  // Ceiling for what is fetched and not yet written, bytes; 128 KiB for each job are the least.
+  unsigned jobs = 0;      // decoding threads; 0: one per processor
+  unsigned requests = 0;  // being fetched at once; 0: as many as the storage likes
+  // Ceiling for all that is on its way from the repository to the disks, bytes; a few hundred KiB
+  // for each job are the least.
   std::uint64_t memory = 256u << 20;
   // Owner of all that is written, when we are root and the manifest's owners shall not count.
   std::optional<Identity> owner;

@@ -69,7 +69,7 @@ void Pass::write_again(std::uint32_t index, Count& count, const Fetcher& fetcher
   const auto read = [&](const std::string& object, Range range, Sink& sink) {
     StoppableSink stoppable(fetcher, report, sink);
     report.requested();
-    repository.storage().read(object, range, stoppable);
+    repository.storage().read(object, range, stoppable, fetcher.stop_token());
   };
   auto output = OutputFile::create(nodes, index, wanted[index]);
   if (!one.block_incremental()) {

@@ -27,6 +27,7 @@ class Report {
   void unwritten(std::uint64_t bytes) { bytes_done_ -= bytes; }  // they turned out to be wrong
   void file_done() { ++files_done_; }
   void fetched(std::uint64_t bytes);
+  void unfetched(std::uint64_t bytes) { fetched_ -= bytes; }  // they came twice
   void requested() { ++requests_; }
 
   Progress progress() const;

@@ -34,11 +34,12 @@ void check_manifest(const repository::Manifest& manifest) {
   }
 }
 
-EngineLimits limits_of(const Options& options) {
+EngineLimits limits_of(const Options& options, const storage::Advice& advice) {
   const auto processors = std::max(std::thread::hardware_concurrency(), 1u);
   return {.jobs = options.jobs != 0 ? options.jobs : processors,
-          .requests = std::max(options.requests, 1u),
-          .memory = options.memory};
+          .requests = options.requests != 0 ? options.requests : advice.requests,
+          .memory = options.memory,
+          .piece = advice.request};
 }
 
 // Whoever owns a data directory that was there before us; else the owner that the backup names, if
@@ -122,7 +123,7 @@ Summary restore(const repository::Repository& repository, const repository::Mani
                 const Options& options, Observer& observer, std::stop_token stop) {
   const auto began = std::chrono::steady_clock::now();
   Report report(observer);
-  const auto limits = limits_of(options);
+  const auto limits = limits_of(options, repository.storage().advice());
 
   // Everything that can be known to be wrong, before anything changes.
   check_manifest(manifest);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,12 @@ namespace pgrevive::storage {
 struct Range {
   std::uint64_t offset = 0;
   std::uint64_t length = 0;
+};
+
+// How a storage is read fastest.
+struct Advice {
+  std::uint64_t request = 8u << 20;  // bytes to ask for at a time, where there is so much to read
+  unsigned requests = 32;            // under way at a time
 };
 
 struct Entry {
@@ -48,8 +55,12 @@ class Storage {
   // Error{not_found} if it is absent and Error{corrupt} if it ends before the range does.
   //
   // A retry resumes where the last attempt stopped: the sink sees every byte once, in order. What
-  // the sink throws passes through, and ends the request.
-  virtual void read(const std::string& path, std::optional<Range> range, Sink& sink) const = 0;
+  // the sink throws passes through, and ends the request. A stop request ends it, soon and with
+  // Error{cancelled}, whatever it is waiting for.
+  virtual void read(const std::string& path, std::optional<Range> range, Sink& sink,
+                    std::stop_token stop = {}) const = 0;
+
+  virtual Advice advice() const { return {}; }
 };
 
 // The whole object in memory; Error{corrupt} if it is larger than `limit`.

@@ -86,8 +86,9 @@ class MemoryStorage : public storage::Storage {
     return sorted;
   }
 
-  void read(const std::string& path, std::optional<storage::Range> range,
-            Sink& sink) const override {
+  void read(const std::string& path, std::optional<storage::Range> range, Sink& sink,
+            std::stop_token stop = {}) const override {
+    if (stop.stop_requested()) throw Error(ErrorKind::cancelled, "reading was stopped");
     std::string text;  // a copy, because the sink is ours to call without a lock
     std::optional<std::pair<Error, std::uint64_t>> failure;
     {

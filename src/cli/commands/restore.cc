@@ -244,7 +244,7 @@ void add_restore(Parser& parser) {
   command->add_option("--jobs", words->jobs, "Decoding threads (default: processors)")
       ->type_name("N")
       ->check(CLI::Range(1u, 999u).description(""));
-  command->add_option("--requests", words->requests, "Requests in flight (default 32)")
+  command->add_option("--requests", words->requests, "Requests in flight (default: 32, of a directory 4)")
       ->type_name("N")
       ->check(CLI::Range(1u, 1024u).description(""));
   command->add_option("--memory", words->memory, "Ceiling for data in flight (default 256MiB)")

@@ -1,7 +1,8 @@
 #include <algorithm>
+#include <condition_variable>
 #include <limits>
+#include <mutex>
 #include <random>
-#include <thread>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -52,9 +53,11 @@ std::string trim_slashes(std::string_view text) {
 // Counts the failures of one call and waits between its attempts. Used by one thread at a time.
 class Retries {
  public:
-  explicit Retries(const S3Options& options) : options_(options) {}
+  explicit Retries(const S3Options& options, std::stop_token stop = {})
+      : options_(options), stop_(std::move(stop)) {}
 
   bool any() const { return any_; }
+  const std::stop_token& stop() const { return stop_; }
   void forget() { failures_ = 0; }
 
   // Waits until it is time for the next attempt, or throws what went wrong with this one.
@@ -73,11 +76,15 @@ class Retries {
                                     refusal.error.what(), format_duration(delay), failures_ + 1,
                                     options_.backoff.attempts));
     }
-    std::this_thread::sleep_for(delay);
+    // A wait that a stop request ends, which the next attempt then notices.
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    std::condition_variable_any().wait_for(lock, stop_, delay, [] { return false; });
   }
 
  private:
   const S3Options& options_;
+  const std::stop_token stop_;
   int failures_ = 0;  // in a row
   bool any_ = false;
 };
@@ -106,7 +113,8 @@ class S3Storage : public Storage {
 
   std::optional<std::uint64_t> stat(const std::string& path) const override;
   std::vector<Entry> list(const std::string& directory) const override;
-  void read(const std::string& path, std::optional<Range> range, Sink& sink) const override;
+  void read(const std::string& path, std::optional<Range> range, Sink& sink,
+            std::stop_token stop) const override;
 
  private:
   std::string key_of(const std::string& path) const {
@@ -151,7 +159,7 @@ http::Response S3Storage::send(http::Method method, const std::string& key, cons
       .url = uri_.url(to_sign.path, s3::canonical_query(query)),
       .headers = s3::sign(to_sign, credentials_, options_.region, system_clock::now()),
       .fresh_connection = retries.any()};
-  return client_.perform(request, on_body);
+  return client_.perform(request, on_body, retries.stop());
 }
 
 std::optional<std::uint64_t> S3Storage::stat(const std::string& path) const {
@@ -245,7 +253,8 @@ std::vector<Entry> S3Storage::list(const std::string& directory) const {
   return entries;
 }
 
-void S3Storage::read(const std::string& path, std::optional<Range> range, Sink& sink) const {
+void S3Storage::read(const std::string& path, std::optional<Range> range, Sink& sink,
+                     std::stop_token stop) const {
   const std::string name = describe(path);
   if (range && range->length > std::numeric_limits<std::uint64_t>::max() - range->offset) {
     throw Error(ErrorKind::internal, fmt::format("a range of {} overflows", name));
@@ -261,7 +270,7 @@ void S3Storage::read(const std::string& path, std::optional<Range> range, Sink& 
   }
 
   s3::Transfer transfer(name, range);
-  Retries retries(options_);
+  Retries retries(options_, std::move(stop));
   for (;;) {
     const std::uint64_t reached_before = transfer.reached();
     const std::string doing = reached_before == 0

@@ -268,6 +268,25 @@ TEST(ClientTrouble, AServerThatNeverAnswers) {
   EXPECT_EQ(got.response.failure->trouble, Trouble::stalled);
 }
 
+TEST(ClientTrouble, AStopRequestEndsAWaitForTheServer) {
+  ScriptedHttpServer server{{.raw = "", .after = After::stall}};
+  std::stop_source source;
+  const std::jthread soon([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    source.request_stop();
+  });
+  const auto began = std::chrono::steady_clock::now();
+
+  EXPECT_THAT(
+      [&] {
+        Client({}).perform(
+            {.url = server.url("/a")}, [](const Response&, ByteView) {}, source.get_token());
+      },
+      test::throws(ErrorKind::cancelled, "stopped"));
+
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(10));
+}
+
 TEST(ClientTrouble, ASlowCallbackIsNoStall) {
   const std::string body(1 << 20, 'x');
   ScriptedHttpServer server{{.body = body}};

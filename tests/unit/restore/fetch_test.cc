@@ -5,6 +5,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <thread>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -241,6 +242,56 @@ TEST_F(FetchTest, AStopEndsWorkersThatWait) {
 
   EXPECT_TRUE(fetcher.stopping());
   EXPECT_LT(report_.progress().requests, 10u);
+}
+
+TEST_F(FetchTest, ALateRequestIsMadeASecondTimeAndTheFirstIsStopped) {
+  std::atomic<bool> first_was_stopped{false};
+  storage_.on_read = [&](const TamperedStorage::Read& read, std::string&) {
+    if (read.path != "o7" || read.number != 1) return;
+    // A server that never answers this one.
+    for (int i = 0; i < 2000 && !read.stop.stop_requested(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    first_was_stopped = read.stop.stop_requested();
+    throw Error(ErrorKind::cancelled, "stopped");
+  };
+  std::atomic<int> done{0};
+  for (int i = 0; i < 60; ++i) {
+    tasks_.push_back({{piece(i == 30 ? 7 : i % 7, 0, 1000)}, [&](Delivery& delivery) {
+                        delivery.next();
+                        ++done;
+                      }});
+  }
+  {
+    Fetcher fetcher(storage_, {.requests = 4, .workers = 2}, in_order(), memory_, report_, {});
+    work(fetcher, 2);
+    EXPECT_FALSE(fetcher.failure());
+    EXPECT_LE(fetcher.most_memory(), 256u << 20);
+  }
+  EXPECT_EQ(done, 60);
+  EXPECT_TRUE(first_was_stopped);
+  EXPECT_EQ(report_.progress().requests, 61u);
+  EXPECT_EQ(report_.progress().fetched, 60'000u);
+}
+
+TEST_F(FetchTest, ARequestUnderWayEndsWithAStop) {
+  std::stop_source source;
+  storage_.on_read = [&](const TamperedStorage::Read& read, std::string&) {
+    source.request_stop();
+    for (int i = 0; i < 2000 && !read.stop.stop_requested(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    EXPECT_TRUE(read.stop.stop_requested());
+  };
+  tasks_.push_back({{piece(0, 0, 100)}, [](Delivery& delivery) {
+                      EXPECT_THAT([&] { delivery.next(); }, test::throws(ErrorKind::cancelled));
+                    }});
+  Fetcher fetcher(storage_, {.requests = 1, .workers = 1}, in_order(), memory_, report_,
+                  source.get_token());
+
+  work(fetcher, 1);
+
+  EXPECT_FALSE(fetcher.failure());
 }
 
 }  // namespace

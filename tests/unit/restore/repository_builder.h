@@ -28,6 +28,7 @@ class TamperedStorage : public storage::Storage {
     std::string path;
     std::uint64_t offset = 0;
     int number = 0;  // of this path, from 1
+    std::stop_token stop;
   };
   using OnRead = std::function<void(const Read&, std::string& bytes)>;
 
@@ -41,13 +42,13 @@ class TamperedStorage : public storage::Storage {
   std::vector<storage::Entry> list(const std::string& directory) const override {
     return objects.list(directory);
   }
-  void read(const std::string& path, std::optional<storage::Range> range,
-            Sink& sink) const override {
+  void read(const std::string& path, std::optional<storage::Range> range, Sink& sink,
+            std::stop_token stop) const override {
     MemorySink bytes;
-    objects.read(path, range, bytes);
+    objects.read(path, range, bytes, stop);
     std::string text(as_text(bytes.bytes()));
     const int number = ++(*counts_.lock())[path];
-    if (on_read) on_read({path, range ? range->offset : 0, number}, text);
+    if (on_read) on_read({path, range ? range->offset : 0, number, stop}, text);
     constexpr std::size_t kPiece = 777;
     for (std::size_t at = 0; at < text.size(); at += kPiece) {
       sink.write(as_bytes(std::string_view(text).substr(at, kPiece)));

@@ -436,5 +436,17 @@ INSTANTIATE_TEST_SUITE_P(
                    "S3_URI_STYLE"}),
     [](const auto& test) { return test.param.name; });
 
+TEST_F(S3, AStopRequestEndsTheWaitForTheNextAttempt) {
+  options_.backoff = {.first = std::chrono::minutes(5), .ceiling = std::chrono::minutes(5)};
+  std::stop_source source;
+  options_.on_retry = [&](const std::string&) { source.request_stop(); };
+  bucket_.put("repo/a", "text");
+  spoil({unavailable});
+  MemorySink sink;
+
+  EXPECT_THAT([&] { open_s3(options_)->read("a", {}, sink, source.get_token()); },
+              throws(ErrorKind::cancelled, "stopped"));
+}
+
 }  // namespace
 }  // namespace pgrevive::storage
