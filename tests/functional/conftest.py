@@ -12,7 +12,7 @@ from rig import fixtures, rgw  # noqa: E402
 from rig.case import FILES, FORM, Case  # noqa: E402
 from rig.matrix import Matrix  # noqa: E402
 from rig.postgres import server_user  # noqa: E402
-from rig.program import Program  # noqa: E402
+from rig.program import ROOT, Program  # noqa: E402
 from rig.s3 import S3  # noqa: E402
 from rig.story import Story  # noqa: E402
 from rig.workspace import Workspace, give, temporary_root  # noqa: E402
@@ -81,6 +81,22 @@ def story(session_workspace):
 @pytest.fixture(scope="session")
 def pgrevive(session_workspace):
     return Program(session_workspace.directory("bin"))
+
+
+@pytest.fixture(scope="session")
+def checkout(pgrevive, session_workspace):
+    """A copy of what is in the repository, with the program built."""
+    place = session_workspace.directory("checkout")
+    for name in ("cluster-manager.sh", "scripts", "src", "cmake", "CMakeLists.txt",
+                 "CMakePresets.json", ".env.cluster.example"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, place / name)
+        else:
+            shutil.copy2(ROOT / name, place)
+    build = place / "build" / "release"
+    build.mkdir(parents=True)
+    shutil.copy(pgrevive.path, build / "pgrevive")  # newer than all the sources
+    return place
 
 
 @pytest.fixture(scope="session")

@@ -355,13 +355,13 @@ def test_supervisor_that_dies_is_replaced(cluster):
                "the new supervisor watches the servers it took over")
 
 
-def test_second_cluster_beside_it(pgrevive, cluster, space):
+def test_second_cluster_beside_it(pgrevive, cluster, checkout):
     """An empty new one (RESTORE_FROM_BACKUP=false) with another name and ports, same home."""
     other = Cluster(pgrevive, cluster.home, {
         "RESTORE_FROM_BACKUP": "false", "POSTGRES_DB": "fresh", "POSTGRES_USER": "boss"},
         name="second")
     try:
-        assert "running" in Manager(other)("start").stdout
+        assert "running" in Manager(other, checkout)("start").stdout
         assert other.sql("primary", "select current_user", "fresh", "boss") == "boss"
         other.sql("primary", "create table t (i int); insert into t values (1)", "fresh", "boss")
         lsn = other.sql("primary", "select pg_current_wal_lsn()", "fresh", "boss")

@@ -4,31 +4,14 @@ something is missing."""
 import os
 import pathlib
 import re
-import shutil
 
 import pytest
 
 from rig.cluster import Cluster, Manager
 from rig.postgres import server_user
 from rig.process import listening, run
-from rig.program import ROOT, message
+from rig.program import message
 from rig.workspace import give
-
-
-@pytest.fixture(scope="module")
-def checkout(pgrevive, space):
-    """A copy of what is in the repository, with the program built."""
-    place = space.directory("checkout")
-    for name in ("cluster-manager.sh", "scripts", "src", "cmake", "CMakeLists.txt",
-                 "CMakePresets.json", ".env.cluster.example"):
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, place / name)
-        else:
-            shutil.copy2(ROOT / name, place)
-    build = place / "build" / "release"
-    build.mkdir(parents=True)
-    shutil.copy(pgrevive.path, build / "pgrevive")  # newer than all the sources
-    return place
 
 
 @pytest.mark.parametrize("who", ["behind a closed door", "plain user"])
@@ -49,7 +32,7 @@ def test_demo(pgrevive, space, checkout, who):
     home = space.directory(who.split()[-1])
     give(home, user)
     cluster = Cluster(pgrevive, home, name="demo", user=user)
-    manager = Manager(cluster, ["--cluster", "demo"], checkout)
+    manager = Manager(cluster, checkout, ["--cluster", "demo"])
     demo = ("demo", "--primary-port", str(cluster.primary_port),
             "--replica-port", str(cluster.replica_port),
             "--adminer-port", str(cluster.adminer_port), "--scale", "1")
@@ -77,6 +60,7 @@ def test_demo(pgrevive, space, checkout, who):
         assert not listening(cluster.primary_port)
         assert list(cluster.home.iterdir()) == [], "something of the demo is left"
     finally:
+        checkout.chmod(0o755)
         cluster.gone()
 
 

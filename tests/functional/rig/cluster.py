@@ -12,7 +12,7 @@ import urllib.request
 
 from rig.postgres import binaries
 from rig.process import Failed, free_port, run, wait_until
-from rig.program import ROOT, message
+from rig.program import message
 from rig.workspace import give
 
 PASSWORD = "it's a =#$ \"secret\" of 2026"
@@ -132,7 +132,7 @@ class Cluster:
 class Manager:
     """cluster-manager.sh of a checkout, for one cluster."""
 
-    def __init__(self, cluster, options=None, checkout=ROOT):
+    def __init__(self, cluster, checkout, options=None):
         self.cluster = cluster
         self.options = ["--env-file", cluster.env_file] if options is None else options
         self.program = checkout / "cluster-manager.sh"
