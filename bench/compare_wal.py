@@ -218,6 +218,8 @@ class Bench:
                 waited += at - asked
                 last = at
                 count += 1
+        if not count:
+            raise SystemExit(f"nothing was replayed:\n{log.read_text(errors='replace')[-2000:]}")
         shutil.rmtree(data)
         return last - first, waited, count
 
@@ -240,6 +242,7 @@ def main():
     arguments = parser.parse_args()
     os.umask(0o022)
     space = Workspace("bench")
+    give(space.path, server_user())
     try:
         bench = Bench(space, arguments)
         names = bench.names

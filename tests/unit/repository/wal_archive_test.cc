@@ -169,6 +169,25 @@ TEST(WalArchive, ListsSegmentsOfATimelineInOrder) {
   EXPECT_EQ(wal.list_segments(postgres::Timeline(2)).size(), 1u);
 }
 
+TEST(WalArchive, FindsAllSegmentsAroundAPlaceOnThisAndLaterTimelines) {
+  Archive archive;
+  archive.put("15-1", "0000000100000001000000A3", "earlier timeline");
+  archive.put("15-1", "0000000200000000000000FF", "before");
+  archive.put("15-1", kSegment, "a", ".zst");
+  archive.put("15-3", kSegment, "another content");
+  archive.put("15-3", "0000000200000001000000A4.partial", "part");
+  archive.put("15-3", "000000030000000200000001", "b");
+  archive.put("15-3", "000000020000000300000001", "behind");
+
+  std::vector<std::string> found;
+  for (const auto& segment :
+       archive.open().find_segments("0000000200000001000000B0", "000000020000000200000000"))
+    found.push_back(segment.archive_id + "/" + segment.name);
+
+  EXPECT_EQ(found, (std::vector<std::string>{"15-3/" + kSegment, "15-3/000000030000000200000001",
+                                             "15-1/" + kSegment}));
+}
+
 TEST(WalArchive, TellsTheRangeOfAnIdAcrossDirectoriesWithoutSegments) {
   Archive archive;
   archive.storage->put(
