@@ -14,10 +14,12 @@ constexpr std::uint64_t kLargestSuperBlock = 256u << 20;
 
 }  // namespace
 
-Decoder::Decoder(const repository::Manifest& manifest, codec::Form form, Sink& out)
+Decoder::Decoder(const repository::Manifest& manifest, codec::Form form, Sink& out,
+                 codec::Bz2Threads* bz2)
     // What comes out is compared with the manifest's SHA-1.
-    : decompressor_(
-          codec::make_decompressor(manifest.compress_type, form, out, codec::Checksums::skipped)),
+    : decompressor_(bz2 != nullptr ? codec::make_parallel_bz2(*bz2, out)
+                                   : codec::make_decompressor(manifest.compress_type, form, out,
+                                                              codec::Checksums::skipped)),
       first_(decompressor_.get()) {
   if (!manifest.data_passphrase.empty()) {
     decryptor_ = codec::make_decryptor(manifest.data_passphrase, form, *decompressor_);

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "codec/form.h"
+#include "codec/parallel_bz2.h"
 #include "codec/sink.h"
 #include "repository/manifest.h"
 
@@ -13,7 +14,9 @@ namespace pgrevive::restore {
 // whole. Used by one thread at a time.
 class Decoder : public Sink {
  public:
-  Decoder(const repository::Manifest& manifest, codec::Form form, Sink& out);
+  // With `bz2`, the blocks of a bz2 stream are decoded on those threads.
+  Decoder(const repository::Manifest& manifest, codec::Form form, Sink& out,
+          codec::Bz2Threads* bz2 = nullptr);
   void write(ByteView bytes) override { first_->write(bytes); }
   void finish() override { first_->finish(); }
 

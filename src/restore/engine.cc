@@ -59,6 +59,9 @@ class Engine {
                 [this](unsigned worker, std::unique_ptr<Activity> activity) {
                   workers_.at(worker)->begin(std::move(activity));
                 }) {
+    if (nodes.manifest.compress_type == codec::CompressType::bz2 && limits.jobs > 1) {
+      pass_.bz2 = std::make_unique<codec::Bz2Threads>(limits.jobs);
+    }
     for (unsigned i = 0; i < limits.jobs; ++i) {
       workers_.push_back(std::make_unique<Worker>(pass_, fetcher_, blocks_, i, shares_.worker));
     }

@@ -11,6 +11,9 @@ namespace {
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kSmallestBite = 4096;
 
+// A bz2 file of a few blocks is decoded by its worker alone.
+constexpr std::uint64_t kManyBz2Blocks = 4u << 20;
+
 // How many stored bytes make about one block of plain ones.
 std::size_t bite_for(const repository::ManifestFile& file, std::size_t block) {
   const double ratio = static_cast<double>(file.repo_size) /
@@ -73,7 +76,8 @@ FileStream::FileStream(const Pass& pass, WriteQueue& queue, std::size_t block, s
     return;
   }
   collector_ = std::make_unique<Collector>(*this);
-  decoder_.emplace(pass.manifest, stored_form(pass.manifest, file_), *collector_);
+  decoder_.emplace(pass.manifest, stored_form(pass.manifest, file_), *collector_,
+                   file_.size > kManyBz2Blocks ? pass.bz2.get() : nullptr);
 }
 
 FileStream::~FileStream() = default;

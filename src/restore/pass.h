@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "codec/parallel_bz2.h"
 #include "repository/repository.h"
 #include "restore/fetch.h"
 #include "restore/memory.h"
@@ -54,6 +56,9 @@ class Pass {
   const std::vector<NodeMask>& wanted;
   Memory& memory;
   Report& report;
+  // Where blocks of large bz2 files are decoded, so that the last of them keeps all cores busy;
+  // null for other compress types.
+  std::unique_ptr<codec::Bz2Threads> bz2;
 
   const repository::ManifestFile& file(std::uint32_t index) const { return manifest.files[index]; }
   // Where its stored bytes begin in its object.

@@ -199,6 +199,21 @@ INSTANTIATE_TEST_SUITE_P(
         FormCase{"none_raw_encrypted", {.passphrase = "secret", .raw = true}}),
     [](const auto& test) { return std::string(test.param.name); });
 
+// Several large files, whose blocks the threads of the pass decode.
+TEST_F(RestoreTest, Bz2FilesOfManyBlocksAreRestoredAndFetchedAgainWhereTheyAreDamaged) {
+  builder_ = RepositoryBuilder({.compress = codec::CompressType::bz2});
+  for (unsigned i = 0; i < 3; ++i) {
+    builder_.add(fmt::format("pg_data/base/1/{}", i), noise(5'000'000, i));
+  }
+  damage(builder_.object_of(builder_.file("pg_data/base/1/1")), 1);
+
+  const auto summary = run(options());
+
+  expect_equal_to_the_backup();
+  ASSERT_EQ(summary.warnings.size(), 1u);
+  EXPECT_THAT(summary.warnings[0], HasSubstr("pg_data/base/1/1"));
+}
+
 TEST_F(RestoreTest, APlainPgControlIsPublishedOfAnOfflineBackup) {
   builder_.manifest.online = false;
   run(options());
