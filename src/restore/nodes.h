@@ -9,6 +9,7 @@
 #include "restore/plan.h"
 #include "restore/target.h"
 #include "restore/tree.h"
+#include "restore/write/clones.h"
 
 namespace pgrevive::restore {
 
@@ -28,9 +29,14 @@ struct Nodes {
   const Layout& layout;
   const Owners& owners;
   std::vector<Node> nodes;
+  Writers writers;  // empty: every node is written
 
   // Where a file is written: its own place, but for pg_control.
   Place write_place(const repository::ManifestFile& file) const;
+  // The node whose file is written for this one.
+  std::size_t writer_of(std::size_t node, std::size_t root) const {
+    return writers.empty() ? node : writers[node][root];
+  }
   NodeMask all() const { return static_cast<NodeMask>((std::uint64_t{1} << nodes.size()) - 1); }
 };
 

@@ -97,7 +97,7 @@ void tell_beginning(const repository::Manifest& manifest, const Layout& layout,
 }
 
 Nodes open_nodes(const repository::Manifest& manifest, const Layout& layout, const Owners& owners) {
-  Nodes nodes{.manifest = manifest, .layout = layout, .owners = owners, .nodes = {}};
+  Nodes nodes{.manifest = manifest, .layout = layout, .owners = owners, .nodes = {}, .writers = {}};
   for (const auto& node : layout.nodes) {
     Node open{.layout = &node, .roots = {}};
     for (const auto& root : node.roots) {
@@ -106,6 +106,7 @@ Nodes open_nodes(const repository::Manifest& manifest, const Layout& layout, con
     }
     nodes.nodes.push_back(std::move(open));
   }
+  nodes.writers = find_writers(nodes.nodes);
   return nodes;
 }
 

@@ -73,8 +73,15 @@ OutputFile OutputFile::reopen(const Nodes& nodes, std::uint32_t file, NodeMask w
 OutputFile::OutputFile(const Nodes& nodes, std::uint32_t file, NodeMask wanted, bool make)
     : nodes_(&nodes), file_(&nodes.manifest.files[file]) {
   const auto place = nodes.write_place(*file_);
+  std::vector<std::size_t> output_of(nodes.nodes.size());
   for (std::size_t i = 0; i < nodes.nodes.size(); ++i) {
     if ((wanted >> i & 1u) == 0) continue;
+    const auto writer = nodes.writer_of(i, place.root);
+    if (writer != i && (wanted >> writer & 1u) != 0 && file_->size >= kLargeFile) {
+      clones_.push_back({i, output_of[writer]});
+      continue;
+    }
+    output_of[i] = outputs_.size();
     const auto& tree = nodes.nodes[i].roots[place.root];
     outputs_.push_back(
         {make ? tree.create(place.path) : tree.open(place.path, O_RDWR), tree.full(place.path)});
@@ -134,9 +141,21 @@ void OutputFile::finish() {
     if (output.direct && ::ftruncate(output.fd.get(), static_cast<off_t>(file_->size)) != 0) {
       throw write_error(errno, output.path);
     }
-    set_owner_and_mode(output.fd.get(), nodes_->owners.ids(file_->owner), file_->mode, output.path);
-    set_modified(output.fd.get(), file_->timestamp, output.path);
+    set_metadata(output.fd.get(), output.path);
   }
+  const auto place = nodes_->write_place(*file_);
+  for (const auto& clone : clones_) {
+    const auto& tree = nodes_->nodes[clone.node].roots[place.root];
+    const auto fd = tree.create(place.path);
+    const auto path = tree.full(place.path);
+    clone_or_copy(outputs_[clone.output].fd.get(), fd.get(), file_->size, path);
+    set_metadata(fd.get(), path);
+  }
+}
+
+void OutputFile::set_metadata(int fd, const std::filesystem::path& path) const {
+  set_owner_and_mode(fd, nodes_->owners.ids(file_->owner), file_->mode, path);
+  set_modified(fd, file_->timestamp, path);
 }
 
 ProvingSink::ProvingSink(OutputFile& output, const repository::ManifestFile& file,

@@ -24,7 +24,8 @@ void write_all_at(int fd, std::uint64_t offset, ByteView bytes,
 Error write_error(int error, const std::filesystem::path& path);
 
 // One file of the manifest under its name on each node that wants it. Every byte given is written
-// to all of them. Used by one thread at a time.
+// to all of them, but for nodes whose large files are clones of another's (write/clones.h). Used by
+// one thread at a time.
 class OutputFile {
  public:
   // Makes it anew: what had its name is gone.
@@ -56,11 +57,18 @@ class OutputFile {
   void finish();
 
  private:
+  // A node whose file is made at the end, out of that of another.
+  struct Clone {
+    std::size_t node;
+    std::size_t output;
+  };
   OutputFile(const Nodes& nodes, std::uint32_t file, NodeMask wanted, bool make);
+  void set_metadata(int fd, const std::filesystem::path& path) const;
 
   const Nodes* nodes_;
   const repository::ManifestFile* file_;
   std::vector<Output> outputs_;
+  std::vector<Clone> clones_;
   std::uint64_t unsynced_from_ = 0;  // where write-back has not been started yet
 };
 

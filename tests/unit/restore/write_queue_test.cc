@@ -34,8 +34,11 @@ class WriteQueueTest : public testing::Test {
     }
     layout_ = make_layout(builder_.manifest, targets);
     owners_.emplace(builder_.manifest, Options{}, Ids{::geteuid(), ::getegid()});
-    nodes_.emplace(
-        Nodes{.manifest = builder_.manifest, .layout = *layout_, .owners = *owners_, .nodes = {}});
+    nodes_.emplace(Nodes{.manifest = builder_.manifest,
+                         .layout = *layout_,
+                         .owners = *owners_,
+                         .nodes = {},
+                         .writers = {}});
     for (const auto& node : layout_->nodes) {
       Node open{.layout = &node, .roots = {}};
       open.roots.emplace_back(node.roots[0]);
