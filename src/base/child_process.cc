@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include <fcntl.h>
@@ -275,6 +276,26 @@ bool is_alive(pid_t pid) {
   if (name_end == std::string::npos || name_end + 2 >= stat->size()) return true;
   const char state = (*stat)[name_end + 2];
   return state != 'Z' && state != 'X';
+}
+
+bool wait_for_end(pid_t pid, milliseconds limit) {
+  const auto deadline = steady_clock::now() + limit;
+  // By number: a C library may lack the function that the kernel has.
+  const Fd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!process && errno == ESRCH) return true;
+  for (;;) {
+    const auto left =
+        std::max(milliseconds(0), std::chrono::ceil<milliseconds>(deadline - steady_clock::now()));
+    if (process) {
+      pollfd entry{.fd = process.get(), .events = POLLIN, .revents = 0};
+      const auto time = static_cast<int>(std::min(left, milliseconds(60'000)).count());
+      if (::poll(&entry, 1, time) == 1) return true;
+    } else {  // a kernel without it
+      if (!is_alive(pid)) return true;
+      std::this_thread::sleep_for(std::min(left, milliseconds(20)));
+    }
+    if (left.count() == 0) return false;
+  }
 }
 
 std::optional<std::filesystem::path> find_program(const std::string& name) {

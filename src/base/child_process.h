@@ -90,6 +90,10 @@ Output run(const Command& command, std::string_view input = {},
 // as a zombie until its parent asks for its status; it does not count.
 bool is_alive(pid_t pid);
 
+// Waits until a process that need not be our child has ended with all its threads, so that its
+// files are closed and its ports free. False if it is still there when the time is up.
+bool wait_for_end(pid_t pid, std::chrono::milliseconds limit);
+
 // The first executable of that name in PATH, or empty.
 std::optional<std::filesystem::path> find_program(const std::string& name);
 

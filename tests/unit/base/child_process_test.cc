@@ -83,6 +83,19 @@ TEST(ChildProcess, ThatHasEndedIsNotAliveEvenBeforeItIsReaped) {
   EXPECT_FALSE(is_alive(child.pid()));
 }
 
+TEST(ChildProcess, IsWaitedForByItsNumberUntilItHasEnded) {
+  auto child = ChildProcess::start(shell("sleep 60"));
+  const auto pid = child.pid();
+
+  EXPECT_FALSE(wait_for_end(pid, milliseconds(20)));
+  ::kill(pid, SIGKILL);
+  EXPECT_TRUE(wait_for_end(pid, seconds(20)));
+  EXPECT_FALSE(is_alive(pid));
+
+  child.wait();
+  EXPECT_TRUE(wait_for_end(pid, seconds(20)));
+}
+
 TEST(ChildProcess, WaitsNoLongerThanToldAndNoLongerThanNeeded) {
   auto child = ChildProcess::start({.program = "sleep", .arguments = {"0.2"}});
   const auto begin = steady_clock::now();
