@@ -264,7 +264,8 @@ bool stop_orphaned_adminer(const StateDirectory& directory) {
   const auto pid = text ? parse_unsigned(trim(*text)) : std::nullopt;
   if (!pid || !serves(static_cast<pid_t>(*pid), directory)) return false;
   ::kill(static_cast<pid_t>(*pid), SIGTERM);
-  for (int i = 0; i < 50 && serves(static_cast<pid_t>(*pid), directory); ++i) ::usleep(100'000);
+  // Not before the process itself is gone is its port free.
+  wait_for_end(static_cast<pid_t>(*pid), std::chrono::seconds(5));
   return true;
 }
 

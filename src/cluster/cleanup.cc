@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <system_error>
 
 #include "base/error.h"
@@ -6,7 +7,6 @@
 #include "cluster/cluster.h"
 #include "cluster/marker.h"
 #include "cluster/supervisor_process.h"
-#include "postgres/server.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -26,10 +26,57 @@ std::vector<std::string> outside_tablespaces(const StateDirectory& directory,
   return found;
 }
 
+// Whether a server has put a database cluster or a tablespace there.
+bool holds_a_servers_files(const std::filesystem::path& path) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(path, ignored))
+    if (entry.path().filename().string().starts_with("PG_")) return true;
+  return false;
+}
+
+// The tablespaces of all nodes: one may have been made in another's directory.
+std::vector<std::filesystem::path> own_tablespaces(const StateDirectory& directory) {
+  std::vector<std::filesystem::path> found;
+  std::error_code ignored;
+  for (const auto& node : existing_nodes(directory))
+    for (const auto& entry :
+         std::filesystem::directory_iterator(directory.data(node) / "pg_tblspc", ignored))
+      found.push_back(std::filesystem::canonical(entry.path(), ignored));
+  return found;
+}
+
+// Removes what is in a node's directory but for what a server of somebody else keeps there. Its
+// data goes after its tablespaces: the links in it say whose they are, also to a cleanup that comes
+// after one that was cut off.
+void remove_node(const StateDirectory& directory, const std::string& node,
+                 const std::vector<std::filesystem::path>& own, Cleanup& result) {
+  bool all = true;
+  std::error_code ignored;
+  for (const auto& place : {directory.tablespaces(node), directory.node(node)}) {
+    for (const auto& entry : std::filesystem::directory_iterator(place, ignored)) {
+      const auto& path = entry.path();
+      if (path == directory.data(node) || path == directory.tablespaces(node)) continue;
+      const bool ours =
+          entry.is_symlink(ignored) || !holds_a_servers_files(path) ||
+          std::ranges::find(own, std::filesystem::canonical(path, ignored)) != own.end();
+      if (ours) {
+        remove_tree(path);
+        continue;
+      }
+      all = false;
+      result.kept.push_back(path.string() + ", which a server outside of this cluster uses");
+    }
+  }
+  remove_tree(directory.data(node));
+  if (all) remove_tree(directory.node(node));
+}
+
 // Removes what state_directory.h lists, the mark that it is ours last, so that a cleanup that was
 // cut off can be run again. What somebody else put there stays.
 void remove_our_files(const StateDirectory& directory, Cleanup& result) {
-  for (const auto& node : existing_nodes(directory)) remove_tree(directory.node(node));
+  const auto nodes = existing_nodes(directory);
+  const auto own = own_tablespaces(directory);
+  for (const auto& node : nodes) remove_node(directory, node, own, result);
   for (const auto& path :
        {directory.pgbackrest(), directory.archive(), directory.secrets(), directory.adminer(),
         directory.supervisor_log().parent_path(), directory.program().parent_path(),
@@ -39,6 +86,7 @@ void remove_our_files(const StateDirectory& directory, Cleanup& result) {
   for (const auto& entry : std::filesystem::directory_iterator(directory.root())) {
     if (entry.path() == directory.marker()) continue;
     foreign = true;
+    if (std::ranges::find(nodes, entry.path().filename().string()) != nodes.end()) continue;
     result.kept.push_back(entry.path().string() + ", which pgrevive did not make");
   }
   if (foreign) {
@@ -63,11 +111,7 @@ Cleanup cleanup(const StateDirectory& directory) {
   if (!marker)
     throw Error(ErrorKind::target_not_empty,
                 directory.root().string() + " was not made by pgrevive, so it stays as it is");
-  for (const auto& node : existing_nodes(directory))
-    if (postgres::is_running(directory.data(node)) && !server_is_ours(directory, node))
-      throw Error(ErrorKind::busy, "a server that this cluster did not start runs on " +
-                                       directory.data(node).string())
-          .with_hint("stop that server first");
+  refuse_foreign_servers(directory);
   stop(directory, std::chrono::minutes(10));
 
   for (const auto& node : existing_nodes(directory)) {

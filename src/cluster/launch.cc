@@ -41,10 +41,18 @@ void check_name(const std::string& name) {
 std::optional<Marker> check_directory(const Settings& settings, const StateDirectory& directory,
                                       const Identity& owner) {
   auto marker = Marker::load(directory);
+  std::error_code ignored;
+  const auto holds_files = [&] {
+    return std::filesystem::exists(directory.root(), ignored) &&
+           !std::filesystem::is_empty(directory.root(), ignored);
+  };
+  // Another start may be about to write it.
+  for (int i = 0; i < 10 && !marker && holds_files(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    marker = Marker::load(directory);
+  }
   if (!marker) {
-    std::error_code ignored;
-    if (std::filesystem::exists(directory.root(), ignored) &&
-        !std::filesystem::is_empty(directory.root(), ignored))
+    if (holds_files())
       throw Error(ErrorKind::target_not_empty,
                   directory.root().string() + " holds files that pgrevive did not make")
           .with_hint("use another CLUSTER_NAME or PGREVIVE_HOME");
@@ -130,6 +138,39 @@ void wake(const StateDirectory& directory, pid_t supervisor) {
   }
 }
 
+// One start at a time from the first file on.
+FileLock lock_launch(const StateDirectory& directory) {
+  for (int i = 0; i < 600; ++i) {
+    if (auto held = FileLock::try_acquire(directory.launch_lock())) return *std::move(held);
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  throw Error(ErrorKind::busy, "another start of this cluster does not come to its end")
+      .with_hint("end that one, then start again");
+}
+
+// Writes what the supervisor reads, and starts it.
+void launch_supervisor(const Settings& settings, const StateDirectory& directory,
+                       const Marker& marker, const Identity& owner,
+                       const std::filesystem::path& own_program) {
+  const auto program = read_file(own_program);
+  const auto archive_get =
+      read_file_if_exists(own_program.parent_path() / directory.archive_get().filename());
+  {
+    const IdentityScope scope(owner);
+    marker.save(directory);
+    for (const auto& path : {directory.secrets(), directory.root() / "logs"})
+      make_directories(path, 0700);
+    make_socket_directory(marker.socket_directory, owner);
+    write_file_atomic(directory.settings(), to_json(settings));
+    copy_program(program, directory.program());
+    if (archive_get) copy_program(*archive_get, directory.archive_get());
+    // The last supervisor's end is not this one's.
+    std::error_code ignored;
+    std::filesystem::remove(directory.status(), ignored);
+  }
+  start_supervisor(directory, owner);
+}
+
 }  // namespace
 
 Launch launch(const Settings& settings, const StateDirectory& directory,
@@ -142,27 +183,26 @@ Launch launch(const Settings& settings, const StateDirectory& directory,
     return Launch::already_running;
   }
   if (!marker) marker = make_marker(settings.cluster_name, directory, owner, unix_milliseconds());
-  preflight(settings, directory, *marker, owner);
+  try {
+    preflight(settings, directory, *marker, owner);
+  } catch (const Error&) {
+    // Another start may have been faster, and its servers hold the ports.
+    if (find_supervisor(directory)) return Launch::already_running;
+    throw;
+  }
 
-  const auto program = read_file(own_program);
-  const auto archive_get =
-      read_file_if_exists(own_program.parent_path() / directory.archive_get().filename());
   make_root(directory, owner);
+  std::optional<FileLock> held;
   {
     const IdentityScope scope(owner);
     check_enterable(directory, owner);
-    for (const auto& path : {directory.run(), directory.secrets(), directory.root() / "logs"})
-      make_directories(path, 0700);
-    make_socket_directory(marker->socket_directory, owner);
-    marker->save(directory);
-    write_file_atomic(directory.settings(), to_json(settings));
-    copy_program(program, directory.program());
-    if (archive_get) copy_program(*archive_get, directory.archive_get());
-    // The last supervisor's end is not this one's.
-    std::error_code ignored;
-    std::filesystem::remove(directory.status(), ignored);
+    make_directories(directory.run(), 0700);
+    held = lock_launch(directory);
   }
-  start_supervisor(directory, owner);
+  if (find_supervisor(directory)) return Launch::already_running;
+  // The other start's, if it wrote one before it failed.
+  if (auto written = Marker::load(directory)) marker = std::move(written);
+  launch_supervisor(settings, directory, *marker, owner, own_program);
   return Launch::started;
 }
 

@@ -140,6 +140,7 @@ void preflight(const Settings& settings, const StateDirectory& directory, const 
     throw Error(ErrorKind::usage, "PostgreSQL refuses to run as root")
         .with_hint("the servers run as user postgres; install PostgreSQL, which makes that user");
   check_settings(settings, directory);
+  refuse_foreign_servers(directory);
   check_ports(settings, directory);
   postgres::find_binaries(cluster_version(settings, directory), settings.postgres_binaries);
   if (needs_restore(settings, directory))

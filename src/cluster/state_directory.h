@@ -15,7 +15,7 @@ namespace pgrevive::cluster {
 //   <root>/source.conf          pgbackrest.conf of the source, for archive-get (0600)
 //   <root>/pgbackrest/          pgbackrest.conf of the cluster's own archive, its logs, lock, spool
 //   <root>/archive/             its own archive, when that is local
-//   <root>/run/                 sockets, the supervisor's lock, status.json (0700)
+//   <root>/run/                 sockets, locks, status.json (0700)
 //   <root>/secrets/             generated passwords
 //   <root>/adminer/
 //   <root>/logs/                supervisor.log, prefetch.log, adminer.log
@@ -45,6 +45,8 @@ class StateDirectory {
   std::filesystem::path archive() const { return root_ / "archive"; }
   std::filesystem::path run() const { return root_ / "run"; }
   std::filesystem::path supervisor_lock() const { return run() / "supervisor.lock"; }
+  // Held by a start for as long as it writes files and makes a supervisor.
+  std::filesystem::path launch_lock() const { return run() / "launch.lock"; }
   std::filesystem::path status() const { return run() / "status.json"; }
   // What archive-get last answered that node while it recovered.
   std::filesystem::path wal_report(const std::string& name) const {

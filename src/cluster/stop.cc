@@ -23,18 +23,20 @@ std::chrono::milliseconds left(Clock::time_point end) {
 bool stop_supervisor(const StateDirectory& directory, Clock::time_point end) {
   pid_t told = 0;
   for (;;) {
-    // It gives its lock back a moment before it is gone.
     const auto holder = find_supervisor(directory);
-    if (!holder && (told == 0 || !is_alive(told))) return told != 0;
-    if (holder && *holder > 0 && told == 0) {
+    if (holder && *holder > 0 && *holder != told) {
       told = *holder;
       ::kill(told, SIGTERM);
     }
-    if (Clock::now() >= end)
-      throw Error(ErrorKind::busy,
-                  "the supervisor (pid " + std::to_string(told) + ") is still stopping its servers")
+    // It gives its lock back a moment before it is gone.
+    const auto ending = holder ? told : last_supervisor(directory).value_or(told);
+    const bool ended = ending == 0 || wait_for_end(ending, left(end));
+    if (!holder && ended) return told != 0;
+    if (!ended || Clock::now() >= end)
+      throw Error(ErrorKind::busy, "the supervisor (pid " + std::to_string(ending) +
+                                       ") is still stopping its servers")
           .with_hint("its log is " + directory.supervisor_log().string());
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    if (holder) std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
 }
 

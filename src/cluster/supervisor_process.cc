@@ -31,11 +31,15 @@ bool is_supervisor(std::uint64_t pid, const StateDirectory& directory) {
 
 std::optional<pid_t> find_supervisor(const StateDirectory& directory) {
   if (!FileLock::is_held(directory.supervisor_lock())) return {};
-  const auto text = read_file_if_exists(directory.supervisor_lock());
-  const auto pid = text ? parse_unsigned(trim(*text)) : std::nullopt;
   // It has the lock and has not written its pid yet; or the number there is an older one's, which
   // may be anybody's by now, and must not be sent a signal.
-  if (!pid || !is_supervisor(*pid, directory)) return 0;
+  return last_supervisor(directory).value_or(0);
+}
+
+std::optional<pid_t> last_supervisor(const StateDirectory& directory) {
+  const auto text = read_file_if_exists(directory.supervisor_lock());
+  const auto pid = text ? parse_unsigned(trim(*text)) : std::nullopt;
+  if (!pid || !is_supervisor(*pid, directory)) return {};
   return static_cast<pid_t>(*pid);
 }
 
@@ -52,6 +56,14 @@ bool server_is_ours(const StateDirectory& directory, const std::string& node) {
   } catch (const Error&) {
     return false;  // it ended while we looked
   }
+}
+
+void refuse_foreign_servers(const StateDirectory& directory) {
+  for (const auto& node : existing_nodes(directory))
+    if (postgres::is_running(directory.data(node)) && !server_is_ours(directory, node))
+      throw Error(ErrorKind::busy, "a server that this cluster did not start runs on " +
+                                       directory.data(node).string())
+          .with_hint("stop that server first");
 }
 
 std::vector<std::string> existing_nodes(const StateDirectory& directory) {

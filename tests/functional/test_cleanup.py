@@ -52,11 +52,12 @@ def test_server_on_its_data(cluster, space):
     server = foreign_server(space, data, "byhand")
     try:
         before = list(data.rglob("*"))
-        result = cluster.run("cleanup", "--yes", check=False)
-        assert result.returncode == BUSY, message(result)
-        assert str(data) in result.stderr and "hint: " in result.stderr
-        assert len(list(data.rglob("*"))) >= len(before)
-        assert server.sql("select 1") == "1"
+        for command in (["cleanup", "--yes"], ["start"]):
+            result = cluster.run(*command, check=False)
+            assert result.returncode == BUSY, message(result)
+            assert str(data) in result.stderr and "hint: " in result.stderr
+            assert len(list(data.rglob("*"))) >= len(before)
+            assert server.sql("select 1") == "1"
     finally:
         server.stop()
     cluster.run("cleanup", "--yes")
@@ -74,6 +75,24 @@ def test_server_inside_its_directory(cluster, space):
         assert str(theirs) in text
         assert server.sql("select count(*) > 0 from pg_class") == "t"
         assert server.sql("create table t as select 1 as i; checkpoint; select i from t") == "1"
+    finally:
+        server.stop()
+
+
+def test_server_with_a_tablespace_inside(cluster, space):
+    """A server elsewhere that has put a tablespace below the cluster's directory keeps it."""
+    theirs = space.directory("elsewhere", owner=server_user())
+    initdb(theirs / "data")
+    place = cluster.root / "primary" / "tablespaces" / "theirs"
+    own_directory(place.parent)
+    own_directory(place)
+    server = foreign_server(space, theirs / "data", "sockets")
+    try:
+        server.sql(f"create tablespace mine location '{place}'")
+        server.sql("create table t tablespace mine as select generate_series(1, 100) i; checkpoint")
+        cluster.run("cleanup", "--yes", check=False)
+        assert server.sql("select count(*) from t") == "100"
+        assert any(place.iterdir())
     finally:
         server.stop()
 

@@ -55,6 +55,25 @@ TEST_F(CleanupTest, KeepsWhatPgreviveDidNotMake) {
   EXPECT_FALSE(fs::exists(directory_.marker()));
 }
 
+TEST_F(CleanupTest, KeepsATablespaceThatNoNodeLinksTo) {
+  const auto spaces = directory_.tablespaces("primary");
+  for (const auto* name : {"ours", "theirs", "empty"}) fs::create_directories(spaces / name);
+  fs::create_directory(spaces / "ours/PG_15_202209061");
+  fs::create_directory(spaces / "theirs/PG_15_202209061");
+  write_file_atomic(spaces / "theirs/PG_15_202209061/1", "table");
+  fs::create_directory(directory_.data("primary") / "pg_tblspc");
+  fs::create_directory_symlink(spaces / "ours", directory_.data("primary") / "pg_tblspc/16400");
+
+  const auto done = cleanup(directory_);
+
+  EXPECT_EQ(read_file(spaces / "theirs/PG_15_202209061/1"), "table");
+  EXPECT_THAT(done.kept, testing::ElementsAre(testing::HasSubstr("tablespaces/theirs")));
+  EXPECT_FALSE(fs::exists(spaces / "ours"));
+  EXPECT_FALSE(fs::exists(spaces / "empty"));
+  EXPECT_FALSE(fs::exists(directory_.data("primary")));
+  EXPECT_FALSE(fs::exists(directory_.node("replica")));
+}
+
 TEST_F(CleanupTest, LeavesADirectoryAloneThatIsNotOurs) {
   fs::remove(directory_.marker());
 
