@@ -23,6 +23,16 @@ std::filesystem::path env_path(const GlobalOptions& global) {
   return global.env_file.empty() ? default_env_file() : global.env_file;
 }
 
+// Where the cluster came from, if it was restored and `start` was told (with --config, perhaps).
+std::optional<repository::RepositoryOptions> known_repository(
+    const cluster::StateDirectory& directory) {
+  const auto stored = read_file_if_exists(directory.settings());
+  if (!stored) return {};
+  auto settings = cluster::from_json(*stored);
+  if (!settings.restore_from_backup) return {};
+  return std::move(settings.repository);
+}
+
 }  // namespace
 
 std::string chosen_cluster(const GlobalOptions& global) {
@@ -84,9 +94,13 @@ cluster::Settings chosen_settings(const GlobalOptions& global, std::vector<std::
   if (stored) {
     settings = cluster::from_json(*stored);
   } else if (!env.empty()) {
-    settings =
-        settings_from_env(load_env(env), {.cluster = true, .repository = global.config.empty()});
+    const EnvFile file = load_env(env);
+    std::optional<repository::RepositoryOptions> known;
+    if (global.config.empty() && !env_names_repository(file)) known = known_repository(directory);
+    settings = settings_from_env(
+        file, {.cluster = true, .repository = global.config.empty() && !known.has_value()});
     settings.cluster_name = name;
+    if (known) settings.repository = *std::move(known);
   } else {
     throw Error(ErrorKind::usage, "there is no .env to say what to start")
         .with_hint(

@@ -17,7 +17,8 @@ cluster::StateDirectory chosen_state_directory(const GlobalOptions& global);
 cluster::StateDirectory existing_state_directory(const GlobalOptions& global);
 
 // What `start` tells the cluster: the .env (its repository replaced by --config, if given), or
-// where that is about another cluster or not there, what the cluster was told the last time.
+// where that is about another cluster or not there, what the cluster was told the last time. So is
+// the repository where the .env has not a word of one.
 // `warnings` takes what a person should see.
 cluster::Settings chosen_settings(const GlobalOptions& global, std::vector<std::string>& warnings);
 

@@ -390,6 +390,13 @@ cluster::Settings settings_from_env(const EnvFile& file, EnvNeeds needs) {
   return settings;
 }
 
+bool env_names_repository(const EnvFile& file) {
+  return std::ranges::any_of(file.entries, [](const EnvEntry& entry) {
+    return !entry.value.empty() &&
+           (entry.name.starts_with("S3_") || entry.name.starts_with("REPO_"));
+  });
+}
+
 std::string cluster_name_from_env(const EnvFile& file) {
   const EnvEntry* entry = file.find("CLUSTER_NAME");
   if (entry == nullptr || entry->value.empty()) return cluster::Settings{}.cluster_name;

@@ -20,6 +20,9 @@ struct EnvNeeds {
 // missing. What the command does not need is neither asked for nor checked.
 cluster::Settings settings_from_env(const EnvFile& file, EnvNeeds needs);
 
+// Whether the file says anything at all about where the backups are.
+bool env_names_repository(const EnvFile& file);
+
 // CLUSTER_NAME alone, or its default; for commands that need nothing else of the file.
 std::string cluster_name_from_env(const EnvFile& file);
 

@@ -1,5 +1,6 @@
 """Starts of every kind: with mistakes, broken off, from a bucket, as somebody else, at once."""
 
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -152,10 +153,12 @@ def test_with_a_pgbackrest_conf(pgrevive, space, story):
         assert "ADMINER_PORT=0" in cluster.run("test").stdout
         assert not any("php" in line for line in cluster.processes().values())
         pids = {node["name"]: node["pid"] for node in cluster.status()["nodes"]}
-        cluster.start("--config", conf)
-        assert pids == {node["name"]: node["pid"] for node in cluster.status()["nodes"]}
-        cluster.run("restart", "--config", conf)
-        assert cluster.sql("replica", MARKERS) == ROWS
+        for again in (["--config", conf], []):
+            cluster.start(*again)
+            assert pids == {node["name"]: node["pid"] for node in cluster.status()["nodes"]}
+        for again in (["--config", conf], []):
+            cluster.run("restart", *again)
+            assert cluster.sql("replica", MARKERS) == ROWS
     finally:
         cluster.gone()
 
@@ -174,6 +177,21 @@ def test_detach_returns_early(pgrevive, space, story):
                          if phase["phase"] == "restoring")
         assert back < restoring["ended_ms"], "it returned when the restore was over"
         assert cluster.sql("replica", MARKERS) == ROWS
+    finally:
+        cluster.gone()
+
+
+def test_two_starts_at_once(pgrevive, space, story):
+    """One of them does the work and both see it done."""
+    cluster = Cluster(pgrevive, space.directory("h11"), {
+        **story.values(), "WAL_ARCHIVE": "off", "ADMINER_PORT": 0}, name="twice")
+    try:
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            results = list(pool.map(lambda _: cluster.start(), range(2)))
+        for result in results:
+            assert f"localhost:{cluster.primary_port}" in result.stdout
+        assert cluster.sql("replica", MARKERS) == ROWS
+        assert sum("supervise" in line for line in cluster.processes().values()) == 1
     finally:
         cluster.gone()
 
