@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <functional>
+#include <set>
 #include <thread>
 
 #include <fmt/format.h>
@@ -20,6 +21,7 @@ namespace {
 
 using postgres::Connection;
 
+constexpr std::chrono::seconds kConnectLimit{5};
 constexpr std::chrono::seconds kReplayLimit{20};
 constexpr std::chrono::seconds kArchiveLimit{60};
 
@@ -85,13 +87,22 @@ class Checks {
   }
 
   // As the user does: by address and password where the servers listen at all.
-  Connection open(const std::string& node, const std::string& database = {}) const {
+  Connection open(const std::string& node, const std::string& database = {}) {
+    if (hanging_.contains(node)) fail(node + " does not answer");
     const auto address = local_address(settings_.listen_addresses);
-    return Connection::open({.host = address.empty() ? marker_.socket_directory.string() : address,
-                             .port = port_of(settings_, node),
-                             .user = settings_.user,
-                             .database = database.empty() ? settings_.database : database,
-                             .password = settings_.password});
+    const auto began = std::chrono::steady_clock::now();
+    try {
+      return Connection::open(
+          {.host = address.empty() ? marker_.socket_directory.string() : address,
+           .port = port_of(settings_, node),
+           .user = settings_.user,
+           .database = database.empty() ? settings_.database : database,
+           .password = settings_.password,
+           .connect_timeout = kConnectLimit});
+    } catch (const Error&) {
+      if (std::chrono::steady_clock::now() - began >= kConnectLimit) hanging_.insert(node);
+      throw;
+    }
   }
 
   std::string answers(const std::string& node) {
@@ -237,6 +248,7 @@ class Checks {
   Settings settings_;
   std::vector<std::string> nodes_;
   std::vector<Check> checks_;
+  std::set<std::string> hanging_;  // let one check wait for its connection in vain
 };
 
 }  // namespace
