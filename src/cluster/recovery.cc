@@ -202,8 +202,11 @@ class Recovery {
     if (!view.accepting || view.replayed != last_replayed_) {
       last_replayed_ = view.replayed;
       settling_since_ = time;
+      settling_since_ms_ = unix_milliseconds();
     }
     view.settled = view.accepting && time - settling_since_ >= kSettling;
+    view.asked_since_settled =
+        view.settled && view.report && view.report->at_ms >= settling_since_ms_ + kSettling.count();
   }
 
   bool is_stuck(const RecoveryView& view, const postgres::ControlFile& control) {
@@ -420,6 +423,7 @@ class Recovery {
 
   Lsn last_replayed_;
   std::chrono::steady_clock::time_point settling_since_;
+  std::int64_t settling_since_ms_ = 0;  // the clock of the reports
   std::optional<std::chrono::steady_clock::time_point> exhausted_since_;
   std::optional<std::chrono::steady_clock::time_point> caught_up_since_;
   ReplayWatch watch_{kStuckLimit};

@@ -50,6 +50,15 @@ bool archive_is_exhausted(const RecoveryView& view) {
   return segment->number() > view.newest->number();
 }
 
+// Replay stands where a record begins that the archive has not all of, and the record may begin
+// segments before the end. The server that asks for the rest again has read all the others.
+bool waits_for_rest_of_record(const RecoveryView& view) {
+  const auto segment = asked(view);
+  return view.asked_since_settled && view.newest && segment &&
+         segment->number() == view.newest->number() + 1 &&
+         view.report->outcome == ArchiveReport::Outcome::absent;
+}
+
 RecoveryVerdict judge_exhausted(const RecoveryGoal& goal, const RecoveryView& view) {
   // Before it is consistent a server answers nobody, and without the backup's own WAL it never is.
   if (!view.accepting) {
@@ -65,7 +74,8 @@ RecoveryVerdict judge_exhausted(const RecoveryGoal& goal, const RecoveryView& vi
     return {};
   }
   if (!view.settled) return {};
-  if (view.newest && view.replayed < view.newest->begin()) return {};
+  if (view.newest && view.replayed < view.newest->begin() && !waits_for_rest_of_record(view))
+    return {};
   if (!has_target(goal.target)) return {.kind = Kind::ended};
 
   std::string where = "recovery target " + describe(goal.target) +

@@ -32,6 +32,9 @@ struct RecoveryView {
   bool parameters_too_low = false;  // pg_control demands more than the server was started with
   postgres::Lsn replayed;
   bool settled = false;  // `replayed` did not change for at least two looks
+  // `report` is of a time when that had been so for a while: the server waits for what it asked
+  // for.
+  bool asked_since_settled = false;
   std::string last_commit_time;
   std::optional<ArchiveReport> report;
   // The newest segment on the line, looked up after the report was read; only needed (and only

@@ -82,6 +82,25 @@ TEST(RecoveryEnd, IsNotProvenWhileReplayMovesOrHasNotReachedTheNewestSegment) {
   EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::going_on);
 }
 
+TEST(RecoveryEnd, IsProvenWhenTheServerGoesOnAskingForTheRestOfALongRecord) {
+  auto view = at_the_end();
+  view.replayed = Lsn(segment(3).begin().value() + 4711);
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::going_on);
+
+  view.asked_since_settled = true;
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::ended);
+
+  auto goal = latest();
+  goal.target.type = RecoveryType::xid;
+  goal.target.target = "4711";
+  EXPECT_EQ(judge_recovery(goal, view).kind, Kind::failed);
+
+  view.report = asked(segment(6), Outcome::delivered);
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::going_on);
+  view.report = asked(segment(5), Outcome::absent);
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::going_on);
+}
+
 TEST(RecoveryEnd, IsReachedWhenAnAbandonedTimelineGoesOnInTheArchive) {
   auto view = at_the_end();
   view.newest = segment(5, 2);
