@@ -177,6 +177,8 @@ void Sha1Lanes::run(std::span<Stream> streams) const {
   // With fewer and fewer streams left, the narrower kernels have their turn.
   for (const Level& level : levels_) {
     if (count + static_cast<std::size_t>(streams.end() - next) < level.fewest) continue;
+    // The wider kernel may have been left with more streams than this one has lanes for.
+    while (count > level.width) busy[--count]->do_alone();
     LaneState lanes(level.width);
     for (std::size_t lane = 0; lane < count; ++lane) lanes.enter(lane, busy[lane]->words);
     while (count < level.width && next != streams.end()) {

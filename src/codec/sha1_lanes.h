@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "codec/hash.h"
@@ -40,6 +41,8 @@ class Sha1Lanes {
     std::size_t width;  // streams that it hashes at once
     std::size_t fewest;
   };
+  // Those levels, the widest first; for tests.
+  explicit Sha1Lanes(std::vector<Level> levels) : levels_(std::move(levels)) {}
   // The widest first; empty where the CPU has nothing better than one by one.
   const std::vector<Level>& levels() const { return levels_; }
   // How many streams are hashed at once, 1 without lanes. Gathering as many for a call pays best,

@@ -76,11 +76,13 @@ class BlockJobs::MapActivity : public Activity {
   Step step() override {
     const auto& pass = jobs_.pass_;
     auto rest = std::make_shared<Rest>();
+    bool came = false;
     try {
       pass.while_restoring(index_, [&] {
         auto& delivery = task_->delivery();
         const auto buffer = delivery.try_next();
         if (!buffer) return;
+        came = true;
         stored_.insert(stored_.end(), buffer->bytes().begin(), buffer->bytes().end());
         if (delivery.taken() < delivery.pieces().size()) return;
         rest->blocks =
@@ -94,7 +96,7 @@ class BlockJobs::MapActivity : public Activity {
       pass.fetch_again(index_, error, jobs_.fetcher_);
       return Step::ended;
     }
-    if (rest->files.empty()) return Step::waiting;
+    if (rest->files.empty()) return came ? Step::moved : Step::waiting;
     jobs_.fetch_rest(std::move(rest));
     return Step::ended;
   }
@@ -136,6 +138,7 @@ class BlockJobs::RestActivity : public Activity {
     }
     for (std::size_t i = run.first; i < run.first + run.count; ++i) {
       const auto& block = rest_->blocks[i];
+      jobs_.fetcher_.progressed(task_->delivery().worker(), block.where.logical_size);
       if (wrong_.contains(block.file)) continue;
       if (broken) {
         give_up(block.file, *broken);
@@ -227,7 +230,7 @@ void BlockJobs::fetch_rest(std::shared_ptr<Rest> rest) const {
     task.pieces.push_back(
         {object_of(pass_.repository.stanza(), pass_.manifest, rest->blocks[run.first]), run.range});
   }
-  for (const auto index : rest->files) task.load += pass_.file(index).size;
+  for (const auto& block : rest->blocks) task.load += block.where.logical_size;
   task.work = [this, rest = std::move(rest)](Delivery& delivery) {
     auto begun = std::make_shared<Begun>(fetcher_, delivery.shared_from_this());
     start_(delivery.worker(), std::make_unique<RestActivity>(*this, rest, std::move(begun)));

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include "base/error.h"
 #include "restore/block_jobs.h"
@@ -38,6 +39,26 @@ std::uint64_t decoder_memory(codec::CompressType type) {
       return kMiB;
   }
 }
+
+// Workers have many files of many nodes open at a time, and the usual soft limit is 1024. What is
+// started later gets the old limit again: there are programs that call select().
+class ManyDescriptors {
+ public:
+  ManyDescriptors() {
+    if (::getrlimit(RLIMIT_NOFILE, &before_) != 0) return;
+    const rlimit all{before_.rlim_max, before_.rlim_max};
+    raised_ = ::setrlimit(RLIMIT_NOFILE, &all) == 0;
+  }
+  ~ManyDescriptors() {
+    if (raised_) ::setrlimit(RLIMIT_NOFILE, &before_);
+  }
+  ManyDescriptors(const ManyDescriptors&) = delete;
+  ManyDescriptors& operator=(const ManyDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+  bool raised_ = false;
+};
 
 class Engine {
  public:
@@ -101,7 +122,8 @@ class Engine {
       worker.run();
     } catch (const Error& error) {
       // A worker that is told to stop has nothing to say about why.
-      if (error.kind() != ErrorKind::cancelled) fetcher_.fail(std::current_exception());
+      const bool told = error.kind() == ErrorKind::cancelled && fetcher_.stopping();
+      if (!told) fetcher_.fail(std::current_exception());
     } catch (...) {
       fetcher_.fail(std::current_exception());
     }
@@ -135,9 +157,9 @@ class Engine {
   Memory memory_;
   Pass pass_;
   std::size_t next_job_ = 0;  // guarded by the fetcher's lock
-  std::vector<std::unique_ptr<Worker>> workers_;
-  Fetcher fetcher_;  // after what its threads use
+  Fetcher fetcher_;           // after what its threads use
   BlockJobs blocks_;
+  std::vector<std::unique_ptr<Worker>> workers_;  // what they have begun tells the fetcher
 };
 
 }  // namespace
@@ -161,6 +183,7 @@ EngineLimits::Shares EngineLimits::shares(codec::CompressType type) const {
 void run_plan(const repository::Repository& repository, const Nodes& nodes, const Plan& plan,
               const std::vector<NodeMask>& wanted, const EngineLimits& limits, Report& report,
               std::stop_token stop) {
+  const ManyDescriptors many;
   Engine(repository, nodes, plan, wanted, limits, report, std::move(stop)).run();
 }
 

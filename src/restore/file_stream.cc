@@ -179,6 +179,11 @@ void FileStream::prove_and_finish() {
   queue_.finish(output_, [report = &pass_.report] { report->file_done(); });
 }
 
+std::uint64_t FileStream::give_up() {
+  count_.take_back();
+  return file_.size - std::exchange(told_, came_);
+}
+
 std::uint64_t FileStream::take_progress() { return came_ - std::exchange(told_, came_); }
 
 }  // namespace pgrevive::restore

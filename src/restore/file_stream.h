@@ -58,7 +58,8 @@ class FileStream {
   codec::Sha1Lanes::Piece to_hash();
   void hashed();
 
-  void give_up() { count_.take_back(); }
+  // Gives the plain bytes that take_progress() would still have told of.
+  std::uint64_t give_up();
   // Plain bytes that came since the last call.
   std::uint64_t take_progress();
 

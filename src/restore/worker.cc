@@ -28,9 +28,11 @@ void Worker::run() {
     } else if (const auto delivery = fetcher_.take(number_)) {
       delivery->work();
     } else {
-      return;
+      break;
     }
   }
+  // Nobody waits any more for this one to take its share.
+  fetcher_.set_full(number_, true);
 }
 
 // Begins files until there are enough on their way or no more to be had.
@@ -91,7 +93,9 @@ void Worker::begin_run(const Job& job, std::shared_ptr<Begun> task) {
   }
   // Part of what these files need has not come; each is asked for on its own.
   for (std::uint32_t i = 0; i < job.count; ++i) {
-    pass_.fetch_again(pass_.plan.files[job.first + i], *broken, fetcher_);
+    const auto index = pass_.plan.files[job.first + i];
+    fetcher_.progressed(number_, pass_.file(index).size);
+    pass_.fetch_again(index, *broken, fetcher_);
   }
 }
 
@@ -115,9 +119,9 @@ void Worker::begin_next_of_run() {
         StoredBytes(stored, std::make_shared<Owner>(Owner{run_->task, run_->buffer}))));
   }
   if (++run_->next < job.count) return;
-  const auto rest = run_->rest;
+  // Before the task of the run ends: if it is the last, the other workers leave.
+  blocks_.fetch_rest(run_->rest);
   run_.reset();
-  blocks_.fetch_rest(rest);
 }
 
 bool Worker::step_activities() {
@@ -139,7 +143,7 @@ bool Worker::with_second_chance(FileStream& stream, const Body& body) {
     return true;
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::corrupt) throw;
-    stream.give_up();
+    fetcher_.progressed(number_, stream.give_up());
     pass_.fetch_again(stream.index(), error, fetcher_);
     return false;
   }

@@ -69,7 +69,9 @@ struct WriteQueue::Ring {
     int result = 0;
     do {
       result = wait ? ::io_uring_submit_and_wait(&ring, 1) : 0;
-      if (result >= 0) result = ::io_uring_peek_cqe(&ring, &completion);
+      // Also where the kernel takes no more at present: what is done gives memory back.
+      const int there = ::io_uring_peek_cqe(&ring, &completion);
+      if (there == 0 || result >= 0) result = there;
     } while (wait && (result == -EINTR || result == -EAGAIN || result == -EBUSY));
     if (result == -EAGAIN) return {};
     if (result != 0) throw system_error(-result, "cannot wait for writes");
