@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include <sys/types.h>
+
 #include "cli/source.h"
 #include "wal/prefetcher.h"
 
@@ -16,7 +18,7 @@ struct PrefetchWords {
   std::string from;
   std::string spool_size = "1GiB";
   unsigned jobs = 0;
-  bool with_parent = false;
+  pid_t parent = 0;  // --with-parent; 0: none
 };
 
 // The nodes with their fork files. Throws Error{usage} that names the option.

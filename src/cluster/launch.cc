@@ -163,9 +163,13 @@ void launch_supervisor(const Settings& settings, const StateDirectory& directory
     make_socket_directory(marker.socket_directory, owner);
     write_file_atomic(directory.settings(), to_json(settings));
     copy_program(program, directory.program());
-    if (archive_get) copy_program(*archive_get, directory.archive_get());
-    // The last supervisor's end is not this one's.
     std::error_code ignored;
+    // An older client does not fit this program.
+    if (archive_get)
+      copy_program(*archive_get, directory.archive_get());
+    else
+      std::filesystem::remove(directory.archive_get(), ignored);
+    // The last supervisor's end is not this one's.
     std::filesystem::remove(directory.status(), ignored);
   }
   start_supervisor(directory, owner);

@@ -31,7 +31,7 @@ class Prefetch {
   void start();
   // Starts it again if it died, a few times. To be called a few times a second.
   void tick();
-  // Nothing of it is left in the nodes' directories afterwards.
+  // Nothing of it is left in any node's directory afterwards, nor of one before it.
   void stop();
 
  private:
@@ -43,7 +43,8 @@ class Prefetch {
   std::vector<std::string> nodes_;  // empty: not wanted
   std::string from_;
   std::optional<ChildProcess> child_;
-  int deaths_ = 0;
+  int deaths_ = 0;  // one soon after the other
+  std::chrono::steady_clock::time_point launched_;
   std::chrono::steady_clock::time_point next_start_;
 };
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "spool/spool.h"
+#include "spool/words.h"
 
 namespace pgrevive::spool {
 
@@ -101,32 +102,17 @@ bool ask(const std::string& spool, const std::string& question, const Patience& 
 }  // namespace
 
 std::optional<Request> parse(const std::vector<std::string>& words) {
+  const auto [options, names, strange] = split(words);
+  if (strange) return {};
   Request request{.data_directory = "."};
-  std::vector<std::string> names;
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    const auto& word = words[i];
-    if (!word.starts_with('-')) {
-      names.push_back(word);
-      continue;
-    }
-    // All options of archive-get have a value.
-    if (!word.starts_with("--") || word == "--" || word == "--help") return {};
-    const auto equals = word.find('=');
-    const auto name = word.substr(0, equals);
-    std::string value;
-    if (equals != std::string::npos) {
-      value = word.substr(equals + 1);
-    } else if (++i < words.size()) {
-      value = words[i];
-    } else {
-      return {};
-    }
+  for (const auto& [name, value] : options) {
     if (name == "--fork") request.fork = value;
     if (name == "--report") request.report = value;
     if (name == "--data-directory") request.data_directory = value;
   }
   if (names.size() != 2 || !is_segment_name(names[0]) || names[1].empty()) return {};
   request.name = names[0];
+  request.archive = archive_named_by(words);
   request.destination =
       names[1].starts_with('/') ? names[1] : request.data_directory + "/" + names[1];
   return request;
@@ -141,6 +127,7 @@ bool take(const Request& request, const Patience& patience) {
   const auto id = system_id(request.data_directory);
   if (!id || key.boot_id.empty()) return false;
   key.system_id = *id;
+  key.archive = request.archive;
   if (!request.fork.empty()) {
     auto fork = read_small_file(request.fork);
     if (!fork || fork->empty()) return false;

@@ -12,6 +12,7 @@ struct Request {
   std::string name;            // %f
   std::string destination;     // %p, from the working directory
   std::string data_directory;  // where global/pg_control is; "." by default
+  std::string archive;         // archive_named_by() its words
   std::string fork;            // --fork; empty: none
   std::string report;          // --report; empty: none
 };
@@ -23,7 +24,8 @@ std::optional<Request> parse(const std::vector<std::string>& words);
 struct Patience {
   // A prefetcher that is silent for this long is stuck.
   std::chrono::milliseconds silence{5'000};
-  // Its reads are retried for long where a storage is in trouble; we can do that as well.
+  // It sends us away where the segment is not on its way or gets no further; a slow line may need
+  // this long.
   std::chrono::milliseconds all{300'000};
 };
 

@@ -3,11 +3,13 @@
 // its own, because loading the other one's libraries takes ten times as long as all it does.
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <string>
 #include <vector>
 
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "spool/client.h"
@@ -33,10 +35,18 @@ constexpr int kNoProgram = 203;
   std::_Exit(kNoProgram);
 }
 
+// A server that is killed asks again as soon as it is back, and nobody waits for us any more.
+void end_with_parent() {
+  const pid_t parent = ::getppid();
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::raise(SIGKILL);
+}
+
 }  // namespace
 
 int main(int count, char** words) {
   using namespace pgrevive;
+  end_with_parent();
   const auto request = spool::parse(std::vector<std::string>(words + 1, words + count));
   if (!request || !spool::take(*request)) become_whole_program(words, count);
   if (!request->report.empty() &&

@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
+#include <map>
 
 #include <fcntl.h>
 #include <unistd.h>
+
+#include "spool/words.h"
 
 namespace pgrevive::spool {
 
@@ -17,12 +21,31 @@ std::string Key::text() const {
       hash *= 0x100000001b3;
     }
   };
-  add(boot_id);
-  add("\n" + std::to_string(system_id) + "\n");
+  for (const auto& part : {boot_id, std::to_string(system_id), archive}) {
+    add(part);
+    add(std::string_view("\0", 1));
+  }
   add(fork);
   std::string digits;
   for (int shift = 60; shift >= 0; shift -= 4) digits += "0123456789abcdef"[hash >> shift & 15];
   return digits;
+}
+
+std::string archive_named_by(const std::vector<std::string>& words) {
+  std::map<std::string, std::string> values;
+  for (const auto& [name, value] : split(words).options) values[name] = value;
+  // The first of them is what counts (load_source() in cli/source.h).
+  std::string text;
+  for (const char* place : {"--repo-path", "--config", "--env-file"}) {
+    const auto& path = values[place];
+    if (path.empty()) continue;
+    std::error_code ignored;
+    text = std::string(place) + " " +
+           std::filesystem::absolute(path, ignored).lexically_normal().string();
+    break;
+  }
+  for (const char* name : {"--stanza", "--repo"}) text += "\n" + values[name];
+  return text;
 }
 
 std::string boot_id() {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 // Where the prefetcher leaves WAL segments for one server, and what it and archive-get say to each
 // other. This module uses nothing but the C library's and C++'s own: archive-get's client is
@@ -30,14 +31,22 @@ inline constexpr const char* kLock = "lock";
 // what they see, so a file is only found by who may have it:
 // - the boot: files are not synced, and after a crash of the machine none of them is trusted;
 // - the cluster: a data directory may be restored again from another one's backup;
+// - the archive: a clone that archives under a name of its own shares the source's system
+//   identifier, and often the number of its timeline;
 // - the fork file's text: the prefetcher has applied that fork's rule (wal::Fork) to all in KEY.
 struct Key {
   std::string boot_id;
   std::uint64_t system_id = 0;
-  std::string fork;  // empty: none
+  std::string archive;  // archive_named_by()
+  std::string fork;     // empty: none
 
   std::string text() const;  // 16 hex digits
 };
+
+// Which archive these words of an archive-get name, however they are written. Only what is named
+// in full can be compared, so archive-get has to be called as `pgrevive restore` writes it: words
+// that leave the stanza or the file to be guessed name another archive than those that do not.
+std::string archive_named_by(const std::vector<std::string>& words);
 
 std::string boot_id();  // of this system, until it is started again; empty if it does not say
 

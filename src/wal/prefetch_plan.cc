@@ -16,10 +16,16 @@ bool may_have(const Reader& reader, const KnownSegments& known, const WalSegment
 
 bool replays(const Reader& reader) { return !reader.waiting && !reader.finished; }
 
+// Whether upcoming() gave it: one number after the other, without a hole.
+bool contains(const std::vector<WalSegment>& segments, const WalSegment& segment) {
+  if (segments.empty() || segment.number() < segments.front().number()) return false;
+  const auto index = segment.number() - segments.front().number();
+  return index < segments.size() && segments[index] == segment;
+}
+
 bool will_want(const Reader& reader, const KnownSegments& known, const WalSegment& segment,
                const PlanLimits& limits) {
-  const auto segments = upcoming(reader, known, limits.files);
-  return std::ranges::find(segments, segment) != segments.end();
+  return contains(upcoming(reader, known, limits.files), segment);
 }
 
 // Everybody else who will want the segment and whom there is room for.
@@ -34,7 +40,8 @@ void add_others(Fetch& fetch, const std::vector<Reader>& readers, const KnownSeg
   for (const auto& reader : readers) waiting += reader.waiting ? reader.held.size() : 0;
   for (std::size_t i = 0; i < readers.size(); ++i) {
     const auto& reader = readers[i];
-    if (i == fetch.readers.front() || reader.finished || reader.held.contains(fetch.segment))
+    if (i == fetch.readers.front() || reader.finished || reader.full ||
+        reader.held.contains(fetch.segment))
       continue;
     if (reader.waiting ? waiting >= for_waiting : reader.held.size() >= ahead) continue;
     if (all >= limits.files || !will_want(reader, known, fetch.segment, limits)) continue;
@@ -96,13 +103,14 @@ std::optional<Fetch> next_fetch(const std::vector<Reader>& readers, const KnownS
   const auto better_later = [&](const Reader& reader, const WalSegment& segment) {
     return 2 * reader.held.size() >= ahead &&
            std::ranges::any_of(readers, [&](const Reader& other) {
-             return &other != &reader && replays(other) && other.held.size() >= ahead &&
-                    !other.held.contains(segment) && will_want(other, known, segment, limits);
+             return &other != &reader && replays(other) && !other.full &&
+                    other.held.size() >= ahead && !other.held.contains(segment) &&
+                    will_want(other, known, segment, limits);
            });
   };
   std::optional<std::pair<std::size_t, Fetch>> nearest;
   for (std::size_t i = 0; i < readers.size(); ++i) {
-    if (!replays(readers[i])) continue;
+    if (!replays(readers[i]) || readers[i].full) continue;
     const auto segments = upcoming(readers[i], known, ahead);
     for (std::size_t distance = 0; distance < segments.size(); ++distance) {
       const auto& segment = segments[distance];
@@ -124,8 +132,7 @@ std::vector<WalSegment> useless(const Reader& reader, const KnownSegments& known
   const auto wanted = upcoming(reader, known, limits.files);
   std::vector<WalSegment> result;
   for (const auto& segment : reader.held) {
-    if (segment != reader.asked && std::ranges::find(wanted, segment) == wanted.end())
-      result.push_back(segment);
+    if (segment != reader.asked && !contains(wanted, segment)) result.push_back(segment);
   }
   return result;
 }

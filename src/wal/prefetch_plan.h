@@ -22,6 +22,7 @@ struct Reader {
   // What others are given is kept for it, as far as there is room.
   bool waiting = false;
   bool finished = false;  // it wants nothing more
+  bool full = false;      // its disk: it gets what it waits for, and nothing ahead of that
   // What it may have; empty: everything.
   std::function<bool(const postgres::WalSegment&)> allows;
   // What it waits for at this moment.

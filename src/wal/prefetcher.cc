@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "wal/archive_get.h"
+#include "wal/copies.h"
 #include "wal/prefetch_plan.h"
 #include "wal/spool_directory.h"
 
@@ -33,43 +34,18 @@ using namespace std::chrono_literals;
 constexpr auto kLookAgain = 5s;
 // A look that is this young answers a question for a segment that is not there.
 constexpr auto kYoungLook = 500ms;
+// While the archive cannot be listed, the pause is doubled from kYoungLook up to this.
+constexpr auto kLookPause = 30s;
+// What is not even being fetched after this time is better looked for by archive-get, which has no
+// hanging fetch before it.
+constexpr auto kPickUp = 2s;
+// A fetch that gets nothing for this long has a storage in trouble, and archive-get says so.
+constexpr auto kNoProgress = 30s;
 // What could not be fetched is left to archive-get for this long.
 constexpr auto kAvoid = 10s;
 constexpr auto kHeartbeat = 1s;
 constexpr auto kTick = 200ms;
 constexpr auto kLookForEnd = 2s;
-
-// The same bytes into several files, until somebody wants us to stop.
-class Copies : public Sink {
- public:
-  explicit Copies(std::stop_token stop) : stop_(std::move(stop)) {}
-  void add(const std::filesystem::path& temporary) {
-    files_.push_back(std::make_unique<WalFile>(temporary));
-  }
-  void write(ByteView bytes) override {
-    if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "asked to stop");
-    for (auto& file : files_) file->write(bytes);
-  }
-  void finish() override {
-    for (auto& file : files_) {
-      file->finish();
-      file->start_sync();
-    }
-  }
-  WalFile& operator[](std::size_t i) { return *files_[i]; }
-
- private:
-  std::stop_token stop_;
-  std::vector<std::unique_ptr<WalFile>> files_;
-};
-
-bool in_recovery(const std::filesystem::path& data_directory) {
-  std::error_code ignored;
-  return std::ranges::any_of(
-      std::initializer_list<const char*>{"recovery.signal", "standby.signal", "recovery.conf",
-                                         "backup_label"},
-      [&](const char* name) { return std::filesystem::exists(data_directory / name, ignored); });
-}
 
 struct Client {
   Fd connection;
@@ -85,8 +61,13 @@ class Prefetcher::Work {
   explicit Work(PrefetchOptions options)
       : options_(std::move(options)), wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
     if (!wake_) throw system_error(errno, "cannot make an event");
-    limits_.files = std::max<std::size_t>(2 * options_.nodes.size(),
-                                          options_.spool_bytes / options_.segment_size);
+    if (!options_.free_bytes)
+      options_.free_bytes = [](const auto& path) { return disk_space(path).free_bytes; };
+    // One at least for each server that replays, and so first for one kind and then for the other.
+    const auto replicas = static_cast<std::size_t>(
+        std::ranges::count_if(options_.nodes, [](const auto& node) { return !node.fork.empty(); }));
+    limits_.files = std::max({std::size_t{1}, replicas, options_.nodes.size() - replicas,
+                              options_.spool_bytes / options_.segment_size});
     limits_.ahead = std::max<std::size_t>(1, std::min(limits_.ahead, limits_.files / 2));
     for (const auto& node : options_.nodes) {
       auto& spool = spools_.emplace_back(std::make_unique<SpoolDirectory>(node.data_directory));
@@ -96,6 +77,8 @@ class Prefetcher::Work {
       if (!reader.waiting) spool->open(key({}));
     }
     state_.ready.resize(options_.nodes.size());
+    state_.fetching.resize(options_.nodes.size());
+    state_.unwritable.resize(options_.nodes.size());
   }
 
   void run(const std::stop_token& stop) {
@@ -128,6 +111,9 @@ class Prefetcher::Work {
   struct State {
     std::vector<Reader> readers;              // `held` is ready and on the way
     std::vector<std::set<WalSegment>> ready;  // of `held`: whole, in the spool
+    std::vector<std::map<WalSegment, std::shared_ptr<Progress>>> fetching;  // the rest of `held`
+    // When a file could last not be written for that server.
+    std::vector<std::optional<steady_clock::time_point>> unwritable;
     KnownSegments known;
     std::map<WalSegment, std::vector<Found>> found;
     std::uint64_t covered = 0;  // places below this were looked at
@@ -135,13 +121,18 @@ class Prefetcher::Work {
     std::optional<WalSegment> look_for;  // somebody asks for it, and it is not known
     bool looking = false;
     std::uint64_t changes = 0;  // counted, so that a worker that looked before one sees it
+    std::optional<std::uint64_t> tidied;             // `changes` when nothing useless was left
     std::optional<steady_clock::time_point> looked;  // when the last look began
+    unsigned failed_looks = 0;                       // since the last one that went well
     std::optional<steady_clock::time_point> active;  // when somebody asked for anything
     Totals totals;
   };
 
   spool::Key key(const std::string& fork) const {
-    return {.boot_id = spool::boot_id(), .system_id = options_.cluster.system_id, .fork = fork};
+    return {.boot_id = spool::boot_id(),
+            .system_id = options_.cluster.system_id,
+            .archive = options_.archive_name,
+            .fork = fork};
   }
 
   void log(const std::string& line) const {
@@ -154,6 +145,7 @@ class Prefetcher::Work {
     while (!stop.stop_requested()) {
       std::unique_lock lock(mutex_);
       const auto seen = state_.changes;
+      look_at_disks();
       drop_useless();
       if (look_is_due()) {
         look(lock);
@@ -177,6 +169,10 @@ class Prefetcher::Work {
     if (state_.looking) return false;
     const auto since =
         state_.looked ? steady_clock::now() - *state_.looked : steady_clock::duration::max();
+    if (state_.failed_looks > 0 &&
+        since < std::min<steady_clock::duration>(
+                    kLookPause, kYoungLook * (1 << std::min(state_.failed_looks, 6u))))
+      return false;
     if (state_.look_for && since > kYoungLook) return true;
     const auto ahead = window(state_.readers, limits_);
     for (const auto& reader : state_.readers) {
@@ -223,6 +219,7 @@ class Prefetcher::Work {
     lock.lock();
     state_.looking = false;
     state_.looked = began;
+    state_.failed_looks = listed ? 0 : state_.failed_looks + 1;
     tell();
     if (!listed) return;
     state_.covered = (last / per_directory + 1) * per_directory;
@@ -253,20 +250,25 @@ class Prefetcher::Work {
 
   void fetch(const Fetch& fetch, std::unique_lock<std::mutex>& lock, const std::stop_token& stop) {
     const auto found = state_.found[fetch.segment];
-    for (const auto reader : fetch.readers) state_.readers[reader].held.insert(fetch.segment);
+    const auto progress = std::make_shared<Progress>();
+    for (const auto reader : fetch.readers) {
+      state_.readers[reader].held.insert(fetch.segment);
+      state_.fetching[reader][fetch.segment] = progress;
+    }
     lock.unlock();
     std::string trouble = "the archive has it no more";
+    std::optional<Copies> copies;
     for (const auto& [archive, segment] : found) {
       try {
-        Copies copies(stop);
+        copies.emplace(stop, progress);
         for (const auto reader : fetch.readers)
-          copies.add(spools_[reader]->temporary(fetch.segment.name()));
-        SegmentHead head(copies);
+          copies->add(spools_[reader]->temporary(fetch.segment.name()));
+        SegmentHead head(*copies);
         options_.archives[archive]->read_segment(segment, head);
         head.check(segment, fetch.segment, options_.cluster);
         lock.lock();
         ++state_.totals.fetched;
-        lay(fetch, copies);
+        lay(fetch, *copies);
         return;
       } catch (const std::exception& error) {
         if (lock.owns_lock()) lock.unlock();
@@ -276,7 +278,10 @@ class Prefetcher::Work {
     if (!stop.stop_requested())
       log(fmt::format("warning: {} is left to archive-get: {}", fetch.segment.name(), trouble));
     lock.lock();
-    for (const auto reader : fetch.readers) release(reader, fetch.segment);
+    for (std::size_t i = 0; i < fetch.readers.size(); ++i) {
+      release(fetch.readers[i], fetch.segment);
+      if (copies && !copies->why(i).empty()) give_up_disk(fetch.readers[i], copies->why(i));
+    }
     state_.avoided[fetch.segment] = steady_clock::now();
     tell();
   }
@@ -293,18 +298,32 @@ class Prefetcher::Work {
         release(node, fetch.segment);
         continue;
       }
-      copies[i].publish(reader.waiting ? spools_[node]->kept(name) : spools_[node]->ready(name));
+      if (!copies.publish(
+              i, reader.waiting ? spools_[node]->kept(name) : spools_[node]->ready(name))) {
+        release(node, fetch.segment);
+        give_up_disk(node, copies.why(i));
+        continue;
+      }
       state_.ready[node].insert(fetch.segment);
+      state_.fetching[node].erase(fetch.segment);
       ++state_.totals.laid;
       names.push_back(options_.nodes[node].name);
     }
-    log(fmt::format("{} for {}", name, fmt::join(names, ", ")));
+    if (!names.empty()) log(fmt::format("{} for {}", name, fmt::join(names, ", ")));
     tell();
   }
 
   void release(std::size_t node, const WalSegment& segment) {
     state_.readers[node].held.erase(segment);
     state_.ready[node].erase(segment);
+    state_.fetching[node].erase(segment);
+  }
+
+  // Called with the lock held: for a while that server is left to archive-get.
+  void give_up_disk(std::size_t node, const std::string& why) {
+    state_.readers[node].asked.reset();
+    state_.unwritable[node] = steady_clock::now();
+    log(fmt::format("warning: {}: {}", options_.nodes[node].name, why));
   }
 
   // ------------------------------------------------------------------ serving: the main thread
@@ -340,7 +359,7 @@ class Prefetcher::Work {
         next_look_for_end = time + kLookForEnd;
         const bool wanted = std::ranges::any_of(
             options_.nodes, [](const auto& node) { return in_recovery(node.data_directory); });
-        if (!wanted) return;
+        if (!wanted && !options_.until_stopped) return;
       }
     }
   }
@@ -348,16 +367,26 @@ class Prefetcher::Work {
   void note_taken() {
     for (std::size_t node = 0; node < spools_.size(); ++node) {
       for (const auto& name : spools_[node]->taken()) {
-        if (!spool::is_segment_name(name)) continue;
-        const auto segment = WalSegment::parse(name, options_.segment_size);
+        const auto segment = segment_named(name);
+        if (!segment) continue;
         const std::lock_guard lock(mutex_);
-        if (!state_.ready[node].contains(segment)) continue;  // moved by us
-        release(node, segment);
-        state_.readers[node].next = segment.next();
+        if (!state_.ready[node].contains(*segment)) continue;  // moved by us
+        release(node, *segment);
+        state_.readers[node].next = segment->next();
         state_.active = steady_clock::now();
         ++state_.totals.taken;
         wake_workers();
       }
+    }
+  }
+
+  // Empty also for digits that no segment of that size has.
+  std::optional<WalSegment> segment_named(const std::string& name) const {
+    if (!spool::is_segment_name(name)) return {};
+    try {
+      return WalSegment::parse(name, options_.segment_size);
+    } catch (const Error&) {
+      return {};
     }
   }
 
@@ -386,13 +415,15 @@ class Prefetcher::Work {
   bool hear(Client& client, const std::string& question) {
     const auto space = question.find(' ');
     if (space == std::string::npos || spools_[client.node]->key().empty() ||
-        question.substr(0, space) != spools_[client.node]->key() ||
-        !spool::is_segment_name(question.substr(space + 1)))
+        question.substr(0, space) != spools_[client.node]->key())
       return false;
-    const auto segment = WalSegment::parse(question.substr(space + 1), options_.segment_size);
+    const auto named = segment_named(question.substr(space + 1));
+    if (!named) return false;
+    const auto& segment = *named;
     const std::lock_guard lock(mutex_);
     auto& reader = state_.readers[client.node];
-    if (reader.finished || (reader.allows && !reader.allows(segment))) return false;
+    if (reader.finished || unwritable(client.node) || (reader.allows && !reader.allows(segment)))
+      return false;
     client.segment = segment;
     client.asked = steady_clock::now();
     state_.active = client.asked;
@@ -420,8 +451,15 @@ class Prefetcher::Work {
     if (!client.segment) return spool::Answer::working;
     const std::lock_guard lock(mutex_);
     if (state_.ready[client.node].contains(*client.segment)) return spool::Answer::ready;
-    if (state_.avoided.contains(*client.segment)) return spool::Answer::not_from_me;
+    if (state_.avoided.contains(*client.segment) || unwritable(client.node))
+      return spool::Answer::not_from_me;
+    const auto& fetching = state_.fetching[client.node];
+    if (const auto fetch = fetching.find(*client.segment); fetch != fetching.end())
+      return fetch->second->silence() < kNoProgress ? spool::Answer::working
+                                                    : spool::Answer::not_from_me;
+    if (steady_clock::now() - client.asked > kPickUp) return spool::Answer::not_from_me;
     if (state_.found.contains(*client.segment)) return spool::Answer::working;
+    if (state_.failed_looks > 0 && !state_.looking) return spool::Answer::not_from_me;
     const bool looked = state_.looked && *state_.looked + kYoungLook > client.asked;
     return looked && !state_.looking ? spool::Answer::not_from_me : spool::Answer::working;
   }
@@ -478,18 +516,53 @@ class Prefetcher::Work {
     }
   }
 
+  // Called with the lock held.
+  bool unwritable(std::size_t node) const {
+    const auto& since = state_.unwritable[node];
+    return since && steady_clock::now() - *since < kAvoid;
+  }
+
+  // Called with the lock held. A server's own files come before what it may ask for some day.
+  void look_at_disks() {
+    for (std::size_t node = 0; node < spools_.size(); ++node) {
+      auto& reader = state_.readers[node];
+      std::uint64_t free = 0;
+      try {
+        free = options_.free_bytes(spools_[node]->path());
+      } catch (const Error&) {
+        // Then the disk is no place to fill.
+      }
+      const bool no_room = unwritable(node);
+      reader.full = no_room || free < options_.spool_bytes + options_.segment_size;
+      if (no_room || (reader.waiting && free < options_.spool_bytes)) drop_unasked(node);
+    }
+  }
+
+  // Called with the lock held.
+  void drop_unasked(std::size_t node) {
+    for (const auto& segment : std::set<WalSegment>(state_.ready[node]))
+      if (segment != state_.readers[node].asked) drop(node, segment);
+  }
+
+  // Called with the lock held.
+  void drop(std::size_t node, const WalSegment& segment) {
+    const auto path = state_.readers[node].waiting ? spools_[node]->kept(segment.name())
+                                                   : spools_[node]->ready(segment.name());
+    ::unlink(path.c_str());
+    release(node, segment);
+  }
+
   // Called with the lock held, wherever room may be wanting.
   void drop_useless() {
+    if (state_.tidied == state_.changes) return;
+    state_.tidied = state_.changes;
     const bool full = held_by_all(state_.readers) >= limits_.files;
     for (std::size_t node = 0; node < spools_.size(); ++node) {
       const auto& reader = state_.readers[node];
       if (!full && !reader.finished) continue;
       for (const auto& segment : useless(reader, state_.known, limits_)) {
         if (!state_.ready[node].contains(segment)) continue;  // still on the way
-        const auto path = reader.waiting ? spools_[node]->kept(segment.name())
-                                         : spools_[node]->ready(segment.name());
-        ::unlink(path.c_str());
-        release(node, segment);
+        drop(node, segment);
       }
     }
   }

@@ -26,14 +26,19 @@ struct PrefetchedNode {
 struct PrefetchOptions {
   std::vector<PrefetchedNode> nodes;  // all of one cluster
   std::vector<const repository::WalArchive*> archives;
+  std::string archive_name;  // spool::archive_named_by() the words that name them
   ExpectedCluster cluster;
   std::uint32_t segment_size = 16u << 20;
   // Where replay will begin, so that it need not be asked for; empty: fetching starts with the
   // first question.
   std::optional<postgres::WalSegment> from;
   std::uint64_t spool_bytes = std::uint64_t{1} << 30;  // in all spools together
-  unsigned jobs = 4;                                   // segments on the way at once
-  std::function<void(const std::string&)> log;         // called by any thread, one line at a time
+  // What is free where a server lies; disk_space() if empty. As much as spool_bytes stays free:
+  // with less nothing is fetched ahead and nothing kept.
+  std::function<std::uint64_t(const std::filesystem::path&)> free_bytes;
+  unsigned jobs = 4;           // segments on the way at once
+  bool until_stopped = false;  // goes on when no server is in recovery; one may yet begin
+  std::function<void(const std::string&)> log;  // called by any thread, one line at a time
 };
 
 // Fetches, decrypts and decompresses the segments that servers will ask for next, so that replay
@@ -48,7 +53,7 @@ class Prefetcher {
   explicit Prefetcher(PrefetchOptions options);
   ~Prefetcher();
 
-  // Serves until `stop`, or until no server is in recovery any more.
+  // Serves until `stop`, or (without until_stopped) until no server is in recovery any more.
   void run(const std::stop_token& stop);
 
   // How many segments were read from the archive, and how many files were made of them.

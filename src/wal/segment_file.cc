@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -34,7 +35,14 @@ WalFile::WalFile(std::filesystem::path temporary) : temporary_(std::move(tempora
 }
 
 WalFile::~WalFile() {
-  if (!published_) ::unlink(temporary_.c_str());
+  if (!published_ && is_ours()) ::unlink(temporary_.c_str());
+}
+
+bool WalFile::is_ours() const {
+  struct stat own {};
+  struct stat named {};
+  return ::fstat(fd_.get(), &own) == 0 && ::lstat(temporary_.c_str(), &named) == 0 &&
+         own.st_ino == named.st_ino && own.st_dev == named.st_dev;
 }
 
 void WalFile::write(ByteView bytes) { write_all(fd_.get(), bytes, temporary_); }
@@ -51,6 +59,8 @@ void WalFile::start_sync() { ::sync_file_range(fd_.get(), 0, 0, SYNC_FILE_RANGE_
 
 void WalFile::publish(const std::filesystem::path& destination) {
   if (!finished_) throw Error(ErrorKind::internal, "a WAL file was published before its end");
+  if (!is_ours())
+    throw Error(ErrorKind::busy, temporary_.string() + " is another process's by now");
   if (::rename(temporary_.c_str(), destination.c_str()) != 0) {
     throw system_error(errno, "cannot rename to " + destination.string());
   }

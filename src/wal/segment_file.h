@@ -16,8 +16,8 @@ namespace pgrevive::wal {
 // Used by one thread at a time.
 class WalFile : public Sink {
  public:
-  // Replaces what lies at `temporary`: only one process makes files of that name, so it was left by
-  // a run that was killed.
+  // Replaces what lies at `temporary`: it was left by a run that was killed, or by one that lives
+  // on although nobody waits for it any more, which then cannot publish it.
   explicit WalFile(std::filesystem::path temporary);
   WalFile(const WalFile&) = delete;
   WalFile& operator=(const WalFile&) = delete;
@@ -31,10 +31,13 @@ class WalFile : public Sink {
   void sync();
   // Has the system begin to write it out, so that PostgreSQL's sync has less to wait for.
   void start_sync();
-  // By a rename, within one file system. Only after finish().
+  // By a rename, within one file system. Only after finish(). Throws Error{busy} where another
+  // process has replaced the file.
   void publish(const std::filesystem::path& destination);
 
  private:
+  bool is_ours() const;
+
   std::filesystem::path temporary_;
   Fd fd_;
   bool finished_ = false;

@@ -1,5 +1,6 @@
 #include "wal/spool_directory.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -34,6 +35,14 @@ void check_owner(const std::filesystem::path& path) {
 }
 
 }  // namespace
+
+bool in_recovery(const std::filesystem::path& data_directory) {
+  std::error_code ignored;
+  return std::ranges::any_of(
+      std::initializer_list<const char*>{"recovery.signal", "standby.signal", "recovery.conf",
+                                         "backup_label"},
+      [&](const char* name) { return std::filesystem::exists(data_directory / name, ignored); });
+}
 
 SpoolDirectory::SpoolDirectory(const std::filesystem::path& data_directory)
     : root_(wal_directory(data_directory) / spool::kDirectory) {

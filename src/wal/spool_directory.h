@@ -11,6 +11,9 @@
 
 namespace pgrevive::wal {
 
+// Whether the server whose directory it is has to recover yet, or does so for ever.
+bool in_recovery(const std::filesystem::path& data_directory);
+
 // The prefetcher's side of one server's spool (layout: spool/spool.h). Makes it, empties it of what
 // a prefetcher before us left, and removes it with all that is in it when it is destroyed.
 //

@@ -15,6 +15,7 @@
 #include "cli/print.h"
 #include "cli/signals.h"
 #include "cluster/node_files.h"
+#include "spool/spool.h"
 #include "wal/prefetcher.h"
 
 namespace pgrevive::cli {
@@ -25,8 +26,7 @@ namespace {
 unsigned default_jobs() { return std::clamp(2 * std::thread::hardware_concurrency(), 4u, 16u); }
 
 // Whoever started us answers for us, and nobody would stop us in their place.
-void end_with_parent() {
-  const pid_t parent = ::getppid();
+void end_with_parent(pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != parent) ::kill(::getpid(), SIGTERM);
 }
@@ -40,7 +40,7 @@ std::uint64_t affordable(std::uint64_t wanted, const std::vector<wal::Prefetched
 
 int run_prefetch(const GlobalOptions& global, const PrefetchWords& words) {
   const StopOnSignal stop;
-  if (words.with_parent) end_with_parent();
+  if (words.parent != 0) end_with_parent(words.parent);
   wal::PrefetchOptions options;
   options.nodes = prefetched_nodes(words);
   const auto control = cluster::load_control_file(options.nodes.front().data_directory);
@@ -55,6 +55,8 @@ int run_prefetch(const GlobalOptions& global, const PrefetchWords& words) {
   if (open.trouble) err("warning: {}\n", open.trouble->text());
 
   options.archives = open.all();
+  options.archive_name = spool::archive_named_by(source.words);
+  options.until_stopped = words.parent != 0;
   options.cluster = {.system_id = control.system_id, .version = control.version};
   options.segment_size = control.wal_segment_size;
   if (!words.from.empty())
@@ -98,7 +100,7 @@ void add_prefetch(Parser& parser) {
                    "Segments fetched at once (default: two for each processor, at least 4)")
       ->type_name("N")
       ->check(CLI::Range(1u, 64u).description(""));
-  command->add_flag("--with-parent", words->with_parent)->group("");
+  command->add_option("--with-parent", words->parent)->group("");
   add_repository_words(*command, words->repository);
   command->footer(
       "Runs beside servers that recover with `pgrevive-archive-get` as their restore_command, as\n"

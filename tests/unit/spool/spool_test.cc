@@ -4,6 +4,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -29,14 +30,44 @@ std::string text_of(const std::filesystem::path& path) {
 }
 
 TEST(Key, DependsOnAllThatASegmentMustHaveBeenPutThereFor) {
-  const Key key{.boot_id = "a", .system_id = 1, .fork = ""};
+  const Key key{.boot_id = "a", .system_id = 1, .archive = {}, .fork = ""};
 
   EXPECT_EQ(key.text().size(), 16u);
   EXPECT_EQ(key.text(), Key(key).text());
-  EXPECT_NE(key.text(), (Key{.boot_id = "b", .system_id = 1, .fork = ""}.text()));
-  EXPECT_NE(key.text(), (Key{.boot_id = "a", .system_id = 2, .fork = ""}.text()));
-  EXPECT_NE(key.text(), (Key{.boot_id = "a", .system_id = 1, .fork = "2\n"}.text()));
+  EXPECT_NE(key.text(), (Key{.boot_id = "b", .system_id = 1, .archive = {}, .fork = ""}.text()));
+  EXPECT_NE(key.text(), (Key{.boot_id = "a", .system_id = 2, .archive = {}, .fork = ""}.text()));
+  EXPECT_NE(key.text(), (Key{.boot_id = "a", .system_id = 1, .archive = "x", .fork = ""}.text()));
+  EXPECT_NE(key.text(), (Key{.boot_id = "a", .system_id = 1, .archive = {}, .fork = "2\n"}.text()));
   EXPECT_FALSE(boot_id().empty());
+}
+
+TEST(ArchiveNamedBy, IsTheSameForTheSameArchive) {
+  const auto name = archive_named_by({"--config", "/etc/x.conf", "--stanza", "main"});
+
+  EXPECT_EQ(archive_named_by({"--stanza=main", kName, "y", "--config=/etc/../etc/./x.conf",
+                              "--report", "/run/r"}),
+            name);
+  EXPECT_EQ(archive_named_by({"--stanza", "other", "--stanza", "main", "--config", "/etc/x.conf"}),
+            name);
+  const auto path = archive_named_by({"--repo-path", "/backups", "--stanza", "main"});
+  EXPECT_EQ(archive_named_by({"--repo-type", "posix", "--repo-path", "/backups/x/../../backups",
+                              "--cipher-pass-file", "/etc/pass", "--stanza", "main"}),
+            path);
+}
+
+TEST(ArchiveNamedBy, TellsArchivesApart) {
+  const std::vector<std::vector<std::string>> all = {
+      {},
+      {"--stanza", "main"},
+      {"--config", "/etc/x.conf", "--stanza", "main"},
+      {"--config", "/etc/x.conf", "--stanza", "clone"},
+      {"--config", "/etc/y.conf", "--stanza", "main"},
+      {"--env-file", "/etc/x.conf", "--stanza", "main"},
+      {"--repo-path", "/etc/x.conf", "--stanza", "main"},
+      {"--config", "/etc/x.conf", "--stanza", "main", "--repo", "2"}};
+  std::set<std::string> names;
+  for (const auto& words : all) names.insert(archive_named_by(words));
+  EXPECT_EQ(names.size(), all.size());
 }
 
 TEST(Parse, FindsTheOptionsThatMatterAmongTheOthers) {
@@ -49,6 +80,7 @@ TEST(Parse, FindsTheOptionsThatMatterAmongTheOthers) {
   EXPECT_EQ(request->data_directory, ".");
   EXPECT_EQ(request->fork, "/run/fork");
   EXPECT_EQ(request->report, "/run/r.json");
+  EXPECT_EQ(request->archive, archive_named_by({"--config", "/etc/x.conf", "--stanza", "main"}));
 }
 
 TEST(Parse, LooksForTheDestinationInTheDataDirectory) {
@@ -107,7 +139,8 @@ class Spool : public testing::Test {
   }
   std::filesystem::path spool() const { return directory_ / "pg_wal" / kDirectory; }
   std::filesystem::path ready(const std::string& fork = {}) const {
-    return spool() / Key{.boot_id = boot_id(), .system_id = 7, .fork = fork}.text();
+    return spool() /
+           Key{.boot_id = boot_id(), .system_id = 7, .archive = "main", .fork = fork}.text();
   }
   void lay(const std::string& fork = {}) const {
     std::filesystem::create_directories(ready(fork));
@@ -117,6 +150,7 @@ class Spool : public testing::Test {
     return {.name = kName,
             .destination = destination(),
             .data_directory = directory_,
+            .archive = "main",
             .fork = {},
             .report = {}};
   }
@@ -174,6 +208,15 @@ TEST_F(Spool, IsNotForAnotherCluster) {
   write_control(8, 0x5000000);
 
   EXPECT_FALSE(take(request()));
+}
+
+TEST_F(Spool, IsNotForWhoAsksAnotherArchive) {
+  lay();
+  auto other = request();
+  other.archive = "clone";
+
+  EXPECT_FALSE(take(other));
+  EXPECT_TRUE(take(request()));
 }
 
 TEST_F(Spool, IsForTheForkItWasFilledFor) {

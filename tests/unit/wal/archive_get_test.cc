@@ -1,6 +1,7 @@
 #include "wal/archive_get.h"
 
 #include <fstream>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -11,6 +12,7 @@
 #include "support/temp_dir.h"
 #include "support/throws.h"
 #include "unit/wal/test_archive.h"
+#include "wal/segment_file.h"
 
 namespace pgrevive::wal {
 namespace {
@@ -324,6 +326,23 @@ TEST(ExitStatus, IsZeroOrOneForOutcomesAndAboveAllThatPostgresTakesForAbsent) {
     EXPECT_LE(status, 255);
     EXPECT_TRUE(seen.insert(status).second);
   }
+}
+
+TEST(WalFile, OfAnotherProcessIsNotPublished) {
+  const test::TempDir directory;
+  const auto temporary = directory / "RECOVERYXLOG.pgrevive.tmp";
+  std::optional<WalFile> old(temporary);
+  old->write(as_bytes("whole"));
+  old->finish();
+  WalFile other(temporary);
+  other.write(as_bytes("ha"));
+
+  EXPECT_THAT([&] { old->publish(directory / "RECOVERYXLOG"); },
+              test::throws(ErrorKind::busy, "another process"));
+  old.reset();
+
+  EXPECT_FALSE(std::filesystem::exists(directory / "RECOVERYXLOG"));
+  EXPECT_TRUE(std::filesystem::exists(temporary));
 }
 
 }  // namespace

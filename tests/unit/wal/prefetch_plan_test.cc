@@ -94,6 +94,16 @@ TEST(NextFetch, FindsRoomForWhatSomebodyWaitsFor) {
   EXPECT_EQ(fetch->segment, on(1, 9));
 }
 
+TEST(NextFetch, FetchesNothingAheadOntoAFullDisk) {
+  auto full = at(5);
+  full.full = true;
+
+  EXPECT_FALSE(next_fetch({full}, archive(1, 9), {}, {}));
+  EXPECT_THAT(next_fetch({at(5), full}, archive(1, 9), {}, {})->readers, ElementsAre(0));
+  full.asked = on(1, 5);
+  EXPECT_THAT(next_fetch({at(6), full}, archive(1, 9), {}, {})->readers, ElementsAre(1));
+}
+
 TEST(NextFetch, FetchesOnceForAll) {
   const auto fetch = next_fetch({at(5), at(4)}, archive(1, 9), {}, {});
 

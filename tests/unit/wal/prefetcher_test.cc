@@ -1,5 +1,6 @@
 #include "wal/prefetcher.h"
 
+#include <atomic>
 #include <fstream>
 #include <thread>
 
@@ -21,6 +22,8 @@ namespace {
 using namespace std::chrono_literals;
 using postgres::Timeline;
 using postgres::WalSegment;
+
+constexpr const char* kArchive = "here";
 
 std::string segment(int number) {
   return WalSegment(Timeline(1), static_cast<std::uint64_t>(number), kSize).name();
@@ -46,6 +49,7 @@ class Node {
     return spool::take({.name = segment(number),
                         .destination = delivered(),
                         .data_directory = directory_,
+                        .archive = kArchive,
                         .fork = fork,
                         .report = {}});
   }
@@ -78,11 +82,14 @@ class PrefetcherTest : public testing::Test {
   PrefetchOptions options() {
     return {.nodes = {{.name = "one", .data_directory = one_.directory(), .fork = {}}},
             .archives = {archive_.get()},
+            .archive_name = kArchive,
             .cluster = {.system_id = kSystemId, .version = kVersion},
             .segment_size = kSize,
             .from = std::nullopt,
             .spool_bytes = 8 * kSize,
+            .free_bytes = [this](const auto&) { return free_.load(); },
             .jobs = 2,
+            .until_stopped = false,
             .log = {}};
   }
   PrefetchOptions options_of_both() {
@@ -107,6 +114,7 @@ class PrefetcherTest : public testing::Test {
   Node one_{directory_ / "one"};
   Node two_{directory_ / "two"};
   TestArchive archive_;
+  std::atomic<std::uint64_t> free_ = 100 * kSize;
   std::optional<Prefetcher> prefetcher_;
   std::jthread thread_;
 };
@@ -346,6 +354,94 @@ TEST_F(PrefetcherTest, EndsWithTheRecovery) {
 
   thread.join();
   EXPECT_TRUE(ended);
+}
+
+TEST_F(PrefetcherTest, GoesOnUntilItIsStoppedWhereItIsTold) {
+  fill(1, 1);
+  std::filesystem::remove(one_.directory() / "recovery.signal");
+  auto options = this->options();
+  options.until_stopped = true;
+  start(options);
+  std::this_thread::sleep_for(50ms);
+
+  EXPECT_TRUE(one_.take(1)) << "the first look is at once";
+}
+
+TEST_F(PrefetcherTest, LooksNotAheadWhereTheDiskIsNearlyFull) {
+  fill(1, 9);
+  free_ = 8 * kSize;
+  start(options());
+  ASSERT_TRUE(one_.take(1));
+  ASSERT_TRUE(one_.take(2)) << "what is asked for is fetched all the same";
+  std::this_thread::sleep_for(50ms);
+
+  EXPECT_THAT(one_.spooled(), testing::IsEmpty());
+  free_ = 100 * kSize;
+  EXPECT_TRUE(within(5s, [&] { return one_.spooled().size() == 7; }));
+}
+
+TEST_F(PrefetcherAtAFork, WhatIsKeptGoesWhenTheDiskFillsUp) {
+  fill(1, 3);
+  start(forked());
+  ASSERT_TRUE(one_.take(1));
+  ASSERT_TRUE(within(5s, [&] { return two_.spooled().size() == 3; }));
+
+  free_ = kSize;
+
+  EXPECT_TRUE(within(5s, [&] { return two_.spooled().empty(); }));
+  EXPECT_EQ(one_.spooled().size(), 2u);
+}
+
+TEST_F(PrefetcherAtAFork, NothingIsKeptWhereOnlyOneSegmentHasRoom) {
+  fill(1, 3);
+  auto options = forked();
+  options.spool_bytes = kSize / 2;
+  start(options);
+  ASSERT_TRUE(one_.take(1));
+  ASSERT_TRUE(within(5s, [&] { return one_.spooled().size() == 1; }));
+
+  EXPECT_THAT(two_.spooled(), testing::IsEmpty());
+}
+
+TEST_F(PrefetcherTest, IsNotEndedByASegmentThatCannotBe) {
+  fill(1, 1);
+  start(options());
+  // With 1 MiB in a segment the last eight digits are below 0x1000.
+  EXPECT_FALSE(spool::take({.name = "0000000100000000FFFFFFFF",
+                            .destination = one_.delivered(),
+                            .data_directory = one_.directory(),
+                            .archive = kArchive,
+                            .fork = {},
+                            .report = {}}));
+
+  EXPECT_TRUE(one_.take(1));
+}
+
+TEST_F(PrefetcherTest, DoesNotAskAnArchiveInTroubleAllTheTime) {
+  archive_.storage().fail("archive/main/15-1", Error(ErrorKind::unavailable, "cut"));
+  std::atomic<int> looks = 0;
+  auto options = this->options();
+  options.from = WalSegment(Timeline(1), 1, kSize);
+  options.log = [&](const std::string& line) {
+    looks += line.find("cannot list") != std::string::npos ? 1 : 0;
+  };
+  start(options);
+  std::this_thread::sleep_for(2500ms);
+  stop();
+
+  EXPECT_THAT(looks.load(), testing::AllOf(testing::Ge(2), testing::Le(3)));
+}
+
+TEST_F(PrefetcherTest, ADiskThatCannotBeWrittenIsOneServersTrouble) {
+  fill(1, 9);
+  start(options_of_both());
+  // Stands where the file would be made.
+  make_directories(two_.spool() / (segment(7) + ".tmp") / "x");
+
+  for (int number = 1; number <= 7; ++number) ASSERT_TRUE(one_.take(number)) << number;
+
+  EXPECT_TRUE(read_file(one_.delivered()) == wal(segment(7)));
+  EXPECT_FALSE(two_.take(7));
 }
 
 }  // namespace
