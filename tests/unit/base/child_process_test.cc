@@ -84,7 +84,8 @@ TEST(ChildProcess, ThatHasEndedIsNotAliveEvenBeforeItIsReaped) {
 }
 
 TEST(ChildProcess, IsWaitedForByItsNumberUntilItHasEnded) {
-  auto child = ChildProcess::start(shell("sleep 60"));
+  // Without a shell, which may leave a `sleep` of its own behind, with our standard output.
+  auto child = ChildProcess::start({.program = "sleep", .arguments = {"60"}});
   const auto pid = child.pid();
 
   EXPECT_FALSE(wait_for_end(pid, milliseconds(20)));
