@@ -47,7 +47,8 @@ void check_settings(const Settings& settings, const StateDirectory& directory) {
   }
 }
 
-// Empty if something can listen there; else the system's reason.
+// Empty if nobody listens there, so that something of ours can; else the system's reason. A bound
+// address that is not listened on is in nobody's way: two starts may look at the same moment.
 std::string cannot_listen(const std::string& address, int port) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -66,7 +67,7 @@ std::string cannot_listen(const std::string& address, int port) {
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (entry->ai_family == AF_INET6)
       ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    if (::bind(fd.get(), entry->ai_addr, entry->ai_addrlen) == 0 && ::listen(fd.get(), 1) == 0) {
+    if (::bind(fd.get(), entry->ai_addr, entry->ai_addrlen) == 0) {
       any = true;
       continue;
     }
