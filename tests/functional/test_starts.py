@@ -95,6 +95,8 @@ def test_killed_in_the_middle_of_a_restore(pgrevive, space, story):
 
         wait_until(restoring, 60, "the restore begins", every=0.005)
         os.kill(cluster.status()["supervisor"]["pid"], signal.SIGKILL)
+        # A start that still sees it would watch it end.
+        wait_until(lambda: not cluster.status()["supervisor_running"], 20, "it has ended")
         cluster.start()
         for node in ("primary", "replica"):
             assert cluster.sql(node, MARKERS) == ROWS
