@@ -10,7 +10,7 @@ import pytest
 
 from rig import repofiles, tree
 from rig.backrest import BackrestRepo, write_conf
-from rig.matrix import FORMS
+from rig.matrix import FORMS, copied_repository
 from rig.postgres import Server, SourceCluster, server_user, trusting_hba
 from rig.process import free_port, run, wait_until
 from rig.program import message
@@ -53,12 +53,7 @@ def assert_refused(result, cluster, *words):
 @pytest.fixture
 def damaged(workspace, matrix):
     """A repository like the matrix' but for one's own, and its configuration."""
-    repo = matrix.repository(FORM)
-    path = repofiles.copy(repo.path, workspace.path / "repo")
-    conf = write_conf(workspace.path / "pgbackrest.conf", {
-        "global": {"repo1-path": path, **repo.secrets()},
-        "main": {"pg1-path": matrix.source.data}})
-    return path, conf
+    return copied_repository(matrix, FORM, workspace.path)
 
 
 @pytest.mark.parametrize("form", BY_NAME)

@@ -16,9 +16,9 @@ import time
 import pytest
 
 from rig import repofiles
-from rig.backrest import BackrestRepo, write_conf
+from rig.backrest import BackrestRepo
 from rig.cluster import Cluster, command_lines
-from rig.matrix import FORMS
+from rig.matrix import FORMS, copied_repository
 from rig.postgres import SourceCluster, server_user
 from rig.process import run, wait_until
 from rig.program import message
@@ -71,12 +71,7 @@ class Node:
 @pytest.fixture
 def repository(workspace, matrix):
     """A repository of one's own: path, configuration, and the SHA-1 of each segment."""
-    repo = matrix.repository(FORM)
-    path = repofiles.copy(repo.path, workspace.path / "repo")
-    conf = write_conf(workspace.path / "pgbackrest.conf", {
-        "global": {"repo1-path": path, **repo.secrets()},
-        "main": {"pg1-path": matrix.source.data}})
-    return path, conf
+    return copied_repository(matrix, FORM, workspace.path)
 
 
 @pytest.fixture

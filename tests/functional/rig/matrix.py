@@ -3,7 +3,8 @@
 import dataclasses
 import pathlib
 
-from rig.backrest import BackrestRepo
+from rig import repofiles
+from rig.backrest import BackrestRepo, write_conf
 from rig.postgres import SourceCluster
 
 KINDS = ["full", "diff", "incr"]
@@ -73,3 +74,14 @@ update docs set body = body || 'x' where id % 50 = {KINDS.index(kind)};
 
     def stop(self):
         self.source.stop()
+
+
+def copied_repository(matrix, form, where):
+    """The matrix' repository of that form, copied below `where` so that a test may change it: its
+    path and a pgbackrest.conf for it."""
+    repo = matrix.repository(form)
+    path = repofiles.copy(repo.path, where / "repo")
+    conf = write_conf(where / "pgbackrest.conf", {
+        "global": {"repo1-path": path, **repo.secrets()},
+        "main": {"pg1-path": matrix.source.data}})
+    return path, conf
