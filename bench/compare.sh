@@ -11,6 +11,8 @@
 #   --rounds N     measurements of each (default 3)
 #   --jobs N       processes of pgBackRest, threads of pgrevive (default: processors)
 #   --program P    the pgrevive to measure (default: build/release/pgrevive)
+#   --pgbackrest P the pgBackRest to measure (default: the installed one, which also makes the
+#                  repositories); rows with block incremental backups need 2.46 or later
 #   --work DIR     where repositories and targets lie: the disk that is measured. What is made there
 #                  stays for the next run, but for the targets. Default: a new directory below
 #                  /var/tmp, removed at the end

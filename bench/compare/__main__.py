@@ -3,12 +3,13 @@
 import argparse
 import os
 import pathlib
+import re
 import shutil
 import signal
 import sys
 import tempfile
 
-from rig.process import Failed
+from rig.process import Failed, run
 
 from compare import report
 from compare.measure import Contest
@@ -32,6 +33,7 @@ def parse():
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--program", type=pathlib.Path, default=os.environ.get(
         "PGREVIVE_PROGRAM", ROOT / "build/release/pgrevive"))
+    parser.add_argument("--pgbackrest", default="pgbackrest")
     parser.add_argument("--work", type=pathlib.Path)
     parser.add_argument("--no-compare", action="store_true")
     return parser.parse_args()
@@ -42,16 +44,27 @@ def check_programs(options):
         raise SystemExit(f"compare: no {options.program}: build it with "
                          "'cmake --workflow --preset release', or name another with --program")
     options.program = options.program.resolve()
-    if shutil.which("pgbackrest") is None:
-        raise SystemExit("compare: no pgbackrest; see scripts/install-packages.sh bench")
+    # Repositories are made with Debian's, restored with the one that is named.
+    for program in ("pgbackrest", options.pgbackrest):
+        if shutil.which(program) is None:
+            raise SystemExit(f"compare: no {program}; see scripts/install-packages.sh bench")
+    options.pgbackrest = os.path.realpath(shutil.which(options.pgbackrest))
+
+
+def check_blocks(row, options):
+    version = re.search(r"(\d+)\.(\d+)", run([options.pgbackrest, "version"]).stdout)
+    if row.form.block and (int(version[1]), int(version[2])) < (2, 46):
+        raise Skipped(f"pgBackRest {version[0]} knows no block incremental backups; name one that "
+                      "does with --pgbackrest")
 
 
 def contest(row, repositories, options, work):
+    check_blocks(row, options)
     facts = repositories.facts(row)
     conf = repositories.conf(row)
     targets = Targets(row.targets, work, facts["plain"])
     try:
-        result = Contest(conf, options.program, options.jobs, targets)
+        result = Contest(conf, options, targets)
         for number in range(options.rounds):
             say(f"{row.name}: round {number + 1} of {options.rounds}")
             result.round(number, compare=number == 0 and not options.no_compare)
@@ -87,7 +100,7 @@ def main():
     rows = choose(options.rows)
     if options.list:
         for row in ROWS if not options.rows else rows:
-            print(f"{row.name:36}{'extra' if row.extra else row.wanted}")
+            print(f"{row.name:38}{'extra' if row.extra else row.wanted}")
         return 0
     check_programs(options)
     # So that what was begun is cleaned up.

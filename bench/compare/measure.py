@@ -81,10 +81,11 @@ def run_measured(command, sync):
 class Contest:
     """Both programs restore one backup to fresh targets, by turns."""
 
-    def __init__(self, conf, program, jobs, targets):
+    def __init__(self, conf, options, targets):
         self.conf = conf
-        self.program = program
-        self.jobs = jobs
+        self.program = options.program
+        self.pgbackrest = options.pgbackrest
+        self.jobs = options.jobs
         self.targets = targets
         self.costs = {"theirs once": [], "theirs twice": [], "ours once": [], "ours twice": []}
 
@@ -93,9 +94,12 @@ class Contest:
         costs = []
         for node in nodes:
             node.mkdir(mode=0o700)
+            tablespaces = self.targets.tablespaces(node.name)
+            tablespaces.mkdir()
             costs.append(run_measured(
-                ["pgbackrest", f"--config={self.conf}", "--stanza=main", f"--pg1-path={node}",
-                 f"--process-max={self.jobs}", "--type=none", "restore"], self.targets.sync))
+                [self.pgbackrest, f"--config={self.conf}", "--stanza=main", f"--pg1-path={node}",
+                 f"--tablespace-map-all={tablespaces}", f"--process-max={self.jobs}",
+                 "--type=none", "restore"], self.targets.sync))
         self.costs["theirs once"].append(costs[0])
         self.costs["theirs twice"].append(costs[0] + costs[1])
         return nodes
@@ -105,7 +109,8 @@ class Contest:
         words = [f"--node=n{i}={node}" for i, node in enumerate(nodes)]
         self.costs["ours once" if count == 1 else "ours twice"].append(run_measured(
             [self.program, "restore", "--config", self.conf, "--stanza", "main", "--type", "none",
-             "--jobs", str(self.jobs), *words], self.targets.sync))
+             "--tablespace-map-all", self.targets.tablespaces("ours"), "--jobs", str(self.jobs),
+             *words], self.targets.sync))
         return nodes
 
     def round(self, number, compare):

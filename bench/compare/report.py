@@ -19,7 +19,7 @@ def machine(options, work):
     return [
         f"machine: {os.cpu_count()} x {cpu[1] if cpu else platform.machine()}, "
         f"{int(memory[1]) >> 20} GiB, Linux {platform.release()}, disk {' '.join(disk)}",
-        f"versions: {run(['pgbackrest', 'version']).stdout.strip()}, {version}",
+        f"versions: {run([options.pgbackrest, 'version']).stdout.strip()}, {version}",
         f"settings: --size {options.size} --rounds {options.rounds} --jobs {options.jobs}; "
         f"load when it began {os.getloadavg()[0]:.1f}",
     ]

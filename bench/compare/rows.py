@@ -9,11 +9,13 @@ class Form:
 
     compress: str
     bundle: bool = False
+    block: bool = False  # block incremental
     cipher: bool = False
 
     @property
     def words(self):
-        return ([self.compress] + ["bundle"] * self.bundle + ["aes"] * self.cipher)
+        return ([self.compress] + ["bundle"] * self.bundle + ["block"] * self.block
+                + ["aes"] * self.cipher)
 
     @property
     def name(self):
@@ -24,7 +26,7 @@ class Form:
 class Row:
     storage: str   # local, or s3: Ceph RGW over TLS that answers after 41 ms, as one far away does
     targets: str   # disk, tmpfs, xfs or btrfs (the last two with reflink, mounted from a file)
-    data: str      # a data set of sources.py
+    data: str      # a data set of sources.py, or fixture: an incremental backup that lies ready
     form: Form
     wanted: str = ""     # what is to be reached, in words
     extra: bool = False  # only where it is asked for
@@ -44,8 +46,10 @@ def _local(targets, wanted):
 
 
 ROWS = [
-    Row("s3", "disk", "small", Form("zst", bundle=True, cipher=True), "15 x"),
-    Row("s3", "disk", "small", Form("zst"), extra=True),
+    Row("s3", "disk", "fixture", Form("zst", bundle=True, block=True, cipher=True), "15 x"),
+    Row("s3", "disk", "fixture", Form("lz4", bundle=True, block=True), extra=True),
+    Row("s3", "disk", "small", Form("zst"), "15 x"),
+    Row("s3", "disk", "small", Form("zst", bundle=True, cipher=True), "faster"),
     Row("s3", "disk", "mix", Form("gz"), "6 x"),
     Row("s3", "disk", "mix", Form("zst"), "7 x"),
     Row("s3", "disk", "mix", Form("zst", bundle=True), extra=True),

@@ -53,11 +53,14 @@ class Targets:
         if space.f_bavail * space.f_frsize < 2 * plain_size + (512 << 20):
             raise Skipped(f"{self.root} has no room for two nodes")
 
+    def tablespaces(self, whose):
+        return self.root / f"tablespaces-{whose}"
+
     def fresh(self):
-        """Two empty directories that do not exist yet, on a file system that has come to rest."""
+        """Two directories that do not exist yet, on a file system that has come to rest."""
         nodes = [self.root / name for name in ("one", "two")]
-        for node in nodes:
-            shutil.rmtree(node, ignore_errors=True)
+        for old in [*nodes, *self.root.glob("tablespaces-*")]:
+            shutil.rmtree(old, ignore_errors=True)
         self.sync()
         os.sync()
         return nodes

@@ -24,6 +24,16 @@ def write_conf(path, sections):
     return path
 
 
+def s3_options(gateway, bucket, path):
+    """How to reach a copy in a bucket, so that pgBackRest 2.45 can too: it takes no address in a
+    certificate."""
+    return {"repo1-type": "s3", "repo1-path": f"/{path.strip('/')}", "repo1-s3-bucket": bucket,
+            "repo1-s3-endpoint": gateway.domain, "repo1-storage-port": gateway.port,
+            "repo1-s3-region": gateway.region, "repo1-s3-key": gateway.access_key,
+            "repo1-s3-key-secret": gateway.secret_key, "repo1-s3-uri-style": "path",
+            "repo1-storage-ca-file": gateway.ca_file}
+
+
 class BackrestRepo:
     """One repository of one source, in a directory of its own.
 
@@ -78,13 +88,7 @@ class BackrestRepo:
                           "pg1-socket-path": self.source.sockets, "pg1-user": "postgres"}})
 
     def s3_options(self, gateway, bucket, path):
-        """How to reach a copy in a bucket, so that pgBackRest 2.45 can too: it takes no address in a
-        certificate."""
-        return {"repo1-type": "s3", "repo1-path": f"/{path.strip('/')}", "repo1-s3-bucket": bucket,
-                "repo1-s3-endpoint": gateway.domain, "repo1-storage-port": gateway.port,
-                "repo1-s3-region": gateway.region, "repo1-s3-key": gateway.access_key,
-                "repo1-s3-key-secret": gateway.secret_key, "repo1-s3-uri-style": "path",
-                "repo1-storage-ca-file": gateway.ca_file, **self.secrets()}
+        return {**s3_options(gateway, bucket, path), **self.secrets()}
 
     def pgbackrest(self, *arguments, conf=None, user=True, timeout=300, check=True):
         return run(["pgbackrest", f"--config={conf or self.conf}", f"--stanza={self.stanza}",
