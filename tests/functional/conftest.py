@@ -35,41 +35,38 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"kept for a look: {path}")
 
 
-@pytest.fixture
-def workspace(request):
-    """A temporary directory of one test; kept, and named at the end, when the test failed."""
-    space = Workspace(request.node.name.removeprefix("test_").split("[")[0].replace("_", "-"))
-    give(space.path, server_user())
+def _lent(space, of):
+    """`space` for as long as a fixture lives; kept, and named at the end, when the test, or any of
+    the session, that `of` is failed."""
     yield space
-    if request.node.stash.get(_failed, False):
+    if of.stash.get(_failed, False):
         _kept.append(space.path)
     else:
         space.remove()
+
+
+@pytest.fixture
+def workspace(request):
+    """A temporary directory of one test."""
+    space = Workspace(request.node.name.removeprefix("test_").split("[")[0].replace("_", "-"))
+    give(space.path, server_user())
+    yield from _lent(space, request.node)
 
 
 @pytest.fixture(scope="session")
 def session_workspace(request):
-    """A temporary directory of the whole run; kept when any test failed."""
-    space = Workspace("session")
-    yield space
-    if request.session.stash.get(_failed, False):
-        _kept.append(space.path)
-    else:
-        space.remove()
+    """A temporary directory of the whole run."""
+    yield from _lent(Workspace("session"), request.session)
 
 
 @pytest.fixture(scope="module")
 def space(request):
     """Where the clusters of one module live; on a real disk where the module's ON_DISK says so.
 
-    The name is short because sockets lie below; kept when any test failed.
+    The name is short because sockets lie below.
     """
-    space = Workspace("c", on_disk=getattr(request.module, "ON_DISK", False))
-    yield space
-    if request.session.stash.get(_failed, False):
-        _kept.append(space.path)
-    else:
-        space.remove()
+    yield from _lent(Workspace("c", on_disk=getattr(request.module, "ON_DISK", False)),
+                     request.session)
 
 
 @pytest.fixture(scope="session")
