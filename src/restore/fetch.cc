@@ -42,7 +42,8 @@ class PieceSink : public Sink {
       throw Error(ErrorKind::corrupt,
                   fmt::format("more than the {} bytes asked for came", piece_.range.length));
     }
-    std::ranges::copy(bytes, block_.data() + size_);
+    // Not std::ranges::copy, of which GCC 12 makes a loop over bytes.
+    std::copy_n(bytes.data(), bytes.size(), block_.data() + size_);
     size_ += bytes.size();
     report_.fetched(bytes.size());
   }
