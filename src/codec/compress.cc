@@ -52,7 +52,6 @@ class Decompressor : public Sink {
   explicit Decompressor(Sink& next, Arguments... arguments) : next_(next), decoder_(arguments...) {}
 
   void write(ByteView bytes) override {
-    if (!output_) output_ = std::make_unique_for_overwrite<std::byte[]>(kOutputSize);
     // A full buffer may hide more output of the same input, which is asked for with no input.
     bool filled = false;
     while (!bytes.empty() || filled) {
@@ -63,12 +62,18 @@ class Decompressor : public Sink {
                     fmt::format("{} stream goes on after its end", Decoder::kName));
       }
       const ByteView input = bytes.first(std::min(bytes.size(), kMostInput));
-      const DecodeStep step = decode(input);
+      const auto room = used_ == 0 ? next_.room() : std::span<std::byte>{};
+      const auto output = room.empty() ? own_room() : room;
+      const DecodeStep step = decode(input, output);
       bytes = bytes.subspan(step.consumed);
-      used_ += step.produced;
       if (step.ended) state_ = State::ended;
-      filled = used_ == kOutputSize;
-      if (filled) hand_on();
+      filled = step.produced == output.size();
+      if (room.empty()) {
+        used_ += step.produced;
+        if (filled) hand_on();
+      } else if (step.produced != 0) {
+        next_.write(output.first(step.produced));
+      }
     }
   }
 
@@ -85,9 +90,14 @@ class Decompressor : public Sink {
  private:
   enum class State { running, ended, failed };
 
-  DecodeStep decode(ByteView input) {
+  std::span<std::byte> own_room() {
+    if (!output_) output_ = std::make_unique_for_overwrite<std::byte[]>(kOutputSize);
+    return {output_.get() + used_, kOutputSize - used_};
+  }
+
+  DecodeStep decode(ByteView input, std::span<std::byte> output) {
     try {
-      const DecodeStep step = decoder_.decode(input, {output_.get() + used_, kOutputSize - used_});
+      const DecodeStep step = decoder_.decode(input, output);
       if (step.consumed == 0 && step.produced == 0 && !step.ended && !input.empty()) {
         throw Error(ErrorKind::corrupt, fmt::format("{} stream is damaged", Decoder::kName));
       }

@@ -27,12 +27,12 @@ CompressType type_of_extension(std::string_view file_name);
 // check theirs in any case: for gz it costs nothing.
 enum class Checksums { verified, skipped };
 
-// A sink that decompresses exactly one stream into `next`, in pieces of 256 KiB whatever the size
-// of the pieces it is given. finish() throws Error{corrupt} when the stream has not reached its own
-// end ("gz stream is truncated"); bytes after the end are Error{corrupt} too, because pgBackRest
-// writes one member per file. CompressType::none passes bytes through. Memory is bounded whatever
-// the stream claims: a few MiB, and for zst the window, 128 MiB at most. `next` must outlive the
-// result.
+// A sink that decompresses exactly one stream into the room of `next`, or, where it has none, in
+// pieces of 256 KiB whatever the size of the pieces it is given. finish() throws Error{corrupt}
+// when the stream has not reached its own end ("gz stream is truncated"); bytes after the end are
+// Error{corrupt} too, because pgBackRest writes one member per file. CompressType::none passes
+// bytes through. Memory is bounded whatever the stream claims: a few MiB, and for zst the window,
+// 128 MiB at most. `next` must outlive the result.
 std::unique_ptr<Sink> make_decompressor(CompressType type, Form form, Sink& next,
                                         Checksums checksums = Checksums::verified);
 

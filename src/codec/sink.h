@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstddef>
+#include <span>
+
 #include "base/bytes.h"
 
 namespace pgrevive {
@@ -20,6 +23,11 @@ class Sink {
   virtual ~Sink() = default;
 
   virtual void write(ByteView bytes) = 0;
+
+  // Memory of the sink's own for what comes next, so that it need not be copied: whoever fills a
+  // part of it from the front gives just that part to write(), before any other call. Empty where
+  // the sink has none.
+  virtual std::span<std::byte> room() { return {}; }
 
   // Ends the stream: flushes what is held back, checks what can only be checked at the end (a
   // trailer, a padding, a length), then finishes the next sink. A stream that was not finished is

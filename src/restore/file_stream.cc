@@ -54,6 +54,7 @@ class FileStream::Collector : public Sink {
   explicit Collector(FileStream& stream) : stream_(stream) {}
   void write(ByteView bytes) override { stream_.take_plain(bytes); }
   void finish() override {}
+  std::span<std::byte> room() override { return stream_.room(); }
 
  private:
   FileStream& stream_;
@@ -109,19 +110,25 @@ Activity::Step FileStream::decode() {
   });
 }
 
+std::span<std::byte> FileStream::room() {
+  if (came_ == file_.size) return surplus_;
+  if (!filling_) {
+    filling_ = pass_.memory.get(std::min<std::uint64_t>(block_size_, file_.size - came_));
+  }
+  const auto left = std::min(filling_.capacity(), block_size_) - filled_;
+  return {filling_.data() + filled_, std::min<std::uint64_t>(left, file_.size - came_)};
+}
+
 void FileStream::take_plain(ByteView bytes) {
   check_fits(file_, came_, bytes.size());
   while (!bytes.empty()) {
-    if (!filling_) {
-      filling_ = pass_.memory.get(std::min<std::uint64_t>(block_size_, file_.size - came_));
-    }
-    const auto end = std::min(filling_.capacity(), block_size_);
-    const auto part = bytes.first(std::min(end - filled_, bytes.size()));
-    std::memcpy(filling_.data() + filled_, part.data(), part.size());
+    const auto room = this->room();
+    const auto part = bytes.first(std::min(room.size(), bytes.size()));
+    if (part.data() != room.data()) std::memcpy(room.data(), part.data(), part.size());
     filled_ += part.size();
     came_ += part.size();
     bytes = bytes.subspan(part.size());
-    if (filled_ == end && came_ < file_.size) push_filling();
+    if (part.size() == room.size() && came_ < file_.size) push_filling();
   }
 }
 

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "codec/hash.h"
 #include "codec/sha1_lanes.h"
@@ -70,6 +73,7 @@ class FileStream {
     std::shared_ptr<const void> owner;
   };
 
+  std::span<std::byte> room();
   void take_plain(ByteView bytes);
   void push_filling();
   void push(Filled filled);
@@ -91,8 +95,9 @@ class FileStream {
 
   Block filling_;
   std::size_t filled_ = 0;
-  std::optional<Filled> next_;   // what is hashed next
-  std::optional<Filled> after_;  // and what after it
+  std::array<std::byte, 16> surplus_;  // room for what must not come: it is told by being there
+  std::optional<Filled> next_;         // what is hashed next
+  std::optional<Filled> after_;        // and what after it
   bool decoded_ = false;
   std::uint64_t came_ = 0;     // plain bytes
   std::uint64_t written_ = 0;  // handed on for writing

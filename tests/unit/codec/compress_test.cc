@@ -100,6 +100,44 @@ TEST_P(Decompress, GivesBackWhatWasCompressedHoweverItIsCut) {
   }
 }
 
+// Has room for what comes, one buffer of some size after the other.
+class RoomySink : public Sink {
+ public:
+  explicit RoomySink(std::size_t size) : buffer_(size) {}
+  void write(ByteView bytes) override {
+    copied += bytes.data() != buffer_.data() + used_;
+    text += as_text(bytes);
+    used_ = (used_ + bytes.size()) % buffer_.size();
+  }
+  void finish() override { finished = true; }
+  std::span<std::byte> room() override { return std::span(buffer_).subspan(used_); }
+
+  std::string text;
+  unsigned copied = 0;  // pieces that lay elsewhere
+  bool finished = false;
+
+ private:
+  Bytes buffer_;
+  std::size_t used_ = 0;
+};
+
+TEST_P(Decompress, FillsTheRoomOfTheNextSink) {
+  const std::string text = sample(300'000);
+  const std::string stored = compress(text);
+  for (const std::size_t room :
+       {std::size_t{16}, std::size_t{1000}, text.size(), text.size() + 1}) {
+    RoomySink result(room);
+    const auto decompressor = make(result);
+
+    feed(*decompressor, stored, 65'536);
+    decompressor->finish();
+
+    ASSERT_TRUE(result.text == text) << "room of " << room;
+    EXPECT_EQ(result.copied, 0u) << "room of " << room;
+    EXPECT_TRUE(result.finished);
+  }
+}
+
 TEST_P(Decompress, TakesIncompressibleAndVeryCompressibleData) {
   for (const std::string& text : {noise(1'000'000), std::string(5'000'000, '\0')}) {
     StringSink result;
