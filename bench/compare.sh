@@ -20,8 +20,8 @@
 #
 # Both restore the same nodes: pgBackRest one after the other with process-max as many processes as
 # --jobs says, pgrevive in one pass. Both end with the targets' file system synced. Each row is also
-# measured for one node alone. Root is needed only for the rows with xfs and btrfs, which lie in
-# mounted files. Needs the packages of `scripts/install-packages.sh bench` and a release build.
+# measured for one node alone. Root is needed only for the rows with xfs, btrfs and disks, which lie in
+# mounted files; disks and tmpfs need memory for the nodes. Needs the packages of `scripts/install-packages.sh bench` and a release build.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 

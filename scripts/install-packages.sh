@@ -33,7 +33,7 @@ packages_of() {
         zstd procps ;;
     bench)  # for bench/compare.sh, beside build
       packages_of test
-      echo xfsprogs btrfs-progs ;;
+      echo e2fsprogs xfsprogs btrfs-progs ;;
     *)
       echo "install-packages: there is no group '$1' (build, unit, run, adminer, demo, test, bench)" >&2
       return 2 ;;

@@ -25,7 +25,7 @@ class Form:
 @dataclasses.dataclass(frozen=True)
 class Row:
     storage: str   # local, or s3: Ceph RGW over TLS that answers after 41 ms, as one far away does
-    targets: str   # disk, tmpfs, xfs or btrfs (the last two with reflink, mounted from a file)
+    targets: str   # disk, disks, tmpfs, xfs or btrfs; see targets.py
     data: str      # a data set of sources.py, or fixture: an incremental backup that lies ready
     form: Form
     wanted: str = ""     # what is to be reached, in words
@@ -54,6 +54,7 @@ ROWS = [
     Row("s3", "disk", "mix", Form("zst"), "7 x"),
     Row("s3", "disk", "mix", Form("zst", bundle=True), extra=True),
     *_local("disk", {"gz": 3.4, "zst": 2.5, "lz4": 2.1, "none": 1.9}),
+    *_local("disks", {"gz": 4, "zst": 2.6, "lz4": 3.3, "none": 2.8}),
     *_local("tmpfs", {"gz": 4, "zst": 2.6, "lz4": 3.3, "none": 2.8}),
     Row("local", "tmpfs", "events", Form("zst", bundle=True), extra=True),
     Row("local", "tmpfs", "events", Form("gz", cipher=True), extra=True),
