@@ -83,8 +83,15 @@ def _fill_segment(server, size):
     _events(server, "events", min(1_060_000_000, size // 2) // _HEAP_BYTES, indexes=False)
 
 
+def _fill_tiny(server, size):
+    """30,000 files whatever the size asked for: tables of one row, and the two maps of each that
+    vacuum makes."""
+    server.sql("select format('create table t%s as select %s as i', i, i)"
+               " from generate_series(1, 10000) i \\gexec")
+
+
 DATA_SETS = {"small": _fill_small, "mix": _fill_mix, "events": _fill_events,
-             "segment": _fill_segment}
+             "segment": _fill_segment, "tiny": _fill_tiny}
 
 
 class Source(Server):
