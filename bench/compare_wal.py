@@ -103,7 +103,7 @@ class Bench:
         space.path.chmod(0o755)
         self.repo = make_source(space.directory("s", owner=server_user()), arguments.segments,
                                 arguments.compress)
-        self.gateway = rgw.CephRGW(space.directory("rgw")).start()
+        self.gateway = rgw.CephRGW(space.directory("rgw"), like_far_away=True).start()
         self.gateway.directory.chmod(0o755)
         s3 = S3(self.gateway)
         s3.make_bucket("wal")
@@ -180,7 +180,7 @@ class Bench:
             return ask(self.data, names, self.ours())
 
     def replay(self):
-        """A real recovery. Seconds from the first request to the last, and of waiting in it."""
+        """A real recovery. Seconds from the first request to the last, and of each wait in it."""
         data = self.space.directory("replayed", owner=server_user())
         tablespaces = self.space.directory("ts", owner=server_user())
         self.pgrevive.restore(self.conf, {"primary": data}, "--set", self.label, "--type",
@@ -204,8 +204,7 @@ class Bench:
                            or not server.daemon.running(), 900, "recovery ends", every=1)
         finally:
             server.stop()
-        asked, first, waited, count = None, None, 0.0, 0
-        last = None
+        asked, first, last, waits = None, None, None, []
         for line in log.read_text(errors="replace").splitlines():
             match = re.match(r"(\d+\.\d+) \w+:  (executing restore command|restored log file)", line)
             if not match:
@@ -215,13 +214,12 @@ class Bench:
                 asked = at
                 first = first or at
             elif asked:
-                waited += at - asked
+                waits.append(at - asked)
                 last = at
-                count += 1
-        if not count:
+        if not waits:
             raise SystemExit(f"nothing was replayed:\n{log.read_text(errors='replace')[-2000:]}")
         shutil.rmtree(data)
-        return last - first, waited, count
+        return last - first, waits
 
 
 def show(name, times, base=None):
@@ -269,9 +267,13 @@ def main():
         theirs = statistics.mean(middle["pgbackrest archive-get, async"])
         print(f"async : prefetched = {theirs / ours:.2f}")
         if not arguments.no_replay:
-            whole, waited, count = bench.replay()
-            print(f"replay of {count} segments: {whole:.1f} s, of which {waited:.2f} s waiting for "
-                  f"WAL: {waited / (whole - waited) * 100:.1f} % of the rest")
+            whole, waits = bench.replay()
+            waited = sum(waits)
+            print(f"replay of {len(waits)} segments: {whole:.1f} s, of which {waited:.2f} s waiting "
+                  f"for WAL: {waited / (whole - waited) * 100:.1f} % of the rest; milliseconds for "
+                  f"one: first {waits[0] * 1000:.1f}, median {statistics.median(waits) * 1000:.1f}, "
+                  f"90 % {sorted(waits)[len(waits) * 9 // 10] * 1000:.1f}, longest "
+                  f"{max(waits) * 1000:.1f}")
         bench.gateway.stop()
     finally:
         space.remove()
