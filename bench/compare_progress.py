@@ -14,7 +14,6 @@ import fcntl
 import os
 import pathlib
 import pty
-import shutil
 import statistics
 import struct
 import subprocess
@@ -80,12 +79,9 @@ def compare(arguments, work):
     redraws = []
 
     def restore(on_terminal):
-        words = [f"--node=n{i}={targets.root / f'n{i}'}" for i in range(arguments.nodes)]
+        words = [f"--node={node.name}={node}" for node in targets.fresh()[:arguments.nodes]]
         command = [arguments.program, "restore", "--config", conf, "--stanza", "main",
                    "--type", "none", *words]
-        for path in targets.root.iterdir():
-            shutil.rmtree(path)
-        os.sync()
         if not on_terminal:
             return measured(command, subprocess.DEVNULL)
         terminal = Terminal()
@@ -125,7 +121,7 @@ def compare(arguments, work):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--nodes", type=int, default=2)
+    parser.add_argument("--nodes", type=int, choices=[1, 2], default=2)
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build/release/pgrevive")
     arguments = parser.parse_args()
     os.umask(0o022)

@@ -74,7 +74,7 @@ def contest(row, repositories, options, work):
 
 
 def compare(options, rows, work):
-    about = report.machine(options, work)
+    about = report.machine(options, work, f"--size {options.size}")
     repositories = Repositories(work, options.size * 1_000_000, options.jobs, say)
     lines, troubles = [], []
     try:

@@ -11,7 +11,7 @@ HEAD = ["row", "MB (stored)", "files", "pgBackRest 1 / 2", "pgrevive 1 / 2", "on
         "two nodes", "wanted", "2nd node: time, CPU", "CPU s", "memory MB", "spread"]
 
 
-def machine(options, work):
+def machine(options, work, settings):
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     memory = re.search(r"MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text())
     disk = run(["findmnt", "-n", "-o", "FSTYPE,SOURCE", "-T", work], check=False).stdout.split()
@@ -20,7 +20,7 @@ def machine(options, work):
         f"machine: {os.cpu_count()} x {cpu[1] if cpu else platform.machine()}, "
         f"{int(memory[1]) >> 20} GiB, Linux {platform.release()}, disk {' '.join(disk)}",
         f"versions: {run([options.pgbackrest, 'version']).stdout.strip()}, {version}",
-        f"settings: --size {options.size} --rounds {options.rounds} --jobs {options.jobs}; "
+        f"settings: {settings} --rounds {options.rounds} --jobs {options.jobs}; "
         f"load when it began {os.getloadavg()[0]:.1f}",
     ]
 
@@ -47,13 +47,13 @@ def cells(row, facts, contest):
         f"{max(contest.spread(what) for what in contest.costs) * 100:.0f} %"]
 
 
-def table(lines):
+def table(lines, head=HEAD):
     """Markdown that can be read as it is."""
-    rows = [HEAD, *lines]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]
+    rows = [head, *lines]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
 
     def line(row):
         return "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"
 
-    return "\n".join([line(HEAD), "|" + "|".join("-" * (width + 2) for width in widths) + "|",
+    return "\n".join([line(head), "|" + "|".join("-" * (width + 2) for width in widths) + "|",
                       *(line(row) for row in lines)])

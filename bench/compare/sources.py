@@ -90,8 +90,12 @@ def _fill_tiny(server, size):
                " from generate_series(1, 10000) i \\gexec")
 
 
+def _fill_empty(server, size):
+    """Nothing but what initdb makes."""
+
+
 DATA_SETS = {"small": _fill_small, "mix": _fill_mix, "events": _fill_events,
-             "segment": _fill_segment, "tiny": _fill_tiny}
+             "segment": _fill_segment, "tiny": _fill_tiny, "empty": _fill_empty}
 
 
 class Source(Server):

@@ -98,7 +98,7 @@ void restore_nodes(Site& site, const std::vector<std::string>& nodes) {
     record.archive_stop = manifest.archive_stop.value_or("");
     record.lsn_stop = manifest.lsn_stop ? manifest.lsn_stop->text() : "";
     for (const auto& path : manifest.paths)
-      if (path.name == "pg_data") record.source_user = std::string(path.owner.user);
+      if (path.name == "pg_data") record.source_user = std::string(manifest.owner_of(path).user);
     // Before the restore: a directory that is whole must never lack the record of its backup.
     record.save(site.directory, node);
     options.nodes.push_back({.name = node,

@@ -1,9 +1,12 @@
 #include "repository/manifest.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
 #include <limits>
+#include <map>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -13,6 +16,7 @@
 #include "base/text.h"
 #include "repository/info_file.h"
 #include "repository/json_text.h"
+#include "repository/manifest_name.h"
 
 namespace pgrevive::repository {
 
@@ -24,7 +28,8 @@ struct Manifest::Arena {
     if (text.empty()) return {};
     if (text.size() > free) {
       const std::size_t size = std::max(kChunk, text.size());
-      chunks.push_back(std::make_unique<char[]>(size));
+      chunks.push_back(std::make_unique_for_overwrite<char[]>(size));
+      total += size;
       at = chunks.back().get();
       free = size;
     }
@@ -44,6 +49,7 @@ struct Manifest::Arena {
   }
 
   std::vector<std::unique_ptr<char[]>> chunks;
+  std::uint64_t total = 0;  // bytes of all chunks
   char* at = nullptr;
   std::size_t free = 0;
   std::unordered_set<std::string_view> once;
@@ -58,6 +64,11 @@ Manifest::~Manifest() = default;
 std::string_view Manifest::keep(std::string_view text) { return arena_->copy(text); }
 std::string_view Manifest::keep_once(std::string_view text) { return arena_->copy_once(text); }
 
+std::uint64_t Manifest::memory() const {
+  return arena_->total + files.size() * sizeof(ManifestFile) + paths.size() * sizeof(ManifestPath) +
+         links.size() * sizeof(ManifestLink);
+}
+
 const ManifestTarget& Manifest::data_directory() const {
   const auto found = std::ranges::find(targets, "pg_data", &ManifestTarget::name);
   if (found == targets.end())
@@ -67,9 +78,11 @@ const ManifestTarget& Manifest::data_directory() const {
 
 namespace {
 
+static_assert(sizeof(ManifestFile) <= 104, "manifest.h says so, and there are millions of them");
+
 constexpr std::uint32_t kBlockSizeUnit = 8192;
 constexpr std::uint32_t kMaxBlockSize = 64u << 20;
-constexpr std::uint32_t kDefaultBlockChecksumSize = 6;
+constexpr std::uint8_t kDefaultBlockChecksumSize = 6;
 constexpr std::uint32_t kMaxBlockChecksumSize = 16;  // all of XXH3-128
 
 // Marks of what an entry leaves to the default section, until that section, which comes later in
@@ -86,54 +99,6 @@ struct Defaults {
 };
 
 [[noreturn]] void refuse(const std::string& problem) { throw Error(ErrorKind::corrupt, problem); }
-
-// An object id as a directory name has it.
-std::optional<std::uint32_t> parse_oid(std::string_view text) {
-  const auto value = parse_unsigned(text);
-  if (!value || *value == 0 || *value > std::numeric_limits<std::uint32_t>::max()) return {};
-  if (text.front() == '0' || text.front() == '+') return {};
-  return static_cast<std::uint32_t>(*value);
-}
-
-// Whether every part between slashes is a plain name. A restore joins names to directories, so this
-// is what keeps it inside them.
-bool is_relative_path(std::string_view path) {
-  if (path.find('\0') != std::string_view::npos) return false;
-  while (true) {
-    const std::size_t slash = path.find('/');
-    const std::string_view part = path.substr(0, slash);
-    if (part.empty() || part == "." || part == "..") return false;
-    if (slash == std::string_view::npos) return true;
-    path.remove_prefix(slash + 1);
-  }
-}
-
-constexpr std::string_view kData = "pg_data";
-constexpr std::string_view kTablespaces = "pg_tblspc";
-
-// The oid in "pg_tblspc/16385" and "pg_tblspc/16385/...".
-std::optional<std::uint32_t> tablespace_of(std::string_view name) {
-  if (!name.starts_with(kTablespaces) || name.size() <= kTablespaces.size()) return {};
-  name.remove_prefix(kTablespaces.size() + 1);
-  return parse_oid(name.substr(0, name.find('/')));
-}
-
-enum class NameOf { file, path, link };
-
-void check_name(std::string_view name, NameOf what) {
-  if (!is_relative_path(name)) refuse("the name is not a relative path of plain parts");
-  const std::string_view root = name.substr(0, name.find('/'));
-  const bool below_root = root.size() < name.size();
-  if (root == kData) {
-    if (below_root || what == NameOf::path) return;
-  } else if (root == kTablespaces && what != NameOf::link) {
-    if (what == NameOf::path && !below_root) return;
-    const auto oid = tablespace_of(name);
-    const bool below_oid = name.find('/', kTablespaces.size() + 1) != std::string_view::npos;
-    if (oid && (below_oid || what == NameOf::path)) return;
-  }
-  refuse("the name is not below pg_data/ or pg_tblspc/<oid>/");
-}
 
 std::uint16_t parse_mode(std::string_view text) {
   unsigned mode = 0;
@@ -251,7 +216,7 @@ class ManifestReader : public Sink {
   }
 
   void take_target(std::string_view key, std::string_view value) {
-    check_name(key, NameOf::path);
+    check_name(key, EntryKind::path);
     ManifestTarget target{.name = into_.keep(key)};
     std::optional<std::uint32_t> tablespace_id;
     JsonReader json(value);
@@ -278,7 +243,8 @@ class ManifestReader : public Sink {
     });
     if (target.path.empty()) refuse("the path is missing");
     const auto oid = tablespace_of(key);
-    if (oid != tablespace_id || (!oid && key.substr(0, kTablespaces.size()) == kTablespaces))
+    if (oid != tablespace_id ||
+        (!oid && key.substr(0, kTablespacesName.size()) == kTablespacesName))
       refuse("the tablespace id is not the one in the name");
     target.tablespace_oid = oid.value_or(0);
     into_.targets.push_back(target);
@@ -303,8 +269,9 @@ class ManifestReader : public Sink {
   }
 
   void take_file(std::string_view key, std::string_view value) {
-    check_name(key, NameOf::file);
+    check_name(key, EntryKind::file);
     ManifestFile file;
+    Owner owner;
     file.mode = kModeMissing;
     file.reference = kOwnReference;
     file.block_checksum_size = kDefaultBlockChecksumSize;
@@ -320,9 +287,10 @@ class ManifestReader : public Sink {
           refuse("the block size is out of range");
         file.block_size = static_cast<std::uint32_t>(units * kBlockSizeUnit);
       } else if (member == "bic") {
-        file.block_checksum_size = json.small_number();
-        if (file.block_checksum_size == 0 || file.block_checksum_size > kMaxBlockChecksumSize)
+        const std::uint32_t size = json.small_number();
+        if (size == 0 || size > kMaxBlockChecksumSize)
           refuse("the size of block checksums is out of range");
+        file.block_checksum_size = static_cast<std::uint8_t>(size);
       } else if (member == "bim") {
         file.block_map_size = json.size_number();
       } else if (member == "bni") {
@@ -335,11 +303,9 @@ class ManifestReader : public Sink {
       } else if (member == "checksum-page") {
         file.page_checksums_ok = json.boolean();
       } else if (member == "group") {
-        file.owner.group = take_owner(json);
+        owner.group = take_owner(json);
       } else if (member == "mode") {
         file.mode = parse_mode(json.string());
-      } else if (member == "rck") {
-        file.repo_checksum = codec::Sha1::parse(json.string());
       } else if (member == "reference") {
         file.reference = seen_reference(json.string());
       } else if (member == "repo-size") {
@@ -352,7 +318,7 @@ class ManifestReader : public Sink {
         file.timestamp = json.signed_number();
         timestamp_seen = true;
       } else if (member == "user") {
-        file.owner.user = take_owner(json);
+        owner.user = take_owner(json);
       } else {
         json.skip();
       }
@@ -373,61 +339,67 @@ class ManifestReader : public Sink {
       if (file.block_map_size > file.repo_size)
         refuse("the block map is larger than the stored file");
     }
+    file.owner = index_of(EntryKind::file, owner);
     file.name = into_.keep(key);
     into_.files.push_back(file);
   }
 
   void take_path(std::string_view key, std::string_view value) {
-    check_name(key, NameOf::path);
+    check_name(key, EntryKind::path);
     ManifestPath path;
+    Owner owner;
     path.mode = kModeMissing;
     JsonReader json(value);
     json.object([&](std::string_view member) {
       if (member == "group") {
-        path.owner.group = take_owner(json);
+        owner.group = take_owner(json);
       } else if (member == "mode") {
         path.mode = parse_mode(json.string());
       } else if (member == "user") {
-        path.owner.user = take_owner(json);
+        owner.user = take_owner(json);
       } else {
         json.skip();
       }
     });
+    path.owner = index_of(EntryKind::path, owner);
     path.name = into_.keep(key);
     into_.paths.push_back(path);
   }
 
   void take_link(std::string_view key, std::string_view value) {
-    check_name(key, NameOf::link);
+    check_name(key, EntryKind::link);
     ManifestLink link;
+    Owner owner;
     JsonReader json(value);
     json.object([&](std::string_view member) {
       if (member == "destination") {
         link.destination = keep_path(json.string());
       } else if (member == "group") {
-        link.owner.group = take_owner(json);
+        owner.group = take_owner(json);
       } else if (member == "user") {
-        link.owner.user = take_owner(json);
+        owner.user = take_owner(json);
       } else {
         json.skip();
       }
     });
     if (link.destination.empty()) refuse("the destination is missing");
+    link.owner = index_of(EntryKind::link, owner);
     link.name = into_.keep(key);
     into_.links.push_back(link);
   }
 
   void take_file_default(std::string_view key, std::string_view value) {
-    take_default(file_defaults_, key, value);
+    take_default(EntryKind::file, key, value);
   }
   void take_link_default(std::string_view key, std::string_view value) {
-    take_default(link_defaults_, key, value);
+    take_default(EntryKind::link, key, value);
   }
   void take_path_default(std::string_view key, std::string_view value) {
-    take_default(path_defaults_, key, value);
+    take_default(EntryKind::path, key, value);
   }
 
-  void take_default(Defaults& defaults, std::string_view key, std::string_view value) {
+  void take_default(EntryKind kind, std::string_view key, std::string_view value) {
+    Defaults& defaults = defaults_of(kind);
     JsonReader json(value);
     if (key == "group") {
       defaults.owner.group = take_owner(json);
@@ -438,11 +410,26 @@ class ManifestReader : public Sink {
     }
   }
 
+  Defaults& defaults_of(EntryKind kind) { return defaults_[static_cast<std::size_t>(kind)]; }
+
   std::string_view take_owner(JsonReader& json) {
     if (json.take_false()) return kUnknown;
     const std::string_view owner = json.string();
     if (owner.empty()) return kUnknown;
     return into_.keep_once(owner);
+  }
+
+  // The index in Manifest::owners. An owner of which something is missing has one for each kind of
+  // entry, because the default sections differ.
+  std::uint32_t index_of(EntryKind kind, const Owner& owner) {
+    // Equal names are kept once, so their addresses tell them apart.
+    const SeenOwner seen{kind, owner.user.data(), owner.group.data()};
+    if (last_owner_ != owners_.end() && last_owner_->first == seen) return last_owner_->second;
+    bool first = false;
+    std::tie(last_owner_, first) =
+        owners_.emplace(seen, static_cast<std::uint32_t>(into_.owners.size()));
+    if (first) into_.owners.push_back(owner);
+    return last_owner_->second;
   }
 
   // Where something was on the source.
@@ -472,7 +459,7 @@ class ManifestReader : public Sink {
     into_.label = *label_;
     if (into_.version == postgres::Version()) missing("the PostgreSQL version");
     if (into_.system_id == 0) missing("the system identifier");
-    if (std::ranges::find(into_.targets, kData, &ManifestTarget::name) == into_.targets.end())
+    if (std::ranges::find(into_.targets, kDataName, &ManifestTarget::name) == into_.targets.end())
       missing("where PGDATA was");
     if (into_.files.empty()) refuse(fmt::format("{} lists no files", name_));
     // Before there were other types, "compress" meant gz.
@@ -517,32 +504,32 @@ class ManifestReader : public Sink {
   }
 
   void resolve_defaults() {
-    const auto resolve_owner = [&](Owner& owner, const Owner& defaults) {
+    for (const auto& [seen, index] : owners_) {
+      const Owner& defaults = defaults_of(std::get<EntryKind>(seen)).owner;
+      Owner& owner = into_.owners[index];
       if (is_missing(owner.user)) owner.user = defaults.user;
       if (is_missing(owner.group)) owner.group = defaults.group;
-    };
-    const auto resolve_mode = [&](std::string_view entry, std::uint16_t& mode,
-                                  const Defaults& defaults) {
-      if (mode == kModeMissing) mode = defaults.mode;
-      if (mode == kModeMissing)
-        refuse(fmt::format("{}: {} has no mode, and there is no default", name_, printable(entry)));
-    };
-    for (auto& file : into_.files) {
-      resolve_owner(file.owner, file_defaults_.owner);
-      resolve_mode(file.name, file.mode, file_defaults_);
     }
-    for (auto& path : into_.paths) {
-      resolve_owner(path.owner, path_defaults_.owner);
-      resolve_mode(path.name, path.mode, path_defaults_);
-    }
-    for (auto& link : into_.links) resolve_owner(link.owner, link_defaults_.owner);
+    const auto resolve_modes = [&](auto& entries, EntryKind kind) {
+      const auto mode = defaults_of(kind).mode;
+      for (auto& entry : entries) {
+        if (entry.mode != kModeMissing) continue;
+        if (mode == kModeMissing) {
+          refuse(fmt::format("{}: {} has no mode, and there is no default", name_,
+                             printable(entry.name)));
+        }
+        entry.mode = mode;
+      }
+    };
+    resolve_modes(into_.files, EntryKind::file);
+    resolve_modes(into_.paths, EntryKind::path);
   }
 
-  template <typename Item>
-  void order(std::string_view what, std::vector<Item>& items) {
+  void order(std::string_view what, auto& items) {
+    constexpr auto name = [](const auto& item) { return item.name; };
     // pgBackRest writes them in this order, so sorting is for what somebody else wrote.
-    if (!std::ranges::is_sorted(items, {}, &Item::name)) std::ranges::sort(items, {}, &Item::name);
-    const auto twice = std::ranges::adjacent_find(items, {}, &Item::name);
+    if (!std::ranges::is_sorted(items, {}, name)) std::ranges::sort(items, {}, name);
+    const auto twice = std::ranges::adjacent_find(items, {}, name);
     if (twice != items.end())
       refuse(fmt::format("{}: {} {} is listed twice", name_, what, printable(twice->name)));
   }
@@ -575,7 +562,10 @@ class ManifestReader : public Sink {
   std::optional<BackupLabel> label_;
   std::optional<codec::CompressType> compress_type_;
   bool compress_ = false;
-  Defaults file_defaults_, link_defaults_, path_defaults_;
+  std::array<Defaults, 3> defaults_;  // by EntryKind
+  using SeenOwner = std::tuple<EntryKind, const char*, const char*>;
+  std::map<SeenOwner, std::uint32_t> owners_;
+  std::map<SeenOwner, std::uint32_t>::iterator last_owner_ = owners_.end();
   std::vector<BackupLabel> seen_references_;
   std::unordered_map<std::string_view, std::uint32_t> seen_index_;
   std::uint32_t last_reference_ = kOwnReference;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,15 +32,14 @@ struct ManifestFile {
   std::uint64_t repo_size = 0;  // stored bytes, block map included
   std::int64_t timestamp = 0;   // mtime, Unix seconds
   codec::Sha1 checksum;         // of the original bytes; kSha1OfNothing where size is 0
-  std::optional<codec::Sha1> repo_checksum;  // of the stored bytes, where the backup recorded it
   std::uint32_t reference = 0;  // index into Manifest::references: whose folder holds the bytes
   std::uint64_t bundle_id = 0;  // 0: an object of its own
   std::uint64_t bundle_offset = 0;
-  std::uint64_t block_map_size = 0;       // stored bytes; 0: a plain file, whatever block_size says
-  std::uint32_t block_size = 0;           // bytes
-  std::uint32_t block_checksum_size = 0;  // bytes kept of each block's checksum
-  Owner owner;
+  std::uint64_t block_map_size = 0;  // stored bytes; 0: a plain file, whatever block_size says
+  std::uint32_t block_size = 0;      // bytes
+  std::uint32_t owner = 0;           // index into Manifest::owners
   std::uint16_t mode = 0600;
+  std::uint8_t block_checksum_size = 0;   // bytes kept of each block's checksum
   std::optional<bool> page_checksums_ok;  // empty: not checked by the backup
 
   bool bundled() const { return bundle_id != 0; }
@@ -48,14 +48,14 @@ struct ManifestFile {
 
 struct ManifestPath {
   std::string_view name;
-  Owner owner;
+  std::uint32_t owner = 0;  // index into Manifest::owners
   std::uint16_t mode = 0700;
 };
 
 struct ManifestLink {
   std::string_view name;  // "pg_data/pg_tblspc/16385"
   std::string_view destination;
-  Owner owner;
+  std::uint32_t owner = 0;  // index into Manifest::owners
 };
 
 // [backup:target]: PGDATA itself, tablespaces, linked directories and linked files.
@@ -76,8 +76,7 @@ struct ManifestDatabase {
 // Everything one backup says about itself. Immutable once loaded; any thread may read it. The views
 // point into the manifest and live as long as it.
 //
-// Kept small because clusters with millions of files exist: a file costs about 150 bytes and its
-// name.
+// Kept small because clusters with millions of files exist: a file costs 104 bytes and its name.
 class Manifest {
  public:
   Manifest();
@@ -100,10 +99,11 @@ class Manifest {
   std::uint64_t system_id = 0;
   Secret data_passphrase;  // empty when not encrypted
 
+  std::vector<Owner> owners;  // what files, paths and links index
   std::vector<ManifestTarget> targets;
   std::vector<ManifestPath> paths;  // ordered by name
   std::vector<ManifestLink> links;  // ordered by name
-  std::vector<ManifestFile> files;  // ordered by name
+  std::deque<ManifestFile> files;   // ordered by name; a deque never holds all twice to grow
   std::vector<ManifestDatabase> databases;
 
   // Copies `text` into the manifest's own storage.
@@ -112,6 +112,11 @@ class Manifest {
   std::string_view keep_once(std::string_view text);
 
   const ManifestTarget& data_directory() const;  // the target "pg_data"
+  // Of a file, path or link.
+  const Owner& owner_of(const auto& entry) const { return owners[entry.owner]; }
+
+  // What all of it takes, bytes.
+  std::uint64_t memory() const;
 
  private:
   struct Arena;

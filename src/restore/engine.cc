@@ -180,6 +180,16 @@ EngineLimits::Shares EngineLimits::shares(codec::CompressType type) const {
   return shares;
 }
 
+EngineLimits limits_of(const Options& options, const repository::Manifest& manifest,
+                       const storage::Advice& advice) {
+  const auto processors = std::max(std::thread::hardware_concurrency(), 1u);
+  const auto taken = manifest.memory() + plan_memory(manifest);
+  return {.jobs = options.jobs != 0 ? options.jobs : processors,
+          .requests = options.requests != 0 ? options.requests : advice.requests,
+          .memory = std::max(options.memory - std::min(options.memory, taken), options.memory / 4),
+          .piece = advice.request};
+}
+
 void run_plan(const repository::Repository& repository, const Nodes& nodes, const Plan& plan,
               const std::vector<NodeMask>& wanted, const EngineLimits& limits, Report& report,
               std::stop_token stop) {

@@ -6,6 +6,7 @@
 
 #include "repository/repository.h"
 #include "restore/nodes.h"
+#include "restore/options.h"
 #include "restore/plan.h"
 #include "restore/report.h"
 #include "restore/worker.h"
@@ -28,6 +29,11 @@ struct EngineLimits {
   };
   Shares shares(codec::CompressType type) const;
 };
+
+// What `options.memory` leaves for what is on its way when the manifest and the plan are in it, but
+// never less than a quarter: very many files make a restore slower before they make it larger.
+EngineLimits limits_of(const Options& options, const repository::Manifest& manifest,
+                       const storage::Advice& advice);
 
 // Fetches, decodes, proves and writes every file of `plan` on the nodes that want it. Throws the
 // first failure; what is complete by then stays. Bytes that do not check out are fetched once more

@@ -33,8 +33,8 @@ struct Options {
   bool preserve_recovery_settings = false;
   unsigned jobs = 0;      // decoding threads; 0: one per processor
   unsigned requests = 0;  // being fetched at once; 0: as many as the storage likes
-  // Ceiling for all that is on its way from the repository to the disks, bytes; a few hundred KiB
-  // for each job are the least.
+  // Ceiling for the manifest and all that is on its way from the repository to the disks, bytes; a
+  // few hundred KiB for each job are the least.
   std::uint64_t memory = 256u << 20;
   // Owner of all that is written, when we are root and the manifest's owners shall not count.
   std::optional<Identity> owner;

@@ -1,7 +1,9 @@
 #include "restore/owners.h"
 
 #include <cerrno>
+#include <map>
 #include <set>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <grp.h>
@@ -49,28 +51,25 @@ std::optional<gid_t> find_group(const std::string& name) {
 }
 
 Owners::Owners(const repository::Manifest& manifest, const Options& options, Ids fallback)
-    : root_(::geteuid() == 0), fallback_(fallback) {
+    : root_(::geteuid() == 0) {
   if (!root_) return;
   if (options.owner) {
     forced_ = Ids{options.owner->uid, options.owner->gid};
     return;
   }
+  std::map<std::string_view, std::optional<uid_t>> users;
+  std::map<std::string_view, std::optional<gid_t>> groups;
   std::set<std::string> unknown;
-  const auto add = [&](const repository::Owner& owner) {
-    if (!users_.contains(owner.user)) {
-      const auto id = find_user(std::string(owner.user));
-      if (!id) unknown.insert("user " + printable(owner.user));
-      users_.emplace(owner.user, id.value_or(fallback_.user));
-    }
-    if (!groups_.contains(owner.group)) {
-      const auto id = find_group(std::string(owner.group));
-      if (!id) unknown.insert("group " + printable(owner.group));
-      groups_.emplace(owner.group, id.value_or(fallback_.group));
-    }
-  };
-  for (const auto& path : manifest.paths) add(path.owner);
-  for (const auto& link : manifest.links) add(link.owner);
-  for (const auto& file : manifest.files) add(file.owner);
+  for (const auto& [user, group] : manifest.owners) {
+    const auto [known_user, new_user] = users.try_emplace(user);
+    if (new_user) known_user->second = find_user(std::string(user));
+    if (!known_user->second) unknown.insert("user " + printable(user));
+    const auto [known_group, new_group] = groups.try_emplace(group);
+    if (new_group) known_group->second = find_group(std::string(group));
+    if (!known_group->second) unknown.insert("group " + printable(group));
+    ids_.push_back(
+        {known_user->second.value_or(fallback.user), known_group->second.value_or(fallback.group)});
+  }
   for (const auto& name : unknown) {
     const bool nameless = name == "user " || name == "group ";
     warnings_.push_back(nameless
@@ -83,13 +82,9 @@ Owners::Owners(const repository::Manifest& manifest, const Options& options, Ids
   }
 }
 
-std::optional<Ids> Owners::ids(const repository::Owner& owner) const {
+std::optional<Ids> Owners::ids(std::uint32_t owner) const {
   if (!root_) return std::nullopt;
-  if (forced_) return forced_;
-  const auto user = users_.find(owner.user);
-  const auto group = groups_.find(owner.group);
-  return Ids{user == users_.end() ? fallback_.user : user->second,
-             group == groups_.end() ? fallback_.group : group->second};
+  return forced_ ? *forced_ : ids_.at(owner);
 }
 
 }  // namespace pgrevive::restore

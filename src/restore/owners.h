@@ -1,9 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include <sys/types.h>
@@ -18,8 +17,7 @@ struct Ids {
   gid_t group = 0;
 };
 
-// Who shall own what on this host. Names are looked up once, so that the system's user database is
-// not asked for every file. Immutable.
+// Who shall own what on this host. Names are looked up here and not for every file. Immutable.
 //
 // Only root can give files away: for anyone else ids() is empty and everything belongs to whoever
 // runs the restore. Names that the backup did not know, or that this host does not know, become
@@ -28,15 +26,14 @@ class Owners {
  public:
   Owners(const repository::Manifest& manifest, const Options& options, Ids fallback);
 
-  std::optional<Ids> ids(const repository::Owner& owner) const;
+  // `owner` is an index into the manifest's owners.
+  std::optional<Ids> ids(std::uint32_t owner) const;
   const std::vector<std::string>& warnings() const { return warnings_; }
 
  private:
   bool root_;
   std::optional<Ids> forced_;
-  Ids fallback_;
-  std::unordered_map<std::string_view, uid_t> users_;
-  std::unordered_map<std::string_view, gid_t> groups_;
+  std::vector<Ids> ids_;
   std::vector<std::string> warnings_;
 };
 

@@ -59,6 +59,7 @@ class Planner {
                         index);
     });
 
+    plan_.files.reserve(alone.size() + members.size() + empty.size());
     for (const auto index : alone) add_single(index);
     for (const auto index : members) add_member(index);
     for (const auto index : empty) add_empty(index);
@@ -138,6 +139,15 @@ Plan make_plan(const repository::Manifest& manifest, const std::vector<NodeMask>
     throw Error(ErrorKind::unsupported, "the manifest has more than four thousand million files");
   }
   return Planner(manifest, limits).make(wanted);
+}
+
+std::uint64_t plan_memory(const repository::Manifest& manifest) {
+  std::uint64_t memory = manifest.files.size() * (sizeof(NodeMask) + sizeof(std::uint32_t));
+  for (const auto& file : manifest.files) {
+    // Of those in bundles, and of empty ones, many have one job.
+    if (!file.bundled() && file.size != 0) memory += sizeof(Job);
+  }
+  return memory;
 }
 
 }  // namespace pgrevive::restore

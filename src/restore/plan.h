@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <vector>
 
 #include "repository/manifest.h"
@@ -31,7 +32,7 @@ struct Job {
 // before all others so that none of them is left alone at the end; then bundles; then empty files.
 struct Plan {
   std::vector<std::uint32_t> files;  // indices into Manifest::files, those of a job side by side
-  std::vector<Job> jobs;
+  std::deque<Job> jobs;
   // Stored bytes the jobs fetch; 0 where block-incremental files make it unknown.
   std::uint64_t stored_bytes = 0;
 };
@@ -46,5 +47,8 @@ struct PlanLimits {
 // numbers cannot be.
 Plan make_plan(const repository::Manifest& manifest, const std::vector<NodeMask>& wanted,
                const PlanLimits& limits);
+
+// About what a plan of all files and their masks take, bytes.
+std::uint64_t plan_memory(const repository::Manifest& manifest);
 
 }  // namespace pgrevive::restore

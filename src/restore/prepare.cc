@@ -180,7 +180,7 @@ bool keep_file(const Nodes& nodes, const Tree& tree, std::string_view path,
   const auto fd = tree.open(path, O_RDONLY | O_NONBLOCK);
   if (file.size != 0) {
     codec::Sha1Hasher hasher;
-    Bytes buffer(256u << 10);
+    Bytes buffer(static_cast<std::size_t>(std::min<std::uint64_t>(file.size, 256u << 10)));
     std::uint64_t size = 0;
     while (true) {
       if (stop.stop_requested()) return false;

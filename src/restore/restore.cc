@@ -1,7 +1,6 @@
 #include "restore/restore.h"
 
 #include <algorithm>
-#include <thread>
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -34,14 +33,6 @@ void check_manifest(const repository::Manifest& manifest) {
   }
 }
 
-EngineLimits limits_of(const Options& options, const storage::Advice& advice) {
-  const auto processors = std::max(std::thread::hardware_concurrency(), 1u);
-  return {.jobs = options.jobs != 0 ? options.jobs : processors,
-          .requests = options.requests != 0 ? options.requests : advice.requests,
-          .memory = options.memory,
-          .piece = advice.request};
-}
-
 // Whoever owns a data directory that was there before us; else the owner that the backup names, if
 // this host knows it; else us.
 Ids fallback_owner(const repository::Manifest& manifest, const Layout& layout) {
@@ -52,8 +43,9 @@ Ids fallback_owner(const repository::Manifest& manifest, const Layout& layout) {
   Ids ids{::geteuid(), ::getegid()};
   for (const auto& path : manifest.paths) {
     if (path.name != "pg_data") continue;
-    ids.user = find_user(std::string(path.owner.user)).value_or(ids.user);
-    ids.group = find_group(std::string(path.owner.group)).value_or(ids.group);
+    const auto& owner = manifest.owner_of(path);
+    ids.user = find_user(std::string(owner.user)).value_or(ids.user);
+    ids.group = find_group(std::string(owner.group)).value_or(ids.group);
   }
   return ids;
 }
@@ -124,7 +116,7 @@ Summary restore(const repository::Repository& repository, const repository::Mani
                 const Options& options, Observer& observer, std::stop_token stop) {
   const auto began = std::chrono::steady_clock::now();
   Report report(observer);
-  const auto limits = limits_of(options, repository.storage().advice());
+  const auto limits = limits_of(options, manifest, repository.storage().advice());
 
   // Everything that can be known to be wrong, before anything changes.
   check_manifest(manifest);

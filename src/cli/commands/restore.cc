@@ -244,10 +244,14 @@ void add_restore(Parser& parser) {
   command->add_option("--jobs", words->jobs, "Decoding threads (default: processors)")
       ->type_name("N")
       ->check(CLI::Range(1u, 999u).description(""));
-  command->add_option("--requests", words->requests, "Requests in flight (default: 32, of a directory 4)")
+  command
+      ->add_option("--requests", words->requests,
+                   "Requests in flight (default: 32, of a directory 4)")
       ->type_name("N")
       ->check(CLI::Range(1u, 1024u).description(""));
-  command->add_option("--memory", words->memory, "Ceiling for data in flight (default 256MiB)")
+  command
+      ->add_option("--memory", words->memory,
+                   "Ceiling for the manifest and data in flight (default 256MiB)")
       ->type_name("SIZE");
   add_repository_words(*command, words->repository);
   command->footer(

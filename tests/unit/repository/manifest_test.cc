@@ -34,6 +34,7 @@ struct Text {
   std::string file_default = "group=\"pg\"\nmode=\"0600\"\nuser=\"postgres\"\n";
   std::string link;
   std::string path = "pg_data={}\n";
+  std::string path_default = "group=\"pg\"\nmode=\"0700\"\nuser=\"postgres\"\n";
 
   std::string text() const {
     std::string sections = "[backup]\n" + backup + "\n[backup:db]\n" + db + "\n[backup:option]\n" +
@@ -44,8 +45,7 @@ struct Text {
     if (!link.empty())
       sections +=
           "\n[target:link]\n" + link + "\n[target:link:default]\ngroup=\"pg\"\nuser=false\n";
-    sections += "\n[target:path]\n" + path +
-                "\n[target:path:default]\ngroup=\"pg\"\nmode=\"0700\"\nuser=\"postgres\"\n";
+    sections += "\n[target:path]\n" + path + "\n[target:path:default]\n" + path_default;
     return test::seal(sections);
   }
 };
@@ -121,15 +121,14 @@ TEST(Manifest, ReadsEveryKeyOfAFile) {
   EXPECT_EQ(file.repo_size, 4000u);
   EXPECT_EQ(file.timestamp, 1700000000);
   EXPECT_EQ(file.checksum.text(), "1234567890123456789012345678901234567890");
-  EXPECT_EQ(file.repo_checksum->text(), "abcdefabcdefabcdefabcdefabcdefabcdefabcd");
   EXPECT_EQ(file.reference, 0u);
   EXPECT_EQ(file.bundle_id, 5u);
   EXPECT_EQ(file.bundle_offset, 99u);
   EXPECT_EQ(file.block_map_size, 44u);
   EXPECT_EQ(file.block_size, 24576u);
   EXPECT_EQ(file.block_checksum_size, 7u);
-  EXPECT_EQ(file.owner.user, "");
-  EXPECT_EQ(file.owner.group, "g");
+  EXPECT_EQ(manifest.owner_of(file).user, "");
+  EXPECT_EQ(manifest.owner_of(file).group, "g");
   EXPECT_EQ(file.mode, 0640);
   EXPECT_EQ(file.page_checksums_ok, false);
   EXPECT_EQ(layout::object_of("main", manifest, file), "backup/main/20240115-020000F/bundle/5");
@@ -140,12 +139,11 @@ TEST(Manifest, FillsInWhatAFileLeavesOut) {
 
   const ManifestFile& file = manifest.files.at(0);
   EXPECT_EQ(file.repo_size, file.size);
-  EXPECT_FALSE(file.repo_checksum);
   EXPECT_EQ(file.reference, 0u);
   EXPECT_FALSE(file.bundled());
   EXPECT_FALSE(file.block_incremental());
-  EXPECT_EQ(file.owner.user, "postgres");
-  EXPECT_EQ(file.owner.group, "pg");
+  EXPECT_EQ(manifest.owner_of(file).user, "postgres");
+  EXPECT_EQ(manifest.owner_of(file).group, "pg");
   EXPECT_EQ(file.mode, 0600);
   EXPECT_FALSE(file.page_checksums_ok);
   EXPECT_EQ(manifest.paths.at(0).mode, 0700);
@@ -180,10 +178,32 @@ TEST(Manifest, LeavesAnUnknownOwnerUnknownWhateverTheDefaultIs) {
 
   const Manifest manifest = read(text.text());
 
-  EXPECT_EQ(manifest.files.at(0).owner.user, "");
-  EXPECT_EQ(manifest.files.at(0).owner.group, "");
-  EXPECT_EQ(manifest.files.at(1).owner.user, "postgres");
-  EXPECT_EQ(manifest.files.at(1).owner.group, "");
+  EXPECT_EQ(manifest.owner_of(manifest.files.at(0)).user, "");
+  EXPECT_EQ(manifest.owner_of(manifest.files.at(0)).group, "");
+  EXPECT_EQ(manifest.owner_of(manifest.files.at(1)).user, "postgres");
+  EXPECT_EQ(manifest.owner_of(manifest.files.at(1)).group, "");
+}
+
+TEST(Manifest, FillsInOwnersFromTheDefaultsOfTheSameKindOfEntry) {
+  Text text;
+  text.path = "pg_data={}\npg_data/a={\"user\":\"u\"}\npg_data/b={}\n";
+  text.path_default = "group=\"of paths\"\nmode=\"0700\"\nuser=\"of paths\"\n";
+  text.file = file_entry("pg_data/c", "\"user\":\"u\"") + file_entry("pg_data/d") +
+              file_entry("pg_data/e", "\"user\":\"u\"");
+  text.file_default = "group=\"of files\"\nmode=\"0600\"\nuser=\"of files\"\n";
+
+  const Manifest manifest = read(text.text());
+
+  const auto owner = [&](const auto& entry) {
+    return fmt::format("{}:{}", manifest.owner_of(entry).user, manifest.owner_of(entry).group);
+  };
+  EXPECT_EQ(owner(manifest.paths.at(0)), "of paths:of paths");
+  EXPECT_EQ(owner(manifest.paths.at(1)), "u:of paths");
+  EXPECT_EQ(owner(manifest.paths.at(2)), "of paths:of paths");
+  EXPECT_EQ(owner(manifest.files.at(0)), "u:of files");
+  EXPECT_EQ(owner(manifest.files.at(1)), "of files:of files");
+  EXPECT_EQ(owner(manifest.files.at(2)), "u:of files");
+  EXPECT_EQ(manifest.owners.size(), 4u);
 }
 
 TEST(Manifest, ReadsTablespacesAndLinks) {
@@ -211,9 +231,9 @@ TEST(Manifest, ReadsTablespacesAndLinks) {
   EXPECT_EQ(manifest.targets[3].tablespace_name, "fast");
   ASSERT_EQ(manifest.links.size(), 2u);
   EXPECT_EQ(manifest.links[0].destination, "../etc/pg_hba.conf");
-  EXPECT_EQ(manifest.links[0].owner.user, "");
-  EXPECT_EQ(manifest.links[0].owner.group, "pg");
-  EXPECT_EQ(manifest.links[1].owner.user, "u");
+  EXPECT_EQ(manifest.owner_of(manifest.links[0]).user, "");
+  EXPECT_EQ(manifest.owner_of(manifest.links[0]).group, "pg");
+  EXPECT_EQ(manifest.owner_of(manifest.links[1]).user, "u");
   EXPECT_EQ(manifest.paths.at(2).mode, 0750);
 }
 
@@ -259,7 +279,7 @@ TEST(Manifest, LivesOnWhenItIsMoved) {
   Manifest first = read(Text().text());
   const Manifest second = std::move(first);
   EXPECT_EQ(second.files.at(0).name, "pg_data/PG_VERSION");
-  EXPECT_EQ(second.files.at(0).owner.user, "postgres");
+  EXPECT_EQ(second.owner_of(second.files.at(0)).user, "postgres");
 }
 
 struct BadEntry {
@@ -414,6 +434,10 @@ TEST(Manifest, ReadsManyFilesFromAStream) {
   reader->finish();
 
   ASSERT_EQ(manifest.files.size(), kFiles);
+  EXPECT_EQ(manifest.owners.size(), 2u);
+  // Each file and its name, and not much more.
+  EXPECT_GE(manifest.memory(), kFiles * (sizeof(ManifestFile) + 23));
+  EXPECT_LE(manifest.memory(), kFiles * (sizeof(ManifestFile) + 23) + (1u << 20));
   for (std::size_t i = 0; i < kFiles; ++i) {
     const ManifestFile& file = manifest.files[i];
     ASSERT_EQ(file.name, fmt::format("pg_data/base/5/{:08}", i));
@@ -422,7 +446,7 @@ TEST(Manifest, ReadsManyFilesFromAStream) {
     ASSERT_EQ(file.bundle_id, 1 + i / 100);
     ASSERT_EQ(file.bundle_offset, i % 100 * 8192);
     ASSERT_EQ(file.size, i + 1);
-    ASSERT_EQ(file.owner.user, "postgres");
+    ASSERT_EQ(manifest.owner_of(file).user, "postgres");
   }
 }
 

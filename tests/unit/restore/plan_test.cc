@@ -19,7 +19,7 @@ constexpr PlanLimits kLimits{.piece = 1000, .gap = 10, .empty_files = 2};
 Manifest manifest_of(const std::vector<ManifestFile>& files) {
   Manifest manifest;
   manifest.references = {repository::BackupLabel::parse("20240101-000000F")};
-  manifest.files = files;
+  manifest.files.assign(files.begin(), files.end());
   return manifest;
 }
 

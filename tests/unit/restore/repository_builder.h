@@ -75,7 +75,6 @@ class RepositoryBuilder {
  public:
   static constexpr std::string_view kStanza = "main";
   static constexpr std::uint32_t kBlock = 8192;
-  static constexpr repository::Owner kOwner{"root", "root"};
 
   struct Form {
     codec::CompressType compress = codec::CompressType::none;
@@ -93,6 +92,7 @@ class RepositoryBuilder {
     manifest.compress_type = form_.compress;
     manifest.bundle_raw = form_.raw;
     manifest.data_passphrase = Secret(form_.passphrase);
+    manifest.owners = {{"root", "root"}};
     manifest.targets = {{.name = "pg_data", .path = "/source/pg"}};
     for (const auto* path :
          {"pg_data", "pg_data/base", "pg_data/base/1", "pg_data/global", "pg_data/pg_tblspc"}) {
@@ -110,7 +110,7 @@ class RepositoryBuilder {
   }
 
   void add_path(const std::string& name, std::uint16_t mode = 0700) {
-    manifest.paths.push_back({.name = manifest.keep(name), .owner = kOwner, .mode = mode});
+    manifest.paths.push_back({.name = manifest.keep(name), .mode = mode});
     std::ranges::sort(manifest.paths, {}, &repository::ManifestPath::name);
   }
 
@@ -123,8 +123,7 @@ class RepositoryBuilder {
                                 .tablespace_oid = oid,
                                 .tablespace_name = manifest.keep(name)});
     manifest.links.push_back({.name = manifest.keep("pg_data/" + path),
-                              .destination = manifest.keep("/source/" + name),
-                              .owner = kOwner});
+                              .destination = manifest.keep("/source/" + name)});
     add_path("pg_tblspc");
     add_path(path);
     add_path(path + "/PG_15_202209061");
@@ -254,9 +253,7 @@ class RepositoryBuilder {
                               .size = text.size(),
                               .timestamp = 1'700'000'000 + static_cast<std::int64_t>(text.size()),
                               .checksum = codec::Sha1::of(as_bytes(text)),
-                              .repo_checksum = {},
                               .reference = 1,
-                              .owner = kOwner,
                               .page_checksums_ok = {}});
     return manifest.files.back();
   }

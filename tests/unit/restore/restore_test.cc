@@ -678,8 +678,10 @@ TEST_F(RestoreTest, OwnersAreTheBackupsOrTheOneNamed) {
   fs::create_directory(root_ / "primary");
   ASSERT_EQ(::chown((root_ / "primary").c_str(), 1234, 4321), 0);
   builder_.add_tablespace(16385, "fast");
-  builder_.add("pg_data/known", "x").owner = {"daemon", "daemon"};
-  builder_.add("pg_data/unknown", "x").owner = {"no-such-user-here", ""};
+  builder_.manifest.owners.push_back({"daemon", "daemon"});
+  builder_.manifest.owners.push_back({"no-such-user-here", ""});
+  builder_.add("pg_data/known", "x").owner = 1;
+  builder_.add("pg_data/unknown", "x").owner = 2;
 
   const auto summary = run(options());
 
