@@ -17,7 +17,7 @@ EXPECTED = {
     "time": "by-transaction,at-a-time",
     "time, exclusive": "after-diff,by-transaction",
     "lsn": "at-a-time,by-position",
-    "lsn, exclusive": "at-a-time,by-position",
+    "lsn, exclusive": "by-transaction,at-a-time",
     "name": "by-position,by-name",
 }
 

@@ -87,8 +87,9 @@ class Story:
         at = source.sql("select pg_xact_commit_timestamp(xmin) from markers "
                         "where what = 'at-a-time'", "testdb")
         time.sleep(0.01)
-        source.mark("by-position")
-        lsn = source.sql("select pg_current_wal_insert_lsn()")
+        # Where the record of the commit begins, so that to stop before it is one row less.
+        lsn = source.sql("begin; insert into markers (what) values ('by-position'); "
+                         "select pg_current_wal_insert_lsn(); commit", "testdb")
         source.mark("by-name")
         source.sql("select pg_create_restore_point('half way')")
         return {
