@@ -1,15 +1,12 @@
 """What a cluster's processes are given, and nodes that come, go and come again."""
 
-import os
 import pathlib
-import signal
 
 import pytest
 
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
 from rig.postgres import SourceCluster
-from rig.process import wait_until
 from rig.workspace import Workspace
 
 CANARY = "exported-by-the-caller-83b1"
@@ -77,12 +74,7 @@ def test_environment_of_every_process(cluster):
 
 def test_replica_that_was_half_restored_dropped_and_wanted_again(cluster):
     """What the interrupted restore left of it is no obstacle to a copy of the primary."""
-    cluster.start("--detach")
-    wait_until(lambda: (cluster.root / "replica" / "data" / "base").exists(), 60,
-               "the restore begins", every=0.005)
-    os.kill(cluster.status()["supervisor"]["pid"], signal.SIGKILL)
-    left = cluster.root / "replica" / "data" / "pgrevive.restore"
-    assert left.exists(), "it was too fast: the restore was over"
+    left = cluster.start_and_kill()
     cluster.values["REPLICAS"] = 0
     cluster.write_env()
     cluster.start()

@@ -5,7 +5,6 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import time
 
 import pytest
@@ -85,16 +84,7 @@ def test_killed_in_the_middle_of_a_restore(pgrevive, space, story):
     """kill -9 of the supervisor while it restores; `start` continues and ends with a whole cluster."""
     cluster = Cluster(pgrevive, space.directory("h6"), story.values(), name="hit")
     try:
-        cluster.start("--detach")
-
-        def restoring():
-            status = cluster.run("status", "--json", check=False)
-            if status.returncode not in (0, 1) and not status.stdout.startswith("{"):
-                return False
-            return (cluster.root / "primary" / "data" / "base").exists()
-
-        wait_until(restoring, 60, "the restore begins", every=0.005)
-        os.kill(cluster.status()["supervisor"]["pid"], signal.SIGKILL)
+        cluster.start_and_kill()
         # A start that still sees it would watch it end.
         wait_until(lambda: not cluster.status()["supervisor_running"], 20, "it has ended")
         cluster.start()
