@@ -53,6 +53,7 @@ def test_repository_trouble_is_told_before_anything(pgrevive, space, story):
         result = cluster.start(check=False)
         assert result.returncode == 21, message(result)
         assert "passphrase" in result.stderr and "hint: " in result.stderr
+        assert not cluster.root.exists()
         cluster.values["REPO_CIPHER_PASS"] = CIPHER_PASS
         cluster.write_env()
         cluster.start()
