@@ -230,8 +230,9 @@ def test_psql_and_exec_on_a_terminal(pgrevive, cluster):
     """As people use them: a prompt, and a shell that knows the node."""
     begin = [pgrevive.path, "--env-file", cluster.env_file]
     env = {**cluster.environment, "PSQL_PAGER": "cat"}
-    text = on_a_terminal([*begin, "psql", "replica"], typed="select 40 + 2 as answer;\n\\q\n", env=env)
-    assert "testdb=#" in text and re.search(r"answer.*\n.*\n +42\b", text), text
+    text = on_a_terminal([*begin, "psql", "replica"], typed="select 40 + 2 as answer, "
+                         "pg_is_in_recovery();\n\\q\n", env=env)
+    assert "testdb=#" in text and re.search(r"answer.*\n.*\n +42 \| t\b", text), text
     text = on_a_terminal([*begin, "exec", "primary"], typed="echo =$PGPORT=$PGDATA=; exit\n", env=env)
     assert f"={cluster.primary_port}={cluster.root}/primary/data=" in text, text
 
@@ -274,10 +275,10 @@ def servers_on(page):
 
 
 def test_adminer_is_local(cluster):
-    """Nobody from outside reaches it."""
+    """Nobody from outside reaches it; nor, where there is no outside, by another address."""
     own = run(["hostname", "-I"], check=False).stdout.split()
-    for address in own:
-        if "." in address and not address.startswith("127."):
+    for address in [*own, "127.0.0.2"]:
+        if "." in address:
             with socket.socket() as probe:
                 probe.settimeout(2)
                 assert probe.connect_ex((address, cluster.adminer_port)) != 0, address
