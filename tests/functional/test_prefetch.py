@@ -274,6 +274,8 @@ def test_wrong_words(nodes, prefetch, pgrevive, repository, trouble):
                       check=False, user=server_user())
     expected = {"no node": 21, "two of them": 30, "no data directory": 23, "bad size": 21}
     assert result.returncode == expected[trouble], message(result)
+    if trouble != "two of them":
+        assert not any(node.spool.exists() for node in nodes)
 
 
 @pytest.fixture(scope="module")
