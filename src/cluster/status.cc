@@ -76,9 +76,8 @@ void ask_server(NodeStatus& node, Connection& connection) {
     return;
   }
   if (version >= 100000) {
-    const auto received = connection.value(
-        version >= 130000 ? "select received_tli from pg_stat_wal_receiver"
-                          : "select received_tli from pg_stat_wal_receiver limit 1");
+    // No row where it receives nothing.
+    const auto received = connection.value("select max(received_tli) from pg_stat_wal_receiver");
     if (const auto timeline = parse_unsigned(received.value_or("")); timeline && *timeline != 0)
       node.timeline = static_cast<std::uint32_t>(*timeline);
   }

@@ -162,7 +162,8 @@ def test_status_of_a_degraded_cluster(cluster):
         result = cluster.run("status", check=False)
         assert result.returncode == 1, message(result)
         assert "streaming" not in result.stdout and "disconnected" in result.stdout
-        assert cluster.node("replica")["replication"] == "disconnected"
+        replica = cluster.node("replica")
+        assert (replica["state"], replica["replication"]) == ("accepting", "disconnected")
     wait_until(lambda: cluster.run("status", check=False).returncode == 0, 30, "all is well again")
 
 
