@@ -151,7 +151,8 @@ def test_two_contents_for_one_segment(pgrevive, cluster, damaged):
     path, conf = damaged
     name = repofiles.segments(path)[2]
     file = repofiles.archive(path)[name]
-    shutil.copy(file, file.with_name(f"{name}-{'0' * 40}{file.suffix}"))
+    # Behind the good one, or the first that is looked at would be found wrong.
+    shutil.copy(file, file.with_name(f"{name}-{'f' * 40}{file.suffix}"))
     assert_refused(get(pgrevive, conf, name, cluster), cluster, name)
 
 
@@ -168,7 +169,7 @@ def change(conf, **options):
 
 @pytest.mark.parametrize("trouble", ["wrong passphrase", "no passphrase", "no repository",
                                      "no archive.info", "another system", "unknown stanza"])
-def test_unusable_repository(pgrevive, cluster, damaged, trouble):
+def test_unusable_repository(pgrevive, cluster, damaged, workspace, trouble):
     """Asked for a segment that does not exist: 1 would be a lie when nobody could look."""
     path, conf = damaged
     absent = "0000000100000000000000FE"
@@ -183,7 +184,8 @@ def test_unusable_repository(pgrevive, cluster, damaged, trouble):
         for name in ("archive.info", "archive.info.copy"):
             (path / "archive" / "main" / name).unlink()
     elif trouble == "another system":
-        repofiles.flip(cluster / "global" / "pg_control", offset=0)
+        other = SourceCluster(workspace.directory("other", owner=server_user())).create()
+        shutil.copy(other.data / "global" / "pg_control", cluster / "global")
     else:
         arguments = ["--stanza", "nosuch"]
     for name in (absent, repofiles.segments(path)[0]):
@@ -191,6 +193,7 @@ def test_unusable_repository(pgrevive, cluster, damaged, trouble):
                           name, "pg_wal/RECOVERYXLOG", cwd=cluster, check=False)
         assert_refused(result, cluster)
         assert result.stderr.strip(), "no reason given"
+        assert trouble != "another system" or "system identifier" in result.stderr, message(result)
 
 
 @pytest.mark.parametrize("arguments", [

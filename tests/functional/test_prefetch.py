@@ -200,7 +200,8 @@ def test_no_word_on_what_is_not_there(nodes, prefetch, repository, trouble):
     elif trouble == "damaged":
         repofiles.flip(file)
     elif trouble == "twice":
-        shutil.copy(file, file.with_name(f"{middle}-{'0' * 40}{file.suffix}"))
+        # Behind the good one, or the first that is looked at would be found wrong.
+        shutil.copy(file, file.with_name(f"{middle}-{'f' * 40}{file.suffix}"))
     daemon = prefetch(nodes)
     assert nodes[0].get(names[0]).returncode == 0
     nodes[0].take(names[0])
