@@ -194,7 +194,7 @@ def test_bad_record_in_a_whole_segment(make_cluster, story, own_repository):
     result = cluster.start(check=False, timeout=120)
 
     assert result.returncode == CORRUPT, message(result)
-    assert story.filled in result.stderr, message(result)
+    assert f"WAL segment {story.filled} is whole" in result.stderr, message(result)
     assert re.search(r"after [0-9A-F]+/[0-9A-F]+", result.stderr), message(result)
     assert "in record at" in result.stderr and "hint: " in result.stderr, message(result)
     assert unpromoted(cluster)
