@@ -103,8 +103,11 @@ def test_directory_that_is_not_ours(pgrevive, space):
                       name="mine")
     cluster.root.mkdir()
     (cluster.root / "thesis.odt").write_text("years of work")
-    for command in (["cleanup", "--yes"], ["start"]):
-        result = cluster.run(*command, check=False)
-        assert result.returncode != 0, message(result)
-        assert [path.name for path in cluster.root.iterdir()] == ["thesis.odt"]
-    assert (cluster.root / "thesis.odt").read_text() == "years of work"
+    try:
+        for command in (["cleanup", "--yes"], ["start"]):
+            result = cluster.run(*command, check=False)
+            assert result.returncode != 0, message(result)
+            assert [path.name for path in cluster.root.iterdir()] == ["thesis.odt"]
+        assert (cluster.root / "thesis.odt").read_text() == "years of work"
+    finally:
+        cluster.gone()
