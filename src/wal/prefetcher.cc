@@ -11,7 +11,6 @@
 #include <fmt/ranges.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -47,9 +46,6 @@ constexpr auto kAvoid = 10s;
 constexpr auto kHeartbeat = 1s;
 constexpr auto kTick = 200ms;
 constexpr auto kLookForEnd = 2s;
-// What is fetched is for later; the server that replays, and archive-get that it waits for, come
-// first where processors are few.
-constexpr int kNiceness = 10;
 
 struct Client {
   Fd connection;
@@ -146,8 +142,6 @@ class Prefetcher::Work {
   // ------------------------------------------------------------------ fetching: the workers
 
   void work(const std::stop_token& stop) {
-    // Of this thread only. Where it is refused, it is a little slower.
-    ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNiceness);
     while (!stop.stop_requested()) {
       std::unique_lock lock(mutex_);
       const auto seen = state_.changes;
