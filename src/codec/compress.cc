@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
+#include <vector>
 
 #include <fmt/format.h>
 #include <isa-l/igzip_lib.h>
@@ -217,14 +219,19 @@ class Lz4Decoder {
   LZ4F_decompressOptions_t options_{};
 };
 
-// Half of what a small file costs is the making of a context, so each thread keeps one for the next
-// file, unless a large file has made it grow.
+// More than half of what a small file costs is the making of a context (it asks the processor what
+// it can, which a virtual one has to ask its host), so each thread keeps those it had for the next
+// files.
 class ZstDecoder {
  public:
   static constexpr std::string_view kName = "zst";
 
-  ZstDecoder() : context_(std::move(kept())) {
-    if (context_) return;
+  ZstDecoder() {
+    if (auto& contexts = kept(); !contexts.empty()) {
+      context_ = std::move(contexts.back());
+      contexts.pop_back();
+      return;
+    }
     context_.reset(ZSTD_createDCtx());
     if (!context_) throw std::bad_alloc();
     // 128 MiB, the largest window that pgBackRest's highest level makes. A header may claim 2 GiB.
@@ -233,9 +240,10 @@ class ZstDecoder {
   ZstDecoder(const ZstDecoder&) = delete;
   ZstDecoder& operator=(const ZstDecoder&) = delete;
   ~ZstDecoder() {
-    if (ZSTD_sizeof_DCtx(context_.get()) > kMostKept) return;
+    auto& contexts = kept();
+    if (contexts.size() == kMostKept || ZSTD_sizeof_DCtx(context_.get()) > kLargestKept) return;
     ZSTD_DCtx_reset(context_.get(), ZSTD_reset_session_only);
-    kept() = std::move(context_);
+    contexts.push_back(std::move(context_));
   }
 
   DecodeStep decode(ByteView input, std::span<std::byte> output) {
@@ -252,10 +260,17 @@ class ZstDecoder {
   };
   using Context = std::unique_ptr<ZSTD_DCtx, Free>;
 
-  static constexpr std::size_t kMostKept = 1u << 20;
-  static Context& kept() {
-    thread_local Context context;
-    return context;
+  // As many as a restore's worker has files on their way, and with the windows of the levels that
+  // people use (2 MiB at pgBackRest's default), which even the smallest file asks for.
+  static constexpr std::size_t kMostKept = 16;
+  static constexpr std::size_t kLargestKept = 3u << 20;
+  static std::vector<Context>& kept() {
+    thread_local std::vector<Context> contexts = [] {
+      std::vector<Context> none;
+      none.reserve(kMostKept);  // so that nothing can be thrown where they are given back
+      return none;
+    }();
+    return contexts;
   }
 
   Context context_;

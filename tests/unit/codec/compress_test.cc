@@ -276,6 +276,26 @@ TEST_P(Decompress, BeginsAfreshAfterAStreamThatWasLeftOrDamaged) {
   }
 }
 
+// A worker of a restore has many files on their way, and decoders are kept for the next ones.
+TEST_P(Decompress, ManyStreamsOfOneThreadTakeTurns) {
+  const std::string text = sample(3000);
+  const std::string stored = compress(text);
+  const std::size_t half = stored.size() / 2;
+  for (int round = 0; round < 3; ++round) {
+    std::vector<StringSink> results(40);
+    std::vector<std::unique_ptr<Sink>> decompressors;
+    for (auto& result : results) {
+      decompressors.push_back(make(result));
+      decompressors.back()->write(as_bytes(std::string_view(stored).substr(0, half)));
+    }
+    for (std::size_t i = 0; i < results.size(); i += 2) {  // the others are left
+      decompressors[i]->write(as_bytes(std::string_view(stored).substr(half)));
+      decompressors[i]->finish();
+      EXPECT_TRUE(results[i].text == text) << round << ", " << i;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Every, Decompress,
     testing::Values(Codec{"gz", CompressType::gz, Form::standard, kVerified, gzip},
