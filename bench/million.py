@@ -95,8 +95,8 @@ class Contest:
         node, _ = self.targets.fresh()
         node.mkdir(mode=0o700)
         self._measure("pgBackRest, one node", [
-            self.options.pgbackrest, f"--config={self.conf}", "--stanza=main", f"--pg1-path={node}",
-            "--type=none", "restore"])
+            self.options.pgbackrest, f"--config={self.conf}", "--stanza=main",
+            f"--pg1-path={node}", "--type=none", "restore"])
         return [node]
 
     def _ours(self, what, nodes, *words):
@@ -180,6 +180,7 @@ def main():
     parser.add_argument("--no-compare", action="store_true")
     options = parser.parse_args()
     os.umask(0o022)
+    options.program = options.program.resolve()
     if options.work is not None:
         options.work.mkdir(parents=True, exist_ok=True)
         compare(options, options.work.resolve())
