@@ -137,6 +137,17 @@ std::string printable(std::string_view text, std::size_t most) {
   return result;
 }
 
+bool is_plain_path(std::string_view path) {
+  if (path.find('\0') != std::string_view::npos) return false;
+  while (true) {
+    const auto slash = path.find('/');
+    const auto part = path.substr(0, slash);
+    if (part.empty() || part == "." || part == "..") return false;
+    if (slash == std::string_view::npos) return true;
+    path.remove_prefix(slash + 1);
+  }
+}
+
 std::optional<std::string> closest(std::string_view word, const std::vector<std::string>& known) {
   // One slip in each three letters, three at most: "prot" means "port", "x" means nothing.
   const std::size_t most = std::min<std::size_t>(word.size() / 3, 3);

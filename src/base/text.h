@@ -26,6 +26,10 @@ std::string format_time(std::chrono::system_clock::time_point time);
 // as \xNN. A result longer than `most` bytes is cut between characters and ends in "...".
 std::string printable(std::string_view text, std::size_t most = 200);
 
+// Whether every part of `path` between slashes is a plain name: none is empty, "." or "..", and
+// there is no NUL. So it is not absolute, and joined to a directory it stays inside of it.
+bool is_plain_path(std::string_view path);
+
 // The closest of `known` to `word` if it is close enough to be a slip of the finger (upper and
 // lower case count as equal); else empty.
 std::optional<std::string> closest(std::string_view word, const std::vector<std::string>& known);

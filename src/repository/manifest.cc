@@ -225,7 +225,7 @@ class ManifestReader : public Sink {
         target.path = keep_path(json.string());
       } else if (member == "file") {
         const std::string_view file = json.string();
-        if (!is_relative_path(file) || file.find('/') != std::string_view::npos)
+        if (!is_plain_path(file) || file.find('/') != std::string_view::npos)
           refuse("the linked file's name is not a plain name");
         target.file = into_.keep(file);
       } else if (member == "type") {

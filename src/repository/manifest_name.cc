@@ -14,17 +14,6 @@ std::optional<std::uint32_t> parse_oid(std::string_view text) {
   return static_cast<std::uint32_t>(*value);
 }
 
-bool is_relative_path(std::string_view path) {
-  if (path.find('\0') != std::string_view::npos) return false;
-  while (true) {
-    const std::size_t slash = path.find('/');
-    const std::string_view part = path.substr(0, slash);
-    if (part.empty() || part == "." || part == "..") return false;
-    if (slash == std::string_view::npos) return true;
-    path.remove_prefix(slash + 1);
-  }
-}
-
 std::optional<std::uint32_t> tablespace_of(std::string_view name) {
   if (!name.starts_with(kTablespacesName) || name.size() <= kTablespacesName.size()) return {};
   name.remove_prefix(kTablespacesName.size() + 1);
@@ -32,7 +21,7 @@ std::optional<std::uint32_t> tablespace_of(std::string_view name) {
 }
 
 void check_name(std::string_view name, EntryKind kind) {
-  if (!is_relative_path(name))
+  if (!is_plain_path(name))
     throw Error(ErrorKind::corrupt, "the name is not a relative path of plain parts");
   const std::string_view root = name.substr(0, name.find('/'));
   const bool below_root = root.size() < name.size();

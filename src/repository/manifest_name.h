@@ -15,10 +15,6 @@ enum class EntryKind { file, path, link };
 // An object id as a directory name has it.
 std::optional<std::uint32_t> parse_oid(std::string_view text);
 
-// Whether every part between slashes is a plain name. A restore joins names to directories, so this
-// is what keeps it inside them.
-bool is_relative_path(std::string_view path);
-
 // The oid in "pg_tblspc/16385" and "pg_tblspc/16385/...".
 std::optional<std::uint32_t> tablespace_of(std::string_view name);
 

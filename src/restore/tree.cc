@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 
 namespace pgrevive::restore {
 
@@ -92,17 +93,6 @@ void remove_at(int parent, const std::string& name, const std::filesystem::path&
 }
 
 }  // namespace
-
-bool is_plain_path(std::string_view path) {
-  if (path.empty() || path.find('\0') != std::string_view::npos) return false;
-  while (true) {
-    const auto slash = path.find('/');
-    const auto component = path.substr(0, slash);
-    if (component.empty() || component == "." || component == "..") return false;
-    if (slash == std::string_view::npos) return true;
-    path.remove_prefix(slash + 1);
-  }
-}
 
 Tree::Tree(std::filesystem::path root)
     : root_(std::move(root)), fd_(open_file(root_, O_RDONLY | O_DIRECTORY)) {}

@@ -16,8 +16,9 @@ namespace pgrevive::restore {
 // names (the directory itself) may be a link; what a manifest names, or what someone planted in the
 // directory, may not lead anywhere.
 //
-// Paths are '/'-separated; the empty path is the directory itself. Functions throw system errors
-// that name the full path. Immutable; any thread may call anything.
+// Paths are '/'-separated and plain (is_plain_path() in base/text.h); the empty path is the
+// directory itself. Functions throw system errors that name the full path. Immutable; any thread
+// may call anything.
 class Tree {
  public:
   // Opens an existing directory.
@@ -64,8 +65,5 @@ class Tree {
   std::filesystem::path root_;
   Fd fd_;
 };
-
-// Whether `path` can be a path of a Tree: no empty component, no "." or "..", no NUL, not absolute.
-bool is_plain_path(std::string_view path);
 
 }  // namespace pgrevive::restore

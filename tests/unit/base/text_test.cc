@@ -110,6 +110,17 @@ TEST(Printable, IsCutBetweenCharacters) {
   EXPECT_EQ(printable("a\n", 3), "a...");
 }
 
+TEST(IsPlainPath, KeepsInsideOfTheDirectoryItIsJoinedTo) {
+  using namespace std::string_view_literals;
+  for (const auto good : {"a"sv, "a/b/c"sv, "..a/b."sv, " "sv, "[x"sv, "..."sv}) {
+    EXPECT_TRUE(is_plain_path(good)) << good;
+  }
+  for (const auto bad : {""sv, "/"sv, "/a"sv, "a/"sv, "a//b"sv, "."sv, ".."sv, "a/."sv, "a/../b"sv,
+                         "../a"sv, "a\0b"sv}) {
+    EXPECT_FALSE(is_plain_path(bad)) << printable(bad);
+  }
+}
+
 TEST(Closest, FindsASlipOfTheFinger) {
   const std::vector<std::string> known = {"S3_BUCKET", "S3_REGION", "POSTGRES_DB", "status",
                                           "start",     "stop",      "port"};
