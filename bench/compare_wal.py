@@ -2,7 +2,8 @@
 """WAL from S3: our archive-get with and without a prefetcher beside pgBackRest's, sync and async.
 
     cmake --workflow --preset release
-    bench/compare_wal.py [--segments 200] [--rounds 3] [--compress zst] [--no-replay]
+    bench/compare_wal.py [--segments 200] [--rounds 3] [--compress zst]
+                         [--replays 3] [--only-replays]
 
 Makes a source with so many segments of 16 MB, archives them with pgBackRest (encrypted), puts the
 archive into Ceph RGW behind TLS on this machine, and then asks for the segments one after the other
@@ -96,6 +97,14 @@ def ask(data, names, words):
     return [float(line) for line in result.read_text().split()]
 
 
+def cpu_seconds(*pids):
+    ticks = 0
+    for pid in pids:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 class Bench:
     def __init__(self, space, arguments):
         self.space = space
@@ -173,35 +182,64 @@ class Bench:
     def at_hand(self, names):
         """All of it lies ready: what the client alone costs."""
         with self.prefetcher(self.data, size="8GiB", start=names[0]):
-            spool = self.data / "pg_wal/pgrevive.spool"
-            wait_until(lambda: len([p for p in spool.rglob("0*")
-                                    if re.fullmatch(r"[0-9A-F]{24}", p.name)]) >= len(names),
-                       300, "all is ready")
+            self.whole(self.data)
             return ask(self.data, names, self.ours())
 
     def replay(self):
-        """A real recovery. Seconds from the first request to the last, and of each wait in it."""
+        """A real recovery, the prefetcher told where it begins, as `start` does."""
+        data = self.restored()
+        command = "exec " + " ".join(str(word) for word in self.ours()[:-1]).replace(
+            str(self.data), str(data)) + ' "%p"'
+        storage = cpu_seconds(*self.gateway.pids)
+        with self.prefetcher(data, start=self.names[0]) as prefetcher:
+            result = self.recover(data, command)
+            spent = {"the prefetcher": cpu_seconds(prefetcher.pid),
+                     "the storage": cpu_seconds(*self.gateway.pids) - storage}
+        return *result, spent
+
+    def floor(self):
+        """The same with every segment lying there already and a command that only renames it: what
+        PostgreSQL waits for a shell and a program to start, whatever the program."""
+        data = self.restored()
+        ready = self.space.directory("ready", owner=server_user())
+        with self.prefetcher(data, size="8GiB", start=self.names[0]):
+            for path in self.whole(data):
+                shutil.move(path, ready)
+        return *self.recover(data, f'exec mv {ready}/%f "%p"'), {}
+
+    def whole(self, data):
+        """All segments in the spool of that server, once they are there."""
+        spool = data / "pg_wal/pgrevive.spool"
+
+        def found():
+            return [p for p in spool.rglob("0*") if re.fullmatch(r"[0-9A-F]{24}", p.name)]
+
+        wait_until(lambda: len(found()) >= len(self.names), 300, "all is ready")
+        return found()
+
+    def restored(self):
         data = self.space.directory("replayed", owner=server_user())
         tablespaces = self.space.directory("ts", owner=server_user())
         self.pgrevive.restore(self.conf, {"primary": data}, "--set", self.label, "--type",
                               "default", user=server_user(), tablespaces=tablespaces,
                               timeout=600)
+        return data
+
+    def recover(self, data, command):
+        """Seconds from the first request to the last, and of each wait in it."""
         hba = self.space.path / "pg_hba.conf"
         hba.write_text("local all all trust\n")
         hba.chmod(0o644)
-        command = " ".join(str(word) for word in self.ours()[:-1]).replace(str(self.data),
-                                                                           str(data)) + ' "%p"'
         log = self.space.path / "replay.log"
         log.unlink(missing_ok=True)
         server = Server(data, sockets=self.space.path, log=log)
         try:
-            with self.prefetcher(data):
-                server.launch(archive_mode="off", hba_file=hba, hot_standby="off",
-                              shared_buffers="512MB", log_min_messages="debug3",
-                              log_line_prefix="%n ", restore_command=command,
-                              recovery_target_action="shutdown", recovery_target_timeline="current")
-                wait_until(lambda: "archive recovery complete" in log.read_text(errors="replace")
-                           or not server.daemon.running(), 900, "recovery ends", every=1)
+            server.launch(archive_mode="off", hba_file=hba, hot_standby="off",
+                          shared_buffers="512MB", log_min_messages="debug3",
+                          log_line_prefix="%n ", restore_command=command,
+                          recovery_target_action="shutdown", recovery_target_timeline="current")
+            wait_until(lambda: "archive recovery complete" in log.read_text(errors="replace")
+                       or not server.daemon.running(), 900, "recovery ends", every=1)
         finally:
             server.stop()
         asked, first, last, waits = None, None, None, []
@@ -230,13 +268,52 @@ def show(name, times, base=None):
           f"| {ordered[int(len(ordered) * 0.99)] * 1000:8.1f} | {ratio} |", flush=True)
 
 
+def delivery(bench, names, arguments):
+    sides = {"pgbackrest archive-get": lambda: bench.sync(names[:arguments.sync]),
+             "pgbackrest archive-get, async": lambda: bench.asynchronous(names),
+             "pgrevive archive-get alone": lambda: bench.alone(names[:arguments.sync]),
+             "pgrevive-archive-get, prefetched": lambda: bench.prefetched(names)}
+    times = {side: [] for side in sides}
+    for _ in range(arguments.rounds):
+        for side, measure in sides.items():
+            times[side].append(measure())
+    print("| milliseconds for a segment | mean | median | 99 % | sync : this |\n"
+          "|---|---|---|---|---|")
+    middle = {side: sorted(runs, key=sum)[len(runs) // 2] for side, runs in times.items()}
+    base = statistics.mean(middle["pgbackrest archive-get"])
+    for side, of_side in middle.items():
+        show(side, of_side, base)
+    show("pgrevive-archive-get, all of it ready", bench.at_hand(names), base)
+    ours = statistics.mean(middle["pgrevive-archive-get, prefetched"])
+    theirs = statistics.mean(middle["pgbackrest archive-get, async"])
+    print(f"async : prefetched = {theirs / ours:.2f}")
+
+
+def replays(bench, rounds):
+    sides = {"from the storage, prefetched": bench.replay,
+             "the least: all of it there, exec mv": bench.floor}
+    print("| replay: who delivers | segments | seconds | waiting : replaying | a wait, ms: first "
+          "| median | 90 % | CPU ms for a segment |\n|---|---|---|---|---|---|---|---|")
+    for _ in range(rounds):
+        for side, measure in sides.items():
+            whole, waits, spent = measure()
+            ordered = sorted(waits)
+            cpu = ", ".join(f"{who} {seconds / len(waits) * 1000:.0f}"
+                            for who, seconds in spent.items())
+            print(f"| {side} | {len(waits)} | {whole:.1f} "
+                  f"| {sum(waits) / (whole - sum(waits)) * 100:.1f} % | {waits[0] * 1000:.0f} "
+                  f"| {statistics.median(waits) * 1000:.1f} "
+                  f"| {ordered[len(waits) * 9 // 10] * 1000:.1f} | {cpu} |", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--segments", type=int, default=200)
     parser.add_argument("--sync", type=int, default=30, help="segments for the slow sides")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--compress", default="zst")
-    parser.add_argument("--no-replay", action="store_true")
+    parser.add_argument("--replays", type=int, default=3)
+    parser.add_argument("--only-replays", action="store_true")
     arguments = parser.parse_args()
     os.umask(0o022)
     space = Workspace("bench")
@@ -248,32 +325,9 @@ def main():
         print(f"{len(names)} segments, {arguments.compress}, {size / len(names) / 1e6:.1f} MB each "
               f"in the archive; {os.cpu_count()} processors; pgBackRest "
               f"{run(['pgbackrest', 'version']).stdout.split()[1]}")
-        sides = {"pgbackrest archive-get": lambda: bench.sync(names[:arguments.sync]),
-                 "pgbackrest archive-get, async": lambda: bench.asynchronous(names),
-                 "pgrevive archive-get alone": lambda: bench.alone(names[:arguments.sync]),
-                 "pgrevive-archive-get, prefetched": lambda: bench.prefetched(names)}
-        times = {side: [] for side in sides}
-        for _ in range(arguments.rounds):
-            for side, measure in sides.items():
-                times[side].append(measure())
-        print("| milliseconds for a segment | mean | median | 99 % | sync : this |\n"
-              "|---|---|---|---|---|")
-        middle = {side: sorted(runs, key=sum)[len(runs) // 2] for side, runs in times.items()}
-        base = statistics.mean(middle["pgbackrest archive-get"])
-        for side, of_side in middle.items():
-            show(side, of_side, base)
-        show("pgrevive-archive-get, all of it ready", bench.at_hand(names), base)
-        ours = statistics.mean(middle["pgrevive-archive-get, prefetched"])
-        theirs = statistics.mean(middle["pgbackrest archive-get, async"])
-        print(f"async : prefetched = {theirs / ours:.2f}")
-        if not arguments.no_replay:
-            whole, waits = bench.replay()
-            waited = sum(waits)
-            print(f"replay of {len(waits)} segments: {whole:.1f} s, of which {waited:.2f} s waiting "
-                  f"for WAL: {waited / (whole - waited) * 100:.1f} % of the rest; milliseconds for "
-                  f"one: first {waits[0] * 1000:.1f}, median {statistics.median(waits) * 1000:.1f}, "
-                  f"90 % {sorted(waits)[len(waits) * 9 // 10] * 1000:.1f}, longest "
-                  f"{max(waits) * 1000:.1f}")
+        if not arguments.only_replays:
+            delivery(bench, names, arguments)
+        replays(bench, arguments.replays)
         bench.gateway.stop()
     finally:
         space.remove()

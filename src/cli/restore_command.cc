@@ -35,7 +35,7 @@ std::string restore_command(const std::vector<std::string>& archive_get,
     escaped += c;
     if (c == '%') escaped += c;
   }
-  return escaped + " %f \"%p\"";
+  return "exec " + escaped + " %f \"%p\"";
 }
 
 std::vector<std::string> archive_get_call() {

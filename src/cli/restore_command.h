@@ -10,7 +10,8 @@ namespace pgrevive::cli {
 std::string shell_quote(const std::string& word);
 
 // The restore_command that has PostgreSQL call `ARCHIVE_GET... WORDS... %f "%p"`. PostgreSQL
-// replaces %-escapes before the shell sees the line, so a '%' of ours is doubled.
+// replaces %-escapes before the shell sees the line, so a '%' of ours is doubled. With `exec`,
+// because Debian's shell would otherwise start one process more for every segment.
 std::string restore_command(const std::vector<std::string>& archive_get,
                             const std::vector<std::string>& words);
 

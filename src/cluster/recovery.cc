@@ -446,7 +446,7 @@ std::string source_restore_command(const Site& site, const std::string& node) {
              shell_argument(site.settings.repository.stanza) + " --report " +
              shell_argument(directory.wal_report(node));
   if (node != kPrimary) command += " --fork " + shell_argument(directory.fork());
-  return command + " %f \"%p\"";
+  return "exec " + command + " %f \"%p\"";
 }
 
 }  // namespace pgrevive::cluster

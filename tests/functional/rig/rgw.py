@@ -113,6 +113,10 @@ class CephRGW:
     def plain_endpoint(self):
         return f"http://localhost:{self.plain_port}"
 
+    @property
+    def pids(self):
+        return [daemon.pid for daemon in self._daemons]
+
     def start(self):
         absent = missing_programs()
         if absent:

@@ -81,10 +81,11 @@ TEST(ArchiveGetWords, RefusesWhatIsMissingOrUnknown) {
 TEST(RestoreCommand, QuotesForTheShellAndDoublesPercentSigns) {
   EXPECT_EQ(restore_command({"/usr/bin/pgrevive", "archive-get"},
                             {"--config", "/etc/pgbackrest.conf", "--stanza", "main"}),
-            "/usr/bin/pgrevive archive-get --config /etc/pgbackrest.conf --stanza main %f \"%p\"");
+            "exec /usr/bin/pgrevive archive-get --config /etc/pgbackrest.conf --stanza main "
+            "%f \"%p\"");
   EXPECT_EQ(
       restore_command({"/my programs/pg'revive"}, {"--env-file", "/100%/.env", "--stanza", "$(x)"}),
-      "'/my programs/pg'\\''revive' --env-file '/100%%/.env' --stanza '$(x)' %f "
+      "exec '/my programs/pg'\\''revive' --env-file '/100%%/.env' --stanza '$(x)' %f "
       "\"%p\"");
   EXPECT_EQ(shell_quote(""), "''");
 }
