@@ -14,6 +14,7 @@ packages_of() {
       echo g++ cmake ninja-build pkg-config \
         libcurl4-openssl-dev libssl-dev libisal-dev zlib1g-dev libzstd-dev liblz4-dev libbz2-dev \
         libxxhash-dev liburing-dev libpq-dev libfmt-dev nlohmann-json3-dev libpugixml-dev libcli11-dev \
+        libhowardhinnant-date-dev \
         libgtest-dev libgmock-dev libbenchmark-dev ;;
     unit)  # to run the unit tests, some of which start a server
       packages_of build

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/env_names.h"
+#include "cli/natural_time.h"
 #include "cli/target_check.h"
 #include "cli/value_text.h"
 
@@ -255,7 +256,11 @@ void read_target(Reader& reader, restore::RecoveryTarget& target) {
                    "RECOVERY_TARGET needs RECOVERY_TARGET_TYPE=time, name, lsn or xid beside it");
   } else if (value != nullptr) {
     target.target = value->value;
-    if (const std::string remedy = target_problem(target.type, target.target); !remedy.empty()) {
+    if (target.type == restore::RecoveryType::time && is_relative_time(target.target)) {
+      reader.bad(*value, "it would be another moment at each start; write it with its date");
+    } else if (const std::string remedy =
+                   read_target_text(target.type, target.target, std::chrono::system_clock::now());
+               !remedy.empty()) {
       reader.bad(*value, remedy);
     }
   }

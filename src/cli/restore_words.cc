@@ -7,9 +7,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/print.h"
 #include "cli/target_check.h"
 #include "cli/value_text.h"
-#include "cluster/target_time.h"
 
 namespace pgrevive::cli {
 namespace {
@@ -88,7 +88,10 @@ restore::RecoveryTarget recovery_target(const TargetWords& words) {
     throw fail(fmt::format("--target has no meaning for --type {}", words.type),
                "give --type time, name, lsn or xid with it");
   }
-  if (const std::string remedy = target_problem(*type, words.target); !remedy.empty()) {
+  target.target = words.target;
+  if (const std::string remedy =
+          read_target_text(*type, target.target, std::chrono::system_clock::now());
+      !remedy.empty()) {
     throw fail(
         fmt::format("--target {} cannot be for --type {}", printable(words.target, 60), words.type),
         remedy);
@@ -104,11 +107,15 @@ restore::RecoveryTarget recovery_target(const TargetWords& words) {
   if (!words.target_action.empty() && !takes_target && *type != RecoveryType::immediate) {
     throw fail(fmt::format("--target-action has no meaning for --type {}", words.type));
   }
-  target.target = *type == RecoveryType::time ? cluster::with_zone(words.target) : words.target;
   target.exclusive = words.target_exclusive;
   target.timeline = words.target_timeline;
   target.action = words.target_action;
   return target;
+}
+
+void tell_target(const TargetWords& words, const restore::RecoveryTarget& target) {
+  if (target.type == RecoveryType::time && target.target != words.target)
+    out("target: {} ({})\n", target.target, printable(words.target, 60));
 }
 
 restore::Options restore_options(const RestoreWords& words) {

@@ -38,6 +38,8 @@ struct RestoreWords : TargetWords {
 // All throw Error{usage} that names the option. Pure but for making paths absolute, and for the
 // host's time zone, which a time without one gets.
 restore::RecoveryTarget recovery_target(const TargetWords& words);
+// Says which moment a time in words stands for.
+void tell_target(const TargetWords& words, const restore::RecoveryTarget& target);
 restore::Options restore_options(const RestoreWords& words);
 
 // Replaces names of tablespaces in the maps of `options` by their OIDs, and refuses what the backup

@@ -2,20 +2,22 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/natural_time.h"
 #include "cluster/target_time.h"
 #include "postgres/lsn.h"
 
 namespace pgrevive::cli {
 
-std::string target_problem(restore::RecoveryType type, const std::string& target) {
+std::string read_target_text(restore::RecoveryType type, std::string& target,
+                             std::chrono::system_clock::time_point now) {
   using restore::RecoveryType;
   switch (type) {
     case RecoveryType::time:
       try {
-        cluster::parse_target_time(target);
+        target = cluster::with_zone(natural_time(target, now));
         return "";
-      } catch (const Error&) {
-        return "write a time such as 2026-11-22 14:05:00+00";
+      } catch (const Error& error) {
+        return std::string(error.what()) + "; " + error.hint();
       }
     case RecoveryType::lsn:
       try {

@@ -110,6 +110,7 @@ class RealServer {
     return read_file_if_exists(directory_ / "server.log").value_or("(no log)");
   }
   ChildProcess& process() { return *process_; }
+  const std::filesystem::path& binaries() const { return binaries_; }
 
   static constexpr std::chrono::seconds kLimit{20};
 

@@ -113,6 +113,7 @@ bool readable_by(const std::filesystem::path& file, const Identity& owner) {
 int run_restore(const GlobalOptions& global, const RestoreWords& words) {
   restore::RecoveryTarget target = recovery_target(words);
   restore::Options options = restore_options(words);
+  tell_target(words, target);
   const Source source = load_source(global, words.repository, "restore");
   if (options.jobs == 0 && source.process_max) options.jobs = *source.process_max;
   for (const std::string& warning : source.warnings) err("warning: {}\n", warning);

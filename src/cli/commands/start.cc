@@ -39,6 +39,7 @@ void apply_target(const StartWords& words, const cluster::StateDirectory& direct
             "make one beside it with --cluster NAME and other ports, or remove this one "
             "with cleanup");
   }
+  tell_target(words, target);
   settings.target = target;
   settings.target_given = true;
   if (!words.set.empty()) settings.backup_set = words.set;
@@ -96,7 +97,9 @@ void add_start(Parser& parser) {
       "  pgrevive start\n"
       "  pgrevive start --env-file staging.env --detach\n"
       "  pgrevive start --config /etc/pgbackrest.conf --stanza main\n"
-      "  pgrevive start --type time --target '2026-11-22 14:05:00+00'");
+      "  pgrevive start --type time --target '2026-11-22 14:05:00+00'\n"
+      "  pgrevive start --type time --target '2026-11-22 14:05 America/Sao_Paulo'\n"
+      "  pgrevive start --type time --target '10 minutes before yesterday 14:05'");
   command->callback([&parser, command, words] {
     for (const char* name :
          {"--set", "--type", "--target", "--target-exclusive", "--target-timeline"}) {
