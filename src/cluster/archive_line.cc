@@ -60,6 +60,11 @@ ArchiveLine choose_line(const repository::WalArchive& archive, Timeline begin,
   return {.history = std::move(history)};
 }
 
+std::string wanted_timeline(const restore::RecoveryTarget& target) {
+  if (target.timeline.empty() && target.type == restore::RecoveryType::immediate) return "current";
+  return target.timeline;
+}
+
 std::optional<WalSegment> newest_on(const ArchiveLine& line, const repository::WalArchive& archive,
                                     const WalSegment& from) {
   const auto size = from.segment_size();

@@ -6,6 +6,7 @@
 #include "postgres/history.h"
 #include "postgres/wal_name.h"
 #include "repository/repository.h"
+#include "restore/recovery.h"
 
 namespace pgrevive::cluster {
 
@@ -26,6 +27,9 @@ struct ArchiveLine {
 // does not pass it.
 ArchiveLine choose_line(const repository::WalArchive& archive, postgres::Timeline begin,
                         postgres::Lsn position, const std::string& wanted);
+
+// What choose_line() is to be asked for. A backup's own consistency lies on its own timeline.
+std::string wanted_timeline(const restore::RecoveryTarget& target);
 
 // The newest segment in the archive that lies on the line; empty: there is none at or after `from`.
 std::optional<postgres::WalSegment> newest_on(const ArchiveLine& line,

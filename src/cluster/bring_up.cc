@@ -56,20 +56,8 @@ std::vector<std::string> replicas(const Site& site) {
       .with_hint("move them away, or remove the cluster with cleanup");
 }
 
-// The backup an interrupted or half-done cluster is made of; a new one is chosen otherwise.
-std::optional<std::string> label_under_way(const Site& site) {
-  for (const auto& node : node_names(site.settings.replicas)) {
-    if (const auto label = restore::interrupted_label(site.directory.data(node))) return label;
-    const auto record = NodeRecord::load(site.directory, node);
-    if (record && !record->backup_label.empty() &&
-        restore::inspect_directory(site.directory.data(node)) == restore::DirectoryState::complete)
-      return record->backup_label;
-  }
-  return {};
-}
-
 void restore_nodes(Site& site, const std::vector<std::string>& nodes) {
-  const auto under_way = label_under_way(site);
+  const auto under_way = label_under_way(site.settings, site.directory);
   if (!under_way) check_own_archive_is_free(site);
   RestoreLog log(site.board, site.directory, nodes, site.settings.repository.stanza);
   for (const auto& node : nodes) {
@@ -240,6 +228,26 @@ BroughtUp bring_up(Site& site) {
   }
   site.prefetch.stop();
   return result;
+}
+
+std::optional<std::string> label_under_way(const Settings& settings,
+                                           const StateDirectory& directory) {
+  for (const auto& node : node_names(settings.replicas)) {
+    if (const auto label = restore::interrupted_label(directory.data(node))) return label;
+    const auto record = NodeRecord::load(directory, node);
+    if (record && !record->backup_label.empty() &&
+        restore::inspect_directory(directory.data(node)) == restore::DirectoryState::complete)
+      return record->backup_label;
+  }
+  return {};
+}
+
+ChosenBackup backup_for(const Settings& settings, const StateDirectory& directory) {
+  const auto under_way = label_under_way(settings, directory);
+  if (!under_way) return choose_backup(settings);
+  auto exactly = settings;
+  exactly.backup_set = under_way;
+  return choose_backup(exactly);
 }
 
 ChosenBackup choose_backup(const Settings& settings) {

@@ -24,5 +24,10 @@ struct ChosenBackup {
   repository::Backup backup;
 };
 ChosenBackup choose_backup(const Settings& settings);
+// The backup an interrupted or half-done cluster is made of; empty: a new one will be chosen.
+std::optional<std::string> label_under_way(const Settings& settings,
+                                           const StateDirectory& directory);
+// That one, or a new one.
+ChosenBackup backup_for(const Settings& settings, const StateDirectory& directory);
 
 }  // namespace pgrevive::cluster

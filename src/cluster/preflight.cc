@@ -17,6 +17,7 @@
 #include "cluster/archive_probe.h"
 #include "cluster/backrest_conf.h"
 #include "cluster/bring_up.h"
+#include "cluster/preview.h"
 #include "cluster/supervisor_process.h"
 #include "cluster/target_time.h"
 #include "postgres/binaries.h"
@@ -144,8 +145,12 @@ void preflight(const Settings& settings, const StateDirectory& directory, const 
   refuse_foreign_servers(directory);
   check_ports(settings, directory);
   postgres::find_binaries(cluster_version(settings, directory), settings.postgres_binaries);
-  if (needs_restore(settings, directory))
-    check_space(settings, directory, choose_backup(settings).backup);
+  if (needs_restore(settings, directory)) {
+    const auto chosen = backup_for(settings, directory);
+    check_space(settings, directory, chosen.backup);
+    const auto outlook = look_ahead(settings, chosen, false);
+    if (outlook.problem) throw *outlook.problem;
+  }
   probe_own_archive(settings, directory, marker, owner);
 }
 

@@ -13,12 +13,6 @@ Lsn passed(const NodeRecord& record, const WalSegment& begin) {
   return record.lsn_stop.empty() ? begin.begin() : Lsn::parse(record.lsn_stop);
 }
 
-std::string wanted_timeline(const restore::RecoveryTarget& target) {
-  // A backup's own consistency lies on its own timeline.
-  if (target.timeline.empty() && target.type == restore::RecoveryType::immediate) return "current";
-  return target.timeline;
-}
-
 }  // namespace
 
 RecoverySource::RecoverySource(const Site& site, const NodeRecord& record,

@@ -12,11 +12,12 @@ struct Parsed {
   std::tm fields{};
   bool zoned = false;
   long offset = 0;  // seconds east of Greenwich
+  std::int64_t microseconds = 0;
 };
 
 Parsed parse(const std::string& text) {
   static const std::regex kTime(
-      R"(\s*(\d{4})-(\d{1,2})-(\d{1,2})(?:[ T](\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?)?\s*)"
+      R"(\s*(\d{4})-(\d{1,2})-(\d{1,2})(?:[ T](\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?)?\s*)"
       R"((?:(Z|UTC|GMT)|([+-])(\d{1,2}):?(\d{2})?)?\s*)",
       std::regex::icase);
   std::smatch match;
@@ -35,9 +36,14 @@ Parsed parse(const std::string& text) {
   parsed.fields.tm_min = number(5);
   parsed.fields.tm_sec = number(6);
   parsed.fields.tm_isdst = -1;
-  parsed.zoned = match[7].matched || match[8].matched;
-  if (match[8].matched)
-    parsed.offset = (match[8] == "-" ? -1 : 1) * (number(9) * 3600L + number(10) * 60L);
+  if (match[7].matched) {
+    auto digits = match[7].str();
+    digits.resize(6, '0');
+    parsed.microseconds = std::stoll(digits);
+  }
+  parsed.zoned = match[8].matched || match[9].matched;
+  if (match[9].matched)
+    parsed.offset = (match[9] == "-" ? -1 : 1) * (number(10) * 3600L + number(11) * 60L);
   return parsed;
 }
 
@@ -47,6 +53,10 @@ std::int64_t parse_target_time(const std::string& text) {
   auto parsed = parse(text);
   if (parsed.zoned) return ::timegm(&parsed.fields) - parsed.offset;
   return std::mktime(&parsed.fields);
+}
+
+std::int64_t parse_target_microseconds(const std::string& text) {
+  return parse_target_time(text) * 1'000'000 + parse(text).microseconds;
 }
 
 std::string with_zone(const std::string& text) {

@@ -8,6 +8,8 @@ namespace pgrevive::cluster {
 // A recovery target as Unix seconds: "2026-11-22 14:05:00+00", with 'T' for the blank, fractions
 // and "Z", "+0130" or "-03:30" too; without a zone it is a time of this host. Throws Error{usage}.
 std::int64_t parse_target_time(const std::string& text);
+// The same in microseconds, which is what the server compares.
+std::int64_t parse_target_microseconds(const std::string& text);
 
 // The same target for recovery_target_time, with its zone written out: the server would take a time
 // without one as a time of the source's zone.

@@ -87,7 +87,7 @@ std::uint32_t segment_size_of(const WalArchive& archive,
 
 }  // namespace
 
-ArchiveContents load_contents(const WalArchive& archive) {
+ArchiveContents load_contents(const WalArchive& archive, const std::string& from) {
   ArchiveContents contents;
   for (const auto timeline : archive.list_histories()) {
     const std::string name = postgres::TimelineHistory::file_name(timeline);
@@ -96,7 +96,7 @@ ArchiveContents load_contents(const WalArchive& archive) {
     contents.histories[timeline] = while_doing(
         "reading " + name, [&] { return postgres::TimelineHistory::parse(timeline, *text); });
   }
-  const auto segments = archive.list_all_segments();
+  const auto segments = archive.list_all_segments(from);
   contents.segment_size = segment_size_of(archive, segments);
   for (const auto& [timeline, names] : segments) {
     auto& numbers = contents.segments[timeline];

@@ -20,8 +20,9 @@ struct ArchiveContents {
   std::map<postgres::Timeline, postgres::TimelineHistory> histories;
 };
 
-// Lists every WAL directory of the archive: a request for each 256 segments.
-ArchiveContents load_contents(const WalArchive& archive);
+// Lists the WAL directories of the archive, a request for each 4 GiB of log: all, or those at or
+// after the place of the segment `from`.
+ArchiveContents load_contents(const WalArchive& archive, const std::string& from = {});
 
 // Segments that are missing between others that are there.
 struct WalGap {

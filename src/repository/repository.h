@@ -89,8 +89,9 @@ class WalArchive {
   // all), in order, each once.
   std::vector<std::string> list_segments(postgres::Timeline timeline,
                                          const std::string& from = {}) const;
-  // Likewise of all timelines.
-  std::map<postgres::Timeline, std::vector<std::string>> list_all_segments() const;
+  // Likewise of all timelines; `from` counts as a place in the log, whatever its timeline.
+  std::map<postgres::Timeline, std::vector<std::string>> list_all_segments(
+      const std::string& from = {}) const;
   // The first and last segment of all, as `info` shows them for one archive id.
   struct Range {
     std::string min, max;

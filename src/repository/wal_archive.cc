@@ -290,11 +290,19 @@ std::vector<std::string> WalArchive::list_segments(postgres::Timeline timeline,
   return {found.begin(), found.end()};
 }
 
-std::map<postgres::Timeline, std::vector<std::string>> WalArchive::list_all_segments() const {
+std::map<postgres::Timeline, std::vector<std::string>> WalArchive::list_all_segments(
+    const std::string& from) const {
+  if (!from.empty()) require_kind(from, {postgres::WalFileKind::segment});
+  const auto place = [](std::string_view name) {
+    return name.substr(std::min(kTimelineDigits, name.size()));
+  };
   std::set<std::string> found;
   for (const auto& archive_id : archive_ids_) {
     for (const auto& directory : wal_directories(archive_id)) {
-      for (auto& name : whole_segments(archive_id, directory)) found.insert(std::move(name));
+      if (place(directory) < place(from.substr(0, kDirectoryDigits))) continue;
+      for (auto& name : whole_segments(archive_id, directory)) {
+        if (place(name) >= place(from)) found.insert(std::move(name));
+      }
     }
   }
   std::map<postgres::Timeline, std::vector<std::string>> segments;

@@ -17,6 +17,7 @@
 #include "cli/restore_words.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
+#include "cluster/outlook.h"
 #include "cluster/target_time.h"
 #include "repository/open.h"
 #include "restore/choose_backup.h"
@@ -86,6 +87,23 @@ Choice choose(const Source& source, const RestoreWords& words,
   throw *first;
 }
 
+// Before the first byte: a target that the archive does not lead to.
+void refuse_unreachable(const Choice& choice, const restore::RecoveryTarget& target) {
+  const auto* backup = choice.info.find(*choice.label);
+  const auto* database = choice.info.database(backup->database_id);
+  if (database == nullptr) return;
+  try {
+    const auto outlook = cluster::look_ahead({.repository = *choice.repository,
+                                              .system_id = database->system_id,
+                                              .version = database->version},
+                                             choice.info, *backup, target, false);
+    if (outlook.problem) throw *outlook.problem;
+  } catch (Error& error) {
+    error.add_frame("looking whether the WAL archive leads to the target");
+    throw;
+  }
+}
+
 // The user a data directory belongs to, whom the files we add have to belong to as well.
 std::optional<Identity> owner_of(const std::filesystem::path& directory) {
   struct stat found {};
@@ -128,6 +146,9 @@ int run_restore(const GlobalOptions& global, const RestoreWords& words) {
     // The cluster was shut down for this backup: there is nothing to recover.
     target.type = restore::RecoveryType::none;
   }
+
+  // Of several repositories another one may have the WAL.
+  if (source.repositories.size() == 1) refuse_unreachable(choice, target);
 
   out("restoring backup {} of stanza {} into {} {}\n", choice.label->text(),
       choice.repository->stanza(), options.nodes.size(),

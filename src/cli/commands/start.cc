@@ -7,6 +7,7 @@
 #include "cli/follow.h"
 #include "cli/print.h"
 #include "cluster/node_record.h"
+#include "cluster/preview.h"
 #include "cluster/recovery_end.h"
 
 namespace pgrevive::cli {
@@ -14,6 +15,7 @@ namespace {
 
 struct StartWords : TargetWords {
   bool detach = false;
+  bool preview = false;
   bool targeted = false;  // something was said about the backup or the target
 };
 
@@ -24,7 +26,7 @@ bool is_recovered(const cluster::StateDirectory& directory) {
 
 // The words count before what .env says, all together: half a target of each would be neither.
 void apply_target(const StartWords& words, const cluster::StateDirectory& directory,
-                  cluster::Settings& settings) {
+                  cluster::Settings& settings, bool tell = true) {
   if (!settings.restore_from_backup) {
     throw Error(ErrorKind::usage, "RESTORE_FROM_BACKUP is false, so there is nothing to recover")
         .with_hint("leave --set, --type and --target out");
@@ -39,7 +41,7 @@ void apply_target(const StartWords& words, const cluster::StateDirectory& direct
             "make one beside it with --cluster NAME and other ports, or remove this one "
             "with cleanup");
   }
-  tell_target(words, target);
+  if (tell) tell_target(words, target);
   settings.target = target;
   settings.target_given = true;
   if (!words.set.empty()) settings.backup_set = words.set;
@@ -47,7 +49,8 @@ void apply_target(const StartWords& words, const cluster::StateDirectory& direct
 
 // What an earlier start was told and did not reach yet holds on: going on to what .env says, mostly
 // the end of the archive, could not be undone.
-void keep_target(const cluster::StateDirectory& directory, cluster::Settings& settings) {
+void keep_target(const cluster::StateDirectory& directory, cluster::Settings& settings,
+                 bool tell = true) {
   const auto text = read_file_if_exists(directory.settings());
   if (!text || is_recovered(directory)) return;
   const auto stored = cluster::from_json(*text);
@@ -55,6 +58,7 @@ void keep_target(const cluster::StateDirectory& directory, cluster::Settings& se
   settings.target = stored.target;
   settings.backup_set = stored.backup_set;
   settings.target_given = true;
+  if (!tell) return;
   out("the target is still what start was told: {} (another --type changes it)\n",
       cluster::describe(stored.target));
 }
@@ -72,6 +76,24 @@ int run_start(const GlobalOptions& global, const StartWords& words) {
   return launch_and_follow(settings, directory, words.detach);
 }
 
+// Fails as start would where the target is out of reach, but says all that it knows before.
+int run_preview(const GlobalOptions& global, const StartWords& words, bool json) {
+  std::vector<std::string> warnings;
+  cluster::Settings settings = chosen_settings(global, warnings);
+  const cluster::StateDirectory directory = chosen_state_directory(global);
+  if (words.targeted) {
+    apply_target(words, directory, settings, !json);
+  } else {
+    keep_target(directory, settings, !json);
+  }
+  for (const std::string& warning : warnings) err("warning: {}\n", warning);
+  const auto preview = cluster::make_preview(settings, directory);
+  out("{}", json ? cluster::to_json(preview) : cluster::to_text(preview, settings.cluster_name));
+  if (!preview.outlook.problem) return 0;
+  if (json) return static_cast<int>(preview.outlook.problem->kind());
+  throw *preview.outlook.problem;
+}
+
 constexpr const char* kStopSeconds = "Seconds to wait for the servers to end (default 120)";
 
 void stop_cluster(const cluster::StateDirectory& directory, int seconds) {
@@ -86,6 +108,9 @@ void add_start(Parser& parser) {
       "start", "Bring the cluster up: restore what is empty, start what is there");
   auto words = std::make_shared<StartWords>();
   command->add_flag("-d,--detach", words->detach, "Return at once; the work goes on");
+  command->add_flag("--preview", words->preview,
+                    "Only say what would happen: backup, WAL, sizes, time; change nothing");
+  command->add_flag("--json", parser.json, "With --preview: as JSON")->needs("--preview");
   add_target_words(*command, *words,
                    "default (end of the archive), immediate, time, name, lsn, xid");
   command->footer(
@@ -95,6 +120,7 @@ void add_start(Parser& parser) {
       "RESTORE_SET and RECOVERY_TARGET* of .env.\n\n"
       "Examples:\n"
       "  pgrevive start\n"
+      "  pgrevive start --preview\n"
       "  pgrevive start --env-file staging.env --detach\n"
       "  pgrevive start --config /etc/pgbackrest.conf --stanza main\n"
       "  pgrevive start --type time --target '2026-11-22 14:05:00+00'\n"
@@ -105,7 +131,10 @@ void add_start(Parser& parser) {
          {"--set", "--type", "--target", "--target-exclusive", "--target-timeline"}) {
       words->targeted = words->targeted || command->count(name) > 0;
     }
-    parser.work = [&parser, words] { return run_start(parser.global, *words); };
+    parser.work = [&parser, words] {
+      return words->preview ? run_preview(parser.global, *words, parser.json)
+                            : run_start(parser.global, *words);
+    };
   });
 }
 

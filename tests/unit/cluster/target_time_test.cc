@@ -31,6 +31,12 @@ TEST(TargetTime, WithoutAZoneIsATimeOfThisHost) {
   ::tzset();
 }
 
+TEST(TargetTime, HasMicroseconds) {
+  EXPECT_EQ(parse_target_microseconds("1970-01-01 00:00:01.5+00"), 1'500'000);
+  EXPECT_EQ(parse_target_microseconds("1970-01-01 00:00:01.0000019+00"), 1'000'001);
+  EXPECT_EQ(parse_target_microseconds("1970-01-01 01:00:00+01"), 0);
+}
+
 TEST(TargetTime, ThatIsNoneIsRefused) {
   for (const auto* text : {"", "yesterday", "2026-13-01 00:00:00+00", "2026-11-22 25:00:00",
                            "22/11/2026", "2026-11-22 14:05:00+00 or so"})

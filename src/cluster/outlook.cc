@@ -1,0 +1,290 @@
+#include "cluster/outlook.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "cluster/archive_line.h"
+#include "cluster/recovery_end.h"
+#include "cluster/target_time.h"
+#include "postgres/wal_name.h"
+#include "wal/transaction_times.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+using postgres::Lsn;
+using postgres::Timeline;
+using postgres::WalSegment;
+using repository::Backup;
+using repository::RecoveryLine;
+using restore::RecoveryTarget;
+using restore::RecoveryType;
+
+// How many segments without the end of any transaction are looked through before giving up.
+constexpr std::uint64_t kQuietSegments = 16;
+constexpr std::chrono::seconds kGapsClose{2};
+
+std::string moment(std::int64_t microseconds) {
+  const std::chrono::system_clock::time_point time{std::chrono::microseconds(microseconds)};
+  return format_time(time);
+}
+
+std::string moment_of(const Backup& backup) { return moment(backup.timestamp_stop * 1'000'000); }
+
+std::string gap_text(const repository::WalGap& gap) {
+  return gap.count == 1
+             ? fmt::format("segment {} is missing", gap.first)
+             : fmt::format("segments {} to {} ({}) are missing", gap.first, gap.last, gap.count);
+}
+
+// The segment of that place that recovery along the line reads.
+WalSegment segment_on(const postgres::TimelineHistory& line, std::uint64_t number,
+                      std::uint32_t segment_size) {
+  for (const auto& ancestor : line.ancestors) {
+    if (number < ancestor.ended.value() / segment_size)
+      return {ancestor.timeline, number, segment_size};
+  }
+  return {line.timeline, number, segment_size};
+}
+
+class Judge {
+ public:
+  Judge(const Backup& backup, const RecoveryLine& line, const postgres::TimelineHistory& history,
+        std::uint32_t segment_size, const RecoveryTarget& target,
+        const LatestTransaction& latest_transaction, bool exact)
+      : backup_(backup),
+        line_(line),
+        history_(history),
+        target_(target),
+        latest_transaction_(latest_transaction),
+        exact_(exact),
+        first_(WalSegment::parse(*backup.archive_start, segment_size)),
+        stop_(WalSegment::parse(*backup.archive_stop, segment_size)),
+        last_(WalSegment::parse(line.last_segment, segment_size)) {
+    outlook_.timeline = line.timeline;
+    outlook_.first_segment = *backup.archive_start;
+    outlook_.segment_size = segment_size;
+    outlook_.gaps = line.gaps;
+    outlook_.end = line.end;
+  }
+
+  Outlook run() {
+    switch (target_.type) {
+      case RecoveryType::immediate:
+        need(stop_.number());
+        break;
+      case RecoveryType::standby:  // has another source of WAL than the archive
+        need(last_.number());
+        break;
+      case RecoveryType::latest:
+        need(last_.number());
+        if (!line_.gaps.empty())
+          fail(fmt::format("the WAL archive has a gap: {}", gap_text(line_.gaps.front())));
+        break;
+      case RecoveryType::lsn:
+        judge_lsn(Lsn::parse(target_.target));
+        break;
+      case RecoveryType::time:
+        judge_time(parse_target_microseconds(target_.target));
+        break;
+      case RecoveryType::name:
+      case RecoveryType::xid:
+        need(last_.number());
+        outlook_.certain = false;
+        break;
+      case RecoveryType::none:
+      case RecoveryType::preserve:
+        break;
+    }
+    return std::move(outlook_);
+  }
+
+ private:
+  void need(std::uint64_t last) {
+    outlook_.last_segment = name_of(last);
+    outlook_.segments = last - first_.number() + 1;
+  }
+
+  void judge_lsn(Lsn lsn) {
+    const Lsn consistent = backup_.lsn_stop.value_or(stop_.begin());
+    if (lsn < consistent) {
+      fail(fmt::format("the target LSN {} lies before {}, where backup {} became consistent",
+                       lsn.text(), consistent.text(), backup_.label.text()));
+    } else if (lsn >= line_.end) {
+      fail(fmt::format("the target LSN {} is not in the archive, which {} {}", lsn.text(),
+                       line_.gaps.empty() ? "ends at" : "has a gap at", line_.end.text()));
+    } else {
+      need(lsn.value() / first_.segment_size());
+    }
+  }
+
+  // PostgreSQL stops at the first transaction that ended after the target (exclusive: at it or
+  // after), so there must be one.
+  bool stops(std::int64_t transaction, std::int64_t time) const {
+    return target_.exclusive ? transaction >= time : transaction > time;
+  }
+
+  void judge_time(std::int64_t time) {
+    if (time / 1'000'000 < backup_.timestamp_stop) {
+      fail(fmt::format("the target time {} lies before {}, when backup {} ended", target_.target,
+                       moment_of(backup_), backup_.label.text()));
+      return;
+    }
+    need(last_.number());
+    const auto newest = newest_at(last_.number(), kQuietSegments);
+    outlook_.newest_transaction = newest;
+    if (!newest) {
+      outlook_.certain = false;
+      return;
+    }
+    if (!stops(*newest, time)) {
+      fail(
+          fmt::format("the target time {} is not in the archive, where the newest transaction"
+                      "{} is of {}",
+                      target_.target, line_.gaps.empty() ? "" : " before its gap", moment(*newest)));
+      return;
+    }
+    if (exact_) need(first_that_stops(time));
+  }
+
+  // Of the segment, or of the nearest before it in which a transaction ended.
+  std::optional<std::int64_t> newest_at(std::uint64_t number, std::uint64_t most) const {
+    for (std::uint64_t i = 0; i < most && number - i >= first_.number(); ++i) {
+      if (const auto time = latest_transaction_(name_of(number - i))) return time;
+      if (number == i) break;
+    }
+    return {};
+  }
+
+  // Transactions end in the order of the log, nearly.
+  std::uint64_t first_that_stops(std::int64_t time) const {
+    auto low = stop_.number();
+    auto high = last_.number();  // known to stop
+    while (low < high) {
+      const auto middle = low + (high - low) / 2;
+      const auto newest = newest_at(middle, kQuietSegments);
+      if (newest && stops(*newest, time)) {
+        high = middle;
+      } else {
+        low = middle + 1;
+      }
+    }
+    return high;
+  }
+
+  std::string name_of(std::uint64_t number) const {
+    return segment_on(history_, number, first_.segment_size()).name();
+  }
+
+  void fail(std::string what) {
+    std::string reach =
+        fmt::format("backup {} can be recovered from {}, LSN {}", backup_.label.text(),
+                    moment_of(backup_), backup_.lsn_stop.value_or(stop_.begin()).text());
+    const auto newest = outlook_.newest_transaction ? outlook_.newest_transaction
+                                                    : newest_at(last_.number(), kQuietSegments);
+    outlook_.newest_transaction = newest;
+    reach += fmt::format(" to {}LSN {}", newest ? moment(*newest) + ", " : "", line_.end.text());
+    if (!line_.gaps.empty() && target_.type != RecoveryType::latest)
+      reach += "; " + gap_text(line_.gaps.front());
+    outlook_.problem = Error(ErrorKind::not_found, std::move(what))
+                           .with_hint(reach + fmt::format(" on timeline {}; an older backup "
+                                                          "(--set, RESTORE_SET) may reach other "
+                                                          "points: see `pgrevive info`",
+                                                          line_.timeline.value()));
+  }
+
+  const Backup& backup_;
+  const RecoveryLine& line_;
+  const postgres::TimelineHistory& history_;
+  const RecoveryTarget& target_;
+  const LatestTransaction& latest_transaction_;
+  const bool exact_;
+  const WalSegment first_;
+  const WalSegment stop_;
+  const WalSegment last_;
+  Outlook outlook_;
+};
+
+}  // namespace
+
+Outlook judge_target(const Backup& backup, const repository::RecoveryPoints& points,
+                     std::uint32_t segment_size, const postgres::TimelineHistory& line,
+                     const RecoveryTarget& target, const LatestTransaction& latest_transaction,
+                     bool exact) {
+  if (!points.missing.empty()) {
+    Outlook outlook;
+    outlook.timeline = line.timeline;
+    outlook.problem =
+        Error(ErrorKind::not_found,
+              fmt::format("the archive has no {}, and backup {} is not consistent without the WAL "
+                          "from {} to {}",
+                          points.missing, backup.label.text(), *backup.archive_start,
+                          *backup.archive_stop))
+            .with_hint(
+                "choose another backup (--set, RESTORE_SET), or look why archiving on the "
+                "source lost it");
+    return outlook;
+  }
+  // A timeline of which nothing is in reach leads no further than those it branched off.
+  const RecoveryLine* found = nullptr;
+  for (const auto& candidate : points.lines) {
+    if (candidate.timeline == line.timeline) found = &candidate;
+  }
+  for (auto ancestor = line.ancestors.rbegin();
+       found == nullptr && ancestor != line.ancestors.rend(); ++ancestor) {
+    for (const auto& candidate : points.lines) {
+      if (candidate.timeline == ancestor->timeline) found = &candidate;
+    }
+  }
+  if (found == nullptr) found = &points.lines.front();
+  return Judge(backup, *found, line, segment_size, target, latest_transaction, exact).run();
+}
+
+namespace {
+
+Outlook look_once(const SourceArchive& source, const repository::BackupInfo& info,
+                  const Backup& backup, const RecoveryTarget& target, bool exact) {
+  const bool needs_wal = target.type != RecoveryType::none && target.type != RecoveryType::preserve;
+  if (!backup.archive_start || !backup.archive_stop || !needs_wal) {
+    Outlook outlook;
+    outlook.certain = !needs_wal || target.type == RecoveryType::immediate;
+    return outlook;
+  }
+  const repository::WalArchive archive(source.repository, source.repository.load_archive_info(),
+                                       source.system_id, source.version);
+  const auto contents = repository::load_contents(archive, *backup.archive_start);
+  std::vector<Backup> others;
+  for (const auto& other : info.backups) {
+    if (other.database_id == backup.database_id) others.push_back(other);
+  }
+  const auto points = repository::find_recovery_points(backup, others, contents);
+  const auto begin = Timeline::parse_hex(backup.archive_start->substr(0, 8));
+  const auto line =
+      choose_line(archive, begin, backup.lsn_stop.value_or(Lsn()), wanted_timeline(target));
+  const LatestTransaction latest = [&](const std::string& name) -> std::optional<std::int64_t> {
+    const auto segment = archive.find_segment(name);
+    if (!segment) return {};
+    wal::TransactionTimes times;
+    archive.read_segment(*segment, times);
+    if (!times.times()) return {};
+    return times.times()->latest;
+  };
+  return judge_target(backup, points, contents.segment_size, line.history, target, latest, exact);
+}
+
+}  // namespace
+
+Outlook look_ahead(const SourceArchive& source, const repository::BackupInfo& info,
+                   const Backup& backup, const RecoveryTarget& target, bool exact) {
+  auto outlook = look_once(source, info, backup, target, exact);
+  if (!outlook.problem || outlook.gaps.empty()) return outlook;
+  // Segments of a source that lives may come out of order.
+  std::this_thread::sleep_for(kGapsClose);
+  return look_once(source, info, backup, target, exact);
+}
+
+}  // namespace pgrevive::cluster

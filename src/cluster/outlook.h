@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "postgres/history.h"
+#include "repository/recovery_points.h"
+#include "repository/repository.h"
+#include "restore/recovery.h"
+
+// What a recovery would be, said before its first byte is fetched.
+namespace pgrevive::cluster {
+
+struct Outlook {
+  // Why the target cannot be reached with this backup: the hint names what can be. Nothing below
+  // `gaps` is said then.
+  std::optional<Error> problem;
+
+  postgres::Timeline timeline;  // that recovery ends on
+  std::string first_segment;    // empty: the backup needs no WAL
+  std::string last_segment;     // that is known to be needed
+  std::uint64_t segments = 0;   // from the first to the last, both counted
+  std::uint32_t segment_size = 0;
+  std::vector<repository::WalGap> gaps;  // in the line, behind what can be reached
+  // Where the continuous WAL ends, and the latest end of a transaction in it (microseconds since
+  // 1970), which is only looked up for a target of time.
+  postgres::Lsn end;
+  std::optional<std::int64_t> newest_transaction;
+  // false: the archive's names do not tell whether the target is in it, replay will (name, xid).
+  bool certain = true;
+};
+
+// The latest end of a transaction in the segment of that name, in microseconds; empty: none ended
+// in it.
+using LatestTransaction = std::function<std::optional<std::int64_t>(const std::string& segment)>;
+
+// Pure but for `latest_transaction`, which is asked for a few segments of targets of time, newest
+// first. `line` is what recovery follows (choose_line); `exact` also finds out which
+// segment is the last one needed for a target of time, which takes a few more.
+Outlook judge_target(const repository::Backup& backup, const repository::RecoveryPoints& points,
+                     std::uint32_t segment_size, const postgres::TimelineHistory& line,
+                     const restore::RecoveryTarget& target,
+                     const LatestTransaction& latest_transaction, bool exact);
+
+// The archive that stands beside a backup.
+struct SourceArchive {
+  const repository::Repository& repository;
+  std::uint64_t system_id;
+  postgres::Version version;
+};
+
+// Looks into the archive and judges; a gap is looked at again after two seconds. Offline backups
+// are not judged but for `immediate`: where their WAL begins is known once their pg_control is
+// here. Throws what a storage throws.
+Outlook look_ahead(const SourceArchive& source, const repository::BackupInfo& info,
+                   const repository::Backup& backup, const restore::RecoveryTarget& target,
+                   bool exact);
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,232 @@
+#include "cluster/preview.h"
+
+#include <atomic>
+#include <thread>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "cluster/recovery_end.h"
+#include "postgres/wal_name.h"
+#include "repository/open.h"
+#include "restore/restore.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr unsigned kSampled = 8;  // segments, at once
+constexpr std::chrono::seconds kSampleLimit{3};
+
+class Counter : public Sink {
+ public:
+  explicit Counter(std::atomic<std::uint64_t>& bytes) : bytes_(bytes) {}
+  void write(ByteView bytes) override { bytes_ += bytes.size(); }
+  void finish() override {}
+
+ private:
+  std::atomic<std::uint64_t>& bytes_;
+};
+
+repository::WalArchive archive_of(const repository::Repository& repository,
+                                  const ChosenBackup& chosen) {
+  const auto* database = chosen.info.database(chosen.backup.database_id);
+  if (database == nullptr)
+    throw Error(ErrorKind::corrupt, "backup.info does not say which cluster backup " +
+                                        chosen.backup.label.text() + " is of");
+  return {repository, repository.load_archive_info(), database->system_id, database->version};
+}
+
+// How fast some of the WAL that recovery needs comes, several segments at once.
+std::optional<double> sample(const Settings& settings, const ChosenBackup& chosen,
+                             const Outlook& outlook) {
+  if (outlook.first_segment.empty() || outlook.segments == 0) return {};
+  const auto repository = repository::open_repository(settings.repository);
+  const auto archive = archive_of(repository, chosen);
+  auto segment = postgres::WalSegment::parse(outlook.first_segment, outlook.segment_size);
+  std::vector<std::string> objects;
+  for (std::uint64_t i = 0; i < std::min<std::uint64_t>(kSampled, outlook.segments); ++i) {
+    // Those of a later timeline do without being sampled.
+    if (const auto found = archive.find_segment(segment.name())) objects.push_back(found->object);
+    segment = segment.next();
+  }
+  if (objects.empty()) return {};
+  std::atomic<std::uint64_t> bytes = 0;
+  std::stop_source stop;
+  const auto began = steady_clock::now();
+  {
+    std::vector<std::jthread> readers;
+    std::atomic<std::size_t> left = objects.size();
+    for (const auto& object : objects)
+      readers.emplace_back([&, object] {
+        try {
+          Counter counter(bytes);
+          repository.storage().read(object, {}, counter, stop.get_token());
+        } catch (const Error&) {
+          // A sample that fails says nothing; what reads in earnest will say why.
+        }
+        --left;
+      });
+    while (left > 0 && steady_clock::now() - began < kSampleLimit)
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    stop.request_stop();
+  }
+  const std::chrono::duration<double> took = steady_clock::now() - began;
+  if (bytes == 0) return {};
+  return static_cast<double>(bytes) / std::max(took.count(), 1e-3);
+}
+
+std::chrono::seconds seconds_for(double bytes, double rate) {
+  return std::chrono::seconds(static_cast<std::int64_t>(bytes / rate + 0.999));
+}
+
+std::string time_text(std::int64_t seconds) {
+  return format_time(std::chrono::system_clock::time_point(std::chrono::seconds(seconds)));
+}
+
+double wal_bytes(const Outlook& outlook) {
+  return static_cast<double>(outlook.segments) * outlook.segment_size;
+}
+
+}  // namespace
+
+Outlook look_ahead(const Settings& settings, const ChosenBackup& chosen, bool exact) {
+  const auto repository = repository::open_repository(settings.repository);
+  const auto* database = chosen.info.database(chosen.backup.database_id);
+  if (database == nullptr)
+    throw Error(ErrorKind::corrupt, "backup.info does not say which cluster backup " +
+                                        chosen.backup.label.text() + " is of");
+  return look_ahead(
+      SourceArchive{
+          .repository = repository, .system_id = database->system_id, .version = database->version},
+      chosen.info, chosen.backup, settings.target, exact);
+}
+
+Preview make_preview(const Settings& settings, const StateDirectory& directory) {
+  Preview preview;
+  preview.repository = settings.repository.describe();
+  preview.target = describe(settings.target);
+  for (const auto& node : node_names(settings.replicas)) {
+    const auto state = restore::inspect_directory(directory.data(node));
+    if (state != restore::DirectoryState::complete) ++preview.nodes;
+  }
+  preview.restores =
+      settings.restore_from_backup &&
+      restore::inspect_directory(directory.data("primary")) != restore::DirectoryState::complete;
+  if (!preview.restores) return preview;
+
+  const auto chosen = backup_for(settings, directory);
+  preview.backup = chosen.backup;
+  preview.fetch_bytes = chosen.backup.repository_size.value_or(chosen.backup.size);
+  auto existing = directory.root();
+  std::error_code ignored;
+  while (!std::filesystem::exists(existing, ignored) && existing.has_relative_path())
+    existing = existing.parent_path();
+  preview.free_bytes = disk_space(existing).free_bytes;
+  preview.outlook = look_ahead(settings, chosen, true);
+  if (preview.outlook.problem) return preview;
+  preview.bytes_per_second = sample(settings, chosen, preview.outlook);
+  if (preview.bytes_per_second)
+    preview.fetch_time =
+        seconds_for(static_cast<double>(preview.fetch_bytes), *preview.bytes_per_second);
+  if (preview.outlook.segments > 0)
+    preview.replay_time = seconds_for(wal_bytes(preview.outlook), kReplayRate);
+  return preview;
+}
+
+std::string to_text(const Preview& preview, const std::string& cluster_name) {
+  if (!preview.restores)
+    return fmt::format("{} is there already: start would only start its servers\n", cluster_name);
+  std::string text =
+      fmt::format("what start would do with {} (nothing was changed):\n", cluster_name);
+  const auto line = [&](const char* name, const std::string& value) {
+    text += fmt::format("  {:<10} {}\n", name, value);
+  };
+  const auto& backup = *preview.backup;
+  const auto& outlook = preview.outlook;
+  line("backup", fmt::format("{} ({}, ended {})", backup.label.text(),
+                             repository::name(backup.type()), time_text(backup.timestamp_stop)));
+  line("from", preview.repository);
+  line("target", preview.target);
+  line("fetch", format_bytes(preview.fetch_bytes));
+  line("write",
+       fmt::format("{} {} of {}; {} free", preview.nodes, preview.nodes == 1 ? "node" : "nodes",
+                   format_bytes(backup.size), format_bytes(preview.free_bytes)));
+  if (outlook.problem) {
+    line("problem", std::string(outlook.problem->what()));
+    return text;
+  }
+  if (outlook.first_segment.empty()) {
+    line("WAL", "what the archive has from the backup's checkpoint on");
+  } else {
+    line("WAL", fmt::format("{} segments of {}, {} to {}", outlook.segments,
+                            format_bytes(outlook.segment_size), outlook.first_segment,
+                            outlook.last_segment));
+    line("timeline", std::to_string(outlook.timeline.value()));
+  }
+  if (outlook.newest_transaction)
+    line("newest", fmt::format("transaction in the archive: {}",
+                               time_text(*outlook.newest_transaction / 1'000'000)));
+  if (preview.fetch_time)
+    line("time", fmt::format("about {} to fetch, at the {}/s of a sample just now",
+                             format_duration(*preview.fetch_time),
+                             format_bytes(static_cast<std::uint64_t>(*preview.bytes_per_second))));
+  if (preview.replay_time)
+    line(
+        preview.fetch_time ? "" : "time",
+        fmt::format("about {} to replay, if it goes at {}/s", format_duration(*preview.replay_time),
+                    format_bytes(static_cast<std::uint64_t>(kReplayRate))));
+  line("missing", outlook.gaps.empty()
+                      ? "nothing"
+                      : fmt::format("{} to {}, behind the target", outlook.gaps.front().first,
+                                    outlook.gaps.front().last));
+  if (!outlook.certain)
+    text += "Whether the archive holds the target is only known once it was replayed.\n";
+  return text;
+}
+
+std::string to_json(const Preview& preview) {
+  const auto& outlook = preview.outlook;
+  nlohmann::ordered_json json;
+  json["restores"] = preview.restores;
+  if (!preview.restores) return json.dump(2) + "\n";
+  json["backup"] = {{"label", preview.backup->label.text()},
+                    {"type", repository::name(preview.backup->type())},
+                    {"stopped", preview.backup->timestamp_stop},
+                    {"size", preview.backup->size}};
+  json["repository"] = preview.repository;
+  json["target"] = preview.target;
+  json["nodes"] = preview.nodes;
+  json["fetch_bytes"] = preview.fetch_bytes;
+  json["free_bytes"] = preview.free_bytes;
+  json["reachable"] = outlook.problem   ? nlohmann::ordered_json(false)
+                      : outlook.certain ? nlohmann::ordered_json(true)
+                                        : nlohmann::ordered_json(nullptr);
+  if (outlook.problem)
+    json["problem"] = {{"message", outlook.problem->what()}, {"hint", outlook.problem->hint()}};
+  json["timeline"] = outlook.timeline.value();
+  json["wal"] = {{"first", outlook.first_segment},
+                 {"last", outlook.last_segment},
+                 {"segments", outlook.segments},
+                 {"segment_size", outlook.segment_size},
+                 {"end_lsn", outlook.end.text()}};
+  auto& gaps = json["wal"]["gaps"] = nlohmann::ordered_json::array();
+  for (const auto& gap : outlook.gaps)
+    gaps.push_back({{"first", gap.first}, {"last", gap.last}, {"segments", gap.count}});
+  const auto optional = [&](const char* name, const auto& value) {
+    json[name] = value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
+  };
+  optional("newest_transaction_us", outlook.newest_transaction);
+  optional("sampled_bytes_per_second", preview.bytes_per_second);
+  json["fetch_seconds"] = preview.fetch_time ? nlohmann::ordered_json(preview.fetch_time->count())
+                                             : nlohmann::ordered_json(nullptr);
+  json["replay_seconds"] = preview.replay_time
+                               ? nlohmann::ordered_json(preview.replay_time->count())
+                               : nlohmann::ordered_json(nullptr);
+  return json.dump(2) + "\n";
+}
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "cluster/bring_up.h"
+#include "cluster/outlook.h"
+#include "cluster/settings.h"
+#include "cluster/state_directory.h"
+
+namespace pgrevive::cluster {
+
+// What the archive beside that backup says about the target of the settings.
+Outlook look_ahead(const Settings& settings, const ChosenBackup& chosen, bool exact);
+
+// What `start` would do, without anything of it.
+struct Preview {
+  bool restores = true;  // false: the cluster is there already, and only its servers are started
+  std::optional<repository::Backup> backup;
+  std::string repository;  // "s3://bucket/path"
+  std::string target;      // "latest", "time ..."
+  std::uint64_t nodes = 0;
+  std::uint64_t fetch_bytes = 0;  // of the backup, as stored
+  std::uint64_t free_bytes = 0;   // where the nodes go
+  Outlook outlook;
+  // From a sample of the WAL that is needed; empty: there was none to read.
+  std::optional<double> bytes_per_second;
+  std::optional<std::chrono::seconds> fetch_time;  // of the backup
+  // At kReplayRate: how fast WAL is replayed depends on what is in it, and nothing here knows.
+  std::optional<std::chrono::seconds> replay_time;
+};
+
+inline constexpr double kReplayRate = 100e6;  // bytes of WAL a second
+
+// Reads of the repository what it needs, and writes nothing anywhere. Throws what keeps it from
+// knowing; that the target is out of reach is in the outlook.
+Preview make_preview(const Settings& settings, const StateDirectory& directory);
+
+std::string to_text(const Preview& preview, const std::string& cluster_name);
+std::string to_json(const Preview& preview);
+
+}  // namespace pgrevive::cluster

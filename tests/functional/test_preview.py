@@ -1,0 +1,204 @@
+"""What is said of a recovery before its first byte: `start --preview`, and targets that are refused."""
+
+import datetime
+import hashlib
+import json
+import os
+
+import pytest
+
+from rig import repofiles
+from rig.cluster import Cluster
+from rig.postgres import server_user
+from rig.program import message
+from rig.story import CIPHER_PASS
+
+NOT_FOUND, USAGE = 23, 21
+
+
+@pytest.fixture
+def make_cluster(pgrevive, space):
+    made = []
+
+    def make(values):
+        cluster = Cluster(pgrevive, space.directory("h"), {**values, "WAL_ARCHIVE": "off",
+                                                           "ADMINER_PORT": 0})
+        made.append(cluster)
+        return cluster
+
+    yield make
+    for cluster in made:
+        cluster.gone()
+
+
+@pytest.fixture
+def cluster(make_cluster, story):
+    return make_cluster(story.values())
+
+
+@pytest.fixture
+def own_repository(story, space):
+    """A copy to break."""
+    return repofiles.copy(story.repo.path, space.path / "repo")
+
+
+def preview(cluster, *words, code=0):
+    result = cluster.run("start", "--preview", "--json", *words, check=False)
+    assert result.returncode == code, message(result)
+    return json.loads(result.stdout)
+
+
+def sums(directory):
+    return {path: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in directory.rglob("*") if path.is_file()}
+
+
+def test_latest(cluster, story):
+    """Numbers that are right, and nothing changed by asking for them."""
+    before = sums(story.repo.path)
+    told = preview(cluster)
+    info = story.repo.info()[0]["backup"][-1]
+    segments = [name for name in repofiles.segments(story.repo.path)
+                if name >= info["archive"]["start"]]
+    assert told["backup"]["label"] == story.label == info["label"]
+    assert told["backup"]["size"] == info["info"]["size"]
+    assert told["fetch_bytes"] == info["info"]["repository"]["size"]
+    assert told["nodes"] == 2 and told["timeline"] == 1 and told["reachable"] is True
+    assert told["wal"]["first"] == segments[0]
+    assert told["wal"]["last"] == segments[-1] == story.newest_wal
+    assert told["wal"]["segments"] == len(segments) and told["wal"]["gaps"] == []
+    assert told["free_bytes"] > 0 and told["sampled_bytes_per_second"] > 0
+    text = cluster.run("start", "--preview").stdout
+    for words in (story.label, "latest", f"{len(segments)} segments", "2 nodes", "nothing"):
+        assert words in text, text
+    assert not cluster.root.exists()
+    assert sums(story.repo.path) == before
+
+
+@pytest.mark.parametrize("name", ["immediate", "xid", "time", "time, exclusive", "lsn", "name"])
+def test_targets_of_the_story(cluster, story, name):
+    """What can be reached is said to be, or that only replay can tell."""
+    target = story.targets[name]
+    words = ["--type", target.kind]
+    if target.value:
+        words += ["--target", target.value]
+    if target.exclusive:
+        words += ["--target-exclusive"]
+    if target.label:
+        words += ["--set", target.label]
+    told = preview(cluster, *words)
+    assert told["reachable"] is (None if target.kind in ("xid", "name") else True), told
+    if target.label:
+        assert told["backup"]["label"] == target.label
+
+
+def newest_transaction(cluster, story):
+    """When the last transaction that is archived ended, as `start` itself finds out."""
+    told = preview(cluster, "--type", "time", "--target", story.targets["time"].value)
+    return datetime.datetime.fromtimestamp(told["newest_transaction_us"] / 1e6,
+                                           datetime.timezone.utc)
+
+
+def refusals(cluster, story, space, words, *expected):
+    """By preview, `start` and `restore` alike, and nothing was made."""
+    told = preview(cluster, *words, code=NOT_FOUND)
+    assert told["reachable"] is False and told["problem"]["hint"]
+    plain = cluster.run("start", "--preview", *words, check=False)
+    assert plain.returncode == NOT_FOUND and "problem" in plain.stdout, message(plain)
+    start = cluster.start(*words, check=False)
+    assert start.returncode == NOT_FOUND, message(start)
+    assert not cluster.root.exists()
+    data = space.directory("data")
+    restore = cluster.pgrevive("--stanza", "main", "restore", "--repo-path",
+                               cluster.values["REPO_PATH"], "--node", f"primary={data}", *words,
+                               check=False,
+                               env={**os.environ, "PGREVIVE_CIPHER_PASS": CIPHER_PASS})
+    assert restore.returncode == NOT_FOUND, message(restore)
+    assert not list(data.iterdir())
+    for text in (told["problem"]["message"] + told["problem"]["hint"], plain.stderr, start.stderr,
+                 restore.stderr):
+        for part in expected:
+            assert part in text, text
+
+
+def test_lsn_that_is_not_archived(cluster, story, space):
+    last = int(story.newest_wal[16:], 16)
+    end = f"0/{last + 1:X}000000"
+    refusals(cluster, story, space, ["--type", "lsn", "--target", end],
+             f"ends at {end}", story.label, "can be recovered from")
+
+
+def test_lsn_before_the_backup(cluster, story, space):
+    refusals(cluster, story, space,
+             ["--type", "lsn", "--target", "0/1000000", "--set", story.label],
+             "lies before", story.label)
+
+
+def test_time_that_is_not_archived(cluster, story, space):
+    newest = newest_transaction(cluster, story)
+    refusals(cluster, story, space, ["--type", "time", "--target", "now"],
+             "is not in the archive", f"{newest:%Y-%m-%d %H:%M:%S}+00")
+
+
+def test_time_just_before_the_newest(cluster, story):
+    """A microsecond decides: PostgreSQL stops at the first transaction after the target."""
+    newest = newest_transaction(cluster, story)
+    text = f"{newest - datetime.timedelta(microseconds=1):%Y-%m-%d %H:%M:%S.%f}+00"
+    assert preview(cluster, "--type", "time", "--target", text)["reachable"] is True
+    text = f"{newest:%Y-%m-%d %H:%M:%S.%f}+00"
+    assert preview(cluster, "--type", "time", "--target", text, code=NOT_FOUND)["problem"]
+    assert preview(cluster, "--type", "time", "--target", text,
+                   "--target-exclusive")["reachable"] is True
+
+
+def test_time_before_the_backup(cluster, story, space):
+    newest = newest_transaction(cluster, story) - datetime.timedelta(days=1)
+    refusals(cluster, story, space,
+             ["--type", "time", "--target", f"{newest:%Y-%m-%d %H:%M:%S}+00", "--set", story.label],
+             "lies before", story.label)
+
+
+def test_gap(make_cluster, story, space, own_repository):
+    """Recovery to the end of an archive with a hole would end in it."""
+    first = repofiles.segments(own_repository)
+    start = story.repo.info()[0]["backup"][0]["archive"]["stop"]
+    lost = [name for name in first if name > start][0]
+    repofiles.archive(own_repository)[lost].unlink()
+    cluster = make_cluster({**story.values(), "REPO_PATH": own_repository,
+                            "RESTORE_SET": story.repo.labels[0]})
+    refusals(cluster, story, space, ["--set", story.repo.labels[0]], "gap", lost)
+    # What lies before it can be had.
+    assert preview(cluster, "--type", "immediate", "--set",
+                   story.repo.labels[0])["reachable"] is True
+
+
+def test_backup_without_its_wal(make_cluster, story, space, own_repository):
+    start = story.repo.info()[0]["backup"][-1]["archive"]["start"]
+    repofiles.archive(own_repository)[start].unlink()
+    cluster = make_cluster({**story.values(), "REPO_PATH": own_repository})
+    refusals(cluster, story, space, ["--set", story.label], f"the archive has no {start}",
+             story.label)
+
+
+def test_time_in_words(cluster, story):
+    """The zone of the words counts; what would move is refused in .env."""
+    at = datetime.datetime.fromisoformat(story.targets["time"].value + ":00").astimezone(
+        datetime.timezone(datetime.timedelta(hours=-3)))
+    words = f"{at:%Y-%m-%d %H:%M:%S.%f} America/Sao_Paulo"
+    told = preview(cluster, "--type", "time", "--target", words)
+    utc = at.astimezone(datetime.timezone.utc)
+    assert told["target"] == f"time {utc:%Y-%m-%d %H:%M:%S.%f}+00" and told["reachable"] is True
+    text = cluster.run("start", "--preview", "--type", "time", "--target", words).stdout
+    assert f"target: {utc:%Y-%m-%d %H:%M:%S.%f}+00 ({words})" in text
+    cluster.values.update(RECOVERY_TARGET_TYPE="time", RECOVERY_TARGET="10 minutes ago")
+    cluster.write_env()
+    result = cluster.start(check=False)
+    assert result.returncode == USAGE and "another moment at each start" in result.stderr, \
+        message(result)
+
+
+def test_of_a_cluster_that_is_there(cluster):
+    cluster.start()
+    told = preview(cluster)
+    assert told == {"restores": False}
+    assert "only start its servers" in cluster.run("start", "--preview").stdout
