@@ -11,10 +11,10 @@ WORDS = {
     "default": ["--type=default"],
     "default, timeline": ["--type=default", "--target-timeline=1"],
     "immediate": ["--type=immediate", "--target-action=promote"],
-    "time": ["--type=time", "--target=2037-01-02 03:04:05.678+00", "--target-action=shutdown"],
-    "time, exclusive": ["--type=time", "--target=2037-01-02 03:04:05+00", "--target-exclusive"],
+    "time": ["--type=time", "--target={time}", "--target-action=shutdown"],
+    "time, exclusive": ["--type=time", "--target={time}", "--target-exclusive"],
     "name": ["--type=name", "--target=half way", "--target-action=pause"],
-    "lsn": ["--type=lsn", "--target=7/89ABCDEF", "--target-exclusive"],
+    "lsn": ["--type=lsn", "--target={lsn}", "--target-exclusive"],
     "xid": ["--type=xid", "--target=12345", "--target-action=promote",
             "--target-timeline=latest"],
     "standby": ["--type=standby"],
@@ -37,7 +37,9 @@ def recovery_of(data):
 
 @pytest.mark.parametrize("name", WORDS)
 def test_like_pgbackrest(pgrevive, workspace, story, name):
-    words = WORDS[name]
+    # What the archive does not hold would be refused.
+    words = [word.format(time=story.targets["time"].value, lsn=story.targets["lsn"].value)
+             for word in WORDS[name]]
     conf = workspace.path / "pgbackrest.conf"
     conf.write_text(story.repo.conf.read_text())
     give(conf, server_user())
