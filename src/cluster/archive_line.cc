@@ -65,6 +65,28 @@ std::string wanted_timeline(const restore::RecoveryTarget& target) {
   return target.timeline;
 }
 
+restore::OnTheWay on_the_way(const repository::Repository& repository,
+                             const repository::BackupInfo& info,
+                             const restore::RecoveryTarget& target) {
+  if (target.timeline.empty() || target.timeline == "latest" || target.timeline == "current")
+    return {};
+  const auto timeline = parse_number(target.timeline);
+  TimelineHistory history{.timeline = timeline, .ancestors = {}};
+  // The first has none.
+  if (const auto* database = info.database(info.current_id);
+      database != nullptr && timeline.value() > 1) {
+    const repository::WalArchive archive(repository, repository.load_archive_info(),
+                                         database->system_id, database->version);
+    history = load_history(archive, timeline);
+  }
+  return [history](const repository::Backup& backup) {
+    // An offline backup says nothing of timelines.
+    return !backup.archive_start || !backup.lsn_stop ||
+           history.passes(Timeline::parse_hex(backup.archive_start->substr(0, 8)),
+                          *backup.lsn_stop);
+  };
+}
+
 std::optional<WalSegment> newest_on(const ArchiveLine& line, const repository::WalArchive& archive,
                                     const WalSegment& from) {
   const auto size = from.segment_size();

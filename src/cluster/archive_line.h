@@ -6,6 +6,7 @@
 #include "postgres/history.h"
 #include "postgres/wal_name.h"
 #include "repository/repository.h"
+#include "restore/choose_backup.h"
 #include "restore/recovery.h"
 
 namespace pgrevive::cluster {
@@ -30,6 +31,12 @@ ArchiveLine choose_line(const repository::WalArchive& archive, postgres::Timelin
 
 // What choose_line() is to be asked for. A backup's own consistency lies on its own timeline.
 std::string wanted_timeline(const restore::RecoveryTarget& target);
+
+// Whether recovery of a backup of the stanza's cluster can get to a timeline that is wanted by its
+// number; empty for every other wish.
+restore::OnTheWay on_the_way(const repository::Repository& repository,
+                             const repository::BackupInfo& info,
+                             const restore::RecoveryTarget& target);
 
 // The newest segment in the archive that lies on the line; empty: there is none at or after `from`.
 std::optional<postgres::WalSegment> newest_on(const ArchiveLine& line,

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "cluster/archive_line.h"
 #include "cluster/archiving.h"
 #include "cluster/backrest_conf.h"
 #include "cluster/new_cluster.h"
@@ -257,7 +258,9 @@ ChosenBackup choose_backup(const Settings& settings) {
   std::optional<std::int64_t> time;
   if (settings.target.type == restore::RecoveryType::time)
     time = parse_target_time(settings.target.target);
-  auto backup = restore::choose_backup(info, settings.backup_set, settings.target, time);
+  restore::OnTheWay way;
+  if (!settings.backup_set) way = on_the_way(repository, info, settings.target);
+  auto backup = restore::choose_backup(info, settings.backup_set, settings.target, time, way);
   return {.info = std::move(info), .backup = std::move(backup)};
 }
 

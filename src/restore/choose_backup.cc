@@ -58,22 +58,26 @@ const Backup& newest(const BackupInfo& info, const std::string& wanted, const Fi
 }  // namespace
 
 const Backup& choose_backup(const BackupInfo& info, const std::optional<std::string>& set,
-                            const RecoveryTarget& target, std::optional<std::int64_t> target_time) {
+                            const RecoveryTarget& target, std::optional<std::int64_t> target_time,
+                            const OnTheWay& on_the_way) {
   if (info.backups.empty()) {
     throw Error(ErrorKind::not_found, "the repository has no backups")
         .with_hint("make one with pgbackrest backup, or check stanza and repository path");
   }
   if (set && *set != "latest") return find_set(info, *set);
 
+  const auto passes = [&](const Backup& backup) { return !on_the_way || on_the_way(backup); };
   if (!set && target.type == RecoveryType::time && target_time) {
-    return newest(info, "the target time " + time_text(*target_time),
-                  [&](const Backup& backup) { return backup.timestamp_stop < *target_time; });
+    return newest(info, "the target time " + time_text(*target_time), [&](const Backup& backup) {
+      return backup.timestamp_stop < *target_time && passes(backup);
+    });
   }
   if (!set && target.type == RecoveryType::lsn) {
     const auto lsn = postgres::Lsn::parse(target.target);
     // LSNs compare only within one cluster, which an upgrade ends.
     return newest(info, "the target LSN " + lsn.text(), [&](const Backup& backup) {
-      return backup.database_id == info.current_id && backup.lsn_stop && *backup.lsn_stop <= lsn;
+      return backup.database_id == info.current_id && backup.lsn_stop && *backup.lsn_stop <= lsn &&
+             passes(backup);
     });
   }
 
@@ -85,6 +89,11 @@ const Backup& choose_backup(const BackupInfo& info, const std::optional<std::str
                             current ? " to PostgreSQL " + current->version.text() : ""))
         .with_hint("to restore the cluster from before the upgrade, name a backup with --set; " +
                    what_there_is(info));
+  }
+  if (!set && on_the_way) {
+    return newest(info, "timeline " + target.timeline + " branched off", [&](const Backup& backup) {
+      return backup.database_id == info.current_id && passes(backup);
+    });
   }
   return last;
 }

@@ -1,5 +1,7 @@
 """Recovery to a point: both nodes have the rows that pgBackRest's own restore to that point gives."""
 
+import dataclasses
+
 import pytest
 
 from rig.backrest import BackrestRepo
@@ -66,7 +68,7 @@ def test_target(pgrevive, space, story, name):
 
 
 class Branched:
-    """A stanza with two timelines: 2 leaves 1 behind the row 'common'."""
+    """A stanza with two timelines, each with a backup: 2 leaves 1 behind the row 'common'."""
 
     def __init__(self, directory):
         source = SourceCluster(directory / "source").create().start().fill()
@@ -85,7 +87,7 @@ class Branched:
         repo.pgbackrest(f"--pg1-path={data}", f"--tablespace-map-all={tablespaces}",
                         *Target("lsn", fork).backrest_options(), "restore")
         branch = SourceCluster(directory / "branch", data=data)
-        push = directory / "branch" / "push.sh"
+        push = directory / "branch" / "pgbackrest-push.sh"
         push.write_text(f"#!/bin/sh\nexec pgbackrest --config={repo.conf} --stanza=main "
                         f"--pg1-path={data} archive-push \"$1\"\n")
         push.chmod(0o755)
@@ -93,6 +95,9 @@ class Branched:
         try:
             wait_until(lambda: branch.sql("select pg_is_in_recovery()") == "f", 60, "promotion")
             branch.mark("second-line")
+            repo.pgbackrest(f"--pg1-path={data}", f"--pg1-socket-path={branch.sockets}",
+                            f"--pg1-port={branch.port}", "--type=full", "--no-expire-auto",
+                            "--repo1-retention-full=9", "backup")
             branch.switch_wal()
         finally:
             branch.stop()
@@ -108,11 +113,15 @@ def branched(session_workspace):
 
 @pytest.mark.parametrize("timeline, rows", [
     ("latest", "m1-filled,common,second-line"), ("1", "m1-filled,common,first-line"),
-    ("current", "m1-filled,common,first-line")])
+    ("2", "m1-filled,common,second-line"), ("current", "m1-filled,common,second-line")])
 def test_timeline(pgrevive, space, branched, timeline, rows):
+    """Also one that the newest backup is no part of: the newest that is, is taken."""
     target = Target("default", timeline=timeline)
     name = f"timeline-{timeline}"
-    assert rows_of_pgbackrest(branched.repo, space.path / name, target) == rows
+    first, second = (backup["label"] for backup in branched.repo.info()[0]["backup"])
+    label = first if timeline == "1" else second  # pgBackRest has to be told
+    assert rows_of_pgbackrest(branched.repo, space.path / name,
+                              dataclasses.replace(target, label=label)) == rows
     found = rows_of_cluster(pgrevive, space, name, branched.values(), target)
     assert found == {"primary": rows, "replica": rows}
 

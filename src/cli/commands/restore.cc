@@ -17,6 +17,7 @@
 #include "cli/restore_words.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
+#include "cluster/archive_line.h"
 #include "cluster/outlook.h"
 #include "cluster/target_time.h"
 #include "repository/open.h"
@@ -74,7 +75,9 @@ Choice choose(const Source& source, const RestoreWords& words,
           std::make_unique<repository::Repository>(repository::open_repository(entry.options));
       choice.info = choice.repository->load_backup_info();
       if (set) choice.repository->check_finished(choice.info, *set);
-      choice.label = restore::choose_backup(choice.info, set, target, time).label;
+      restore::OnTheWay way;
+      if (!set) way = cluster::on_the_way(*choice.repository, choice.info, target);
+      choice.label = restore::choose_backup(choice.info, set, target, time, way).label;
       return choice;
     } catch (Error& error) {
       error.add_frame(fmt::format("looking for a backup in {}", entry.options.describe()));

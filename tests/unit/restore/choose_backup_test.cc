@@ -77,6 +77,23 @@ TEST(ChooseBackup, AnLsnSaysNothingAboutBackupsWithoutOneOrFromBeforeAnUpgrade) 
   EXPECT_EQ(chosen(info, {}, {.type = RecoveryType::lsn, .target = "0/9000"}), "20240301-000000F");
 }
 
+TEST(ChooseBackup, ABackupHasToLieOnTheWayToTheTimeline) {
+  const auto info = three();
+  const OnTheWay old = [](const auto& backup) { return backup.label.text() < "20240201"; };
+  const OnTheWay none = [](const auto&) { return false; };
+  const auto label = [&](const RecoveryTarget& target, const OnTheWay& way) {
+    return choose_backup(info, {}, target, 9999, way).label.text();
+  };
+  const RecoveryTarget latest{.timeline = "1"};
+  EXPECT_EQ(label(latest, {}), "20240201-000000F");
+  EXPECT_EQ(label(latest, old), "20240101-000000F");
+  EXPECT_EQ(label({.type = RecoveryType::time, .timeline = "1"}, old), "20240101-000000F");
+  EXPECT_EQ(label({.type = RecoveryType::lsn, .target = "0/9000", .timeline = "1"}, old),
+            "20240101-000000F");
+  EXPECT_THAT([&] { label(latest, none); },
+              test::throws(ErrorKind::not_found, "before timeline 1 branched off"));
+}
+
 TEST(ChooseBackup, NamesWhatThereIs) {
   EXPECT_THAT([] { chosen(three(), "x", {}); },
               test::throws(ErrorKind::not_found, "20240201-000000F"));
