@@ -352,13 +352,14 @@ void read_cluster(Reader& reader, cluster::Settings& settings) {
     } else if (entry->value == "off") {
       settings.wal_archive = cluster::WalArchiveMode::off;
     } else {
-      reader.bad(*entry, "write own or off; source is not built yet");
+      reader.bad(*entry, "write own, source or off");
     }
   }
   if (const EnvEntry* entry = reader.given("WAL_ARCHIVE_PATH")) {
     settings.wal_archive_path = entry->value;
     if (entry->value.front() != '/') reader.bad(*entry, "write the whole path, beginning with /");
   }
+  reader.number("WAL_ARCHIVE_SILENCE", settings.takeover_silence_seconds, 0, 86'400);
   reader.number("RETENTION_FULL", settings.retention_full, 1, 9'999'999);
   reader.number("RETENTION_DIFF", settings.retention_diff, 1, 9'999'999);
 

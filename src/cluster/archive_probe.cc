@@ -28,7 +28,8 @@ Error refused(const Settings& settings, const repository::RepositoryOptions& arc
          : "set WAL_ARCHIVE=off to run without an archive of its own, or WAL_ARCHIVE_PATH to a "
            "directory that the servers' user may write";
   return Error(denied ? ErrorKind::denied : ErrorKind::unavailable,
-               "WAL_ARCHIVE=own needs a place to write, and the cluster " + settings.cluster_name +
+               "WAL_ARCHIVE=" + name_of(settings.wal_archive) +
+                   " needs a place to write, and the cluster " + settings.cluster_name +
                    " cannot write to " + archive.describe() + ": " + printable(said, 600))
       .with_hint(choices + "; nothing has been restored yet");
 }
@@ -37,7 +38,7 @@ Error refused(const Settings& settings, const repository::RepositoryOptions& arc
 
 void probe_own_archive(const Settings& settings, const StateDirectory& directory,
                        const Marker& marker, const Identity& owner) {
-  if (settings.wal_archive != WalArchiveMode::own) return;
+  if (!settings.archives()) return;
   const auto record = NodeRecord::load(directory, "primary");
   if (record && record->archiving) return;
   const auto archive = own_archive(settings, directory, marker.archive_suffix);

@@ -6,6 +6,7 @@
 #include "cluster/backrest_conf.h"
 #include "cluster/configuration.h"
 #include "cluster/setup.h"
+#include "cluster/takeover.h"
 #include "repository/layout.h"
 #include "repository/open.h"
 
@@ -62,7 +63,7 @@ void check_own_archive_is_free(const Site& site) {
 }
 
 void set_up_archiving(Site& site, NodeRecord& record) {
-  if (site.settings.wal_archive != WalArchiveMode::own) {
+  if (!site.settings.archives()) {
     configure_primary(site, record, {});
     return;
   }
@@ -73,9 +74,13 @@ void set_up_archiving(Site& site, NodeRecord& record) {
                                      site.marker.socket_directory, record.superuser));
   const auto archive = own_archive(site.settings, directory, site.marker.archive_suffix);
   try {
-    if (archive.type == repository::RepositoryOptions::Type::posix)
-      make_archive_directory(archive.path);
-    run_backrest(site, "stanza-create");
+    if (site.settings.wal_archive == WalArchiveMode::source) {
+      if (!record.archiving) refuse_source_that_went_on(site, record);
+    } else {
+      if (archive.type == repository::RepositoryOptions::Type::posix)
+        make_archive_directory(archive.path);
+      run_backrest(site, "stanza-create");
+    }
     configure_primary(site, record, archive_command(site));
     run_backrest(site, "check");
   } catch (const Error& error) {
@@ -91,7 +96,7 @@ void set_up_archiving(Site& site, NodeRecord& record) {
 }
 
 std::string archive_command(const Site& site) {
-  if (site.settings.wal_archive != WalArchiveMode::own) return {};
+  if (!site.settings.archives()) return {};
   return backrest(site) + " archive-push %p";
 }
 

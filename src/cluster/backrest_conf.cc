@@ -101,6 +101,7 @@ std::string source_conf(const Settings& settings, const std::filesystem::path& d
 RepositoryOptions own_archive(const Settings& settings, const StateDirectory& directory,
                               const std::string& life) {
   RepositoryOptions archive = settings.repository;
+  if (settings.wal_archive == WalArchiveMode::source) return archive;
   // An empty new cluster may have no repository at all.
   const bool local = archive.type == RepositoryOptions::Type::posix || archive.s3.bucket.empty();
   if (local) {
@@ -128,8 +129,11 @@ std::string own_archive_conf(const Settings& settings, const StateDirectory& dir
   Writer out;
   out.section("global");
   out.set(repository_options(own_archive(settings, directory, life)));
-  out.set("repo1-retention-full", std::to_string(settings.retention_full));
-  out.set("repo1-retention-diff", std::to_string(settings.retention_diff));
+  // The source's backups are kept as long as the source's own configuration says.
+  if (settings.wal_archive == WalArchiveMode::own) {
+    out.set("repo1-retention-full", std::to_string(settings.retention_full));
+    out.set("repo1-retention-diff", std::to_string(settings.retention_diff));
+  }
   out.set("log-path", (directory.pgbackrest() / "log").string());
   out.set("lock-path", (directory.pgbackrest() / "lock").string());
   out.set("spool-path", (directory.pgbackrest() / "spool").string());
@@ -166,6 +170,7 @@ std::string own_archive_obstacle(const Settings& settings, const StateDirectory&
     return path == of || path.starts_with(of == "/" ? of : of + "/");
   };
   const auto& source = settings.repository;
+  if (settings.wal_archive == WalArchiveMode::source) return {};
   if (!settings.restore_from_backup || source.type != archive.type) return {};
   if (archive.type == RepositoryOptions::Type::posix) {
     if (inside(archive.path.lexically_normal().string(), source.path.lexically_normal().string()))

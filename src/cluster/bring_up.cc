@@ -18,6 +18,7 @@
 #include "cluster/replica.h"
 #include "cluster/restore_log.h"
 #include "cluster/setup.h"
+#include "cluster/takeover.h"
 #include "cluster/target_time.h"
 #include "postgres/binaries.h"
 #include "restore/choose_backup.h"
@@ -72,6 +73,9 @@ void restore_nodes(Site& site, const std::vector<std::string>& nodes) {
   const auto label = under_way ? repository::BackupLabel::parse(*under_way)
                                : choose_backup(site.settings).backup.label;
   const auto manifest = repository.load_manifest(info, label);
+  std::string source_newest;
+  if (site.settings.wal_archive == WalArchiveMode::source)
+    source_newest = newest_of_source(site.settings, {.info = info, .backup = *info.find(label)});
   site.board.change([&](SupervisorStatus& status) { status.backup_label = label.text(); });
   site.board.enter(Phase::restoring);
 
@@ -82,6 +86,7 @@ void restore_nodes(Site& site, const std::vector<std::string>& nodes) {
     NodeRecord record;
     record.backup_label = label.text();
     record.made_ms = unix_milliseconds();
+    record.source_newest = source_newest;
     record.online = manifest.online;
     record.archive_start = manifest.archive_start.value_or("");
     record.archive_stop = manifest.archive_stop.value_or("");

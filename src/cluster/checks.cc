@@ -56,7 +56,7 @@ class Checks {
       check(node + " is of the same cluster", [&] { return same_cluster(node); });
     }
     check("restored databases are there", [&] { return databases(); });
-    if (settings_.wal_archive == WalArchiveMode::own)
+    if (settings_.archives())
       check("WAL archiving works", [&] { return archiving(); });
     else
       skip("WAL archiving works", "WAL_ARCHIVE=off");

@@ -120,7 +120,7 @@ Cleanup cleanup(const StateDirectory& directory) {
   }
   if (const auto text = read_file_if_exists(directory.settings())) {
     const auto settings = from_json(*text);
-    if (settings.wal_archive == WalArchiveMode::own) {
+    if (settings.archives()) {
       const auto archive = own_archive(settings, directory, marker->archive_suffix);
       if (archive.type == repository::RepositoryOptions::Type::s3 ||
           archive.path != directory.archive())

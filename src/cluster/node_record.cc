@@ -28,6 +28,7 @@ std::optional<NodeRecord> NodeRecord::load(const StateDirectory& directory,
     record.promoted = j.at("promoted").get<bool>();
     record.set_up = j.at("set_up").get<bool>();
     record.archiving = j.at("archiving").get<bool>();
+    record.source_newest = j.value("source_newest", "");
     record.superuser = j.at("superuser").get<std::string>();
     record.databases = j.at("databases").get<std::vector<std::string>>();
     if (const auto& end = j.at("recovery_end"); !end.is_null())
@@ -52,6 +53,7 @@ void NodeRecord::save(const StateDirectory& directory, const std::string& node) 
                   {"promoted", promoted},
                   {"set_up", set_up},
                   {"archiving", archiving},
+                  {"source_newest", source_newest},
                   {"superuser", superuser},
                   {"databases", databases},
                   {"recovery_end", recovery_end ? to_value(*recovery_end) : json(nullptr)},

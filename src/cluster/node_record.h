@@ -32,7 +32,8 @@ struct NodeRecord {
   bool promoting = false;  // it was told to become a primary; it may have begun to
   bool promoted = false;
   bool set_up = false;                 // roles, database, quarantine
-  bool archiving = false;              // a segment was seen to arrive in the cluster's own archive
+  bool archiving = false;              // a segment was seen to arrive in the archive
+  std::string source_newest;           // for WAL_ARCHIVE=source: see cluster/takeover.h
   std::string superuser;               // the role that let us in
   std::vector<std::string> databases;  // when it had been promoted
   std::optional<RecoveryEnd> recovery_end;

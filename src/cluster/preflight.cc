@@ -19,6 +19,7 @@
 #include "cluster/bring_up.h"
 #include "cluster/preview.h"
 #include "cluster/supervisor_process.h"
+#include "cluster/takeover.h"
 #include "cluster/target_time.h"
 #include "postgres/binaries.h"
 #include "postgres/server.h"
@@ -34,13 +35,16 @@ void check_settings(const Settings& settings, const StateDirectory& directory) {
     throw Error(ErrorKind::usage, "this recovery target type cannot make a cluster")
         .with_hint("use default, immediate, time, name, lsn or xid; `restore` takes the others");
   if (type == RecoveryType::time) parse_target_time(settings.target.target);
-  if (settings.wal_archive == WalArchiveMode::source)
-    throw Error(ErrorKind::unsupported,
-                "WAL_ARCHIVE=source (taking over the source's stanza) is not supported yet")
+  if (settings.wal_archive == WalArchiveMode::source && !settings.restore_from_backup)
+    throw Error(ErrorKind::usage,
+                "WAL_ARCHIVE=source takes over the stanza of the backup, and there is none "
+                "(RESTORE_FROM_BACKUP=false)")
         .with_hint("use WAL_ARCHIVE=own or WAL_ARCHIVE=off");
-  if (settings.wal_archive == WalArchiveMode::own) {
+  if (settings.archives()) {
     if (!find_program("pgbackrest"))
-      throw Error(ErrorKind::not_found, "pgbackrest is not installed, and WAL_ARCHIVE=own needs it")
+      throw Error(ErrorKind::not_found,
+                  fmt::format("pgbackrest is not installed, and WAL_ARCHIVE={} needs it",
+                              name_of(settings.wal_archive)))
           .with_hint("install it (apt-get install pgbackrest), or set WAL_ARCHIVE=off");
     if (const auto obstacle = own_archive_obstacle(settings, directory); !obstacle.empty())
       throw Error(ErrorKind::usage, obstacle)
@@ -150,6 +154,7 @@ void preflight(const Settings& settings, const StateDirectory& directory, const 
     check_space(settings, directory, chosen.backup);
     const auto outlook = look_ahead(settings, chosen, false);
     if (outlook.problem) throw *outlook.problem;
+    if (settings.wal_archive == WalArchiveMode::source) refuse_living_source(settings, chosen);
   }
   probe_own_archive(settings, directory, marker, owner);
 }

@@ -89,7 +89,7 @@ class Recovery {
     auto node = describe_node(site_, kPrimary, Stage::recovering, record_);
     // The server may have been restarted since its first pg_control.
     node.hold_subscriptions = true;
-    node.archiving = site_.settings.wal_archive == WalArchiveMode::own;
+    node.archiving = site_.settings.archives();
     const auto timeline = source_ ? source_->line().timeline() : control_.checkpoint_timeline;
     if (after == After::restore) {
       if (source_)

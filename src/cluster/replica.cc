@@ -30,7 +30,7 @@ bool recovered_from_archive(const Site& site) {
 
 void configure(Site& site, const std::string& node, const NodeRecord& record) {
   auto configuration = describe_node(site, node, Stage::replica, record);
-  configuration.archiving = site.settings.wal_archive == WalArchiveMode::own;
+  configuration.archiving = site.settings.archives();
   configuration.archive_command = archive_command(site);
   auto& recovery = configuration.recovery;
   recovery.push_back(

@@ -108,6 +108,8 @@ std::optional<T> optional_from_json(const json& j) {
 
 }  // namespace
 
+std::string name_of(WalArchiveMode mode) { return name_in(kWalArchiveModes, mode); }
+
 int port_of(const Settings& settings, const std::string& node) {
   if (node == "primary") return settings.primary_port;
   if (node == "replica") return settings.replica_port;
@@ -143,6 +145,7 @@ std::string to_json(const Settings& settings) {
       {"process_max", settings.process_max},
       {"wal_archive", name_in(kWalArchiveModes, settings.wal_archive)},
       {"wal_archive_path", optional_to_json(settings.wal_archive_path)},
+      {"takeover_silence_seconds", settings.takeover_silence_seconds},
       {"retention_full", settings.retention_full},
       {"retention_diff", settings.retention_diff},
       {"shared_buffers", settings.shared_buffers},
@@ -189,6 +192,7 @@ Settings from_json(const std::string& text) {
     settings.process_max = j.at("process_max").get<unsigned>();
     settings.wal_archive = value_in(kWalArchiveModes, j.at("wal_archive").get<std::string>());
     settings.wal_archive_path = optional_from_json<std::string>(j.at("wal_archive_path"));
+    settings.takeover_silence_seconds = j.value("takeover_silence_seconds", 120);
     settings.retention_full = j.at("retention_full").get<int>();
     settings.retention_diff = j.at("retention_diff").get<int>();
     settings.shared_buffers = j.at("shared_buffers").get<std::string>();

@@ -15,6 +15,8 @@ namespace pgrevive::cluster {
 // Where the cluster's own WAL goes after it was promoted (design: archiving after restore).
 enum class WalArchiveMode { own, source, off };
 
+std::string name_of(WalArchiveMode mode);  // as .env writes it
+
 // Everything a cluster is told, from .env or elsewhere, already checked. Names in comments are
 // those of .env.
 struct Settings {
@@ -38,15 +40,20 @@ struct Settings {
   // Both were words of `start`: until they are reached, a later `start` without them goes on there
   // and not to what .env says.
   bool target_given = false;
-  unsigned process_max = 0;                  // PGBACKREST_PROCESS_MAX; 0: processors
+  unsigned process_max = 0;  // PGBACKREST_PROCESS_MAX; 0: processors
 
   WalArchiveMode wal_archive = WalArchiveMode::own;  // WAL_ARCHIVE
   // Where `own` archives to: the source's storage with its path plus "-CLUSTER_NAME" and the time
   // the cluster was made, or for a local directory the cluster's own state directory, unless
   // WAL_ARCHIVE_PATH says otherwise.
   std::optional<std::string> wal_archive_path;  // WAL_ARCHIVE_PATH
-  int retention_full = 2;                       // RETENTION_FULL
-  int retention_diff = 3;                       // RETENTION_DIFF
+  // WAL_ARCHIVE_SILENCE; for how long the source's primary must have ended no transaction before
+  // WAL_ARCHIVE=source takes its stanza over.
+  int takeover_silence_seconds = 120;
+  int retention_full = 2;  // RETENTION_FULL
+  int retention_diff = 3;  // RETENTION_DIFF
+
+  bool archives() const { return wal_archive != WalArchiveMode::off; }
 
   // Sizes as PostgreSQL writes them ("256MB"); empty: left at our default for this host.
   std::string shared_buffers;                // SHARED_BUFFERS

@@ -130,7 +130,7 @@ void configure_primary(Site& site, const NodeRecord& record, const std::string& 
   // Nobody is let in before its roles, subscriptions and slots are what they shall be.
   const auto stage = record.set_up ? Stage::primary : Stage::recovering;
   auto node = describe_node(site, kPrimary, stage, record);
-  node.archiving = site.settings.wal_archive == WalArchiveMode::own;
+  node.archiving = site.settings.archives();
   node.archive_command = archive_command;
   // At the first start with subscriptions still enabled.
   node.hold_subscriptions = !record.set_up;

@@ -137,7 +137,7 @@ NodeStatus node_status(const StateDirectory& directory, const Settings& settings
 }
 
 void ask_archiver(ClusterStatus& status, const Settings& settings, Connection& primary) {
-  if (settings.wal_archive != WalArchiveMode::own) {
+  if (!settings.archives()) {
     status.archiving = "off";
     return;
   }
@@ -149,7 +149,7 @@ void ask_archiver(ClusterStatus& status, const Settings& settings, Connection& p
       "from pg_stat_archiver");
   const auto& row = rows.at(0);
   const auto text = [&](std::size_t i) { return row.at(i).value_or(""); };
-  status.archiving = "own: " + text(0) + " archived";
+  status.archiving = name_of(settings.wal_archive) + ": " + text(0) + " archived";
   if (!text(1).empty()) status.archiving += fmt::format(", last {} {} s ago", text(1), text(2));
   status.archiving += ", " + text(3) + " failed";
   // Failures of long ago that were made good are no trouble of today.
@@ -181,14 +181,14 @@ ClusterStatus collect_status(const StateDirectory& directory) {
   if (status.supervisor.backup_label.empty()) status.supervisor.backup_label = primary.backup_label;
   if (!status.supervisor.recovery_end) status.supervisor.recovery_end = primary.recovery_end;
 
-  if (settings.wal_archive == WalArchiveMode::own)
+  if (settings.archives())
     status.archive = own_archive(settings, directory, marker.archive_suffix).describe();
   // Without a primary there is nothing to archive, and its node says what is wrong.
-  status.archiving = settings.wal_archive == WalArchiveMode::own
-                         ? "own: not known, the primary does not answer"
-                         : "off";
+  status.archiving = settings.archives() ? name_of(settings.wal_archive) +
+                                               ": not known, the primary does not answer"
+                                         : "off";
   if (status.nodes.front().role == "primary") {
-    status.archiving_ok = settings.wal_archive != WalArchiveMode::own;
+    status.archiving_ok = !settings.archives();
     try {
       auto connection = access.open(settings.primary_port);
       ask_about_replicas(status.nodes, connection);

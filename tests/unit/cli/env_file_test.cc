@@ -240,7 +240,7 @@ INSTANTIATE_TEST_SUITE_P(
             "write a time such as"},
         Bad{"target_lsn", "RECOVERY_TARGET_TYPE=lsn\nRECOVERY_TARGET=0", "write an LSN"},
         Bad{"target_alone", "RECOVERY_TARGET=x", "needs RECOVERY_TARGET_TYPE"},
-        Bad{"wal_archive", "WAL_ARCHIVE=on", "write own or off; source is not built yet"},
+        Bad{"wal_archive", "WAL_ARCHIVE=on", "write own, source or off"},
         Bad{"wal_archive_path", "WAL_ARCHIVE_PATH=wal", "beginning with /"},
         Bad{"retention", "RETENTION_FULL=0", "from 1 to"},
         Bad{"process_max", "PGBACKREST_PROCESS_MAX=0", "from 1 to 999"},

@@ -1,0 +1,110 @@
+#include "cluster/takeover.h"
+
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "postgres/wal_name.h"
+#include "repository/open.h"
+#include "wal/transaction_times.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+using postgres::Timeline;
+using repository::WalArchive;
+
+constexpr const char* kRemedy =
+    "make sure that the source's primary is stopped and stays so; until then set WAL_ARCHIVE=own, "
+    "and the cluster archives beside the source";
+
+// Of all timelines but our own, the newest place in the log.
+std::string newest_segment(const WalArchive& archive, const std::string& from,
+                           std::optional<Timeline> own) {
+  std::string newest;
+  const auto place = [](const std::string& name) {
+    return name.substr(std::min<std::size_t>(8, name.size()));
+  };
+  for (const auto& [timeline, names] : archive.list_all_segments(from)) {
+    if (timeline == own || names.empty()) continue;
+    if (newest.empty() || place(names.back()) >= place(newest)) newest = names.back();
+  }
+  return newest;
+}
+
+void refuse_recent(const Settings& settings, const WalArchive& archive, const std::string& newest) {
+  const std::chrono::seconds silence(settings.takeover_silence_seconds);
+  if (newest.empty() || silence.count() == 0) return;
+  const auto segment = archive.find_segment(newest);
+  if (!segment) return;
+  wal::TransactionTimes times;
+  archive.read_segment(*segment, times);
+  if (!times.times()) return;
+  const std::chrono::system_clock::time_point ended{
+      std::chrono::microseconds(times.times()->latest)};
+  const auto age =
+      std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now() - ended);
+  if (age >= silence) return;
+  throw Error(
+      ErrorKind::busy,
+      fmt::format("WAL_ARCHIVE=source takes over the source's stanza, but its primary seems "
+                  "to live: a transaction in {} ended at {}, {} s ago",
+                  newest, format_time(ended), age.count()))
+      .with_hint(fmt::format("{}. It counts as gone after {} s of silence (WAL_ARCHIVE_SILENCE)",
+                             kRemedy, silence.count()));
+}
+
+// The archive beside a backup, with the repository it refers to.
+struct Beside {
+  repository::Repository repository;
+  WalArchive archive;
+
+  Beside(const Settings& settings, const ChosenBackup& chosen)
+      : repository(repository::open_repository(settings.repository)),
+        archive(repository, repository.load_archive_info(), database(chosen).system_id,
+                database(chosen).version) {}
+
+  static const repository::DatabaseHistory& database(const ChosenBackup& chosen) {
+    const auto* found = chosen.info.database(chosen.backup.database_id);
+    if (found == nullptr)
+      throw Error(ErrorKind::corrupt, "backup.info does not say which cluster backup " +
+                                          chosen.backup.label.text() + " is of");
+    return *found;
+  }
+};
+
+}  // namespace
+
+void refuse_living_source(const Settings& settings, const ChosenBackup& chosen) {
+  const Beside beside(settings, chosen);
+  refuse_recent(settings, beside.archive,
+                newest_segment(beside.archive, chosen.backup.archive_start.value_or(""), {}));
+}
+
+std::string newest_of_source(const Settings& settings, const ChosenBackup& chosen) {
+  const Beside beside(settings, chosen);
+  return newest_segment(beside.archive, chosen.backup.archive_start.value_or(""), {});
+}
+
+void refuse_source_that_went_on(const Site& site, const NodeRecord& record) {
+  auto exactly = site.settings;
+  exactly.backup_set = record.backup_label;
+  const auto chosen = choose_backup(exactly);
+  const Beside beside(site.settings, chosen);
+  std::optional<Timeline> own;
+  if (record.recovery_end && record.recovery_end->new_timeline != 0)
+    own = Timeline(record.recovery_end->new_timeline);
+  const auto newest = newest_segment(beside.archive, chosen.backup.archive_start.value_or(""), own);
+  if (newest != record.source_newest)
+    throw Error(ErrorKind::busy,
+                fmt::format("WAL_ARCHIVE=source would take over the source's stanza, but its "
+                            "primary lives: it archived {} after {}, which was the newest when the "
+                            "cluster was restored",
+                            newest.empty() ? "nothing" : newest,
+                            record.source_newest.empty() ? "nothing" : record.source_newest))
+        .with_hint(kRemedy);
+  refuse_recent(site.settings, beside.archive, newest);
+}
+
+}  // namespace pgrevive::cluster

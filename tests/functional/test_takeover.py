@@ -1,0 +1,130 @@
+"""WAL_ARCHIVE=source: a cluster that goes on in the stanza of a source that is gone."""
+
+import json
+
+import pytest
+
+from rig import repofiles
+from rig.backrest import BackrestRepo
+from rig.cluster import Cluster
+from rig.postgres import SourceCluster, server_user
+from rig.process import run, wait_until
+from rig.program import message
+from rig.workspace import Workspace
+
+BUSY, USAGE = 30, 21
+
+
+@pytest.fixture
+def space():
+    workspace = Workspace("t")
+    workspace.path.chmod(0o755)
+    yield workspace
+    workspace.remove()
+
+
+@pytest.fixture
+def source(space):
+    """One that lives, and its repository."""
+    source = SourceCluster(space.directory("source"), segment_mb=1).create().start()
+    source.repo = BackrestRepo(space.directory("backups"), source, compress="zst").create_stanza()
+    source.sql("create database testdb")
+    source.sql("create table t (i int); insert into t values (1)", "testdb")
+    source.repo.backup("full")
+    source.sql("insert into t values (2)", "testdb")
+    source.switch_wal()
+    yield source
+    source.stop()
+
+
+@pytest.fixture
+def cluster(pgrevive, space, source):
+    made = Cluster(pgrevive, space.directory("h"), {
+        "REPO_TYPE": "posix", "REPO_PATH": source.repo.path, "WAL_ARCHIVE": "source",
+        "ADMINER_PORT": 0})
+    yield made
+    made.gone()
+
+
+def archived(cluster, name):
+    return cluster.sql("primary", f"select last_archived_wal >= '{name}' from pg_stat_archiver") == "t"
+
+
+def test_goes_on_in_the_stanza(cluster, source, pgrevive, space):
+    """Its WAL and its backups follow the source's; pgBackRest and a second cluster read both."""
+    source.stop()
+    labels = source.repo.labels
+    cluster.values["WAL_ARCHIVE_SILENCE"] = 0
+    cluster.write_env()
+    cluster.start()
+    assert cluster.status()["archiving"].startswith("source: ")
+    assert cluster.status()["archive"] == str(source.repo.path)
+    cluster.sql("primary", "insert into t values (3)")
+    name = cluster.sql("primary", "select pg_walfile_name(pg_current_wal_lsn())")
+    assert name.startswith("00000002")
+    cluster.sql("primary", "select pg_switch_wal()")
+    wait_until(lambda: archived(cluster, name), 60, f"{name} archived")
+    assert name in repofiles.segments(source.repo.path)
+    conf = next(cluster.root.rglob("pgbackrest.conf"))
+    run(["pgbackrest", f"--config={conf}", "--stanza=main", "--type=incr", "backup"],
+        user=server_user(), timeout=120)
+    info = json.loads(run(["pgbackrest", f"--config={conf}", "--output=json", "info"],
+                          user=server_user()).stdout)
+    # None of the source's was expired, and the new one builds upon it.
+    assert [backup["label"] for backup in info[0]["backup"]][:-1] == labels
+    assert info[0]["backup"][-1]["prior"] == labels[-1]
+    # All that is there can be had again.
+    again = Cluster(pgrevive, space.directory("i"), {
+        "REPO_TYPE": "posix", "REPO_PATH": source.repo.path, "WAL_ARCHIVE": "off",
+        "ADMINER_PORT": 0, "REPLICAS": 0}, name="again")
+    try:
+        again.start()
+        assert again.sql("primary", "select string_agg(i::text, ',' order by i) from t") == "1,2,3"
+    finally:
+        again.gone()
+    # A later start has nothing to look for: what is new in the archive is its own.
+    cluster.run("restart")
+    assert cluster.status()["archiving"].startswith("source: ")
+
+
+def test_living_source_is_told_before_anything(cluster, source):
+    before = repofiles.segments(source.repo.path)
+    result = cluster.start(check=False)
+    assert result.returncode == BUSY, message(result)
+    for words in ("seems to live", before[-1], "WAL_ARCHIVE=own", "WAL_ARCHIVE_SILENCE"):
+        assert words in result.stderr, message(result)
+    assert not (cluster.root / "primary").exists()
+    assert repofiles.segments(source.repo.path) == before
+
+
+def test_source_that_goes_on_while_we_restore(cluster, source):
+    """Found after the promotion: not a byte goes into the stanza, and `own` is a way out."""
+    cluster.values["WAL_ARCHIVE_SILENCE"] = 0
+    cluster.values["REPLICAS"] = 0
+    cluster.write_env()
+    started = cluster.pgrevive.launch("--env-file", cluster.env_file, "start", "--detach",
+                                      log=cluster.home.parent / "start.log",
+                                      env=cluster.environment)
+    record = cluster.root / "primary" / "pgrevive-node.json"
+    wait_until(record.exists, 60, "the restore begins", every=0.002)
+    source.sql("insert into t values (9)", "testdb")
+    went_on = source.switch_wal()
+    wait_until(lambda: cluster.status()["supervisor"]["phase"] == "failed"
+               or not cluster.status()["supervisor_running"], 90, "it is noticed")
+    started.stop()
+    result = cluster.start(check=False)
+    assert result.returncode == BUSY, message(result)
+    assert "its primary lives" in result.stderr and went_on in result.stderr, message(result)
+    assert not [name for name in repofiles.segments(source.repo.path)
+                if name.startswith("00000002")]
+    cluster.values["WAL_ARCHIVE"] = "own"
+    cluster.write_env()
+    cluster.start()
+    assert cluster.status()["archiving"].startswith("own: ")
+
+
+def test_nothing_to_take_over(cluster):
+    cluster.values["RESTORE_FROM_BACKUP"] = "false"
+    cluster.write_env()
+    result = cluster.start(check=False)
+    assert result.returncode == USAGE and "WAL_ARCHIVE=source" in result.stderr, message(result)
