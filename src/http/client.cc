@@ -219,6 +219,51 @@ CURLcode use_store(CURL*, void* context, void* store) {
   return CURLE_OK;
 }
 
+std::optional<std::chrono::system_clock::time_point> parse_date(const std::string& text) {
+  const std::time_t time = curl_getdate(text.c_str(), nullptr);
+  if (time == -1) return {};
+  return std::chrono::system_clock::from_time_t(time);
+}
+
+// "Issuer:CN = x" and its like, a line each, in the order in which libcurl tells them.
+Certificate read_certificate(const curl_slist* lines) {
+  Certificate certificate;
+  for (const auto* line = lines; line != nullptr; line = line->next) {
+    const std::string_view text = line->data;
+    const auto colon = text.find(':');
+    if (colon == std::string_view::npos) continue;
+    const auto name = text.substr(0, colon);
+    const auto value = text.substr(colon + 1);
+    if (name == "Subject") certificate.subject = printable(value);
+    if (name == "Issuer") certificate.issuer = printable(value);
+    if (name == "Expire date") certificate.expires = parse_date(std::string(value));
+  }
+  return certificate;
+}
+
+Route route_of(CURL* easy) {
+  Route route;
+  const auto reached = [&](CURLINFO info) -> std::optional<std::chrono::microseconds> {
+    curl_off_t time = 0;
+    if (curl_easy_getinfo(easy, info, &time) != CURLE_OK || time <= 0) return {};
+    return std::chrono::microseconds(time);
+  };
+  route.resolved = reached(CURLINFO_NAMELOOKUP_TIME_T);
+  route.connected = reached(CURLINFO_CONNECT_TIME_T);
+  route.secured = reached(CURLINFO_APPCONNECT_TIME_T);
+  const char* address = nullptr;
+  if (curl_easy_getinfo(easy, CURLINFO_PRIMARY_IP, &address) == CURLE_OK && address != nullptr)
+    route.address = address;
+  long port = 0;
+  if (curl_easy_getinfo(easy, CURLINFO_PRIMARY_PORT, &port) == CURLE_OK)
+    route.port = static_cast<int>(port);
+  const curl_certinfo* chain = nullptr;
+  if (curl_easy_getinfo(easy, CURLINFO_CERTINFO, &chain) == CURLE_OK && chain != nullptr)
+    for (int i = 0; i < chain->num_of_certs; ++i)
+      route.certificates.push_back(read_certificate(chain->certinfo[i]));
+  return route;
+}
+
 class HeaderList {
  public:
   HeaderList() = default;
@@ -313,6 +358,7 @@ void Connection::configure(const ClientOptions& options, X509_STORE* trusted,
     set(CURLOPT_DNS_CACHE_TIMEOUT, 0L);
   }
 
+  if (request.inspect) set(CURLOPT_CERTINFO, 1L);
   if (request.method == Method::head) set(CURLOPT_NOBODY, 1L);
   set(CURLOPT_URL, request.url.c_str());
   if (headers.get() != nullptr) set(CURLOPT_HTTPHEADER, headers.get());
@@ -377,6 +423,7 @@ Response Connection::exchange(const ClientOptions& options, X509_STORE* trusted,
   if (exchange.thrown) std::rethrow_exception(exchange.thrown);
 
   Response& response = exchange.response;
+  if (request.inspect) response.route = route_of(easy_.get());
   if (stalled) {
     response.failure = {Trouble::stalled,
                         fmt::format("fewer than {} bytes a second arrived for {}",
@@ -400,12 +447,6 @@ Response Connection::exchange(const ClientOptions& options, X509_STORE* trusted,
     response.failure = describe(result, error_text_.data(), os_error);
   }
   return std::move(response);
-}
-
-std::optional<std::chrono::system_clock::time_point> parse_date(const std::string& text) {
-  const std::time_t time = curl_getdate(text.c_str(), nullptr);
-  if (time == -1) return {};
-  return std::chrono::system_clock::from_time_t(time);
 }
 
 }  // namespace

@@ -31,6 +31,28 @@ struct Request {
   // For a retry: another connection and another look-up of the host name, because the server that
   // just failed may be one of many behind it.
   bool fresh_connection = false;
+  // Has Response::route filled in, also where the exchange failed. For a diagnosis: reading the
+  // certificates takes time.
+  bool inspect = false;
+};
+
+// What a TLS server shows of itself; empty where it says nothing. Not necessarily the truth where
+// nothing was verified.
+struct Certificate {
+  std::string subject;  // "CN = s3.example"
+  std::string issuer;
+  std::optional<std::chrono::system_clock::time_point> expires;
+};
+
+// How far an exchange got on its way, and what it met there. Times count from the beginning; empty:
+// it did not get that far. On a connection that was kept alive they are of no use.
+struct Route {
+  std::optional<std::chrono::microseconds> resolved;  // the name has an address
+  std::string address;  // that TCP connected to, a proxy's where there is one; else empty
+  int port = 0;
+  std::optional<std::chrono::microseconds> connected;  // TCP; unknown where TLS failed after it
+  std::optional<std::chrono::microseconds> secured;    // TLS
+  std::vector<Certificate> certificates;               // the server's own first
 };
 
 // Why an exchange did not end the way HTTP wants it. Each has another remedy.
@@ -56,6 +78,7 @@ struct Response {
   std::vector<Header> headers;
   std::uint64_t body_bytes = 0;    // that arrived
   std::optional<Failure> failure;  // also when it broke halfway through the body
+  std::optional<Route> route;      // for Request::inspect
 
   // The first header of that name, whatever its case; null if there is none.
   const std::string* find(std::string_view name) const;

@@ -147,8 +147,9 @@ std::vector<Entry> PosixStorage::list(const std::string& directory) const {
     if (S_ISDIR(status.st_mode)) {
       entries.push_back({.name = std::string(entry_name), .directory = true});
     } else if (S_ISREG(status.st_mode)) {
-      entries.push_back(
-          {.name = std::string(entry_name), .size = static_cast<std::uint64_t>(status.st_size)});
+      entries.push_back({.name = std::string(entry_name),
+                         .size = static_cast<std::uint64_t>(status.st_size),
+                         .modified = status.st_mtim.tv_sec});
     }
   }
   std::ranges::sort(entries, {}, &Entry::name);

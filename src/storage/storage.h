@@ -27,6 +27,8 @@ struct Entry {
   std::string name;        // the last part of its path
   bool directory = false;  // on S3: a common prefix
   std::uint64_t size = 0;  // of objects
+  // When an object was last written, Unix seconds; 0: the storage does not say.
+  std::int64_t modified = 0;
 };
 
 // A place that keeps a pgBackRest repository: a directory, or a bucket and a prefix in it. Paths

@@ -16,37 +16,39 @@ constexpr std::chrono::minutes kMaxRetryAfter{2};
 struct Meaning {
   std::string_view code;
   ErrorKind kind;
+  Cause cause;
   std::string_view hint;
 };
 
 // The codes that people meet, and what to do about each.
 constexpr std::array kMeanings{
-    Meaning{"SignatureDoesNotMatch", ErrorKind::denied,
+    Meaning{"SignatureDoesNotMatch", ErrorKind::denied, Cause::credentials,
             "the secret key does not belong to the access key: check S3_SECRET_KEY (a character "
             "lost in copying, quotes in the file) and S3_REGION"},
-    Meaning{"InvalidAccessKeyId", ErrorKind::denied,
+    Meaning{"InvalidAccessKeyId", ErrorKind::denied, Cause::credentials,
             "the server does not know this access key: check S3_ACCESS_KEY, and that S3_ENDPOINT "
             "is the server it was made for"},
-    Meaning{"InvalidToken", ErrorKind::denied,
+    Meaning{"InvalidToken", ErrorKind::denied, Cause::credentials,
             "the session token does not belong to these keys: set S3_SESSION_TOKEN together with "
             "S3_ACCESS_KEY and S3_SECRET_KEY, or remove it"},
-    Meaning{"ExpiredToken", ErrorKind::denied,
+    Meaning{"ExpiredToken", ErrorKind::denied, Cause::credentials,
             "temporary credentials have run out: get new ones and set S3_ACCESS_KEY, "
             "S3_SECRET_KEY and S3_SESSION_TOKEN"},
-    Meaning{"TokenRefreshRequired", ErrorKind::denied,
+    Meaning{"TokenRefreshRequired", ErrorKind::denied, Cause::credentials,
             "temporary credentials have run out: get new ones and set S3_ACCESS_KEY, "
             "S3_SECRET_KEY and S3_SESSION_TOKEN"},
-    Meaning{"AccountProblem", ErrorKind::denied, "the account that owns the keys is blocked"},
-    Meaning{"NoSuchBucket", ErrorKind::usage,
+    Meaning{"AccountProblem", ErrorKind::denied, Cause::credentials,
+            "the account that owns the keys is blocked"},
+    Meaning{"NoSuchBucket", ErrorKind::usage, Cause::bucket,
             "check S3_BUCKET (the name alone, without path or s3://), S3_ENDPOINT and S3_REGION"},
-    Meaning{"InvalidBucketName", ErrorKind::usage,
+    Meaning{"InvalidBucketName", ErrorKind::usage, Cause::bucket,
             "check S3_BUCKET; a server without host-style names needs S3_URI_STYLE=path"},
-    Meaning{"InvalidObjectState", ErrorKind::denied,
+    Meaning{"InvalidObjectState", ErrorKind::denied, Cause::object,
             "the object was moved to an archive tier: restore it there first"},
-    Meaning{"KMS.DisabledException", ErrorKind::denied,
+    Meaning{"KMS.DisabledException", ErrorKind::denied, Cause::object,
             "enable the key the bucket is encrypted with"},
-    Meaning{"InvalidRequest", ErrorKind::unsupported, ""},
-    Meaning{"NotImplemented", ErrorKind::unsupported,
+    Meaning{"InvalidRequest", ErrorKind::unsupported, Cause::server, ""},
+    Meaning{"NotImplemented", ErrorKind::unsupported, Cause::server,
             "the server does not have this part of S3; is S3_ENDPOINT an S3 server?"},
 };
 
@@ -104,25 +106,31 @@ Refusal refuse_failure(const Asked& asked, const http::Response& response) {
   using http::Trouble;
   const http::Failure& failure = *response.failure;
   ErrorKind kind = ErrorKind::unavailable;
+  Cause cause = Cause::server;
   std::string hint;
   bool retry = true;
   switch (failure.trouble) {
     case Trouble::resolve:
+      cause = Cause::resolve;
       hint =
           "check S3_ENDPOINT and the DNS of this host; with host-style names the bucket is part "
           "of the name (S3_URI_STYLE=path if the server has none)";
       break;
     case Trouble::connect:
+      cause = Cause::connect;
       hint = "check host and port of S3_ENDPOINT, and that a firewall lets this host through";
       break;
     case Trouble::certificate:
+      cause = Cause::tls;
       hint = certificate_hint(failure.text);
       retry = false;
       break;
     case Trouble::tls:
+      cause = Cause::tls;
       hint = "the server and this host agree on no TLS version or cipher: TLS 1.2 is the least";
       break;
     case Trouble::not_tls:
+      cause = Cause::tls;
       hint = "if the server is meant to speak plain HTTP, write S3_ENDPOINT with http://";
       retry = false;
       break;
@@ -138,6 +146,7 @@ Refusal refuse_failure(const Asked& asked, const http::Response& response) {
       if (!asked.tls && response.status == 0) hint = kPlainHint;
       break;
     case Trouble::setup:
+      cause = Cause::tls;
       kind = ErrorKind::usage;
       hint = "check that S3_CA_FILE is a readable PEM file";
       retry = false;
@@ -146,6 +155,7 @@ Refusal refuse_failure(const Asked& asked, const http::Response& response) {
   return {.error = Error(kind, fmt::format("cannot {} from {}: {}", asked.doing, asked.endpoint,
                                            failure.text))
                        .with_hint(std::move(hint)),
+          .cause = cause,
           .retry = retry};
 }
 
@@ -185,6 +195,7 @@ Refusal refuse(const Asked& asked, const http::Response& response, std::string_v
   }
 
   ErrorKind kind = status >= 500 ? ErrorKind::unavailable : ErrorKind::unsupported;
+  Cause cause = Cause::server;
   std::string hint;
 
   std::string right_region = document.region;
@@ -201,11 +212,13 @@ Refusal refuse(const Asked& asked, const http::Response& response, std::string_v
                               code == "SignatureDoesNotMatch" ||
                               code == "IllegalLocationConstraintException" || code.empty())) {
     kind = ErrorKind::usage;
+    cause = Cause::region;
     hint = fmt::format("the bucket {} lies in region {}: set S3_REGION={} (it is {})", asked.bucket,
                        right_region, right_region, asked.region);
     if (!document.endpoint.empty()) hint += fmt::format(" and S3_ENDPOINT={}", document.endpoint);
   } else if (status / 100 == 3) {
     kind = ErrorKind::usage;
+    cause = Cause::region;
     const std::string* location = response.find("location");
     hint = !document.endpoint.empty()
                ? fmt::format("the bucket {} is served by {}: set S3_ENDPOINT and S3_REGION to it",
@@ -216,15 +229,19 @@ Refusal refuse(const Asked& asked, const http::Response& response, std::string_v
                : std::string("set S3_ENDPOINT and S3_REGION to where the bucket is");
   } else if (code == "RequestTimeTooSkewed") {
     kind = ErrorKind::denied;
+    cause = Cause::clock;
     hint = skew_hint(response, now);
   } else if (code == "AuthorizationHeaderMalformed") {
     kind = ErrorKind::usage;
+    cause = Cause::credentials;
     hint = "check S3_REGION and S3_ACCESS_KEY";
   } else if (const Meaning* meaning = find_meaning(code)) {
     kind = meaning->kind;
+    cause = meaning->cause;
     hint = meaning->hint;
   } else if (status == 401 || status == 403) {
     kind = ErrorKind::denied;
+    cause = Cause::permission;
     hint = asked.one_object
                ? "give the access key s3:GetObject on the objects; or the object does not exist, "
                  "which the server only admits to keys with s3:ListBucket on the bucket"
@@ -232,6 +249,7 @@ Refusal refuse(const Asked& asked, const http::Response& response, std::string_v
   } else if (status == 404) {
     if (code == "NoSuchKey") {
       kind = ErrorKind::not_found;
+      cause = Cause::object;
     } else {
       // A 404 of a proxy whose server is away must not pass for the absence of an object: recovery
       // would end there and open the cluster with data missing.
@@ -248,6 +266,7 @@ Refusal refuse(const Asked& asked, const http::Response& response, std::string_v
   }
 
   Refusal refusal{.error = Error(kind, message).with_hint(std::move(hint)),
+                  .cause = cause,
                   .retry = worth_retrying(status, code)};
   if (refusal.retry) {
     refusal.retry_after = http::retry_after(response, now);

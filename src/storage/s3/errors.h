@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "http/client.h"
+#include "storage/s3/cause.h"
 
 namespace pgrevive::storage::s3 {
 
@@ -24,6 +25,7 @@ ErrorDocument parse_error(std::string_view body);
 // What to do about an answer that is not what was asked for.
 struct Refusal {
   Error error;
+  Cause cause = Cause::server;
   bool retry = false;
   std::optional<std::chrono::milliseconds> retry_after;  // the server's own word
 };

@@ -1,5 +1,7 @@
 #include "storage/s3/list.h"
 
+#include <chrono>
+
 #include <fmt/format.h>
 #include <pugixml.hpp>
 
@@ -27,6 +29,26 @@ std::string name_of(std::string key, bool encoded, const std::string& prefix) {
     bad(fmt::format("'{}' does not lie below '{}'", printable(key), printable(prefix)));
   }
   return key.substr(prefix.size());
+}
+
+// "2026-11-22T14:05:09.000Z" as Unix seconds; 0 for anything else. Only people read it, so a server
+// that writes it differently is no reason to refuse its list.
+std::int64_t parse_time(std::string_view text) {
+  const auto number = [&](std::size_t at, std::size_t digits) -> int {
+    const auto value =
+        at + digits <= text.size() ? parse_unsigned(text.substr(at, digits)) : std::nullopt;
+    return value ? static_cast<int>(*value) : -1;
+  };
+  const std::chrono::year_month_day day(std::chrono::year(number(0, 4)),
+                                        std::chrono::month(static_cast<unsigned>(number(5, 2))),
+                                        std::chrono::day(static_cast<unsigned>(number(8, 2))));
+  const int hour = number(11, 2);
+  const int minute = number(14, 2);
+  const int second = number(17, 2);
+  if (!text.ends_with('Z') || !day.ok() || hour < 0 || minute < 0 || second < 0) return 0;
+  const std::chrono::sys_seconds time = std::chrono::sys_days(day) + std::chrono::hours(hour) +
+                                        std::chrono::minutes(minute) + std::chrono::seconds(second);
+  return time.time_since_epoch().count();
 }
 
 }  // namespace
@@ -68,7 +90,9 @@ ListPage parse_list(std::string_view xml, const std::string& prefix) {
       if (name.find('/') != std::string::npos) {
         bad(fmt::format("'{}' lies deeper than was asked for", printable(name)));
       }
-      page.entries.push_back({.name = std::move(name), .size = *size});
+      page.entries.push_back({.name = std::move(name),
+                              .size = *size,
+                              .modified = parse_time(node.child("LastModified").text().get())});
     } else if (element == "CommonPrefixes") {
       for (const pugi::xml_node each : node.children("Prefix")) {
         std::string name = name_of(each.text().get(), encoded, prefix);

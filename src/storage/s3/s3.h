@@ -42,8 +42,11 @@ struct S3Options {
   std::function<void(const std::string& what)> on_retry;
 };
 
-// An S3 bucket, requests signed with Signature V4. Throws Error{usage} for options that cannot
-// work. Connections are kept alive and reused; as many are open as threads call at once.
+// Throws Error{usage} for options that cannot work.
+void check(const S3Options& options);
+
+// An S3 bucket, requests signed with Signature V4. Options as check() wants them. Connections are
+// kept alive and reused; as many are open as threads call at once.
 std::unique_ptr<Storage> open_s3(const S3Options& options);
 
 }  // namespace pgrevive::storage

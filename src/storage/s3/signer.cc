@@ -74,4 +74,18 @@ std::vector<http::Header> sign(const RequestToSign& request, const Credentials& 
   return headers;
 }
 
+http::Request signed_request(http::Method method, const BucketUri& uri, std::string_view key,
+                             const Query& query, std::vector<http::Header> headers,
+                             const Credentials& credentials, const std::string& region,
+                             std::chrono::system_clock::time_point now) {
+  const RequestToSign to_sign{.method = method == http::Method::get ? "GET" : "HEAD",
+                              .host = uri.host,
+                              .path = uri.path_of(key),
+                              .query = query,
+                              .headers = std::move(headers)};
+  return {.method = method,
+          .url = uri.url(to_sign.path, canonical_query(query)),
+          .headers = sign(to_sign, credentials, region, now)};
+}
+
 }  // namespace pgrevive::storage::s3

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/secret.h"
@@ -35,5 +36,12 @@ struct RequestToSign {
 std::vector<http::Header> sign(const RequestToSign& request, const Credentials& credentials,
                                const std::string& region,
                                std::chrono::system_clock::time_point now);
+
+// A signed request for a key of the bucket; the list of the bucket is at the key "". `headers` are
+// further ones to send and sign.
+http::Request signed_request(http::Method method, const BucketUri& uri, std::string_view key,
+                             const Query& query, std::vector<http::Header> headers,
+                             const Credentials& credentials, const std::string& region,
+                             std::chrono::system_clock::time_point now);
 
 }  // namespace pgrevive::storage::s3

@@ -149,16 +149,9 @@ class S3Storage : public Storage {
 http::Response S3Storage::send(http::Method method, const std::string& key, const s3::Query& query,
                                std::vector<http::Header> headers, const Retries& retries,
                                const http::OnBody& on_body) const {
-  const s3::RequestToSign to_sign{.method = method == http::Method::get ? "GET" : "HEAD",
-                                  .host = uri_.host,
-                                  .path = uri_.path_of(key),
-                                  .query = query,
-                                  .headers = std::move(headers)};
-  const http::Request request{
-      .method = method,
-      .url = uri_.url(to_sign.path, s3::canonical_query(query)),
-      .headers = s3::sign(to_sign, credentials_, options_.region, system_clock::now()),
-      .fresh_connection = retries.any()};
+  auto request = s3::signed_request(method, uri_, key, query, std::move(headers), credentials_,
+                                    options_.region, system_clock::now());
+  request.fresh_connection = retries.any();
   return client_.perform(request, on_body, retries.stop());
 }
 
@@ -316,6 +309,8 @@ void S3Storage::read(const std::string& path, std::optional<Range> range, Sink& 
   }
 }
 
+}  // namespace
+
 void check(const S3Options& options) {
   const auto missing = [](const char* what, const char* name) {
     throw Error(ErrorKind::usage, fmt::format("no S3 {} is given", what))
@@ -340,8 +335,6 @@ void check(const S3Options& options) {
     }
   }
 }
-
-}  // namespace
 
 std::unique_ptr<Storage> open_s3(const S3Options& options) {
   check(options);

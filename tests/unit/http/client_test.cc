@@ -68,6 +68,27 @@ TEST(Client, SendsTargetAndHeadersAsTheyStand) {
   EXPECT_FALSE(requests[0].headers.contains("accept-encoding"));
 }
 
+TEST(Client, TellsTheRouteToThoseWhoAsk) {
+  ScriptedHttpServer server{{.body = "a"}, {.body = "b"}};
+  const Client client({});
+
+  EXPECT_FALSE(get(client, server.url("/")).response.route);
+
+  const auto got = get(client, server.url("/"), {.fresh_connection = true, .inspect = true});
+  ASSERT_TRUE(got.response.route);
+  EXPECT_EQ(got.response.route->address, "127.0.0.1");
+  EXPECT_EQ(got.response.route->port, server.port());
+  EXPECT_TRUE(got.response.route->resolved);
+  EXPECT_TRUE(got.response.route->connected);
+  EXPECT_FALSE(got.response.route->secured) << "it is plain HTTP";
+
+  const auto failed = get(client, "http://127.0.0.1:" + std::to_string(closed_port()) + "/",
+                          {.fresh_connection = true, .inspect = true});
+  ASSERT_TRUE(failed.response.route);
+  EXPECT_TRUE(failed.response.route->resolved);
+  EXPECT_EQ(failed.response.route->address, "");
+}
+
 TEST(Client, HeadHasALengthAndNoBody) {
   ScriptedHttpServer server{{.body = "hello"}};
 

@@ -63,6 +63,8 @@ TEST_F(Posix, FollowsALinkThatStaysInside) {
   EXPECT_EQ(as_text(read_all(*storage_, "absolute/latest/backup.manifest")), "m");
   EXPECT_THAT(names("backup/main"), testing::ElementsAre("20240115-020000F", "latest"));
   EXPECT_TRUE(storage_->list("backup/main").at(1).directory);
+  EXPECT_NEAR(static_cast<double>(storage_->list("backup/main/20240115-020000F").at(0).modified),
+              static_cast<double>(std::time(nullptr)), 60);
 }
 
 TEST_F(Posix, ALinkToTheRootItselfIsFine) {

@@ -215,6 +215,32 @@ INSTANTIATE_TEST_SUITE_P(
              {"Thing", "S3_ENDPOINT"}}),
     [](const auto& test) { return test.param.name; });
 
+TEST(Refuse, TellsWhereOnItsWayARequestWasTurnedAway) {
+  const auto cause = [](int status, const std::string& code, const std::string& more = "") {
+    return refuse(status, document(code, more)).cause;
+  };
+  EXPECT_EQ(cause(403, "RequestTimeTooSkewed"), Cause::clock);
+  EXPECT_EQ(cause(403, "SignatureDoesNotMatch"), Cause::credentials);
+  EXPECT_EQ(cause(403, "InvalidAccessKeyId"), Cause::credentials);
+  EXPECT_EQ(cause(400, "ExpiredToken"), Cause::credentials);
+  EXPECT_EQ(cause(400, "AuthorizationHeaderMalformed"), Cause::credentials);
+  EXPECT_EQ(cause(400, "AuthorizationHeaderMalformed", "<Region>eu-west-1</Region>"),
+            Cause::region);
+  EXPECT_EQ(cause(301, "PermanentRedirect"), Cause::region);
+  EXPECT_EQ(cause(404, "NoSuchBucket"), Cause::bucket);
+  EXPECT_EQ(cause(403, "AccessDenied"), Cause::permission);
+  EXPECT_EQ(cause(404, "NoSuchKey"), Cause::object);
+  EXPECT_EQ(cause(503, "SlowDown"), Cause::server);
+  EXPECT_EQ(refuse(404, "<html/>").cause, Cause::server);
+
+  EXPECT_EQ(refuse(http::Trouble::resolve).cause, Cause::resolve);
+  EXPECT_EQ(refuse(http::Trouble::connect).cause, Cause::connect);
+  EXPECT_EQ(refuse(http::Trouble::certificate).cause, Cause::tls);
+  EXPECT_EQ(refuse(http::Trouble::not_tls).cause, Cause::tls);
+  EXPECT_EQ(refuse(http::Trouble::setup).cause, Cause::tls);
+  EXPECT_EQ(refuse(http::Trouble::not_http).cause, Cause::server);
+}
+
 TEST(Refuse, AListNeedsAnotherPermissionThanAnObject) {
   Asked asked = kAsked;
   asked.one_object = false;

@@ -28,11 +28,22 @@ TEST(ParseList, GivesObjectsAndDirectories) {
   ASSERT_EQ(list.entries.size(), 3U);
   EXPECT_EQ(list.entries[0].name, "a & b");
   EXPECT_EQ(list.entries[0].size, 5'000'000'000U);
+  EXPECT_EQ(list.entries[0].modified, 1'369'353'600);
   EXPECT_FALSE(list.entries[0].directory);
   EXPECT_EQ(list.entries[1].name, "dir");
   EXPECT_TRUE(list.entries[1].directory);
   EXPECT_EQ(list.entries[2].name, "dir2");
   EXPECT_EQ(list.continuation_token, "");
+}
+
+TEST(ParseList, TakesATimeThatIsNoneForUnknown) {
+  for (const char* time : {"", "yesterday", "2013-13-24T00:00:00Z", "2013-05-24 00:00:00",
+                           "2013-05-24T", "2013-05-24Txx:00:00Z"}) {
+    const auto list = parse_list(page(kLast + "<Contents><Key>a</Key><LastModified>" + time +
+                                      "</LastModified><Size>1</Size></Contents>"),
+                                 "");
+    EXPECT_EQ(list.entries.at(0).modified, 0) << time;
+  }
 }
 
 TEST(ParseList, GivesTheTokenOfTheNextPage) {
