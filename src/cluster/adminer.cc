@@ -259,13 +259,19 @@ void Adminer::launch() {
   }
 }
 
-bool stop_orphaned_adminer(const StateDirectory& directory) {
+std::optional<pid_t> find_adminer(const StateDirectory& directory) {
   const auto text = read_file_if_exists(pid_file(directory));
   const auto pid = text ? parse_unsigned(trim(*text)) : std::nullopt;
-  if (!pid || !serves(static_cast<pid_t>(*pid), directory)) return false;
-  ::kill(static_cast<pid_t>(*pid), SIGTERM);
+  if (!pid || !serves(static_cast<pid_t>(*pid), directory)) return {};
+  return static_cast<pid_t>(*pid);
+}
+
+bool stop_orphaned_adminer(const StateDirectory& directory) {
+  const auto pid = find_adminer(directory);
+  if (!pid) return false;
+  ::kill(*pid, SIGTERM);
   // Not before the process itself is gone is its port free.
-  wait_for_end(static_cast<pid_t>(*pid), std::chrono::seconds(5));
+  wait_for_end(*pid, std::chrono::seconds(5));
   return true;
 }
 

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <sys/types.h>
+
 #include "base/child_process.h"
 #include "cluster/settings.h"
 #include "cluster/state_directory.h"
@@ -49,6 +51,8 @@ class Adminer {
   std::chrono::steady_clock::time_point next_start_;
 };
 
+// The process that this cluster's Adminer is served by; empty if there is none.
+std::optional<pid_t> find_adminer(const StateDirectory& directory);
 // Stops one that a supervisor before us left; true if there was one.
 bool stop_orphaned_adminer(const StateDirectory& directory);
 

@@ -78,8 +78,7 @@ void write_parameters(Writer& out, const NodeConfiguration& node, const Settings
 void write_memory(Writer& out, const NodeConfiguration& node, const Settings& settings) {
   const auto memory = node.host.memory_bytes;
   out.section("memory");
-  out.set("shared_buffers",
-          or_default(settings.shared_buffers, std::clamp(memory / 8, 32 * kMiB, 1024 * kMiB)));
+  out.set("shared_buffers", or_default(settings.shared_buffers, default_shared_buffers(node.host)));
   out.set("effective_cache_size", or_default(settings.effective_cache_size, memory / 2));
   out.set("maintenance_work_mem", or_default(settings.maintenance_work_mem,
                                              std::clamp(memory / 64, 64 * kMiB, 512 * kMiB)));
@@ -109,6 +108,10 @@ void write_replication(Writer& out, const NodeConfiguration& node) {
 }
 
 }  // namespace
+
+std::uint64_t default_shared_buffers(const Host& host) {
+  return std::clamp(host.memory_bytes / 8, 32 * kMiB, 1024 * kMiB);
+}
 
 postgres::ControlFile::Parameters parameters_of(const NodeConfiguration& node,
                                                 const Settings& settings) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -47,6 +48,9 @@ struct NodeConfiguration {
 // what the source had and what we need.
 postgres::ControlFile::Parameters parameters_of(const NodeConfiguration& node,
                                                 const Settings& settings);
+
+// shared_buffers where the user did not say, bytes.
+std::uint64_t default_shared_buffers(const Host& host);
 
 // Sizes that the user did not give come from the host's memory, which all nodes share:
 // shared_buffers 1/8 (32 MB to 1 GB), effective_cache_size 1/2, maintenance_work_mem 1/64 (64 MB to

@@ -19,14 +19,6 @@
 namespace pgrevive::cluster {
 namespace {
 
-Identity find_owner() {
-  const auto current = Identity::current();
-  if (current.uid != 0) return current;
-  if (auto postgres = Identity::find("postgres")) return *std::move(postgres);
-  throw Error(ErrorKind::not_found, "there is no user postgres for the servers to run as")
-      .with_hint("install PostgreSQL (apt-get install postgresql), which makes that user");
-}
-
 void check_name(const std::string& name) {
   const bool good = !name.empty() && name.size() <= 64 && name.front() != '.' &&
                     name.find_first_not_of(
@@ -35,37 +27,6 @@ void check_name(const std::string& name) {
   if (!good)
     throw Error(ErrorKind::usage, "'" + name + "' cannot be the name of a cluster")
         .with_hint("use letters, digits, '-', '_' and '.' in CLUSTER_NAME");
-}
-
-// Refuses a directory that is somebody else's.
-std::optional<Marker> check_directory(const Settings& settings, const StateDirectory& directory,
-                                      const Identity& owner) {
-  auto marker = Marker::load(directory);
-  std::error_code ignored;
-  const auto holds_files = [&] {
-    return std::filesystem::exists(directory.root(), ignored) &&
-           !std::filesystem::is_empty(directory.root(), ignored);
-  };
-  // Another start may be about to write it.
-  for (int i = 0; i < 10 && !marker && holds_files(); ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    marker = Marker::load(directory);
-  }
-  if (!marker) {
-    if (holds_files())
-      throw Error(ErrorKind::target_not_empty,
-                  directory.root().string() + " holds files that pgrevive did not make")
-          .with_hint("use another CLUSTER_NAME or PGREVIVE_HOME");
-    return {};
-  }
-  if (marker->owner != owner.uid)
-    throw Error(ErrorKind::denied, "the cluster in " + directory.root().string() +
-                                       " was started by another user; its servers run as " +
-                                       marker->owner_name);
-  if (marker->cluster_name != settings.cluster_name)
-    throw Error(ErrorKind::usage, directory.root().string() + " is the cluster " +
-                                      marker->cluster_name + ", not " + settings.cluster_name);
-  return marker;
 }
 
 void make_root(const StateDirectory& directory, const Identity& owner) {

@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <map>
 #include <memory>
+#include <system_error>
+#include <thread>
 
 #include <fmt/format.h>
 #include <netdb.h>
@@ -28,29 +30,7 @@
 namespace pgrevive::cluster {
 namespace {
 
-void check_settings(const Settings& settings, const StateDirectory& directory) {
-  using restore::RecoveryType;
-  const auto type = settings.target.type;
-  if (type == RecoveryType::standby || type == RecoveryType::none || type == RecoveryType::preserve)
-    throw Error(ErrorKind::usage, "this recovery target type cannot make a cluster")
-        .with_hint("use default, immediate, time, name, lsn or xid; `restore` takes the others");
-  if (type == RecoveryType::time) parse_target_time(settings.target.target);
-  if (settings.wal_archive == WalArchiveMode::source && !settings.restore_from_backup)
-    throw Error(ErrorKind::usage,
-                "WAL_ARCHIVE=source takes over the stanza of the backup, and there is none "
-                "(RESTORE_FROM_BACKUP=false)")
-        .with_hint("use WAL_ARCHIVE=own or WAL_ARCHIVE=off");
-  if (settings.archives()) {
-    if (!find_program("pgbackrest"))
-      throw Error(ErrorKind::not_found,
-                  fmt::format("pgbackrest is not installed, and WAL_ARCHIVE={} needs it",
-                              name_of(settings.wal_archive)))
-          .with_hint("install it (apt-get install pgbackrest), or set WAL_ARCHIVE=off");
-    if (const auto obstacle = own_archive_obstacle(settings, directory); !obstacle.empty())
-      throw Error(ErrorKind::usage, obstacle)
-          .with_hint("set WAL_ARCHIVE_PATH to another place, or WAL_ARCHIVE=off");
-  }
-}
+constexpr const char* kAdminerPort = "ADMINER_PORT";
 
 // Empty if nobody listens there, so that something of ours can; else the system's reason. A bound
 // address that is not listened on is in nobody's way: two starts may look at the same moment.
@@ -82,54 +62,152 @@ std::string cannot_listen(const std::string& address, int port) {
   return any ? std::string() : reason;
 }
 
-void check_port(const std::string& setting, const std::string& addresses, int port) {
-  for (const auto& part : split(addresses, ',')) {
+void check_ports(const Settings& settings, const StateDirectory& directory) {
+  for (const auto& wanted : wanted_ports(settings)) {
+    // A server that an ended supervisor left running is adopted.
+    const bool is_adminer = wanted.setting == kAdminerPort;
+    if (!is_adminer && server_is_ours(directory, wanted.user)) continue;
+    if (is_adminer) stop_orphaned_adminer(directory);
+    check_port(wanted);
+  }
+}
+
+}  // namespace
+
+Identity find_owner() {
+  const auto current = Identity::current();
+  if (current.uid != 0) return current;
+  if (auto postgres = Identity::find("postgres")) {
+    if (postgres->uid == 0)
+      throw Error(ErrorKind::usage, "PostgreSQL refuses to run as root")
+          .with_hint("the servers run as user postgres; install PostgreSQL, which makes that user");
+    return *std::move(postgres);
+  }
+  throw Error(ErrorKind::not_found, "there is no user postgres for the servers to run as")
+      .with_hint("install PostgreSQL (apt-get install postgresql), which makes that user");
+}
+
+std::optional<Marker> check_directory(const Settings& settings, const StateDirectory& directory,
+                                      const Identity& owner) {
+  auto marker = Marker::load(directory);
+  std::error_code ignored;
+  const auto holds_files = [&] {
+    return std::filesystem::exists(directory.root(), ignored) &&
+           !std::filesystem::is_empty(directory.root(), ignored);
+  };
+  // Another start may be about to write it.
+  for (int i = 0; i < 10 && !marker && holds_files(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    marker = Marker::load(directory);
+  }
+  if (!marker) {
+    if (holds_files())
+      throw Error(ErrorKind::target_not_empty,
+                  directory.root().string() + " holds files that pgrevive did not make")
+          .with_hint("use another CLUSTER_NAME or PGREVIVE_HOME");
+    return {};
+  }
+  if (marker->owner != owner.uid)
+    throw Error(ErrorKind::denied, "the cluster in " + directory.root().string() +
+                                       " was started by another user; its servers run as " +
+                                       marker->owner_name);
+  if (marker->cluster_name != settings.cluster_name)
+    throw Error(ErrorKind::usage, directory.root().string() + " is the cluster " +
+                                      marker->cluster_name + ", not " + settings.cluster_name);
+  return marker;
+}
+
+void check_target(const Settings& settings) {
+  using restore::RecoveryType;
+  const auto type = settings.target.type;
+  if (type == RecoveryType::standby || type == RecoveryType::none || type == RecoveryType::preserve)
+    throw Error(ErrorKind::usage, "this recovery target type cannot make a cluster")
+        .with_hint("use default, immediate, time, name, lsn or xid; `restore` takes the others");
+  if (type == RecoveryType::time) parse_target_time(settings.target.target);
+}
+
+void check_own_archive(const Settings& settings, const StateDirectory& directory) {
+  if (settings.wal_archive == WalArchiveMode::source && !settings.restore_from_backup)
+    throw Error(ErrorKind::usage,
+                "WAL_ARCHIVE=source takes over the stanza of the backup, and there is none "
+                "(RESTORE_FROM_BACKUP=false)")
+        .with_hint("use WAL_ARCHIVE=own or WAL_ARCHIVE=off");
+  if (settings.archives()) {
+    if (!find_program("pgbackrest"))
+      throw Error(ErrorKind::not_found,
+                  fmt::format("pgbackrest is not installed, and WAL_ARCHIVE={} needs it",
+                              name_of(settings.wal_archive)))
+          .with_hint("install it (apt-get install pgbackrest), or set WAL_ARCHIVE=off");
+    if (const auto obstacle = own_archive_obstacle(settings, directory); !obstacle.empty())
+      throw Error(ErrorKind::usage, obstacle)
+          .with_hint("set WAL_ARCHIVE_PATH to another place, or WAL_ARCHIVE=off");
+  }
+}
+
+std::vector<WantedPort> wanted_ports(const Settings& settings) {
+  std::vector<WantedPort> ports;
+  for (const auto& node : node_names(settings.replicas))
+    ports.push_back(
+        {.user = node,
+         .setting = node == "primary" ? "POSTGRES_PRIMARY_PORT" : "POSTGRES_REPLICA_PORT",
+         .addresses = settings.listen_addresses,
+         .port = port_of(settings, node)});
+  if (settings.adminer_port != 0)
+    ports.push_back({.user = "Adminer",
+                     .setting = kAdminerPort,
+                     .addresses = settings.adminer_listen,
+                     .port = settings.adminer_port});
+  const auto named = [](const WantedPort& wanted) {
+    return wanted.user.starts_with("replica-") ? wanted.setting + " of " + wanted.user
+                                               : wanted.setting;
+  };
+  std::map<int, const WantedPort*> used;
+  for (const auto& wanted : ports)
+    if (const auto [at, is_new] = used.emplace(wanted.port, &wanted); !is_new)
+      throw Error(ErrorKind::usage, fmt::format("{} and {} are both {}", named(*at->second),
+                                                named(wanted), wanted.port))
+          .with_hint("give each a port of its own");
+  return ports;
+}
+
+void check_port(const WantedPort& wanted) {
+  for (const auto& part : split(wanted.addresses, ',')) {
     const auto address = std::string(trim(part));
     if (address.empty()) continue;
-    if (const auto reason = cannot_listen(address, port); !reason.empty())
-      throw Error(ErrorKind::busy, fmt::format("port {} ({}) cannot be used on {}: {}", port,
-                                               setting, address, reason))
-          .with_hint("set " + setting + " to a free port, or stop what uses it");
+    if (const auto reason = cannot_listen(address, wanted.port); !reason.empty())
+      throw Error(ErrorKind::busy, fmt::format("port {} ({}) cannot be used on {}: {}", wanted.port,
+                                               wanted.setting, address, reason))
+          .with_hint("set " + wanted.setting + " to a free port, or stop what uses it");
   }
 }
 
-void check_ports(const Settings& settings, const StateDirectory& directory) {
-  std::map<int, std::string> used;
-  const auto claim = [&](int port, const std::string& setting) {
-    const auto [at, is_new] = used.emplace(port, setting);
-    if (!is_new)
-      throw Error(ErrorKind::usage,
-                  fmt::format("{} and {} are both {}", at->second, setting, port));
-  };
+std::vector<SpaceNeed> space_needs(const Settings& settings, const StateDirectory& directory,
+                                   const repository::Backup& backup) {
+  std::map<dev_t, SpaceNeed> needs;
+  const auto root = disk_space(directory.root());
   for (const auto& node : node_names(settings.replicas)) {
-    const int port = port_of(settings, node);
-    const std::string setting =
-        node == "primary" ? "POSTGRES_PRIMARY_PORT" : "POSTGRES_REPLICA_PORT";
-    claim(port, node == "replica" || node == "primary" ? setting : setting + " of " + node);
-    // A server that an ended supervisor left running is adopted.
-    if (server_is_ours(directory, node)) continue;
-    check_port(setting, settings.listen_addresses, port);
+    const auto data = directory.data(node);
+    const auto state = restore::inspect_directory(data);
+    if (state != restore::DirectoryState::absent && state != restore::DirectoryState::empty)
+      continue;
+    const auto space = disk_space(data);
+    auto& need = needs[space.device];
+    need.directory = space.device == root.device ? directory.root() : data;
+    need.bytes = backup.size;
+    need.free_bytes = space.free_bytes;
+    ++need.nodes;
   }
-  if (settings.adminer_port == 0) return;
-  claim(settings.adminer_port, "ADMINER_PORT");
-  stop_orphaned_adminer(directory);
-  check_port("ADMINER_PORT", settings.adminer_listen, settings.adminer_port);
+  std::vector<SpaceNeed> result;
+  for (auto& [device, need] : needs) result.push_back(std::move(need));
+  return result;
 }
 
-void check_space(const Settings& settings, const StateDirectory& directory,
-                 const repository::Backup& backup) {
-  std::uint64_t nodes = 0;
-  for (const auto& node : node_names(settings.replicas)) {
-    const auto state = restore::inspect_directory(directory.data(node));
-    if (state == restore::DirectoryState::absent || state == restore::DirectoryState::empty)
-      ++nodes;
-  }
-  const auto space = disk_space(directory.root());
-  if (nodes * backup.size > space.free_bytes)
+void check_space(const SpaceNeed& need) {
+  if (need.nodes * need.bytes > need.free_bytes)
     throw Error(ErrorKind::system,
-                fmt::format("{} has {} free, and {} {} of {} do not fit", directory.root().string(),
-                            format_bytes(space.free_bytes), nodes, nodes == 1 ? "node" : "nodes",
-                            format_bytes(backup.size)))
+                fmt::format("{} has {} free, and {} {} of {} do not fit", need.directory.string(),
+                            format_bytes(need.free_bytes), need.nodes,
+                            need.nodes == 1 ? "node" : "nodes", format_bytes(need.bytes)))
         .with_hint("set PGREVIVE_HOME to a directory on a larger file system");
 }
 
@@ -138,20 +216,16 @@ bool needs_restore(const Settings& settings, const StateDirectory& directory) {
          restore::inspect_directory(directory.data("primary")) != restore::DirectoryState::complete;
 }
 
-}  // namespace
-
 void preflight(const Settings& settings, const StateDirectory& directory, const Marker& marker,
                const Identity& owner) {
-  if (owner.uid == 0)
-    throw Error(ErrorKind::usage, "PostgreSQL refuses to run as root")
-        .with_hint("the servers run as user postgres; install PostgreSQL, which makes that user");
-  check_settings(settings, directory);
+  check_target(settings);
+  check_own_archive(settings, directory);
   refuse_foreign_servers(directory);
   check_ports(settings, directory);
   postgres::find_binaries(cluster_version(settings, directory), settings.postgres_binaries);
   if (needs_restore(settings, directory)) {
     const auto chosen = backup_for(settings, directory);
-    check_space(settings, directory, chosen.backup);
+    for (const auto& need : space_needs(settings, directory, chosen.backup)) check_space(need);
     const auto outlook = look_ahead(settings, chosen, false);
     if (outlook.problem) throw *outlook.problem;
     if (settings.wal_archive == WalArchiveMode::source) refuse_living_source(settings, chosen);

@@ -1,9 +1,16 @@
 #pragma once
 
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "base/child_process.h"
 #include "cluster/marker.h"
 #include "cluster/settings.h"
 #include "cluster/state_directory.h"
+#include "repository/backup_info.h"
 
 namespace pgrevive::cluster {
 
@@ -12,5 +19,50 @@ namespace pgrevive::cluster {
 // space, an archive of its own that cannot be written. Throws Error that names the first.
 void preflight(const Settings& settings, const StateDirectory& directory, const Marker& marker,
                const Identity& owner);
+
+// Its rules one by one, for `doctor`, which wants to see them all. None changes anything; each
+// throws Error that says what is wrong, with a remedy.
+
+// The user whom the servers run as.
+Identity find_owner();
+
+// The marker of the state directory, empty where there is none yet. Throws where the directory is
+// somebody else's.
+std::optional<Marker> check_directory(const Settings& settings, const StateDirectory& directory,
+                                      const Identity& owner);
+
+// Whether the recovery target can make a cluster.
+void check_target(const Settings& settings);
+
+// Whether the cluster's own archive can be where the settings say. Does not try to write there:
+// probe_own_archive() does.
+void check_own_archive(const Settings& settings, const StateDirectory& directory);
+
+// A port that something of the cluster will listen on.
+struct WantedPort {
+  std::string user;     // "primary", "replica-2", "Adminer"
+  std::string setting;  // "POSTGRES_PRIMARY_PORT"
+  std::string addresses;
+  int port = 0;
+};
+// The servers' in order of node_names(), then Adminer's. Throws Error{usage} where two want the
+// same.
+std::vector<WantedPort> wanted_ports(const Settings& settings);
+// Throws Error{busy} where somebody listens there, be it ourselves.
+void check_port(const WantedPort& wanted);
+
+// What the nodes that are still to be restored take of one file system.
+struct SpaceNeed {
+  std::filesystem::path directory;  // somewhere on it, for messages
+  std::uint64_t nodes = 0;
+  std::uint64_t bytes = 0;  // of one node
+  std::uint64_t free_bytes = 0;
+};
+std::vector<SpaceNeed> space_needs(const Settings& settings, const StateDirectory& directory,
+                                   const repository::Backup& backup);
+void check_space(const SpaceNeed& need);
+
+// Whether there is a backup to restore: not once the primary is whole.
+bool needs_restore(const Settings& settings, const StateDirectory& directory);
 
 }  // namespace pgrevive::cluster
