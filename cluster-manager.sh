@@ -24,6 +24,7 @@ A PostgreSQL primary and its replicas out of a pgBackRest repository.
   exec-replica    the same for the replica
   cleanup         stop the cluster and remove it with all its data  (--yes)
 
+  doctor          check repository and host before a start, changing nothing  (--json)
   demo            a whole round without any backup of your own (--clean removes it)
   info            what the repository holds                    (--output json)
   restore         make data directories out of a backup

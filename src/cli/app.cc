@@ -60,6 +60,7 @@ struct Program {
     add_psql(parser);
     add_exec(parser);
     add_cleanup(parser);
+    add_doctor(parser);
     add_demo(parser);
     add_info(parser);
     add_restore(parser);

@@ -64,13 +64,12 @@ std::string_view name(Check::Result result) {
   return "";
 }
 
-// UTF-8 bytes that begin a character; good enough a width for names of databases and the like.
+}  // namespace
+
 std::size_t columns(const std::string& text) {
   return static_cast<std::size_t>(std::ranges::count_if(
       text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
-
-}  // namespace
 
 std::string table(const std::vector<std::vector<std::string>>& rows,
                   const std::vector<std::size_t>& right) {

@@ -18,6 +18,9 @@ bool healthy(const cluster::ClusterStatus& status);
 std::string checks_text(const std::vector<cluster::Check>& checks);
 std::string checks_json(const std::vector<cluster::Check>& checks);
 
+// How wide a text is: its UTF-8 bytes that begin a character, good enough for names of databases.
+std::size_t columns(const std::string& text);
+
 // Columns as wide as their widest cell, two blanks between, no blanks at the end of a line. Cells
 // of columns in `right` (by index) are moved to the right.
 std::string table(const std::vector<std::vector<std::string>>& rows,

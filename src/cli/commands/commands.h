@@ -31,6 +31,7 @@ void add_test(Parser& parser);
 void add_cleanup(Parser& parser);
 void add_exec(Parser& parser);
 void add_psql(Parser& parser);
+void add_doctor(Parser& parser);
 void add_demo(Parser& parser);
 void add_info(Parser& parser);
 void add_restore(Parser& parser);

@@ -31,9 +31,10 @@ Outcome call(const std::vector<std::string>& words) {
 
 TEST(Help, EveryCommandHasAPageWithAnExampleThatFitsATerminal) {
   std::vector<std::string> commands = command_names();
-  EXPECT_THAT(commands, testing::IsSupersetOf({"start", "stop", "restart", "status", "logs", "test",
-                                               "cleanup", "exec", "psql", "help", "demo", "info",
-                                               "restore", "archive-get", "prefetch", "version"}));
+  EXPECT_THAT(commands,
+              testing::IsSupersetOf({"start", "stop", "restart", "status", "logs", "test",
+                                     "cleanup", "exec", "psql", "help", "demo", "info", "restore",
+                                     "archive-get", "prefetch", "version", "doctor"}));
   EXPECT_THAT(commands, Not(testing::Contains("supervise")));
 
   for (const std::string& command : commands) {

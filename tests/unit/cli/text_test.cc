@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/doctor_text.h"
 #include "cli/errors.h"
 #include "cli/log_merge.h"
 #include "cli/repository_json.h"
@@ -223,6 +224,53 @@ TEST(ChecksText, CountsWhatFailed) {
   EXPECT_EQ(json["passed"], false);
   EXPECT_EQ(json["checks"][1]["result"], "failed");
   EXPECT_EQ(json["checks"][2]["result"], "not_applicable");
+}
+
+TEST(DoctorText, FitsItsWidthAndPutsTheRemedyBelow) {
+  using cluster::Finding;
+  const std::vector<Finding> findings{
+      {.name = "DNS", .detail = "s3.example is 10.0.0.1"},
+      {.name = "TLS chain",
+       .result = Finding::Result::failed,
+       .detail = "the certificate of the server is not trusted",
+       .remedy = "name its authority in S3_CA_FILE"},
+      {.name = "clock", .result = Finding::Result::not_run, .detail = "needs TLS chain"},
+      {.name = "locales", .result = Finding::Result::warning, .detail = "few", .remedy = "more"},
+      {.name = "write", .result = Finding::Result::not_applicable, .detail = "not needed"}};
+
+  EXPECT_EQ(findings_text(findings, 50),
+            "  ok    DNS        s3.example is 10.0.0.1\n"
+            "  FAIL  TLS chain  the certificate of the server\n"
+            "                   is not trusted\n"
+            "                   -> name its authority in\n"
+            "                   S3_CA_FILE\n"
+            "  ?     clock      not run: needs TLS chain\n"
+            "  warn  locales    few\n"
+            "                   -> more\n"
+            "  -     write      not needed\n"
+            "\n"
+            "1 ok, 1 warn, 1 failed, 1 not run, 1 do not apply\n");
+  EXPECT_FALSE(nothing_failed(findings));
+
+  const auto json = nlohmann::json::parse(findings_json(findings));
+  EXPECT_EQ(json["passed"], false);
+  EXPECT_EQ(json["checks"][1]["result"], "failed");
+  EXPECT_EQ(json["checks"][1]["remedy"], "name its authority in S3_CA_FILE");
+  EXPECT_EQ(json["checks"][2]["result"], "not_run");
+  EXPECT_EQ(json["checks"][4]["result"], "not_applicable");
+}
+
+TEST(DoctorText, AWarningIsNoFailure) {
+  using cluster::Finding;
+  EXPECT_TRUE(nothing_failed({{.name = "a"},
+                              {.name = "b", .result = Finding::Result::warning},
+                              {.name = "c", .result = Finding::Result::not_applicable}}));
+}
+
+TEST(Wrap, BreaksAtBlanksAlone) {
+  EXPECT_EQ(wrap("a bb ccc", 4), (std::vector<std::string>{"a bb", "ccc"}));
+  EXPECT_EQ(wrap("s3://a/long/path x", 5), (std::vector<std::string>{"s3://a/long/path", "x"}));
+  EXPECT_EQ(wrap("é é", 3), (std::vector<std::string>{"é é"}));
 }
 
 TEST(Errors, AreTextForPeopleAndAnObjectForPrograms) {

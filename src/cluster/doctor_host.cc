@@ -1,0 +1,170 @@
+#include "cluster/doctor_host.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <clocale>
+#include <limits>
+#include <utility>
+
+#include <fmt/format.h>
+#include <locale.h>
+
+#include "base/child_process.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "cluster/adminer.h"
+#include "cluster/configuration.h"
+#include "cluster/host.h"
+#include "cluster/supervisor_process.h"
+#include "postgres/binaries.h"
+#include "restore/restore.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+// What initialize_primary() makes an empty cluster with.
+constexpr const char* kOwnLocale = "C.UTF-8";
+
+void examine_ports(const Settings& settings, const StateDirectory& directory, Findings& findings) {
+  std::vector<WantedPort> ports;
+  try {
+    ports = wanted_ports(settings);
+  } catch (const Error&) {
+    findings.look("ports", [&]() -> Finding { throw; });
+    return;
+  }
+  for (const auto& wanted : ports)
+    findings.look("port " + std::to_string(wanted.port), [&] {
+      const bool ours = wanted.user == "Adminer" ? find_adminer(directory).has_value()
+                                                 : server_is_ours(directory, wanted.user);
+      if (ours) return fine("used by this cluster's " + wanted.user);
+      check_port(wanted);
+      return fine("free, for " + wanted.user);
+    });
+}
+
+void examine_space(const Settings& settings, const StateDirectory& directory,
+                   const std::optional<ChosenBackup>& chosen, Findings& findings) {
+  if (!settings.restore_from_backup)
+    return findings.add("disk space", not_applicable("RESTORE_FROM_BACKUP=false"));
+  if (!needs_restore(settings, directory))
+    return findings.add("disk space", not_applicable("the primary is restored already"));
+  if (!chosen) return findings.add("disk space", not_run("chosen backup"));
+  std::vector<SpaceNeed> needs;
+  try {
+    needs = space_needs(settings, directory, chosen->backup);
+  } catch (const Error&) {
+    findings.look("disk space", [&]() -> Finding { throw; });
+    return;
+  }
+  for (const auto& need : needs) findings.look("disk space", [&] { return judge_space(need); });
+}
+
+Finding examine_binaries(const Settings& settings, const StateDirectory& directory,
+                         const std::optional<ChosenBackup>& chosen) {
+  // Which version it has to be is said by the backup, unless there is a cluster already.
+  if (!chosen && needs_restore(settings, directory)) return not_run("chosen backup");
+  const auto version = cluster_version(settings, directory);
+  return fine(fmt::format("{} in {}", version.text(),
+                          postgres::find_binaries(version, settings.postgres_binaries).string()));
+}
+
+Finding examine_own_archive(const Settings& settings, const StateDirectory& directory) {
+  check_own_archive(settings, directory);
+  if (settings.wal_archive != WalArchiveMode::own) return not_applicable("WAL_ARCHIVE=off");
+  return fine("pgbackrest is " + find_program("pgbackrest").value_or("there").string());
+}
+
+Finding examine_locales(const Settings& settings) {
+  if (!settings.restore_from_backup) {
+    const auto made = ::newlocale(LC_ALL_MASK, kOwnLocale, nullptr);
+    if (made == nullptr)
+      return failed(std::string("this host has no ") + kOwnLocale,
+                    "install it (Debian has it in libc-bin)");
+    ::freelocale(made);
+    return fine(kOwnLocale);
+  }
+  const auto output = run({.program = "locale", .arguments = {"-a"}}, {}, std::chrono::seconds(10));
+  std::vector<std::string> names;
+  for (const auto& line : split(output.out, '\n'))
+    if (!trim(line).empty()) names.emplace_back(trim(line));
+  return judge_locales(names);
+}
+
+Finding examine_memory(const Settings& settings) {
+  const auto host = look_at_host();
+  const auto buffers = settings.shared_buffers.empty() ? std::optional(default_shared_buffers(host))
+                                                       : parse_memory_size(settings.shared_buffers);
+  if (!buffers)
+    return failed("SHARED_BUFFERS=" + settings.shared_buffers + " is not an amount of memory",
+                  "write it like 256MB");
+  return judge_memory(settings.replicas + 1, *buffers, host.memory_bytes);
+}
+
+}  // namespace
+
+Finding judge_space(const SpaceNeed& need) {
+  check_space(need);
+  const auto needed = need.nodes * need.bytes;
+  const auto detail =
+      fmt::format("{}: {} free, {} x {} to come", need.directory.string(),
+                  format_bytes(need.free_bytes), need.nodes, format_bytes(need.bytes));
+  if (need.free_bytes - needed < needed / 10)
+    return warning(detail,
+                   "little is left for WAL and growth: free some, or set PGREVIVE_HOME to a "
+                   "directory on a larger file system");
+  return fine(detail);
+}
+
+Finding judge_memory(int nodes, std::uint64_t shared_buffers, std::uint64_t memory) {
+  const auto count = static_cast<std::uint64_t>(nodes);
+  const auto detail = fmt::format("{} x {} of shared_buffers, {} in all", nodes,
+                                  format_bytes(shared_buffers), format_bytes(memory));
+  const std::string remedy = "set SHARED_BUFFERS to less, or REPLICAS to fewer";
+  // Divided, because the product of what a user writes may not fit.
+  if (shared_buffers > memory / count) return failed(detail, remedy);
+  if (shared_buffers > memory / 2 / count) return warning(detail, remedy);
+  return fine(detail);
+}
+
+Finding judge_locales(const std::vector<std::string>& installed) {
+  constexpr std::array<std::string_view, 4> kBare{"C", "POSIX", "C.UTF-8", "C.utf8"};
+  const auto others = std::ranges::count_if(installed, [&](const std::string& name) {
+    return std::ranges::find(kBare, name) == kBare.end();
+  });
+  if (others == 0)
+    return warning("only C and C.UTF-8 are installed; a database needs the one it was made with",
+                   "install those of the source's databases, or all: apt-get install locales-all");
+  return fine(fmt::format("{} installed; which the databases need is known once restored",
+                          installed.size()));
+}
+
+std::optional<std::uint64_t> parse_memory_size(std::string_view text) {
+  constexpr std::array<std::pair<std::string_view, int>, 5> kUnits{
+      {{"kB", 10}, {"MB", 20}, {"GB", 30}, {"TB", 40}, {"B", 0}}};
+  text = trim(text);
+  for (const auto& [unit, shift] : kUnits) {
+    if (!text.ends_with(unit)) continue;
+    const auto number = parse_unsigned(trim(text.substr(0, text.size() - unit.size())));
+    if (!number || *number > std::numeric_limits<std::uint64_t>::max() >> shift) return {};
+    return *number << shift;
+  }
+  return {};
+}
+
+void examine_host(const Settings& settings, const StateDirectory& directory,
+                  const std::optional<ChosenBackup>& chosen, Findings& findings) {
+  examine_space(settings, directory, chosen, findings);
+  examine_ports(settings, directory, findings);
+  findings.look("other servers", [&] {
+    refuse_foreign_servers(directory);
+    return fine("none on this cluster's directories");
+  });
+  findings.look("PostgreSQL", [&] { return examine_binaries(settings, directory, chosen); });
+  findings.look("own WAL archive", [&] { return examine_own_archive(settings, directory); });
+  findings.look("locales", [&] { return examine_locales(settings); });
+  findings.look("memory", [&] { return examine_memory(settings); });
+}
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/identity.h"
+#include "cluster/bring_up.h"
+#include "cluster/findings.h"
+#include "cluster/preflight.h"
+#include "cluster/settings.h"
+#include "cluster/state_directory.h"
+
+namespace pgrevive::cluster {
+
+// This host: ports, room, programs, locales, memory. `chosen` is the backup to restore; empty: it
+// is not known.
+void examine_host(const Settings& settings, const StateDirectory& directory,
+                  const std::optional<ChosenBackup>& chosen, Findings& findings);
+
+// The room that a restore leaves. Pure.
+Finding judge_space(const SpaceNeed& need);
+
+// Whether the servers' shared memory fits into the host's. Pure.
+Finding judge_memory(int nodes, std::uint64_t shared_buffers, std::uint64_t memory);
+
+// What `locale -a` printed. Pure.
+Finding judge_locales(const std::vector<std::string>& installed);
+
+// "256MB", as postgresql.conf has it; empty for anything else. Pure.
+std::optional<std::uint64_t> parse_memory_size(std::string_view text);
+
+}  // namespace pgrevive::cluster

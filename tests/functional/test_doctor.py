@@ -1,0 +1,366 @@
+"""`doctor`: a look at repository and host that changes nothing, and names each mistake by its line."""
+
+import json
+import os
+import shutil
+import socket
+import time
+
+import pytest
+
+from rig import repofiles
+from rig.cluster import PASSWORD, Cluster
+from rig.process import free_port, run
+from rig.program import message
+from rig.rgw import Authority
+from rig.s3 import S3, cluster_values
+from rig.story import CIPHER_PASS
+
+WAY = ["DNS", "endpoint", "TLS chain", "S3 service", "clock", "region", "signature", "URI style",
+       "list"]
+DEEPER = ["range read", "round trip", "stanza", "cipher", "newest backup", "chosen backup",
+          "throughput", "newest WAL", "WAL of the backup"]
+HOST = ["PostgreSQL", "own WAL archive", "memory", "servers' user", "state directory"]
+
+
+class Doctor:
+    """A cluster that nobody has started, and what `doctor` says of it."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.values = cluster.values
+
+    def json(self, code):
+        self.cluster.write_env()
+        result = self.cluster.run("doctor", "--json", check=False, timeout=60)
+        assert result.returncode == code, message(result)
+        for secret in (CIPHER_PASS, PASSWORD, self.values.get("S3_SECRET_KEY", PASSWORD)):
+            assert secret not in message(result)
+        report = json.loads(result.stdout)
+        assert report["passed"] == (code == 0)
+        lines = {line["name"]: line for line in report["checks"]}
+        for line in lines.values():
+            assert line["result"] != "failed" or line["remedy"], line
+        return lines
+
+    def text(self, code):
+        self.cluster.write_env()
+        result = self.cluster.run("doctor", check=False, timeout=60)
+        assert result.returncode == code, message(result)
+        return result.stdout
+
+    def only(self, name, *words, not_run=()):
+        """Exactly this line failed, it and its remedy say these words, and those were not run."""
+        lines = self.json(1)
+        failed = [line["name"] for line in lines.values() if line["result"] == "failed"]
+        assert failed == [name], json.dumps(lines, indent=1)
+        said = lines[name]["detail"] + "\n" + lines[name]["remedy"]
+        for word in words:
+            assert str(word) in said, said
+        for other in not_run:
+            assert lines[other]["result"] == "not_run", lines[other]
+        return lines
+
+
+@pytest.fixture(scope="module")
+def prefix(bucket, story):
+    return bucket.upload_once(story.repo.path, "story/pgbackrest")
+
+
+@pytest.fixture
+def doctor(pgrevive, space, bucket, prefix):
+    ca_file = space.path / "doctor-ca.crt"
+    shutil.copy(bucket.gateway.ca_file, ca_file)
+    ca_file.chmod(0o644)
+    return Doctor(Cluster(pgrevive, space.path / "d", {
+        **cluster_values(bucket, prefix), "S3_CA_FILE": ca_file,
+        "REPO_CIPHER_PASS": CIPHER_PASS}, name="patient"))
+
+
+@pytest.fixture
+def local(pgrevive, space, story):
+    return Doctor(Cluster(pgrevive, space.path / "d", story.values(), name="patient"))
+
+
+def everything_below(directory):
+    """But for the settings, which the tests write."""
+    return {str(path): (path.lstat().st_mtime_ns, path.lstat().st_size)
+            for path in [directory, *directory.rglob("*")] if path.suffix != ".env"}
+
+
+def test_all_well(doctor, bucket, space, story):
+    """Every line is fine, nothing is changed: not in the bucket, not on the disk."""
+    in_bucket = bucket.s3.listing(bucket.name)
+    on_disk = everything_below(space.path)
+    text = doctor.text(0)
+    lines = doctor.json(0)
+    assert everything_below(space.path) == on_disk
+    assert bucket.s3.listing(bucket.name) == in_bucket
+
+    for name in [*WAY, *DEEPER, *HOST]:
+        assert lines[name]["result"] in ("ok", "warning"), lines[name]
+    assert "pgrevive test CA" in lines["TLS chain"]["detail"]
+    assert story.label in lines["chosen backup"]["detail"]
+    assert story.newest_wal in lines["newest WAL"]["detail"] and "ago" in lines["newest WAL"]["detail"]
+    assert lines["write"]["result"] == "not_applicable"
+    assert "-patient-" in lines["write"]["detail"]
+    for port in (doctor.cluster.primary_port, doctor.cluster.replica_port):
+        assert lines[f"port {port}"]["result"] == "ok"
+    assert lines["disk space"]["result"] == "ok" and "2 x " in lines["disk space"]["detail"]
+
+    assert max(map(len, text.splitlines())) <= 80, text
+    for name in lines:
+        assert f"  {name}  " in text, text
+    assert " 0 failed" in text
+
+
+# The way to the bucket.
+
+def test_wrong_secret(doctor):
+    doctor.values["S3_SECRET_KEY"] = "not-the-secret"
+    lines = doctor.only("signature", "SignatureDoesNotMatch", "S3_SECRET_KEY",
+                        not_run=["URI style", "list", *DEEPER, "disk space", "PostgreSQL"])
+    for name in WAY[:6]:
+        assert lines[name]["result"] == "ok", lines[name]
+
+
+def test_wrong_key(doctor):
+    doctor.values["S3_ACCESS_KEY"] = "NOSUCHKEY"
+    doctor.only("signature", "InvalidAccessKeyId", "S3_ACCESS_KEY", not_run=["list"])
+
+
+def test_wrong_bucket(doctor):
+    doctor.values["S3_BUCKET"] = "no-such-bucket"
+    lines = doctor.only("URI style", "no-such-bucket", "S3_BUCKET", not_run=["list", *DEEPER])
+    assert lines["signature"]["result"] == "ok"
+
+
+def test_wrong_style(doctor):
+    """The bucket is there, and the certificate is not for its name before the host's."""
+    doctor.values.update(S3_URI_STYLE="host", S3_ENDPOINT=doctor.values["S3_ENDPOINT"].replace(
+        "localhost", "127.0.0.1.nip.invalid"))
+    lines = doctor.only("DNS", "nip.invalid", not_run=WAY[1:])
+    assert "S3_URI_STYLE" in lines["DNS"]["remedy"]
+
+
+def test_style_that_works_is_named(doctor, gateway):
+    S3(gateway).make_bucket("dotted.name")
+    doctor.values.update(S3_URI_STYLE="host", S3_BUCKET="dotted.name")
+    doctor.only("TLS chain", "dotted.name.localhost", "set S3_URI_STYLE=path: with it the bucket",
+                not_run=WAY[3:])
+
+
+def test_wrong_ca(doctor, space):
+    other = Authority.make(space.directory("other-ca"), name="somebody else")
+    space.path.joinpath("other-ca").chmod(0o755)
+    other.certificate.chmod(0o644)
+    doctor.values["S3_CA_FILE"] = other.certificate
+    doctor.only("TLS chain", "S3_CA_FILE", "CN = gateway", "CN = pgrevive test CA", "until 20",
+                not_run=WAY[3:])
+
+
+def test_ca_file_of_somebody_else(doctor, space):
+    """The servers' user reads it too, whoever calls doctor."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a file that another cannot read")
+    ca_file = space.path / "of-root.crt"
+    shutil.copy(doctor.values["S3_CA_FILE"], ca_file)
+    ca_file.chmod(0o600)
+    doctor.values["S3_CA_FILE"] = ca_file
+    doctor.only("TLS chain", "of-root.crt", not_run=WAY[:2])
+
+
+def test_tls_not_verified(doctor):
+    del doctor.values["S3_CA_FILE"]
+    doctor.values["S3_VERIFY_TLS"] = "false"
+    lines = doctor.json(0)
+    assert lines["TLS chain"]["result"] == "warning" and "S3_CA_FILE" in lines["TLS chain"]["remedy"]
+
+
+def test_endpoint_that_refuses(doctor):
+    port = free_port()
+    doctor.values["S3_ENDPOINT"] = f"https://localhost:{port}"
+    lines = doctor.only("endpoint", port, "refused", not_run=[*WAY[2:], *DEEPER])
+    assert lines["DNS"]["result"] == "ok"
+
+
+def test_endpoint_that_says_nothing(doctor):
+    """Connections are taken and nothing comes: the look ends all the same."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        doctor.values["S3_ENDPOINT"] = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        begin = time.monotonic()
+        doctor.only("TLS chain", not_run=WAY[3:])
+        assert time.monotonic() - begin < 30
+
+
+def test_no_such_name(doctor):
+    doctor.values["S3_ENDPOINT"] = "nosuch.invalid"
+    doctor.only("DNS", "nosuch.invalid", "S3_ENDPOINT", not_run=WAY[1:])
+
+
+# Keys that may do only a part.
+
+@pytest.fixture
+def limited(doctor, gateway, bucket, prefix):
+    """A function: gives a new user these rights on a bucket of its own, and `doctor` its keys."""
+    def limit(name, actions):
+        s3, own = S3(gateway), f"limited-{name}"
+        s3.make_bucket(own)
+        run(["s3cmd", "-c", s3.config, "cp", "--recursive",
+             f"s3://{bucket.name}/{prefix}/", f"s3://{own}/repo/"])
+        keys = (f"{name.upper()}SKEY0000000000"[:20], f"{name}-secret")
+        gateway.add_user(name, *keys)
+        policy = doctor.cluster.home.parent / f"{name}.json"
+        policy.write_text(json.dumps({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": {"AWS": [f"arn:aws:iam:::user/{name}"]},
+            "Action": actions, "Resource": [f"arn:aws:s3:::{own}", f"arn:aws:s3:::{own}/*"]}]}))
+        run(["s3cmd", "-c", s3.config, "setpolicy", policy, f"s3://{own}"])
+        doctor.values.update(S3_BUCKET=own, S3_PATH="/repo", S3_ACCESS_KEY=keys[0],
+                             S3_SECRET_KEY=keys[1])
+        return s3, own
+    return limit
+
+
+def test_keys_that_may_only_read(doctor, limited):
+    """They are enough; that the own archive cannot be written to is for `start` to find out."""
+    s3, own = limited("onlyreads", ["s3:GetObject", "s3:ListBucket"])
+    before = s3.listing(own)
+    lines = doctor.json(0)
+    assert s3.listing(own) == before
+    for name in [*WAY, *DEEPER]:
+        assert lines[name]["result"] in ("ok", "warning"), lines[name]
+    assert "not tried" in lines["write"]["detail"]
+
+
+def test_keys_that_may_not_list(doctor, limited):
+    limited("blindone", ["s3:GetObject"])
+    lines = doctor.json(1)
+    assert lines["list"]["result"] == "failed" and "s3:ListBucket" in lines["list"]["remedy"]
+    assert "s3:GetObject" not in lines["list"]["remedy"]
+    for name in ("signature", "range read", "stanza", "chosen backup"):
+        assert lines[name]["result"] == "ok", lines[name]
+
+
+def test_keys_that_may_not_read(doctor, limited):
+    limited("onlylists", ["s3:ListBucket"])
+    doctor.only("range read", "s3:GetObject", not_run=DEEPER[1:])
+
+
+# What the repository holds.
+
+def test_wrong_passphrase(doctor):
+    doctor.values["REPO_CIPHER_PASS"] = "another"
+    lines = doctor.only("cipher", "passphrase", not_run=DEEPER[4:])
+    assert lines["stanza"]["result"] == "ok"
+
+
+def test_wrong_stanza(doctor):
+    doctor.values["PGBACKREST_STANZA"] = "nosuch"
+    doctor.only("stanza", "nosuch", "main", not_run=["range read", *DEEPER[3:]])
+
+
+def test_wrong_path(doctor):
+    doctor.values["S3_PATH"] = "/story/elsewhere"
+    doctor.only("stanza", "story/elsewhere", not_run=DEEPER[3:])
+
+
+def test_no_backup_for_the_target(doctor):
+    doctor.values["RESTORE_SET"] = "20200101-000000F"
+    doctor.only("chosen backup", "20200101-000000F", not_run=DEEPER[6:])
+
+
+def test_local_repository(local, story):
+    """A directory has no way to it; the rest is the same."""
+    before = everything_below(story.repo.path)
+    lines = local.json(0)
+    assert everything_below(story.repo.path) == before
+    for name in WAY[:-1]:
+        assert lines[name]["result"] == "not_applicable", lines[name]
+    for name in ["list", *DEEPER]:
+        assert lines[name]["result"] in ("ok", "warning"), lines[name]
+    local.values["REPO_PATH"] = story.repo.path / "nosuch"
+    assert local.json(1)["list"]["result"] == "failed"
+
+
+def test_lost_wal(local, story, space):
+    """The backup's own last segment is gone: recovery could never become consistent."""
+    copy = space.path / "lossy"
+    repofiles.copy(story.repo.path, copy)
+    needed = local.json(0)["WAL of the backup"]["detail"].split()[0]
+    (victim,) = (copy / "archive").rglob(f"{needed}-*")
+    victim.unlink()
+    local.values["REPO_PATH"] = copy
+    local.only("WAL of the backup", needed, "RESTORE_SET")
+
+
+def test_with_a_pgbackrest_conf(local, story):
+    """Remedies speak of pgBackRest's options to those who use its file."""
+    conf = local.cluster.home.parent / "doctor.conf"
+    conf.write_text(story.repo.conf.read_text().replace(CIPHER_PASS, "another"))
+    conf.chmod(0o600)
+    for name in ("REPO_TYPE", "REPO_PATH", "REPO_CIPHER_PASS"):
+        del local.values[name]
+    local.cluster.options = ["--config", conf, "--stanza", "main"]
+    local.only("cipher", "passphrase", "repo1-cipher-pass")
+
+
+# This host.
+
+def test_taken_port(local):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", local.cluster.replica_port))
+        other.listen()
+        local.only(f"port {local.cluster.replica_port}", "POSTGRES_REPLICA_PORT",
+                   local.cluster.replica_port)
+
+
+def test_too_small_a_disk(local, space):
+    mount = space.directory("small")
+    mounted = run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", mount], check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"NOT TESTED: a small disk, because none can be mounted: {mounted.stderr}")
+    try:
+        local.cluster.home = mount
+        local.only("disk space", mount, "2 nodes", "PGREVIVE_HOME")
+        assert list(mount.iterdir()) == []
+    finally:
+        run(["umount", mount])
+
+
+def test_too_much_shared_memory(local):
+    local.values["SHARED_BUFFERS"] = "4TB"
+    local.only("memory", "SHARED_BUFFERS", "2 x 4.4 TB")
+
+
+def test_directory_of_something_else(local, space):
+    root = space.directory("d2") / "patient"
+    root.mkdir()
+    (root / "precious").write_text("x")
+    local.cluster.home = root.parent
+    local.only("state directory", root, "CLUSTER_NAME")
+    assert (root / "precious").read_text() == "x"
+
+
+def test_no_such_binaries(local):
+    local.values["POSTGRES_BIN"] = "/nosuch/bin"
+    local.only("PostgreSQL", "/nosuch/bin")
+
+
+def test_of_a_cluster_that_runs(pgrevive, space, story):
+    """Its own servers are not in its way, and it does not notice being looked at."""
+    cluster = Cluster(pgrevive, space.directory("d3"), {**story.values(), "WAL_ARCHIVE": "off"},
+                      name="lively")
+    try:
+        cluster.start()
+        pids = set(cluster.processes())
+        lines = Doctor(cluster).json(0)
+        for port, user in ((cluster.primary_port, "primary"), (cluster.replica_port, "replica"),
+                           (cluster.adminer_port, "Adminer")):
+            assert lines[f"port {port}"]["detail"] == f"used by this cluster's {user}"
+        assert lines["disk space"]["result"] == "not_applicable"
+        assert set(cluster.processes()) == pids
+        cluster.run("test")
+    finally:
+        cluster.gone()

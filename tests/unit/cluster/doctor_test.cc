@@ -1,0 +1,271 @@
+#include "cluster/doctor.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <tuple>
+
+#include <gmock/gmock.h>
+
+#include "base/error.h"
+#include "cluster/doctor_host.h"
+#include "cluster/doctor_sample.h"
+#include "cluster/doctor_way.h"
+#include "cluster/findings.h"
+#include "repository/layout.h"
+#include "storage/posix.h"
+#include "support/temp_dir.h"
+#include "support/throws.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+using Result = Finding::Result;
+using std::chrono::microseconds;
+using std::chrono::seconds;
+using storage::S3Options;
+using storage::UriStyle;
+using storage::s3::Cause;
+using storage::s3::Probe;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
+const auto kNow = std::chrono::system_clock::from_time_t(1'795'000'000);
+
+const S3Options kOptions{.bucket = "b", .endpoint = "s3.example", .region = "us-east-1"};
+
+Probe good_probe() {
+  return {.host = "s3.example:9000",
+          .resolved = microseconds(1'000),
+          .address = "10.0.0.1",
+          .port = 9000,
+          .connected = microseconds(3'000),
+          .secured = microseconds(9'000),
+          .certificate = {{.subject = "CN = s3",
+                           .issuer = "CN = ca",
+                           .expires = kNow + std::chrono::days(100)}},
+          .clock_ahead = seconds(0)};
+}
+
+std::vector<Result> results(const std::vector<Finding>& findings) {
+  std::vector<Result> list;
+  for (const auto& finding : findings) list.push_back(finding.result);
+  return list;
+}
+
+const Finding& named(const std::vector<Finding>& findings, const std::string& name) {
+  return *std::ranges::find(findings, name, &Finding::name);
+}
+
+TEST(Way, IsFineWhereTheBucketAnswers) {
+  const auto way = judge_way(kOptions, good_probe(), kNow);
+
+  EXPECT_THAT(results(way), testing::Each(Result::ok));
+  EXPECT_EQ(named(way, "DNS").detail, "s3.example is 10.0.0.1, 1.0 ms");
+  EXPECT_EQ(named(way, "endpoint").detail, "port 9000 answers, 2.0 ms");
+  EXPECT_THAT(named(way, "TLS chain").detail, HasSubstr("CN = s3, by CN = ca, until 2027-02-"));
+}
+
+// What the request was turned away for fails; before it all is fine and behind it nothing is known.
+TEST(Way, EndsWhereTheRequestWasTurnedAway) {
+  const std::vector causes{Cause::resolve,     Cause::connect, Cause::tls,
+                           Cause::server,      Cause::clock,   Cause::region,
+                           Cause::credentials, Cause::bucket,  Cause::permission};
+  for (std::size_t i = 0; i < causes.size(); ++i) {
+    auto probe = good_probe();
+    probe.cause = causes[i];
+    probe.error = Error(ErrorKind::denied, "no").with_hint("do");
+
+    const auto way = judge_way(kOptions, probe, kNow);
+
+    ASSERT_EQ(way.size(), causes.size());
+    for (std::size_t j = 0; j < way.size(); ++j) {
+      EXPECT_EQ(way[j].result, j < i ? Result::ok : (j == i ? Result::failed : Result::not_run))
+          << way[j].name << " where " << way[i].name << " failed";
+      if (j > i) {
+        EXPECT_EQ(way[j].detail, "needs " + way[i].name);
+      }
+    }
+    EXPECT_EQ(way[i].remedy, "do");
+  }
+}
+
+TEST(Way, AFailureAlwaysHasARemedy) {
+  auto probe = good_probe();
+  probe.cause = Cause::server;
+  probe.error = Error(ErrorKind::unavailable, "503");
+  EXPECT_THAT(named(judge_way(kOptions, probe, kNow), "S3 service").remedy, Not(IsEmpty()));
+
+  probe.cause = Cause::bucket;
+  probe.working_style = UriStyle::path;
+  EXPECT_THAT(named(judge_way(kOptions, probe, kNow), "URI style").remedy,
+              HasSubstr("S3_URI_STYLE=path"));
+}
+
+TEST(Way, ACaFileThatCannotBeReadIsBeforeEverything) {
+  Probe probe{.host = "s3.example", .cause = Cause::tls};
+  probe.error = Error(ErrorKind::usage, "cannot read");
+
+  const auto way = judge_way(kOptions, probe, kNow);
+
+  EXPECT_EQ(way[0].result, Result::not_run) << "nobody has asked for the name yet";
+  EXPECT_EQ(way[1].result, Result::not_run);
+  EXPECT_EQ(way[2].result, Result::failed);
+}
+
+TEST(Way, WarnsOfWhatWillFailSoon) {
+  auto probe = good_probe();
+  probe.certificate->expires = kNow + std::chrono::days(3);
+  EXPECT_EQ(named(judge_way(kOptions, probe, kNow), "TLS chain").result, Result::warning);
+
+  for (const auto& [ahead, result, words] :
+       {std::tuple{seconds(1), Result::ok, "within a second"},
+        std::tuple{seconds(-40), Result::ok, "40.0 s behind"},
+        std::tuple{seconds(120), Result::warning, "2 min 00 s ahead of"},
+        std::tuple{seconds(-120), Result::warning, "2 min 00 s behind"}}) {
+    probe.clock_ahead = ahead;
+    const auto clock = named(judge_way(kOptions, probe, kNow), "clock");
+    EXPECT_EQ(clock.result, result) << ahead.count();
+    EXPECT_THAT(clock.detail, HasSubstr(words));
+  }
+  probe.clock_ahead.reset();
+  EXPECT_EQ(named(judge_way(kOptions, probe, kNow), "clock").result, Result::not_applicable);
+}
+
+TEST(Way, TlsThatIsNotVerifiedIsAWarningAndPlainHttpHasNone) {
+  auto options = kOptions;
+  options.verify_tls = false;
+  EXPECT_EQ(named(judge_way(options, good_probe(), kNow), "TLS chain").result, Result::warning);
+
+  auto probe = good_probe();
+  probe.tls = false;
+  EXPECT_EQ(named(judge_way(kOptions, probe, kNow), "TLS chain").result, Result::not_applicable);
+}
+
+TEST(Way, NamesTheHostThatIsConnectedTo) {
+  auto options = kOptions;
+  options.connect_host = "proxy.example";
+  EXPECT_THAT(named(judge_way(options, good_probe(), kNow), "DNS").detail,
+              HasSubstr("proxy.example is"));
+
+  auto probe = good_probe();
+  probe.host = "[::1]:9000";
+  EXPECT_THAT(named(judge_way(kOptions, probe, kNow), "DNS").detail, HasSubstr("[::1] is"));
+}
+
+TEST(Way, ALocalDirectoryHasNone) {
+  const auto way = no_way("a local directory");
+  EXPECT_THAT(results(way), testing::Each(Result::not_applicable));
+  EXPECT_EQ(way.size() + 1, judge_way(kOptions, good_probe(), kNow).size()) << "all but list";
+}
+
+TEST(Space, IsShortBeforeItIsTooLittle) {
+  const SpaceNeed need{.directory = "/d", .nodes = 2, .bytes = 100, .free_bytes = 220};
+  EXPECT_EQ(judge_space(need).result, Result::ok);
+
+  auto tight = need;
+  tight.free_bytes = 219;
+  EXPECT_EQ(judge_space(tight).result, Result::warning);
+  EXPECT_THAT(judge_space(tight).remedy, Not(IsEmpty()));
+
+  auto small = need;
+  small.free_bytes = 199;
+  EXPECT_THAT([&] { judge_space(small); }, test::throws(ErrorKind::system, "2 nodes"));
+}
+
+TEST(Memory, IsSharedByTheNodes) {
+  EXPECT_EQ(judge_memory(2, kGiB, 8 * kGiB).result, Result::ok);
+  EXPECT_EQ(judge_memory(2, 2 * kGiB, 8 * kGiB).result, Result::ok) << "half of it";
+  EXPECT_EQ(judge_memory(2, 3 * kGiB, 8 * kGiB).result, Result::warning);
+  EXPECT_EQ(judge_memory(1, 5 * kGiB, 8 * kGiB).result, Result::warning);
+  EXPECT_EQ(judge_memory(2, 5 * kGiB, 8 * kGiB).result, Result::failed);
+  EXPECT_EQ(judge_memory(5, ~std::uint64_t{0}, 8 * kGiB).result, Result::failed);
+}
+
+TEST(MemorySize, IsAsPostgresqlConfHasIt) {
+  EXPECT_EQ(parse_memory_size("256MB"), 256u << 20);
+  EXPECT_EQ(parse_memory_size(" 1 GB "), kGiB);
+  EXPECT_EQ(parse_memory_size("8kB"), 8192u);
+  EXPECT_EQ(parse_memory_size("12B"), 12u);
+  for (const char* text : {"", "256", "MB", "-1MB", "1.5GB", "1 gb", "99999999999TB"}) {
+    EXPECT_EQ(parse_memory_size(text), std::nullopt) << text;
+  }
+}
+
+TEST(Locales, ThoseOfEveryHostAreFew) {
+  EXPECT_EQ(judge_locales({"C", "C.utf8", "POSIX"}).result, Result::warning);
+  EXPECT_EQ(judge_locales({}).result, Result::warning);
+  EXPECT_EQ(judge_locales({"C", "C.utf8", "POSIX", "pt_BR.utf8"}).result, Result::ok);
+}
+
+TEST(FindingsList, ALookThatThrowsIsAFailureWithARemedy) {
+  Findings findings;
+
+  EXPECT_TRUE(findings.look("a", [] { return fine("x"); }));
+  EXPECT_TRUE(findings.look("b", [] { return warning("x", "y"); }));
+  EXPECT_FALSE(findings.look("c", []() -> Finding { throw Error(ErrorKind::system, "z"); }));
+  EXPECT_FALSE(findings.look("d", []() -> Finding { throw std::runtime_error("w"); }));
+  EXPECT_FALSE(findings.look("e", [] { return not_run("a"); }));
+
+  const auto list = findings.take();
+  EXPECT_THAT(results(list), ElementsAre(Result::ok, Result::warning, Result::failed,
+                                         Result::failed, Result::not_run));
+  EXPECT_EQ(list[2].detail, "z");
+  EXPECT_THAT(list[2].remedy, HasSubstr("29"));
+  EXPECT_THAT(list[3].remedy, Not(IsEmpty()));
+}
+
+// A repository's backup directory as far as a sample looks at it.
+class SampleTest : public testing::Test {
+ protected:
+  void write(const std::string& path, std::size_t size) {
+    const auto file = directory_.path() / path;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file) << std::string(size, 'x');
+  }
+  std::optional<Sample> measure(const repository::Backup& backup, std::uint64_t most) {
+    return measure_throughput(*storage::open_posix(directory_.path()), "main", backup, most,
+                              seconds(10));
+  }
+
+  test::TempDir directory_;
+  repository::Backup full_{.label = repository::BackupLabel::parse("20240115-020000F")};
+  repository::Backup incremental_{
+      .label = repository::BackupLabel::parse("20240115-020000F_20240116-060000I"),
+      .references = {repository::BackupLabel::parse("20240115-020000F")}};
+};
+
+TEST_F(SampleTest, ReadsTheLargestObjectUpToItsEnd) {
+  write("backup/main/20240115-020000F/pg_data/base/1/1", 10);
+  write("backup/main/20240115-020000F/pg_data/base/2/2", 5'000'000);
+
+  const auto sample = measure(full_, 32u << 20);
+
+  ASSERT_TRUE(sample);
+  EXPECT_THAT(sample->object, HasSubstr("base/2/2"));
+  EXPECT_EQ(sample->bytes, 5'000'000u);
+  EXPECT_EQ(sample->requests, 3u) << "no more than there are pieces";
+  EXPECT_GT(sample->bytes_per_second(), 0);
+}
+
+TEST_F(SampleTest, ReadsNoMoreThanItMay) {
+  write("backup/main/20240115-020000F/bundle/1", 5'000'000);
+
+  EXPECT_EQ(measure(full_, 3'000'000)->bytes, 3'000'000u);
+}
+
+TEST_F(SampleTest, LooksIntoTheBackupsThatItBuildsOn) {
+  write("backup/main/20240115-020000F_20240116-060000I/bundle/1", 10);
+  write("backup/main/20240115-020000F/bundle/1", 1'000);
+
+  EXPECT_EQ(measure(incremental_, 32u << 20)->bytes, 1'000u);
+}
+
+TEST_F(SampleTest, ABackupWithoutObjectsHasNone) { EXPECT_FALSE(measure(full_, 1'000)); }
+
+}  // namespace
+}  // namespace pgrevive::cluster
