@@ -27,8 +27,8 @@ struct Finding {
 // host. Never throws for what it finds, and changes nothing: no file is made here, no object
 // written there. The repository is read as the user whom the servers run as, because they will.
 //
-// Every look has a bound in time; with a repository that answers it takes some seconds, with a dead
-// one about ten.
+// Every look has a bound in time; with a repository that answers it takes a few seconds, with one
+// that does not twenty at most.
 std::vector<Finding> examine(const Settings& settings, const StateDirectory& directory);
 
 }  // namespace pgrevive::cluster

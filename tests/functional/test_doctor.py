@@ -30,9 +30,9 @@ class Doctor:
         self.cluster = cluster
         self.values = cluster.values
 
-    def json(self, code):
+    def json(self, code, *words):
         self.cluster.write_env()
-        result = self.cluster.run("doctor", "--json", check=False, timeout=60)
+        result = self.cluster.run("doctor", "--json", *words, check=False, timeout=60)
         assert result.returncode == code, message(result)
         for secret in (CIPHER_PASS, PASSWORD, self.values.get("S3_SECRET_KEY", PASSWORD)):
             assert secret not in message(result)
@@ -269,6 +269,32 @@ def test_wrong_path(doctor):
 def test_no_backup_for_the_target(doctor):
     doctor.values["RESTORE_SET"] = "20200101-000000F"
     doctor.only("chosen backup", "20200101-000000F", not_run=DEEPER[6:])
+
+
+def test_words_choose_as_those_of_start(doctor, story):
+    first = story.repo.labels[0]
+    assert story.label != first
+    assert first in doctor.json(0, "--set", first)["chosen backup"]["detail"]
+    target = story.targets["time"].value
+    lines = doctor.json(0, "--type", "time", "--target", target)
+    assert target in lines["recovery target"]["detail"]
+    assert lines["chosen backup"]["result"] == "ok"
+    lines = doctor.json(1, "--type", "standby")
+    assert lines["recovery target"]["result"] == "failed"
+
+
+def test_local_repository_of_somebody_else(local, story, space):
+    """The servers' user reads it too, whoever calls doctor."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a directory that another cannot read")
+    copy = space.path / "of-root"
+    repofiles.copy(story.repo.path, copy)
+    copy.chmod(0o700)
+    os.chown(copy, 0, 0)
+    local.values["REPO_PATH"] = copy
+    line = local.json(1)["list"]
+    assert line["result"] == "failed" and str(copy) in line["detail"]
+    assert "owner and mode" in line["remedy"]
 
 
 def test_local_repository(local, story):

@@ -11,9 +11,17 @@
 namespace pgrevive::cli {
 namespace {
 
-int run_doctor(const GlobalOptions& global, bool json) {
+struct DoctorWords : TargetWords {
+  bool targeted = false;  // something was said about the backup or the target
+};
+
+int run_doctor(const GlobalOptions& global, const DoctorWords& words, bool json) {
   std::vector<std::string> warnings;
-  const auto settings = chosen_settings(global, warnings);
+  auto settings = chosen_settings(global, warnings);
+  if (words.targeted) {
+    settings.target = recovery_target(words);
+    if (!words.set.empty()) settings.backup_set = words.set;
+  }
   for (const std::string& warning : warnings) err("warning: {}\n", warning);
 
   auto findings = cluster::examine(settings, chosen_state_directory(global));
@@ -30,19 +38,29 @@ int run_doctor(const GlobalOptions& global, bool json) {
 void add_doctor(Parser& parser) {
   CLI::App* command = parser.app.add_subcommand(
       "doctor", "Check repository and host before a start, changing nothing");
+  auto words = std::make_shared<DoctorWords>();
   command->add_flag("--json", parser.json, "As JSON");
+  add_target_words(*command, *words,
+                   "default (end of the archive), immediate, time, name, lsn, xid");
   command->footer(
       "Looks at the way to the repository (name, port, TLS, clock, region, keys), what it holds\n"
       "(stanza, passphrase, backups, WAL), how fast it is, and this host (disk space, ports,\n"
       "programs, locales, memory). Each line that failed says what to do. Whether the cluster's\n"
       "own archive can be written to is what only `start` tries.\n"
+      "--set, --type and --target are those of `start`.\n"
       "Exit status: 0 nothing failed, 1 something did.\n\n"
       "Examples:\n"
       "  pgrevive doctor\n"
       "  pgrevive doctor --env-file staging.env --json\n"
+      "  pgrevive doctor --type time --target '2026-11-22 14:05:00+00'\n"
       "  pgrevive doctor --config /etc/pgbackrest.conf --stanza main");
-  command->callback(
-      [&parser] { parser.work = [&parser] { return run_doctor(parser.global, parser.json); }; });
+  command->callback([&parser, command, words] {
+    for (const char* name :
+         {"--set", "--type", "--target", "--target-exclusive", "--target-timeline"}) {
+      words->targeted = words->targeted || command->count(name) > 0;
+    }
+    parser.work = [&parser, words] { return run_doctor(parser.global, *words, parser.json); };
+  });
 }
 
 }  // namespace pgrevive::cli
