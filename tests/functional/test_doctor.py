@@ -324,11 +324,20 @@ def test_lost_wal(local, story, space):
 def test_with_a_pgbackrest_conf(local, story):
     """Remedies speak of pgBackRest's options to those who use its file."""
     conf = local.cluster.home.parent / "doctor.conf"
-    conf.write_text(story.repo.conf.read_text().replace(CIPHER_PASS, "another"))
-    conf.chmod(0o600)
+    text = story.repo.conf.read_text()
     for name in ("REPO_TYPE", "REPO_PATH", "REPO_CIPHER_PASS"):
         del local.values[name]
     local.cluster.options = ["--config", conf, "--stanza", "main"]
+
+    def write(text):
+        conf.write_text(text)
+        conf.chmod(0o600)
+
+    write(text)
+    assert story.label in local.json(0)["chosen backup"]["detail"]
+    write(text.replace(str(story.repo.path), "/nosuch"))
+    assert "repo1-path" in local.json(1)["list"]["remedy"]
+    write(text.replace(CIPHER_PASS, "another"))
     local.only("cipher", "passphrase", "repo1-cipher-pass")
 
 
