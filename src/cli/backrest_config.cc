@@ -87,7 +87,11 @@ BackrestConfig parse_backrest_config(const std::vector<BackrestText>& files,
       }
       const int power = strength(section, stanza, command);
       Chosen& slot = chosen[current];
-      if (power > slot.strength) slot = {value, power};
+      if (power > slot.strength) {
+        slot = {value, power};
+      } else if (power == slot.strength && is_list(current)) {
+        slot.value += '\n' + value;
+      }
     }
   }
 
@@ -103,6 +107,8 @@ BackrestConfig parse_backrest_config(const std::vector<BackrestText>& files,
           fmt::format("the environment's {} is no option of pgBackRest", printable(variable, 60)));
     } else if (!value.empty()) {
       chosen[current] = {value, 5};
+      // The environment has the values of a list in one.
+      if (is_list(current)) std::ranges::replace(chosen[current].value, ':', '\n');
     }
   }
 
@@ -325,6 +331,16 @@ std::optional<unsigned> process_max_of(const BackrestConfig& config) {
         .with_hint("write a whole number from 1 to 999");
   }
   return static_cast<unsigned>(*number);
+}
+
+BackrestRestore restore_options_of(const BackrestConfig& config) {
+  BackrestRestore restore;
+  if (const std::string* value = config.find("db-include"))
+    restore.db_include = split(*value, '\n');
+  if (const std::string* value = config.find("db-exclude"))
+    restore.db_exclude = split(*value, '\n');
+  if (const std::string* value = config.find("archive-mode")) restore.archive_mode = *value;
+  return restore;
 }
 
 Environment backrest_environment() {

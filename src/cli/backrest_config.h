@@ -17,9 +17,10 @@ namespace pgrevive::cli {
 // Names of options are the current ones with their index ("repo1-s3-bucket"), however old the
 // spelling in the file was.
 struct BackrestConfig {
-  std::map<std::string, std::string> options;  // what counts for one stanza and one command
-  std::vector<std::string> stanzas;            // sections that are stanzas, in order of name
-  std::vector<std::string> warnings;           // unknown names, with file and line
+  // What counts for one stanza and one command. The values of a list have a newline between them.
+  std::map<std::string, std::string> options;
+  std::vector<std::string> stanzas;   // sections that are stanzas, in order of name
+  std::vector<std::string> warnings;  // unknown names, with file and line
 
   const std::string* find(const std::string& name) const;
 };
@@ -60,6 +61,14 @@ std::vector<IndexedRepository> repositories_of(const BackrestConfig& config,
 
 // process-max, where it is set.
 std::optional<unsigned> process_max_of(const BackrestConfig& config);
+
+// What `restore` takes from it beside: db-include, db-exclude, archive-mode.
+struct BackrestRestore {
+  std::vector<std::string> db_include;
+  std::vector<std::string> db_exclude;
+  std::string archive_mode;
+};
+BackrestRestore restore_options_of(const BackrestConfig& config);
 
 // The PGBACKREST_* variables of this process.
 Environment backrest_environment();

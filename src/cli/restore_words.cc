@@ -118,6 +118,24 @@ void tell_target(const TargetWords& words, const restore::RecoveryTarget& target
     out("target: {} ({})\n", target.target, printable(words.target, 60));
 }
 
+restore::RecoveryTarget restore_target(const RestoreWords& words) {
+  restore::RecoveryTarget target = recovery_target(words);
+  if (!words.archive_mode.empty() && words.archive_mode != "off" &&
+      words.archive_mode != "preserve") {
+    throw Error(ErrorKind::usage,
+                fmt::format("--archive-mode {} is unknown", printable(words.archive_mode, 40)))
+        .with_hint("it is one of off, preserve");
+  }
+  target.archive_mode_off = words.archive_mode == "off";
+  if (target.archive_mode_off && target.type == RecoveryType::preserve) {
+    throw Error(ErrorKind::usage,
+                "--archive-mode off cannot be with --type preserve, which leaves the settings as "
+                "they are")
+        .with_hint("set archive_mode in the settings that are preserved");
+  }
+  return target;
+}
+
 restore::Options restore_options(const RestoreWords& words) {
   restore::Options options;
   for (const std::string& word : words.nodes) {
@@ -150,6 +168,7 @@ restore::Options restore_options(const RestoreWords& words) {
       node.tablespace_root = whole_path(words.tablespace_map_all) / node.name;
     }
   }
+  options.databases = {.include = words.db_include, .exclude = words.db_exclude};
   options.delta = words.delta;
   options.jobs = words.jobs;
   if (words.requests != 0) options.requests = words.requests;
@@ -163,6 +182,16 @@ restore::Options restore_options(const RestoreWords& words) {
     options.memory = *size;
   }
   return options;
+}
+
+RestoreWords with_configured(RestoreWords words, const BackrestRestore& configured) {
+  if (words.db_include.empty()) words.db_include = configured.db_include;
+  if (words.db_exclude.empty()) words.db_exclude = configured.db_exclude;
+  // As pgBackRest, which then has no place to write it to, and no complaint.
+  if (words.archive_mode.empty() && words.type != "preserve") {
+    words.archive_mode = configured.archive_mode;
+  }
+  return words;
 }
 
 void resolve_tablespaces(restore::Options& options,

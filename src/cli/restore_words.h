@@ -29,6 +29,9 @@ struct RestoreWords : TargetWords {
   std::vector<std::string> nodes;           // NAME=DIR
   std::vector<std::string> tablespace_map;  // ID=DIR or NODE:ID=DIR
   std::string tablespace_map_all;
+  std::vector<std::string> db_include;  // names or OIDs
+  std::vector<std::string> db_exclude;
+  std::string archive_mode;  // "off", "preserve"; empty: preserve
   bool delta = false;
   unsigned jobs = 0;
   unsigned requests = 0;
@@ -40,7 +43,12 @@ struct RestoreWords : TargetWords {
 restore::RecoveryTarget recovery_target(const TargetWords& words);
 // Says which moment a time in words stands for.
 void tell_target(const TargetWords& words, const restore::RecoveryTarget& target);
+// Likewise, with --archive-mode.
+restore::RecoveryTarget restore_target(const RestoreWords& words);
 restore::Options restore_options(const RestoreWords& words);
+
+// The words, and what a pgbackrest.conf says where they say nothing.
+RestoreWords with_configured(RestoreWords words, const BackrestRestore& configured);
 
 // Replaces names of tablespaces in the maps of `options` by their OIDs, and refuses what the backup
 // does not have.

@@ -64,6 +64,7 @@ Source from_config(const GlobalOptions& global, const Environment& environment,
   source.warnings = config.warnings;
   source.repositories = repositories_of(config, stanza, source.warnings);
   source.process_max = process_max_of(config);
+  source.restore = restore_options_of(config);
   if (!global.config.empty()) {
     source.words = {"--config", whole_path(global.config).string()};
     source.files.push_back(whole_path(global.config));

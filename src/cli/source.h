@@ -29,6 +29,7 @@ struct RepositoryWords {
 struct Source {
   std::vector<IndexedRepository> repositories;  // at least one
   std::optional<unsigned> process_max;
+  BackrestRestore restore;  // where it was a pgbackrest.conf
   std::vector<std::string> warnings;
   std::vector<std::string> recovery_warnings;  // of use only where a server is to recover with it
   // The options that have `archive-get` find the same source again, from any directory. Holds no

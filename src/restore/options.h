@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/child_process.h"
+#include "restore/databases.h"
 
 namespace pgrevive::restore {
 
@@ -31,8 +32,9 @@ struct Options {
   // pgBackRest's --type=preserve: postgresql.auto.conf and the signal files (before version 12
   // recovery.conf) stay as they are on disk and do not count as content of a directory.
   bool preserve_recovery_settings = false;
-  unsigned jobs = 0;      // decoding threads; 0: one per processor
-  unsigned requests = 0;  // being fetched at once; 0: as many as the storage likes
+  DatabaseChoice databases;  // all, unless it says otherwise
+  unsigned jobs = 0;         // decoding threads; 0: one per processor
+  unsigned requests = 0;     // being fetched at once; 0: as many as the storage likes
   // Ceiling for the manifest and all that is on its way from the repository to the disks, bytes; a
   // few hundred KiB for each job are the least.
   std::uint64_t memory = 256u << 20;

@@ -33,15 +33,17 @@ void check(const ManifestFile& file) {
 
 class Planner {
  public:
-  Planner(const repository::Manifest& manifest, const PlanLimits& limits)
-      : manifest_(manifest), limits_(limits) {}
+  using Predicate = std::function<bool(const ManifestFile&)>;
+
+  Planner(const repository::Manifest& manifest, const PlanLimits& limits, const Predicate& zeroed)
+      : manifest_(manifest), limits_(limits), zeroed_(zeroed) {}
 
   Plan make(const std::vector<NodeMask>& wanted) {
     std::vector<std::uint32_t> alone, members, empty;
     for (std::uint32_t index = 0; index < manifest_.files.size(); ++index) {
       if (wanted[index] == 0) continue;
       const auto& file = manifest_.files[index];
-      if (file.size == 0) {
+      if (file.size == 0 || (zeroed_ && zeroed_(file))) {
         empty.push_back(index);
         continue;
       }
@@ -127,6 +129,7 @@ class Planner {
 
   const repository::Manifest& manifest_;
   const PlanLimits& limits_;
+  const Predicate& zeroed_;
   Plan plan_;
   bool blocks_ = false;
 };
@@ -134,11 +137,11 @@ class Planner {
 }  // namespace
 
 Plan make_plan(const repository::Manifest& manifest, const std::vector<NodeMask>& wanted,
-               const PlanLimits& limits) {
+               const PlanLimits& limits, const std::function<bool(const ManifestFile&)>& zeroed) {
   if (manifest.files.size() >= std::numeric_limits<std::uint32_t>::max()) {
     throw Error(ErrorKind::unsupported, "the manifest has more than four thousand million files");
   }
-  return Planner(manifest, limits).make(wanted);
+  return Planner(manifest, limits, zeroed).make(wanted);
 }
 
 std::uint64_t plan_memory(const repository::Manifest& manifest) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <vector>
 
 #include "repository/manifest.h"
@@ -15,7 +16,7 @@ using NodeMask = std::uint32_t;
 enum class JobKind : std::uint8_t {
   range,  // they are the whole stored form of every file of the job, perhaps with holes between
   map,    // they are the block map of one large block-incremental file, whose blocks come after
-  empty,  // there are none: the files are empty
+  empty,  // there are none: the files are empty, or sparse and all zeros
 };
 
 // One unit of work: a byte range of one object and the files in it. A job of more than one file is
@@ -43,10 +44,11 @@ struct PlanLimits {
   std::uint32_t empty_files = 256;
 };
 
-// `wanted` has a mask for each file of the manifest. Throws Error{corrupt} where a manifest's
-// numbers cannot be.
+// `wanted` has a mask for each file of the manifest; of files that `zeroed` is true of nothing is
+// fetched. Throws Error{corrupt} where a manifest's numbers cannot be.
 Plan make_plan(const repository::Manifest& manifest, const std::vector<NodeMask>& wanted,
-               const PlanLimits& limits);
+               const PlanLimits& limits,
+               const std::function<bool(const repository::ManifestFile&)>& zeroed = {});
 
 // About what a plan of all files and their masks take, bytes.
 std::uint64_t plan_memory(const repository::Manifest& manifest);

@@ -266,6 +266,7 @@ void check_space(const repository::Manifest& manifest, const Layout& layout,
                  const std::vector<Found>& found) {
   std::vector<std::uint64_t> sizes(layout.tablespaces.size() + 1);
   for (const auto& file : manifest.files) {
+    if (layout.zeroes(file)) continue;
     if (const auto place = layout.place(file.name); place && layout.restores(file)) {
       sizes[place->root] += blocks_of(file.size);
     }
@@ -407,7 +408,8 @@ std::vector<NodeMask> survey(const Nodes& nodes, NodeMask has_files, unsigned jo
   const auto work = [&] {
     try {
       for (auto i = next++; i < files.size() && !stop.stop_requested(); i = next++) {
-        if (wanted[i] == 0) continue;
+        // To make a file of zeros anew is less than to look whether it is one.
+        if (wanted[i] == 0 || nodes.layout.zeroes(files[i])) continue;
         const auto place = nodes.write_place(files[i]);
         for (std::size_t node = 0; node < nodes.nodes.size(); ++node) {
           const auto bit = NodeMask{1} << node;

@@ -74,7 +74,8 @@ void clean_node(const Nodes& nodes, const Node& node, Report& report);
 void make_node_directories(const Nodes& nodes, const Node& node, FileSystems& file_systems);
 
 // For each file of the manifest the nodes that need it. Files of the nodes in `has_files` whose
-// SHA-1 is right are kept, and given the owner, mode and time of the backup.
+// SHA-1 is right are kept, and given the owner, mode and time of the backup. What the layout zeroes
+// is always needed.
 std::vector<NodeMask> survey(const Nodes& nodes, NodeMask has_files, unsigned jobs, Report& report,
                              std::stop_token stop);
 

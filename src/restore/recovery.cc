@@ -114,10 +114,20 @@ std::optional<RecoveryType> parse_recovery_type(const std::string& text) {
   return std::nullopt;
 }
 
+void check_archive_mode(postgres::Version version, const RecoveryTarget& target) {
+  if (!target.archive_mode_off || version.at_least(12)) return;
+  throw Error(ErrorKind::unsupported,
+              fmt::format("--archive-mode off is not possible with PostgreSQL {}, only from 12 on",
+                          version.text()))
+      .with_hint("leave it out, and set archive_mode in postgresql.conf before the first start");
+}
+
 std::string recovery_settings(postgres::Version version, const RecoveryTarget& target,
                               const std::string& restore_command) {
-  if (target.type == RecoveryType::none || target.type == RecoveryType::preserve) return {};
+  if (target.type == RecoveryType::preserve) return {};
   std::vector<postgres::Setting> settings;
+  if (target.archive_mode_off) settings.push_back({"archive_mode", "off"});
+  if (target.type == RecoveryType::none) return postgres::format_conf(settings);
   if (!restore_command.empty()) settings.push_back({"restore_command", restore_command});
   if (target.type == RecoveryType::standby && !version.at_least(12)) {
     settings.push_back({"standby_mode", "on"});
@@ -183,6 +193,7 @@ void write_recovery_settings(const std::filesystem::path& data_directory, postgr
                              const RecoveryTarget& target, const std::string& restore_command,
                              const std::optional<Identity>& owner,
                              std::chrono::system_clock::time_point now) {
+  check_archive_mode(version, target);
   if (target.type == RecoveryType::preserve) return;
   const Writer writer(data_directory, owner);
   auto settings = recovery_settings(version, target, restore_command);

@@ -21,15 +21,22 @@ struct RecoveryTarget {
   bool exclusive = false;
   std::string timeline;  // "latest", "current", a number; empty: pgBackRest's default
   std::string action;    // "pause", "promote", "shutdown"; empty: pause
+  // pgBackRest's --archive-mode=off: what is restored does not archive, whatever its source did.
+  bool archive_mode_off = false;
 };
 
 // The files of a data directory that hold recovery settings in that version.
 std::vector<std::string> recovery_files(postgres::Version version);
 
+// Throws Error{unsupported} where archiving is to be off and a version before 12 has no place to
+// say so.
+void check_archive_mode(postgres::Version version, const RecoveryTarget& target);
+
 // Writes what makes PostgreSQL recover `data_directory` to `target` when it starts: before version
 // 12 recovery.conf, from 12 on the settings at the end of postgresql.auto.conf and an empty
 // recovery.signal (standby.signal for standby). Recovery settings that came with the backup are
-// commented out, as pgBackRest does. `preserve` touches nothing; `none` comments out only.
+// commented out, as pgBackRest does. `preserve` touches nothing; `none` comments out only, and
+// turns archiving off where that was asked for. Throws as check_archive_mode() does.
 //
 // The files belong to `owner` if given and we are root, else to whoever owns the data directory,
 // and group and others may read them if they may read the data directory. `now` dates the notes in

@@ -51,13 +51,18 @@ Ids fallback_owner(const repository::Manifest& manifest, const Layout& layout) {
 }
 
 void tell_beginning(const repository::Manifest& manifest, const Layout& layout,
-                    const std::vector<Found>& found, Report& report) {
-  std::uint64_t bytes = 0, files = 0, pages = 0;
+                    const std::vector<Database>& left_out, const std::vector<Found>& found,
+                    Report& report) {
+  std::uint64_t bytes = 0, zeroed = 0, files = 0, pages = 0;
   std::string first_bad;
   for (const auto& file : manifest.files) {
     if (!layout.restores(file)) continue;
-    bytes += file.size;
     ++files;
+    if (layout.zeroes(file)) {
+      zeroed += file.size;
+      continue;
+    }
+    bytes += file.size;
     if (file.page_checksums_ok == false) {
       if (pages++ == 0) first_bad = printable(file.name);
     }
@@ -65,6 +70,11 @@ void tell_beginning(const repository::Manifest& manifest, const Layout& layout,
   report.expect(files, bytes);
   report.message(fmt::format("restoring backup {}: {} in {} files", manifest.label.text(),
                              format_bytes(bytes), files));
+  for (const auto& database : left_out) {
+    report.message(
+        fmt::format("left out: database {}, as sparse files of zeros", printable(database.text())));
+  }
+  if (zeroed != 0) report.message(fmt::format("left out in all: {}", format_bytes(zeroed)));
   for (std::size_t i = 0; i < layout.nodes.size(); ++i) {
     const auto& node = layout.nodes[i];
     report.message(fmt::format("node {}: {}", node.name, node.data_directory().string()));
@@ -122,6 +132,8 @@ Summary restore(const repository::Repository& repository, const repository::Mani
   check_manifest(manifest);
   auto layout = make_layout(manifest, options.nodes);
   if (options.preserve_recovery_settings) layout.preserved = recovery_files(manifest.version);
+  auto left_out = left_out_databases(manifest, options.databases);
+  for (const auto& database : left_out) layout.left_out.push_back(database.oid);
   auto found = inspect_nodes(layout, options);
   check_space(manifest, layout, found);
 
@@ -135,7 +147,7 @@ Summary restore(const repository::Repository& repository, const repository::Mani
     locks.emplace_back(node.data_directory());
   }
   found = inspect_nodes(layout, options);  // again: another restore may have ended just before
-  tell_beginning(manifest, layout, found, report);
+  tell_beginning(manifest, layout, left_out, found, report);
   for (const auto& warning : layout.warnings) report.warning(warning);
   for (const auto& warning : owners.warnings()) report.warning(warning);
   for (const auto& node : layout.nodes) {
@@ -152,7 +164,8 @@ Summary restore(const repository::Repository& repository, const repository::Mani
   const auto wanted = survey(nodes, with_files(found), limits.jobs, report, stop);
 
   // The one pass over the repository.
-  const auto plan = make_plan(manifest, wanted, limits.shares(manifest.compress_type).plan);
+  const auto plan = make_plan(manifest, wanted, limits.shares(manifest.compress_type).plan,
+                              [&](const auto& file) { return layout.zeroes(file); });
   report.expect_fetched(plan.stored_bytes);
   run_plan(repository, nodes, plan, wanted, limits, report, stop);
 
@@ -166,7 +179,8 @@ Summary restore(const repository::Repository& repository, const repository::Mani
           .progress = report.progress(),
           .time = std::chrono::duration_cast<std::chrono::milliseconds>(
               std::chrono::steady_clock::now() - began),
-          .warnings = report.warnings()};
+          .warnings = report.warnings(),
+          .left_out = std::move(left_out)};
 }
 
 }  // namespace pgrevive::restore

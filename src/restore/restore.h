@@ -16,6 +16,7 @@ struct Summary {
   Progress progress;
   std::chrono::milliseconds time{0};
   std::vector<std::string> warnings;
+  std::vector<Database> left_out;  // databases, by OID
 };
 
 // Makes every node's data directory equal to the backup, from one pass over the repository, and
@@ -26,8 +27,12 @@ struct Summary {
 // restore again continues it. At the end pg_control is published, with its checkpoint spoiled for
 // online backups, after all else is durable.
 //
-// Throws before the first byte is written where something can be known to be wrong: a directory
-// that is not empty or not ours, a running server, links into the data directory, too little space.
+// Databases that are left out become sparse files of zeros; see databases.h. They are no part of
+// the bytes that are counted.
+//
+// Throws before the first byte is written where something can be known to be wrong: a database that
+// is not there, a directory that is not empty or not ours, a running server, links into the data
+// directory, too little space.
 // A stop request ends it with Error{cancelled}; what was done stays for the next run.
 Summary restore(const repository::Repository& repository, const repository::Manifest& manifest,
                 const Options& options, Observer& observer, std::stop_token stop = {});

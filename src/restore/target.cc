@@ -107,7 +107,7 @@ void check_apart(const Layout& layout) {
                               outer.shown.string(), outer.node->name));
       error.with_hint(inner.tablespace || outer.tablespace
                           ? "give each node its own directory for each tablespace "
-                            "(--tablespace-map or --tablespace-map-all)"
+                            "(--tablespace-map NODE:ID=DIR or --tablespace-map-all)"
                           : "give each node its own data directory");
       throw error;
     }
@@ -124,6 +124,20 @@ bool Layout::restores(const repository::ManifestFile& file) const {
   if (file.name == "pg_data/tablespace_map") return false;
   const auto where = place(file.name);
   return !where || !preserves(where->root, where->path);
+}
+
+bool Layout::zeroes(const repository::ManifestFile& file) const {
+  if (left_out.empty()) return false;
+  const auto where = place(file.name);
+  if (!where) return false;
+  // "base/OID/..." or "PG_15_202209061/OID/..."
+  const std::string_view parent = where->root == 0 ? "base" : std::string_view(tablespace_version);
+  if (!begins_below(where->path, parent)) return false;
+  const auto rest = where->path.substr(parent.size() + 1);
+  const auto slash = rest.find('/');
+  if (slash == std::string_view::npos || rest.substr(slash) == "/PG_VERSION") return false;
+  const auto oid = parse_unsigned(rest.substr(0, slash));
+  return oid && std::ranges::binary_search(left_out, *oid);
 }
 
 std::optional<Place> Layout::place(std::string_view manifest_name) const {

@@ -37,11 +37,16 @@ struct Layout {
   std::vector<std::string> warnings;
   // Files of the data directory that the restore does not touch.
   std::vector<std::string> preserved;
+  // OIDs of the databases that are left out, ascending.
+  std::vector<std::uint32_t> left_out;
 
   bool preserves(std::size_t root, std::string_view path) const;
   // Whether the restore makes this file. tablespace_map is not made: the links it would make at the
   // first start are made by the restore, to where this node has its tablespaces.
   bool restores(const repository::ManifestFile& file) const;
+  // Whether it has to become a sparse file of zeros: all of a database that is left out, but for
+  // its PG_VERSION.
+  bool zeroes(const repository::ManifestFile& file) const;
 
   // Empty for "pg_tblspc", under which manifests list the tablespaces and which is no directory.
   // Throws Error{corrupt} for names that lead anywhere else.

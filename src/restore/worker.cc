@@ -70,8 +70,9 @@ void Worker::begin(const Job& job, Delivery& delivery) {
 void Worker::make_empty(const Job& job) {
   for (std::uint32_t i = 0; i < job.count && !fetcher_.stopping(); ++i) {
     const auto index = pass_.plan.files[job.first + i];
-    pass_.while_restoring(
-        index, [&] { OutputFile::create(pass_.nodes, index, pass_.wanted[index]).finish(); });
+    const auto make =
+        pass_.nodes.layout.zeroes(pass_.file(index)) ? OutputFile::zeros : OutputFile::create;
+    pass_.while_restoring(index, [&] { make(pass_.nodes, index, pass_.wanted[index]).finish(); });
     pass_.report.file_done();
   }
 }

@@ -131,11 +131,25 @@ bool readable_by(const std::filesystem::path& file, const Identity& owner) {
   return allowed(file, 4);
 }
 
-int run_restore(const GlobalOptions& global, const RestoreWords& words) {
-  restore::RecoveryTarget target = recovery_target(words);
+// What has become of the databases that were not wanted, and what is to be done about it.
+void tell_left_out(const std::vector<restore::Database>& databases) {
+  if (databases.empty()) return;
+  std::vector<std::string> names;
+  for (const restore::Database& database : databases) names.push_back(printable(database.text()));
+  out("left out, as sparse files of zeros: {}\n", fmt::join(names, ", "));
+  out("  they are in the catalog, but nobody can connect to them; after recovery remove each with "
+      "DROP DATABASE\n");
+}
+
+int run_restore(const GlobalOptions& global, const RestoreWords& given) {
+  // Before anything is read: what is wrong with the words themselves.
+  restore_target(given);
+  restore_options(given);
+  const Source source = load_source(global, given.repository, "restore");
+  const RestoreWords words = with_configured(given, source.restore);
+  restore::RecoveryTarget target = restore_target(words);
   restore::Options options = restore_options(words);
   tell_target(words, target);
-  const Source source = load_source(global, words.repository, "restore");
   if (options.jobs == 0 && source.process_max) options.jobs = *source.process_max;
   for (const std::string& warning : source.warnings) err("warning: {}\n", warning);
 
@@ -145,6 +159,8 @@ int run_restore(const GlobalOptions& global, const RestoreWords& words) {
   const repository::Manifest manifest =
       choice.repository->load_manifest(choice.info, *choice.label);
   resolve_tablespaces(options, manifest.targets);
+  restore::left_out_databases(manifest, options.databases);  // refuses what is not there
+  restore::check_archive_mode(manifest.version, target);
   if (!manifest.online && target.type == restore::RecoveryType::latest) {
     // The cluster was shut down for this backup: there is nothing to recover.
     target.type = restore::RecoveryType::none;
@@ -208,6 +224,7 @@ int run_restore(const GlobalOptions& global, const RestoreWords& words) {
       format_duration(summary.time));
   if (done.bytes_kept > 0) out(", {} of it was there already", format_bytes(done.bytes_kept));
   out(", fetched {} in {} requests\n", format_bytes(done.fetched), done.requests);
+  tell_left_out(summary.left_out);
   return 0;
 }
 
@@ -264,6 +281,23 @@ void add_restore(Parser& parser) {
       ->add_option("--tablespace-map-all", words->tablespace_map_all,
                    "Put all tablespaces below DIR/NODE")
       ->type_name("DIR");
+  command
+      ->add_option("--db-include", words->db_include,
+                   "Restore this database and the system's own only, by name or OID (repeat for "
+                   "more)")
+      ->type_name("DB")
+      ->take_all()
+      ->allow_extra_args(false);
+  command
+      ->add_option("--db-exclude", words->db_exclude,
+                   "Restore all databases but this one (repeat for more)")
+      ->type_name("DB")
+      ->take_all()
+      ->allow_extra_args(false);
+  command
+      ->add_option("--archive-mode", words->archive_mode,
+                   "off: what is restored does not archive; preserve (default): as its source")
+      ->type_name("MODE");
   command->add_flag("--delta", words->delta,
                     "Keep files that are right already, remove what the backup does not hold");
   command->add_option("--jobs", words->jobs, "Decoding threads (default: processors)")
@@ -280,13 +314,18 @@ void add_restore(Parser& parser) {
       ->type_name("SIZE");
   add_repository_words(*command, words->repository);
   command->footer(
-      "An interrupted restore is continued by running the same command again.\n\n"
+      "An interrupted restore is continued by running the same command again.\n"
+      "Databases that are left out become sparse files of zeros: WAL replay goes on, nobody can "
+      "connect\nto them, and DROP DATABASE removes them after recovery.\n\n"
       "Examples:\n"
       "  pgrevive restore --node primary=/srv/pg/primary --node replica=/srv/pg/replica\n"
       "  pgrevive restore --config /etc/pgbackrest.conf --node db=/srv/pg \\\n"
       "      --type time --target \"2026-11-22 14:05:00+00\" --target-action promote\n"
       "  pgrevive restore --repo-path /backups --node a=/srv/a --node b=/srv/b \\\n"
-      "      --tablespace-map-all /srv/tablespaces --set 20261122-020000F");
+      "      --tablespace-map-all /srv/tablespaces --set 20261122-020000F\n"
+      "  pgrevive restore --node trial=/srv/trial --db-include shop --archive-mode off\n"
+      "  pgrevive restore --node a=/srv/a --node b=/srv/b \\\n"
+      "      --tablespace-map a:fast=/ssd/a --tablespace-map b:fast=/disk/b");
   command->callback([&parser, words] {
     parser.work = [&parser, words] { return run_restore(parser.global, *words); };
   });

@@ -63,28 +63,41 @@ void write_all_at(int fd, std::uint64_t offset, ByteView bytes, const std::files
 }
 
 OutputFile OutputFile::create(const Nodes& nodes, std::uint32_t file, NodeMask wanted) {
-  return {nodes, file, wanted, true};
+  return {nodes, file, wanted, Way::create};
+}
+
+OutputFile OutputFile::zeros(const Nodes& nodes, std::uint32_t file, NodeMask wanted) {
+  OutputFile made(nodes, file, wanted, Way::zeros);
+  for (const auto& output : made.outputs_) {
+    if (::ftruncate(output.fd.get(), static_cast<off_t>(made.file_->size)) != 0) {
+      throw write_error(errno, output.path);
+    }
+  }
+  return made;
 }
 
 OutputFile OutputFile::reopen(const Nodes& nodes, std::uint32_t file, NodeMask wanted) {
-  return {nodes, file, wanted, false};
+  return {nodes, file, wanted, Way::reopen};
 }
 
-OutputFile::OutputFile(const Nodes& nodes, std::uint32_t file, NodeMask wanted, bool make)
+OutputFile::OutputFile(const Nodes& nodes, std::uint32_t file, NodeMask wanted, Way way)
     : nodes_(&nodes), file_(&nodes.manifest.files[file]) {
   const auto place = nodes.write_place(*file_);
   std::vector<std::size_t> output_of(nodes.nodes.size());
   for (std::size_t i = 0; i < nodes.nodes.size(); ++i) {
     if ((wanted >> i & 1u) == 0) continue;
     const auto writer = nodes.writer_of(i, place.root);
-    if (writer != i && (wanted >> writer & 1u) != 0 && file_->size >= kLargeFile) {
+    // A file of zeros costs nothing to make, and a clone of it that had to be a copy would.
+    if (way != Way::zeros && writer != i && (wanted >> writer & 1u) != 0 &&
+        file_->size >= kLargeFile) {
       clones_.push_back({i, output_of[writer]});
       continue;
     }
     output_of[i] = outputs_.size();
     const auto& tree = nodes.nodes[i].roots[place.root];
     outputs_.push_back(
-        {make ? tree.create(place.path) : tree.open(place.path, O_RDWR), tree.full(place.path)});
+        {way == Way::reopen ? tree.open(place.path, O_RDWR) : tree.create(place.path),
+         tree.full(place.path)});
   }
 }
 

@@ -30,6 +30,8 @@ class OutputFile {
  public:
   // Makes it anew: what had its name is gone.
   static OutputFile create(const Nodes& nodes, std::uint32_t file, NodeMask wanted);
+  // Likewise, as a sparse file of zeros: all that is left to do is finish().
+  static OutputFile zeros(const Nodes& nodes, std::uint32_t file, NodeMask wanted);
   // Opens one that create() made.
   static OutputFile reopen(const Nodes& nodes, std::uint32_t file, NodeMask wanted);
 
@@ -62,7 +64,8 @@ class OutputFile {
     std::size_t node;
     std::size_t output;
   };
-  OutputFile(const Nodes& nodes, std::uint32_t file, NodeMask wanted, bool make);
+  enum class Way { create, zeros, reopen };
+  OutputFile(const Nodes& nodes, std::uint32_t file, NodeMask wanted, Way way);
   void set_metadata(int fd, const std::filesystem::path& path) const;
 
   const Nodes* nodes_;

@@ -98,6 +98,21 @@ TEST(BackrestConfig, OptionsThatAreListsMayStandAgain) {
   EXPECT_NO_THROW(parse("[main]\ntablespace-map=a=/a\ntablespace-map=b=/b\n"));
 }
 
+TEST(BackrestConfig, KnowsWhichDatabasesAreWanted) {
+  const auto wanted = [](const std::string& text, const Environment& environment = {}) {
+    return restore_options_of(parse(text, environment));
+  };
+  const auto some = wanted(
+      "[global]\ndb-include=none\narchive-mode=off\n"
+      "[main]\ndb-include=a\ndb-exclude=template1\ndb-include=b c\n");
+  EXPECT_THAT(some.db_include, ElementsAre("a", "b c"));
+  EXPECT_THAT(some.db_exclude, ElementsAre("template1"));
+  EXPECT_EQ(some.archive_mode, "off");
+  EXPECT_THAT(wanted("[main]\ndb-include=a\n", {{"PGBACKREST_DB_INCLUDE", "x:y"}}).db_include,
+              ElementsAre("x", "y"));
+  EXPECT_THAT(wanted("[main:backup]\ndb-include=a\n").db_include, IsEmpty());
+}
+
 TEST(BackrestConfig, GivesTheRepositoriesInOrderOfTheirNumbers) {
   std::vector<std::string> warnings;
   const auto repositories = repositories_of(

@@ -119,12 +119,30 @@ TEST(RestoreWords, EachNodeHasTablespacesOfItsOwn) {
   EXPECT_EQ(options.nodes[1].tablespace_map.at("16385"), "/fast");
 }
 
+TEST(RestoreWords, BeatThoseOfAPgbackrestConf) {
+  const BackrestRestore configured{
+      .db_include = {"a"}, .db_exclude = {"b", "c"}, .archive_mode = "off"};
+  RestoreWords words = two_nodes();
+  words.db_exclude = {"d"};
+
+  const restore::Options options = restore_options(with_configured(words, configured));
+  EXPECT_THAT(options.databases.include, testing::ElementsAre("a"));
+  EXPECT_THAT(options.databases.exclude, testing::ElementsAre("d"));
+  EXPECT_TRUE(restore_target(with_configured(words, configured)).archive_mode_off);
+
+  words.archive_mode = "preserve";
+  EXPECT_FALSE(restore_target(with_configured(words, configured)).archive_mode_off);
+  words.archive_mode = "";
+  words.type = "preserve";
+  EXPECT_FALSE(restore_target(with_configured(words, configured)).archive_mode_off);
+}
+
 TEST(RestoreWords, RefusesWhatCannotBe) {
   const auto with = [](auto change) {
     return complaint([&] {
       RestoreWords words = two_nodes();
       change(words);
-      recovery_target(words);
+      restore_target(words);
       restore_options(words);
     });
   };
@@ -156,6 +174,9 @@ TEST(RestoreWords, RefusesWhatCannotBe) {
   EXPECT_THAT(with([](auto& w) { w.target_exclusive = true; }), HasSubstr("--target-exclusive"));
   EXPECT_THAT(with([](auto& w) { w.target_action = "dance"; }),
               HasSubstr("pause, promote, shutdown"));
+  EXPECT_THAT(with([](auto& w) { w.archive_mode = "always"; }), HasSubstr("off, preserve"));
+  EXPECT_THAT(with([](auto& w) { w.archive_mode = "off", w.type = "preserve"; }),
+              HasSubstr("--archive-mode off cannot be"));
 }
 
 TEST(RestoreWords, TablespacesMayBeNamed) {

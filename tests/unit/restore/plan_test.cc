@@ -109,6 +109,24 @@ TEST(Plan, LeavesOutWhatIsRightEverywhere) {
   EXPECT_EQ(planned(manifest, {0, 0, 0, 0, 0}), Lines{});
 }
 
+TEST(Plan, FetchesNothingOfFilesThatAreZeroed) {
+  const auto manifest =
+      manifest_of({member("a", 1, 0, 5), member("b", 1, 5, 500), member("c", 1, 505, 5),
+                   with_map(alone("d", 10'000), 100), alone("e", 10)});
+  const auto zeroed = [](const ManifestFile& file) { return file.name == "b" || file.name == "d"; };
+  const auto plan = make_plan(manifest, std::vector<NodeMask>(5, 1), kLimits, zeroed);
+
+  std::vector<std::string_view> empty;
+  for (const auto& job : plan.jobs) {
+    if (job.kind != JobKind::empty) continue;
+    for (std::uint32_t i = 0; i < job.count; ++i) {
+      empty.push_back(manifest.files[plan.files[job.first + i]].name);
+    }
+  }
+  EXPECT_EQ(empty, (std::vector<std::string_view>{"b", "d"}));
+  EXPECT_EQ(plan.stored_bytes, 5u + 5u + 6u);
+}
+
 TEST(Plan, BeginsALargeBlockIncrementalFileWithItsMap) {
   const auto manifest =
       manifest_of({with_map(alone("large", 4000), 100), with_map(alone("small", 1000), 100),

@@ -79,6 +79,14 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"standby_before_12", 11, {.type = RecoveryType::standby}, "standby_mode = 'on'\n"}),
     [](const auto& test) { return std::string(test.param.name); });
 
+TEST(RecoverySettings, TurnArchivingOffFirst) {
+  EXPECT_EQ(recovery_settings(kVersion15, {.archive_mode_off = true}, "get %f"),
+            "archive_mode = 'off'\nrestore_command = 'get %f'\n");
+  EXPECT_EQ(recovery_settings(kVersion15, {.type = RecoveryType::none, .archive_mode_off = true},
+                              "get %f"),
+            "archive_mode = 'off'\n");
+}
+
 TEST(RecoverySettings, CommentsOutOnlyWhatNamesATarget) {
   EXPECT_EQ(comment_out_recovery_settings("work_mem = '1MB'\n"
                                           "recovery_target_time = 'x'\n"
@@ -152,6 +160,19 @@ TEST_F(WriteRecoverySettings, NoneOnlyCommentsOut) {
             "# Removed by pgrevive restore on 2023-11-14 22:13:20+00 # "
             "recovery_target = 'immediate'\n");
   EXPECT_EQ(text("recovery.signal"), std::nullopt);
+}
+
+TEST_F(WriteRecoverySettings, TurnArchivingOffWithoutRecovery) {
+  write(kVersion15, {.type = RecoveryType::none, .archive_mode_off = true});
+  EXPECT_THAT(text("postgresql.auto.conf").value_or(""),
+              testing::EndsWith("archive_mode = 'off'\n"));
+  EXPECT_EQ(text("recovery.signal"), std::nullopt);
+}
+
+TEST_F(WriteRecoverySettings, CannotTurnArchivingOffBefore12) {
+  EXPECT_THAT([&] { write(kVersion11, {.archive_mode_off = true}); },
+              test::throws(ErrorKind::unsupported, "only from 12 on"));
+  EXPECT_EQ(text("recovery.conf"), std::nullopt);
 }
 
 TEST_F(WriteRecoverySettings, NoneLeavesAFileWithoutTargetsAlone) {

@@ -42,6 +42,24 @@ class TargetTest : public testing::Test {
   Manifest manifest_;
 };
 
+TEST_F(TargetTest, ZeroesAllOfALeftOutDatabaseButItsVersion) {
+  auto layout = make_layout(manifest_, {node("a")});
+  const auto zeroes = [&](const char* name) { return layout.zeroes({.name = name, .size = 8192}); };
+  EXPECT_FALSE(zeroes("pg_data/base/16500/1259"));
+
+  layout.left_out = {1, 16500};
+  EXPECT_TRUE(zeroes("pg_data/base/16500/1259"));
+  EXPECT_TRUE(zeroes("pg_data/base/1/pg_filenode.map"));
+  EXPECT_TRUE(zeroes("pg_tblspc/16385/PG_15_202209061/16500/16600.1"));
+  EXPECT_FALSE(zeroes("pg_data/base/16500/PG_VERSION"));
+  EXPECT_FALSE(zeroes("pg_tblspc/16385/PG_15_202209061/16500/PG_VERSION"));
+  EXPECT_FALSE(zeroes("pg_data/base/16501/1259"));
+  EXPECT_FALSE(zeroes("pg_data/base/165000/1259"));
+  EXPECT_FALSE(zeroes("pg_data/base/1"));
+  EXPECT_FALSE(zeroes("pg_data/global/1/1259"));
+  EXPECT_FALSE(zeroes("pg_tblspc/16385/PG_15_202209061/16385/1"));
+}
+
 TEST_F(TargetTest, TablespacesGoWhereTheMapSaysOrBelowTheRootOrWhereTheyWere) {
   auto mapped = node("a");
   mapped.tablespace_map = {{"16385", root_ / "x"}};

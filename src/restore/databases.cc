@@ -1,0 +1,129 @@
+#include "restore/databases.h"
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <set>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace pgrevive::restore {
+
+namespace {
+
+// PostgreSQL's FirstNormalObjectId: what is below was made by initdb.
+constexpr std::uint32_t kFirstNormalOid = 16384;
+
+bool is_system(const Database& database) {
+  return database.oid < kFirstNormalOid || database.name == "template0" ||
+         database.name == "template1" || database.name == "postgres";
+}
+
+std::optional<std::uint32_t> parse_oid(std::string_view text) {
+  const auto value = parse_unsigned(text);
+  if (!value || *value == 0 || *value > 0xffffffff) return std::nullopt;
+  return static_cast<std::uint32_t>(*value);
+}
+
+// The database whose PG_VERSION this is: "pg_data/base/OID/PG_VERSION" or
+// "pg_tblspc/OID/PG_.../OID/PG_VERSION".
+std::optional<std::uint32_t> database_of_version_file(std::string_view name) {
+  constexpr std::string_view kEnd = "/PG_VERSION";
+  if (!name.ends_with(kEnd)) return std::nullopt;
+  const auto directory = name.substr(0, name.size() - kEnd.size());
+  const auto slash = directory.rfind('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  const auto parent = directory.substr(0, slash);
+  const bool in_tablespace =
+      parent.starts_with("pg_tblspc/") && std::ranges::count(parent, '/') == 2;
+  if (parent != "pg_data/base" && !in_tablespace) return std::nullopt;
+  return parse_oid(directory.substr(slash + 1));
+}
+
+using Databases = std::map<std::uint32_t, Database>;
+
+// Those that have files. A database whose files the backup lacks (made just after the list of them
+// was taken) comes from the WAL as a whole, or not at all.
+Databases databases_of(const repository::Manifest& manifest) {
+  Databases found;
+  for (const auto& file : manifest.files) {
+    if (const auto oid = database_of_version_file(file.name)) found[*oid].oid = *oid;
+  }
+  for (const auto& database : manifest.databases) {
+    const auto known = found.find(database.oid);
+    if (known != found.end()) known->second.name = std::string(database.name);
+  }
+  return found;
+}
+
+const Database& find(const Databases& databases, const std::string& word, const char* purpose) {
+  if (const auto oid = parse_oid(word)) {
+    if (const auto found = databases.find(*oid); found != databases.end()) return found->second;
+  }
+  const auto found = std::ranges::find_if(databases, [&](const auto& entry) {
+    return !entry.second.name.empty() && entry.second.name == word;
+  });
+  if (found != databases.end()) return found->second;
+
+  std::vector<std::string> known;
+  bool named = false;
+  for (const auto& [oid, database] : databases) {
+    known.push_back(printable(database.text()));
+    named = named || !database.name.empty();
+  }
+  throw Error(ErrorKind::usage,
+              fmt::format("database to {} '{}' does not exist", purpose, printable(word, 80)))
+      .with_hint(fmt::format(
+          "{}; the backup has {}",
+          named ? "write the name or OID of a database that was there when the backup was made"
+                : "this backup does not know the names of its databases, as one of a server that "
+                  "was shut down does not: write an OID",
+          fmt::join(known, ", ")));
+}
+
+}  // namespace
+
+std::string Database::text() const {
+  return name.empty() ? std::to_string(oid) : fmt::format("{} ({})", name, oid);
+}
+
+std::vector<Database> left_out_databases(const repository::Manifest& manifest,
+                                         const DatabaseChoice& choice) {
+  if (choice.all()) return {};
+  const auto databases = databases_of(manifest);
+  if (databases.empty()) {
+    throw Error(ErrorKind::corrupt,
+                fmt::format("backup {} has no databases to choose from", manifest.label.text()));
+  }
+  std::set<std::uint32_t> excluded, included;
+  for (const auto& word : choice.exclude) excluded.insert(find(databases, word, "exclude").oid);
+  for (const auto& word : choice.include) {
+    const auto& database = find(databases, word, "include");
+    if (is_system(database)) {
+      throw Error(ErrorKind::usage, fmt::format("database to include '{}' is one of the system's "
+                                                "own, which are included by default",
+                                                printable(word, 80)))
+          .with_hint("name the databases that users have made; to have no others, exclude them");
+    }
+    if (excluded.contains(database.oid)) {
+      throw Error(ErrorKind::usage, fmt::format("database to include '{}' is to be excluded too",
+                                                printable(word, 80)))
+          .with_hint("leave it out of one of the two lists");
+    }
+    included.insert(database.oid);
+  }
+
+  std::vector<Database> result;
+  for (const auto& [oid, database] : databases) {
+    const bool by_exclusion = choice.include.empty() || is_system(database);
+    if (by_exclusion ? excluded.contains(oid) : !included.contains(oid)) result.push_back(database);
+  }
+  return result;
+}
+
+}  // namespace pgrevive::restore

@@ -1,0 +1,273 @@
+"""Restores of some databases only, and where tablespaces of several nodes go.
+
+Every restore is compared file by file with pgBackRest's own with the same --db-include and
+--db-exclude; what was left out has to be sparse. A server is then started on it: WAL of all
+databases is replayed, and what was left out can be dropped.
+"""
+
+import os
+import re
+
+import pytest
+
+from rig import tree
+from rig.postgres import Server, binaries, server_user, trusting_hba
+from rig.process import run, wait_until
+from rig.program import message
+from rig.shop import GOODS, ORDERS, Shop
+from rig.workspace import give
+
+CHOICES = {
+    "include": ["--db-include=shop"],
+    "include two": ["--db-include=shop", "--db-include=odd name ü"],
+    "exclude": ["--db-exclude=testdb", "--db-exclude=fast only"],
+    "both": ["--db-include=fast only", "--db-exclude=template1", "--db-exclude=shop"],
+    "exclude postgres": ["--db-exclude=postgres"],
+    "all there are": [f"--db-include={name}" for name in ("shop", "testdb", "odd name ü", "fast only",
+                                                          "doomed")],
+}
+LEFT_OUT = {
+    "include": {"testdb", "odd name ü", "fast only", "doomed"},
+    "include two": {"testdb", "fast only", "doomed"},
+    "exclude": {"testdb", "fast only"},
+    "both": {"testdb", "odd name ü", "shop", "doomed", "template1"},
+    "exclude postgres": {"postgres"},
+    "all there are": set(),
+}
+
+
+@pytest.fixture(scope="module")
+def shop(session_workspace):
+    return Shop(session_workspace.directory("shop"))
+
+
+def oids_in(text):
+    """The databases that a restore says it has left out."""
+    line = next((line for line in text.splitlines() if line.startswith("left out")), "")
+    return set(re.findall(r"\((\d+)\)", line))
+
+
+def restore_two_nodes(pgrevive, workspace, conf, *arguments):
+    nodes = {name: workspace.path / name for name in ("primary", "replica")}
+    result = pgrevive.restore(conf, nodes, *arguments, tablespaces=workspace.path / "tablespaces")
+    return nodes, result
+
+
+def oracle(repo, workspace, *arguments):
+    """pgBackRest's own restore: its tree."""
+    places = [workspace.path / name for name in ("oracle", "oracle-ts")]
+    for place in places:
+        workspace.directory(place.name, owner=server_user(), mode=0o700)
+    repo.pgbackrest(f"--pg1-path={places[0]}", f"--tablespace-map-all={places[1]}", "--type=none",
+                    *arguments, "restore", user=None)
+    return tree.data_directory(places[0])
+
+
+def files_of(data, oids):
+    """All files of these databases, in all tablespaces."""
+    roots = [data / "base", *(path for link in (data / "pg_tblspc").iterdir()
+                              for path in link.resolve().iterdir())]
+    return [file for root in roots for oid in oids if (root / oid).is_dir()
+            for file in (root / oid).iterdir()]
+
+
+def assert_sparse(data, oids):
+    """Zeros that take no space, but for PG_VERSION."""
+    files = files_of(data, oids)
+    assert bool(files) == bool(oids)
+    for file in files:
+        if file.name == "PG_VERSION":
+            assert file.read_text() == "15\n"
+        else:
+            assert file.stat().st_blocks == 0, file
+            assert not any(file.read_bytes()), file
+
+
+@pytest.mark.parametrize("kind", [0, 1], ids=["full", "incr"])
+@pytest.mark.parametrize("form", ["bundled", "files"])
+@pytest.mark.parametrize("choice", CHOICES)
+def test_like_pgbackrest(pgrevive, workspace, shop, choice, form, kind):
+    repo = shop.repos[form]
+    words = [f"--set={repo.labels[kind]}", *CHOICES[choice]]
+    expected = oracle(repo, workspace, *words)
+    nodes, result = restore_two_nodes(pgrevive, workspace, repo.conf, *words)
+    left_out = {shop.oids_at_backup[name] for name in LEFT_OUT[choice]}
+    assert oids_in(result.stdout) == left_out
+    for name, data in nodes.items():
+        tree.assert_equal(expected, tree.data_directory(data), name)
+        assert_sparse(data, left_out)
+
+
+@pytest.mark.parametrize("form", ["bundled", "files"])
+def test_delta_over_another_choice(pgrevive, workspace, shop, form):
+    """Files with content become zeros, zeros get their content, and all is kept that is right."""
+    repo = shop.repos[form]
+    full, incr = repo.labels
+    nodes, _ = restore_two_nodes(pgrevive, workspace, repo.conf, f"--set={full}")
+    expected = oracle(repo, workspace, f"--set={incr}", "--db-include=shop")
+    left_out = {shop.oids_at_backup[name] for name in LEFT_OUT["include"]}
+    _, result = restore_two_nodes(pgrevive, workspace, repo.conf, f"--set={incr}", "--delta",
+                                  "--db-include=shop")
+    assert "of it was there already" in result.stdout
+    for name, data in nodes.items():
+        tree.assert_equal(expected, tree.data_directory(data), name)
+        assert_sparse(data, left_out)
+
+    # What somebody wrote into what was left out, without a change of its size, is gone.
+    victim = max(files_of(nodes["primary"], left_out), key=lambda file: file.stat().st_size)
+    with open(victim, "r+b") as file:
+        file.seek(victim.stat().st_size // 2)
+        file.write(b"something")
+    expected = oracle(repo, workspace, f"--set={incr}", "--delta", "--db-exclude=shop")
+    restore_two_nodes(pgrevive, workspace, repo.conf, f"--set={incr}", "--delta",
+                      "--db-include=testdb", "--db-include=odd name ü", "--db-include=fast only",
+                      "--db-include=doomed")
+    for name, data in nodes.items():
+        tree.assert_equal(expected, tree.data_directory(data), name)
+        assert_sparse(data, {shop.oids_at_backup["shop"]})
+
+    expected = oracle(repo, workspace, f"--set={incr}", "--delta")
+    restore_two_nodes(pgrevive, workspace, repo.conf, f"--set={incr}", "--delta")
+    for name, data in nodes.items():
+        tree.assert_equal(expected, tree.data_directory(data), name)
+
+
+def recovered(repo, workspace, data):
+    """A server on that directory that has recovered to the end of the archive."""
+    server = Server(data, sockets=workspace.path, log=workspace.path / "server.log")
+    server.start(hba_file=trusting_hba(workspace.path))
+    wait_until(lambda: server.sql("select pg_is_in_recovery()") == "f", 60,
+               f"recovery ends; see {server.log}")
+    return server
+
+
+@pytest.mark.parametrize("form", ["bundled", "files"])
+def test_replay_goes_on_and_the_rest_can_be_dropped(pgrevive, workspace, shop, form):
+    repo = shop.repos[form]
+    data = workspace.path / "trial"
+    result = pgrevive.restore(repo.conf, {"trial": data}, "--type=default", "--db-include=shop",
+                              f"--set={repo.labels[0]}", "--archive-mode=off",
+                              tablespaces=workspace.path / "ts", user=server_user())
+    assert "DROP DATABASE" in result.stdout
+    server = recovered(repo, workspace, data)
+    try:
+        assert server.sql("show archive_mode") == "off"
+        assert server.sql(GOODS, "shop") == shop.goods
+        assert server.sql(ORDERS, "shop") == shop.orders
+        assert server.sql("select id from news", "later") == "1"
+        assert server.sql("select count(*) from pg_database where datname = 'doomed'") == "0"
+        for name in ("testdb", "odd name ü", "fast only"):
+            assert server.sql("select 1", name, check=False).returncode != 0, name
+            server.sql(f'drop database "{name}"')
+            assert not files_of(data, {shop.oids[name]})
+        server.sql("vacuum", "shop")
+        assert server.sql("select count(*) from pg_class a join pg_class b using (oid)", "shop")
+    finally:
+        server.stop()
+
+
+def test_a_pgbackrest_conf_chooses_too(pgrevive, workspace, shop):
+    """db-include, db-exclude and archive-mode where pgBackRest takes them from as well."""
+    repo = shop.repos["bundled"]
+    conf = workspace.path / "pgbackrest.conf"
+    conf.write_text(repo.conf.read_text() + "\n[main:restore]\ndb-include=shop\n"
+                    "db-include=testdb\ndb-exclude=template1\narchive-mode=off\n")
+    give(conf, server_user())
+    places = workspace.directory("theirs", owner=server_user(), mode=0o700)
+    workspace.directory("theirs-ts", owner=server_user(), mode=0o700)
+    repo.pgbackrest(f"--pg1-path={places}", f"--tablespace-map-all={workspace.path / 'theirs-ts'}",
+                    "--type=default", "restore", conf=conf, user=None)
+    expected = tree.data_directory(places)
+    data = workspace.path / "ours"
+    pgrevive.restore(conf, {"ours": data}, "--type=default", tablespaces=workspace.path / "ts")
+    found = tree.data_directory(data)
+    for entries in (expected, found):
+        entries.pop("postgresql.auto.conf")  # each has its own restore_command
+    tree.assert_equal(expected, found, "with a pgbackrest.conf")
+    for where in (places, data):
+        assert "archive_mode = 'off'" in (where / "postgresql.auto.conf").read_text()
+    # A word is stronger than the file.
+    result = pgrevive.restore(conf, {"ours": data}, "--delta", "--db-include=fast only",
+                              tablespaces=workspace.path / "ts")
+    assert shop.oids_at_backup["shop"] in oids_in(result.stdout)
+
+
+@pytest.mark.parametrize("words, text", [
+    (["--db-include=nothing"], "database to include 'nothing' does not exist"),
+    (["--db-exclude=12345678"], "database to exclude '12345678' does not exist"),
+    (["--db-include=later"], "'later' does not exist"),
+    (["--db-include=postgres"], "is one of the system's own"),
+    (["--db-include=1"], "is one of the system's own"),
+    (["--db-include=shop", "--db-exclude=shop"], "to be excluded too"),
+])
+def test_refused_as_pgbackrest_does(pgrevive, workspace, shop, words, text):
+    repo = shop.repos["bundled"]
+    theirs = workspace.directory("theirs", owner=server_user(), mode=0o700)
+    workspace.directory("ts", owner=server_user(), mode=0o700)
+    assert repo.pgbackrest(f"--pg1-path={theirs}", f"--tablespace-map-all={workspace.path / 'ts'}",
+                           *words, "restore", check=False).returncode in (80, 81)
+    data = workspace.path / "ours"
+    result = pgrevive.restore(repo.conf, {"ours": data}, *words, check=False,
+                              tablespaces=workspace.path / "ours-ts")
+    assert result.returncode == 21 and text in result.stderr, message(result)
+    assert "hint: " in result.stderr
+    assert not data.exists() and not (workspace.path / "ours-ts").exists()
+
+
+@pytest.mark.parametrize("mode, kind, code", [("off", "preserve", 21), ("always", "default", 21)])
+def test_archive_mode_that_cannot_be(pgrevive, workspace, shop, mode, kind, code):
+    data = workspace.path / "ours"
+    result = pgrevive.restore(shop.repos["files"].conf, {"ours": data}, f"--archive-mode={mode}",
+                              f"--type={kind}", check=False)
+    assert result.returncode == code and "--archive-mode" in result.stderr, message(result)
+    assert not data.exists()
+
+
+@pytest.mark.parametrize("kind", ["default", "standby", "none"])
+def test_archive_mode_off(pgrevive, workspace, shop, kind):
+    """As pgBackRest writes it; for --type=none too, where pgBackRest forgets it."""
+    data = workspace.path / "ours"
+    pgrevive.restore(shop.repos["files"].conf, {"ours": data}, "--archive-mode=off",
+                     f"--type={kind}", tablespaces=workspace.path / "ts")
+    lines = (data / "postgresql.auto.conf").read_text().splitlines()
+    assert lines.count("archive_mode = 'off'") == 1
+    assert run_postgres(data, "archive_mode") == "off"
+
+
+def run_postgres(data, setting):
+    """What a server on that directory would have."""
+    return run([binaries() / "postgres", "-C", setting, "-D", data],
+               user=server_user()).stdout.strip()
+
+
+def test_tablespaces_of_each_node(pgrevive, workspace, shop):
+    """NODE:ID=DIR for every node, with a choice of databases."""
+    repo = shop.repos["bundled"]
+    expected = oracle(repo, workspace, "--db-include=shop")
+    nodes = {name: workspace.path / name for name in ("primary", "replica")}
+    places = {"primary": workspace.path / "ssd", "replica": workspace.path / "disk"}
+    pgrevive.restore(repo.conf, nodes, "--db-include=shop",
+                     "--tablespace-map", f"primary:fast={places['primary']}",
+                     "--tablespace-map", f"replica:{shop.tablespace}={places['replica']}")
+    for name, data in nodes.items():
+        assert os.readlink(data / "pg_tblspc" / shop.tablespace) == str(places[name])
+        tree.assert_equal(expected, tree.data_directory(data), name)
+
+
+@pytest.mark.parametrize("maps, text", [
+    ([], "tablespace directory"),
+    (["fast={0}/x"], "of 2 nodes into one directory"),
+    (["primary:fast={0}/x", "replica:fast={0}/x"], "lies in"),
+    (["primary:fast={0}/x", "replica:fast={0}/primary/ts"], "lies in"),
+    (["primary:fast={0}/x", "primary:{1}={0}/y"], "twice"),
+    (["primary:fast={0}/x", "other:fast={0}/y"], "no node 'other'"),
+    (["primary:fast={0}/x", "replica:slow={0}/y"], "no tablespace 'slow'"),
+])
+def test_nodes_cannot_share_a_tablespace(pgrevive, workspace, shop, maps, text):
+    nodes = {name: workspace.path / name for name in ("primary", "replica")}
+    words = [part for each in maps
+             for part in ("--tablespace-map", each.format(workspace.path, shop.tablespace))]
+    result = pgrevive.restore(shop.repos["files"].conf, nodes, *words, check=False)
+    assert result.returncode == 21 and text in result.stderr, message(result)
+    assert "hint: " in result.stderr or "twice" in text or "no node" in text
+    assert not any((workspace.path / name).exists() for name in ("primary", "replica", "x", "y"))
