@@ -118,6 +118,10 @@ cluster::Settings chosen_settings(const GlobalOptions& global, std::vector<std::
                       source.repositories.size(), source.repositories.front().index));
     }
     settings.repository = std::move(source.repositories.front().options);
+    if (settings.databases.all()) {
+      settings.databases = {.include = std::move(source.restore.db_include),
+                            .exclude = std::move(source.restore.db_exclude)};
+    }
     if (source.process_max) settings.process_max = *source.process_max;
   } else if (!global.stanza.empty()) {
     settings.repository.stanza = global.stanza;

@@ -230,6 +230,19 @@ void read_repository(Reader& reader, cluster::Settings& settings) {
   }
 }
 
+// Names or OIDs with commas between them.
+void read_databases(Reader& reader, const char* name, std::vector<std::string>& into) {
+  const EnvEntry* entry = reader.given(name);
+  if (entry == nullptr) return;
+  for (const std::string& part : split(entry->value, ',')) {
+    if (trim(part).empty()) {
+      reader.bad(*entry, "write names of databases with commas between them, or their OIDs");
+      return;
+    }
+    into.emplace_back(trim(part));
+  }
+}
+
 void read_target(Reader& reader, restore::RecoveryTarget& target) {
   const EnvEntry* type = reader.given("RECOVERY_TARGET_TYPE");
   const EnvEntry* value = reader.given("RECOVERY_TARGET");
@@ -380,7 +393,12 @@ void read_cluster(Reader& reader, cluster::Settings& settings) {
                fmt::format("each of the {} replicas needs one", settings.replicas));
   }
   reader.absolute_path("POSTGRES_BIN", settings.postgres_binaries);
-  if (settings.restore_from_backup) read_target(reader, settings.target);
+  if (settings.restore_from_backup) {
+    read_target(reader, settings.target);
+    read_databases(reader, "DB_INCLUDE", settings.databases.include);
+    read_databases(reader, "DB_EXCLUDE", settings.databases.exclude);
+    reader.boolean("DB_DROP_LEFT_OUT", settings.drop_left_out);
+  }
 }
 
 }  // namespace

@@ -123,6 +123,13 @@ std::string status_text(const cluster::ClusterStatus& status) {
     if (!node.error.empty()) text += fact(node.name, node.error);
   }
   if (supervisor.recovery_end) text += fact("recovery", recovery_text(*supervisor.recovery_end));
+  if (!status.left_out.empty()) {
+    std::vector<std::string> names;
+    for (const restore::Database& database : status.left_out) {
+      names.push_back(printable(database.text()));
+    }
+    text += fact("left out", fmt::format("{} (remove with DROP DATABASE)", fmt::join(names, ", ")));
+  }
   if (!status.archiving.empty()) {
     text += fact("archiving", status.archiving + (status.archiving_ok ? "" : "  TROUBLE"));
   }

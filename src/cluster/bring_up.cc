@@ -58,6 +58,22 @@ std::vector<std::string> replicas(const Site& site) {
       .with_hint("move them away, or remove the cluster with cleanup");
 }
 
+// A node that is whole already decides what the others are made of, whatever .env says now: the WAL
+// of one is good for the other only if both have the same files.
+restore::DatabaseChoice choice_under_way(const Site& site, const std::string& label) {
+  for (const auto& node : node_names(site.settings.replicas)) {
+    const auto record = NodeRecord::load(site.directory, node);
+    if (!record || record->backup_label != label ||
+        restore::inspect_directory(site.directory.data(node)) != restore::DirectoryState::complete)
+      continue;
+    restore::DatabaseChoice choice;
+    for (const auto& database : record->left_out)
+      choice.exclude.push_back(std::to_string(database.oid));
+    return choice;
+  }
+  return site.settings.databases;
+}
+
 void restore_nodes(Site& site, const std::vector<std::string>& nodes) {
   const auto under_way = label_under_way(site.settings, site.directory);
   if (!under_way) check_own_archive_is_free(site);
@@ -81,10 +97,13 @@ void restore_nodes(Site& site, const std::vector<std::string>& nodes) {
 
   restore::Options options;
   options.jobs = site.settings.process_max;
+  options.databases = choice_under_way(site, label.text());
+  const auto left_out = restore::left_out_databases(manifest, options.databases);
   for (const auto& node : nodes) {
     remove_tree(site.directory.conf(node));
     NodeRecord record;
     record.backup_label = label.text();
+    record.left_out = left_out;
     record.made_ms = unix_milliseconds();
     record.source_newest = source_newest;
     record.online = manifest.online;

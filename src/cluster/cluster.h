@@ -9,6 +9,7 @@
 #include "cluster/progress.h"
 #include "cluster/settings.h"
 #include "cluster/state_directory.h"
+#include "restore/databases.h"
 
 // What the front door can ask of a cluster. Each function is a command's whole work but for its
 // words; all throw Error.
@@ -71,6 +72,7 @@ struct ClusterStatus {
   bool supervisor_running = false;
   SupervisorStatus supervisor;
   std::vector<NodeStatus> nodes;
+  std::vector<restore::Database> left_out;  // of the source's databases, and not dropped yet
   std::string archiving;  // "own: 12 archived, last 00000002... 5 s ago, 0 failed", "off"
   std::string archive;    // where to: a directory, or "s3://bucket/path"; empty: off
   bool archiving_ok = true;

@@ -53,7 +53,7 @@ void examine_space(const Settings& settings, const StateDirectory& directory,
   if (!chosen) return findings.add("disk space", not_run("chosen backup"));
   std::vector<SpaceNeed> needs;
   try {
-    needs = space_needs(settings, directory, chosen->backup);
+    needs = space_needs(settings, directory, *chosen);
   } catch (const Error&) {
     findings.look("disk space", [&]() -> Finding { throw; });
     return;
@@ -72,7 +72,7 @@ Finding examine_binaries(const Settings& settings, const StateDirectory& directo
 
 Finding examine_own_archive(const Settings& settings, const StateDirectory& directory) {
   check_own_archive(settings, directory);
-  if (settings.wal_archive != WalArchiveMode::own) return not_applicable("WAL_ARCHIVE=off");
+  if (!settings.archives()) return not_applicable("WAL_ARCHIVE=off");
   return fine("pgbackrest is " + find_program("pgbackrest").value_or("there").string());
 }
 

@@ -24,6 +24,9 @@ std::optional<NodeRecord> NodeRecord::load(const StateDirectory& directory,
     record.archive_stop = j.at("archive_stop").get<std::string>();
     record.lsn_stop = j.at("lsn_stop").get<std::string>();
     record.source_user = j.at("source_user").get<std::string>();
+    for (const auto& database : j.value("left_out", json::array()))
+      record.left_out.push_back({.oid = database.at("oid").get<std::uint32_t>(),
+                                 .name = database.at("name").get<std::string>()});
     record.promoting = j.at("promoting").get<bool>();
     record.promoted = j.at("promoted").get<bool>();
     record.set_up = j.at("set_up").get<bool>();
@@ -41,6 +44,9 @@ std::optional<NodeRecord> NodeRecord::load(const StateDirectory& directory,
 }
 
 void NodeRecord::save(const StateDirectory& directory, const std::string& node) const {
+  json without = json::array();
+  for (const auto& database : left_out)
+    without.push_back({{"oid", database.oid}, {"name", database.name}});
   const json j = {{"unfinished", unfinished},
                   {"backup_label", backup_label},
                   {"made_ms", made_ms},
@@ -49,6 +55,7 @@ void NodeRecord::save(const StateDirectory& directory, const std::string& node) 
                   {"archive_stop", archive_stop},
                   {"lsn_stop", lsn_stop},
                   {"source_user", source_user},
+                  {"left_out", without},
                   {"promoting", promoting},
                   {"promoted", promoted},
                   {"set_up", set_up},

@@ -7,6 +7,7 @@
 
 #include "cluster/progress.h"
 #include "cluster/state_directory.h"
+#include "restore/databases.h"
 
 namespace pgrevive::cluster {
 
@@ -27,6 +28,8 @@ struct NodeRecord {
   std::string archive_start, archive_stop;
   std::string lsn_stop;
   std::string source_user;  // who owned the source's data directory
+  // Databases of the backup that its files have no content of.
+  std::vector<restore::Database> left_out;
 
   // Of the primary:
   bool promoting = false;  // it was told to become a primary; it may have begun to

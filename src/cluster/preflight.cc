@@ -19,12 +19,14 @@
 #include "cluster/archive_probe.h"
 #include "cluster/backrest_conf.h"
 #include "cluster/bring_up.h"
+#include "cluster/partial.h"
 #include "cluster/preview.h"
 #include "cluster/supervisor_process.h"
 #include "cluster/takeover.h"
 #include "cluster/target_time.h"
 #include "postgres/binaries.h"
 #include "postgres/server.h"
+#include "repository/open.h"
 #include "restore/restore.h"
 
 namespace pgrevive::cluster {
@@ -181,8 +183,20 @@ void check_port(const WantedPort& wanted) {
   }
 }
 
+namespace {
+
+// Of each node. Only the manifest tells what a choice of databases takes.
+std::uint64_t size_of_node(const Settings& settings, const ChosenBackup& chosen) {
+  if (settings.databases.all()) return chosen.backup.size;
+  const auto repository = repository::open_repository(settings.repository);
+  return check_choice(settings, repository.load_manifest(chosen.info, chosen.backup.label)).bytes;
+}
+
+}  // namespace
+
 std::vector<SpaceNeed> space_needs(const Settings& settings, const StateDirectory& directory,
-                                   const repository::Backup& backup) {
+                                   const ChosenBackup& chosen) {
+  const auto size = size_of_node(settings, chosen);
   std::map<dev_t, SpaceNeed> needs;
   const auto root = disk_space(directory.root());
   for (const auto& node : node_names(settings.replicas)) {
@@ -193,7 +207,7 @@ std::vector<SpaceNeed> space_needs(const Settings& settings, const StateDirector
     const auto space = disk_space(data);
     auto& need = needs[space.device];
     need.directory = space.device == root.device ? directory.root() : data;
-    need.bytes = backup.size;
+    need.bytes = size;
     need.free_bytes = space.free_bytes;
     ++need.nodes;
   }
@@ -225,7 +239,7 @@ void preflight(const Settings& settings, const StateDirectory& directory, const 
   postgres::find_binaries(cluster_version(settings, directory), settings.postgres_binaries);
   if (needs_restore(settings, directory)) {
     const auto chosen = backup_for(settings, directory);
-    for (const auto& need : space_needs(settings, directory, chosen.backup)) check_space(need);
+    for (const auto& need : space_needs(settings, directory, chosen)) check_space(need);
     const auto outlook = look_ahead(settings, chosen, false);
     if (outlook.problem) throw *outlook.problem;
     if (settings.wal_archive == WalArchiveMode::source) refuse_living_source(settings, chosen);

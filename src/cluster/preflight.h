@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/child_process.h"
+#include "cluster/bring_up.h"
 #include "cluster/marker.h"
 #include "cluster/settings.h"
 #include "cluster/state_directory.h"
@@ -59,7 +60,7 @@ struct SpaceNeed {
   std::uint64_t free_bytes = 0;
 };
 std::vector<SpaceNeed> space_needs(const Settings& settings, const StateDirectory& directory,
-                                   const repository::Backup& backup);
+                                   const ChosenBackup& chosen);
 void check_space(const SpaceNeed& need);
 
 // Whether there is a backup to restore: not once the primary is whole.

@@ -1,5 +1,6 @@
 #include "cluster/recovery.h"
 
+#include <algorithm>
 #include <system_error>
 
 #include "base/error.h"
@@ -7,6 +8,7 @@
 #include "base/text.h"
 #include "cluster/dialect.h"
 #include "cluster/node_files.h"
+#include "cluster/partial.h"
 #include "cluster/recovery_end.h"
 #include "cluster/recovery_source.h"
 #include "cluster/replay_watch.h"
@@ -369,9 +371,12 @@ class Recovery {
     if (!fork.history.ancestors.empty())
       note_last_words(connection, fork.history.ancestors.back().ended);
     record_.superuser = connection.value("select current_user").value_or("postgres");
+    const auto left_out = still_there(connection, record_.left_out);
     for (const auto& row :
          connection.query("select datname from pg_database where datallowconn order by datname"))
-      record_.databases.push_back(row.at(0).value_or(""));
+      if (std::ranges::find(left_out, row.at(0).value_or(""), &restore::Database::name) ==
+          left_out.end())
+        record_.databases.push_back(row.at(0).value_or(""));
     record_.promoted = true;
     record_.save(site_.directory, kPrimary);
     site_.board.change(

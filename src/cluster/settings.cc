@@ -142,6 +142,9 @@ std::string to_json(const Settings& settings) {
         {"timeline", target.timeline},
         {"action", target.action}}},
       {"target_given", settings.target_given},
+      {"db_include", settings.databases.include},
+      {"db_exclude", settings.databases.exclude},
+      {"drop_left_out", settings.drop_left_out},
       {"process_max", settings.process_max},
       {"wal_archive", name_in(kWalArchiveModes, settings.wal_archive)},
       {"wal_archive_path", optional_to_json(settings.wal_archive_path)},
@@ -189,6 +192,9 @@ Settings from_json(const std::string& text) {
     settings.target.timeline = target.at("timeline").get<std::string>();
     settings.target.action = target.at("action").get<std::string>();
     settings.target_given = j.value("target_given", false);
+    settings.databases.include = j.value("db_include", std::vector<std::string>());
+    settings.databases.exclude = j.value("db_exclude", std::vector<std::string>());
+    settings.drop_left_out = j.value("drop_left_out", false);
     settings.process_max = j.at("process_max").get<unsigned>();
     settings.wal_archive = value_in(kWalArchiveModes, j.at("wal_archive").get<std::string>());
     settings.wal_archive_path = optional_from_json<std::string>(j.at("wal_archive_path"));

@@ -8,6 +8,7 @@
 
 #include "base/secret.h"
 #include "repository/open.h"
+#include "restore/databases.h"
 #include "restore/recovery.h"
 
 namespace pgrevive::cluster {
@@ -40,7 +41,9 @@ struct Settings {
   // Both were words of `start`: until they are reached, a later `start` without them goes on there
   // and not to what .env says.
   bool target_given = false;
-  unsigned process_max = 0;  // PGBACKREST_PROCESS_MAX; 0: processors
+  restore::DatabaseChoice databases;  // DB_INCLUDE, DB_EXCLUDE
+  bool drop_left_out = false;         // DB_DROP_LEFT_OUT
+  unsigned process_max = 0;           // PGBACKREST_PROCESS_MAX; 0: processors
 
   WalArchiveMode wal_archive = WalArchiveMode::own;  // WAL_ARCHIVE
   // Where `own` archives to: the source's storage with its path plus "-CLUSTER_NAME" and the time

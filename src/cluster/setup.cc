@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cluster/node_files.h"
+#include "cluster/partial.h"
 #include "cluster/scram.h"
 
 namespace pgrevive::cluster {
@@ -147,6 +148,7 @@ void set_up_primary(Site& site, NodeRecord& record) {
   connection.query("set log_min_duration_statement = -1");
   make_role(connection, site.settings.user, "superuser", site.settings.password);
   make_role(connection, kReplicationRole, "replication nosuperuser", replication_password(site));
+  settle_left_out(site, connection, record);
   make_database(connection, site.settings.database, site.settings.user);
   make_slots(connection, node_names(site.settings.replicas));
   if (!record.set_up) {

@@ -13,6 +13,7 @@
 #include "cluster/dialect.h"
 #include "cluster/marker.h"
 #include "cluster/node_record.h"
+#include "cluster/partial.h"
 #include "postgres/server.h"
 #include "restore/restore.h"
 
@@ -183,6 +184,7 @@ ClusterStatus collect_status(const StateDirectory& directory) {
 
   if (settings.archives())
     status.archive = own_archive(settings, directory, marker.archive_suffix).describe();
+  status.left_out = primary.left_out;
   // Without a primary there is nothing to archive, and its node says what is wrong.
   status.archiving = settings.archives() ? name_of(settings.wal_archive) +
                                                ": not known, the primary does not answer"
@@ -193,6 +195,7 @@ ClusterStatus collect_status(const StateDirectory& directory) {
       auto connection = access.open(settings.primary_port);
       ask_about_replicas(status.nodes, connection);
       ask_archiver(status, settings, connection);
+      status.left_out = still_there(connection, primary.left_out);
     } catch (const Error& error) {
       status.nodes.front().error = error.what();
     }
@@ -221,11 +224,15 @@ std::string to_json(const ClusterStatus& status) {
                      {"data_bytes", node.data_bytes},
                      {"disk_free_bytes", node.disk_free_bytes},
                      {"error", node.error}});
+  json left_out = json::array();
+  for (const auto& database : status.left_out)
+    left_out.push_back({{"oid", database.oid}, {"name", database.name}});
   const json j = {{"cluster_name", status.cluster_name},
                   {"state_directory", status.state_directory},
                   {"supervisor_running", status.supervisor_running},
                   {"supervisor", json::parse(to_json(status.supervisor))},
                   {"nodes", nodes},
+                  {"left_out", left_out},
                   {"archiving", status.archiving},
                   {"archive", status.archive},
                   {"archiving_ok", status.archiving_ok},

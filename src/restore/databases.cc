@@ -19,30 +19,32 @@ namespace {
 // PostgreSQL's FirstNormalObjectId: what is below was made by initdb.
 constexpr std::uint32_t kFirstNormalOid = 16384;
 
-bool is_system(const Database& database) {
-  return database.oid < kFirstNormalOid || database.name == "template0" ||
-         database.name == "template1" || database.name == "postgres";
-}
-
 std::optional<std::uint32_t> parse_oid(std::string_view text) {
   const auto value = parse_unsigned(text);
   if (!value || *value == 0 || *value > 0xffffffff) return std::nullopt;
   return static_cast<std::uint32_t>(*value);
 }
 
-// The database whose PG_VERSION this is: "pg_data/base/OID/PG_VERSION" or
-// "pg_tblspc/OID/PG_.../OID/PG_VERSION".
-std::optional<std::uint32_t> database_of_version_file(std::string_view name) {
-  constexpr std::string_view kEnd = "/PG_VERSION";
-  if (!name.ends_with(kEnd)) return std::nullopt;
-  const auto directory = name.substr(0, name.size() - kEnd.size());
+constexpr std::string_view kVersionFile = "PG_VERSION";
+
+// "pg_data/base/OID/FILE" or "pg_tblspc/OID/PG_.../OID/FILE".
+struct DatabaseFile {
+  std::uint32_t database = 0;
+  std::string_view file;
+};
+std::optional<DatabaseFile> database_file(std::string_view name) {
+  const auto last = name.rfind('/');
+  if (last == std::string_view::npos) return std::nullopt;
+  const auto directory = name.substr(0, last);
   const auto slash = directory.rfind('/');
   if (slash == std::string_view::npos) return std::nullopt;
   const auto parent = directory.substr(0, slash);
   const bool in_tablespace =
       parent.starts_with("pg_tblspc/") && std::ranges::count(parent, '/') == 2;
   if (parent != "pg_data/base" && !in_tablespace) return std::nullopt;
-  return parse_oid(directory.substr(slash + 1));
+  const auto oid = parse_oid(directory.substr(slash + 1));
+  if (!oid) return std::nullopt;
+  return DatabaseFile{*oid, name.substr(last + 1)};
 }
 
 using Databases = std::map<std::uint32_t, Database>;
@@ -52,7 +54,9 @@ using Databases = std::map<std::uint32_t, Database>;
 Databases databases_of(const repository::Manifest& manifest) {
   Databases found;
   for (const auto& file : manifest.files) {
-    if (const auto oid = database_of_version_file(file.name)) found[*oid].oid = *oid;
+    if (!file.name.ends_with(kVersionFile)) continue;
+    const auto of = database_file(file.name);
+    if (of && of->file == kVersionFile) found[of->database].oid = of->database;
   }
   for (const auto& database : manifest.databases) {
     const auto known = found.find(database.oid);
@@ -88,8 +92,18 @@ const Database& find(const Databases& databases, const std::string& word, const 
 
 }  // namespace
 
+bool Database::is_system() const {
+  return oid < kFirstNormalOid || name == "template0" || name == "template1" || name == "postgres";
+}
+
 std::string Database::text() const {
   return name.empty() ? std::to_string(oid) : fmt::format("{} ({})", name, oid);
+}
+
+bool is_zeroed(std::string_view manifest_name, const std::vector<std::uint32_t>& left_out) {
+  if (left_out.empty()) return false;
+  const auto of = database_file(manifest_name);
+  return of && of->file != kVersionFile && std::ranges::binary_search(left_out, of->database);
 }
 
 std::vector<Database> left_out_databases(const repository::Manifest& manifest,
@@ -104,7 +118,7 @@ std::vector<Database> left_out_databases(const repository::Manifest& manifest,
   for (const auto& word : choice.exclude) excluded.insert(find(databases, word, "exclude").oid);
   for (const auto& word : choice.include) {
     const auto& database = find(databases, word, "include");
-    if (is_system(database)) {
+    if (database.is_system()) {
       throw Error(ErrorKind::usage, fmt::format("database to include '{}' is one of the system's "
                                                 "own, which are included by default",
                                                 printable(word, 80)))
@@ -120,7 +134,7 @@ std::vector<Database> left_out_databases(const repository::Manifest& manifest,
 
   std::vector<Database> result;
   for (const auto& [oid, database] : databases) {
-    const bool by_exclusion = choice.include.empty() || is_system(database);
+    const bool by_exclusion = choice.include.empty() || database.is_system();
     if (by_exclusion ? excluded.contains(oid) : !included.contains(oid)) result.push_back(database);
   }
   return result;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "repository/manifest.h"
@@ -24,6 +25,8 @@ struct Database {
   std::uint32_t oid = 0;
   std::string name;  // empty: the backup does not say it
 
+  // One of those that every cluster has.
+  bool is_system() const;
   std::string text() const;  // "shop (16385)"
 };
 
@@ -35,5 +38,9 @@ struct Database {
 // one that is neither, for a system database to include, and for a database in both lists.
 std::vector<Database> left_out_databases(const repository::Manifest& manifest,
                                          const DatabaseChoice& choice);
+
+// Whether a file of the manifest is of one of these databases (OIDs, ascending) and has to be
+// zeroed: all of them but for PG_VERSION.
+bool is_zeroed(std::string_view manifest_name, const std::vector<std::uint32_t>& left_out);
 
 }  // namespace pgrevive::restore

@@ -127,17 +127,7 @@ bool Layout::restores(const repository::ManifestFile& file) const {
 }
 
 bool Layout::zeroes(const repository::ManifestFile& file) const {
-  if (left_out.empty()) return false;
-  const auto where = place(file.name);
-  if (!where) return false;
-  // "base/OID/..." or "PG_15_202209061/OID/..."
-  const std::string_view parent = where->root == 0 ? "base" : std::string_view(tablespace_version);
-  if (!begins_below(where->path, parent)) return false;
-  const auto rest = where->path.substr(parent.size() + 1);
-  const auto slash = rest.find('/');
-  if (slash == std::string_view::npos || rest.substr(slash) == "/PG_VERSION") return false;
-  const auto oid = parse_unsigned(rest.substr(0, slash));
-  return oid && std::ranges::binary_search(left_out, *oid);
+  return is_zeroed(file.name, left_out);
 }
 
 std::optional<Place> Layout::place(std::string_view manifest_name) const {

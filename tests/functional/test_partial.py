@@ -5,12 +5,15 @@ Every restore is compared file by file with pgBackRest's own with the same --db-
 databases is replayed, and what was left out can be dropped.
 """
 
+import json
 import os
 import re
+import shutil
 
 import pytest
 
 from rig import tree
+from rig.cluster import Cluster
 from rig.postgres import Server, binaries, server_user, trusting_hba
 from rig.process import run, wait_until
 from rig.program import message
@@ -156,6 +159,8 @@ def test_replay_goes_on_and_the_rest_can_be_dropped(pgrevive, workspace, shop, f
         assert server.sql(ORDERS, "shop") == shop.orders
         assert server.sql("select id from news", "later") == "1"
         assert server.sql("select count(*) from pg_database where datname = 'doomed'") == "0"
+        # It keeps its database from being dropped, and DROP SUBSCRIPTION wants to be in there.
+        server.sql("delete from pg_subscription")
         for name in ("testdb", "odd name ü", "fast only"):
             assert server.sql("select 1", name, check=False).returncode != 0, name
             server.sql(f'drop database "{name}"')
@@ -271,3 +276,126 @@ def test_nodes_cannot_share_a_tablespace(pgrevive, workspace, shop, maps, text):
     assert result.returncode == 21 and text in result.stderr, message(result)
     assert "hint: " in result.stderr or "twice" in text or "no node" in text
     assert not any((workspace.path / name).exists() for name in ("primary", "replica", "x", "y"))
+
+
+def make_cluster(pgrevive, space, shop, name, values):
+    return Cluster(pgrevive, space.directory("h"), {
+        "REPO_TYPE": "posix", "REPO_PATH": shop.repos["bundled"].path, "PGBACKREST_STANZA": "main",
+        "POSTGRES_DB": "shop", "ADMINER_PORT": 0, **values}, name=name)
+
+
+def left_out_of(cluster):
+    return {entry["name"] for entry in cluster.status()["left_out"]}
+
+
+def assert_whole(cluster):
+    """Both nodes have what was wanted, and replication goes on."""
+    cluster.sql("primary", "insert into orders values (100000); delete from orders where id = 100000",
+                "shop")
+    cluster.caught_up(database="shop")
+
+
+def test_cluster_of_one_database(pgrevive, space, shop):
+    """DB_INCLUDE: both nodes come up, the rest is listed, and dropped when that is asked for."""
+    cluster = make_cluster(pgrevive, space, shop, "one", {"DB_INCLUDE": "shop"})
+    rest = ["fast only", "odd name ü", "testdb"]
+    try:
+        text = cluster.start().stdout
+        line = next(line for line in text.splitlines() if "DROP DATABASE" in line)
+        assert all(f"{name} ({shop.oids[name]})" in line for name in rest), line
+        assert "subscription feed was removed" in text
+        assert left_out_of(cluster) == set(rest)
+        assert "DROP DATABASE" in cluster.run("status").stdout
+        for node in ("primary", "replica"):
+            assert cluster.sql(node, GOODS, "shop") == shop.goods
+            assert cluster.sql(node, ORDERS, "shop") == shop.orders
+            assert cluster.sql(node, "select id from news", "later") == "1"
+            assert cluster.sql(node, "select 1", "testdb", check=False).returncode != 0
+            assert cluster.sql(node, "select count(*) from pg_subscription", "shop") == "0"
+        checks = cluster.run("test").stdout
+        assert "later, postgres, shop, template1" in checks
+        assert_whole(cluster)
+        cluster.sql("primary", 'drop database "odd name ü"', "shop")
+        assert left_out_of(cluster) == {"fast only", "testdb"}
+
+        cluster.values["DB_DROP_LEFT_OUT"] = "true"
+        cluster.write_env()
+        text = cluster.run("restart").stdout
+        assert "DROP DATABASE" not in text
+        assert left_out_of(cluster) == set()
+        # Nothing that may get one of their OIDs one day will be dropped for it.
+        record = json.loads((cluster.root / "primary" / "pgrevive-node.json").read_text())
+        assert record["left_out"] == []
+        cluster.caught_up(database="shop")
+        for node in ("primary", "replica"):
+            assert cluster.sql(node, "select string_agg(datname, ',' order by datname) from "
+                               "pg_database", "shop") == "later,postgres,shop,template0,template1"
+            for name in rest:
+                assert not files_of(cluster.root / node / "data", {shop.oids[name]})
+        assert_whole(cluster)
+        cluster.run("test")
+    finally:
+        cluster.gone()
+
+
+def test_cluster_without_some(pgrevive, space, shop):
+    """DB_EXCLUDE and DB_DROP_LEFT_OUT from the first start on."""
+    cluster = make_cluster(pgrevive, space, shop, "without", {
+        "DB_EXCLUDE": f"testdb, {shop.oids['fast only']}", "DB_DROP_LEFT_OUT": "true",
+        "WAL_ARCHIVE": "off"})
+    try:
+        assert "DROP DATABASE" not in cluster.start().stdout
+        assert left_out_of(cluster) == set()
+        for node in ("primary", "replica"):
+            assert cluster.sql(node, "select string_agg(datname, ',' order by datname) from "
+                               "pg_database", "shop") == ("later,odd name ü,postgres,shop,template0,"
+                                                          "template1")
+            assert cluster.sql(node, "select name from names", "odd name ü") == "ü"
+        assert_whole(cluster)
+    finally:
+        cluster.gone()
+
+
+def test_a_whole_node_decides_what_the_others_are_made_of(pgrevive, space, shop):
+    """.env says something else when a replica is restored beside a primary that is there."""
+    cluster = make_cluster(pgrevive, space, shop, "decides", {"DB_INCLUDE": "shop",
+                                                              "WAL_ARCHIVE": "off"})
+    archive = shop.repos["bundled"].path / "archive" / "main"
+    away = archive.with_name("main-away")
+    try:
+        # Without its WAL the primary is restored and cannot recover.
+        archive.rename(away)
+        assert cluster.start(check=False).returncode != 0
+        record = json.loads((cluster.root / "primary" / "pgrevive-node.json").read_text())
+        assert {entry["name"] for entry in record["left_out"]} == LEFT_OUT["include"]
+        away.rename(archive)
+        for part in ("data", "tablespaces"):
+            shutil.rmtree(cluster.root / "replica" / part)
+        cluster.values.update({"DB_INCLUDE": "", "DB_EXCLUDE": "odd name ü"})
+        cluster.write_env()
+        cluster.start()
+        assert left_out_of(cluster) == {"testdb", "odd name ü", "fast only"}
+        for node in ("primary", "replica"):
+            assert cluster.sql(node, GOODS, "shop") == shop.goods
+            assert cluster.sql(node, "select 1", "testdb", check=False).returncode != 0
+        assert_whole(cluster)
+    finally:
+        if away.exists():
+            away.rename(archive)
+        cluster.gone()
+
+
+@pytest.mark.parametrize("values, text", [
+    ({"DB_INCLUDE": "shop,nothing"}, "database to include 'nothing' does not exist"),
+    ({"DB_INCLUDE": "testdb"}, "POSTGRES_DB=shop would be left out"),
+    ({"DB_EXCLUDE": "postgres"}, "cannot do without postgres"),
+])
+def test_choices_that_a_cluster_refuses(pgrevive, space, shop, values, text):
+    cluster = make_cluster(pgrevive, space, shop, "refused", {**values, "WAL_ARCHIVE": "off"})
+    try:
+        result = cluster.start(check=False)
+        assert result.returncode == 21 and text in result.stderr, message(result)
+        assert "hint: " in result.stderr
+        assert not (cluster.root / "primary" / "data").exists()
+    finally:
+        cluster.gone()

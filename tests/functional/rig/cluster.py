@@ -136,11 +136,12 @@ class Cluster:
                      env={"PGPASSWORD": password, "PGCONNECT_TIMEOUT": 10})
         return result.stdout.rstrip("\n") if check else result
 
-    def caught_up(self, seconds=30):
+    def caught_up(self, seconds=30, database="testdb"):
         """Waits until the replica has replayed what the primary has written now."""
-        lsn = self.sql("primary", "select pg_current_wal_lsn()")
+        lsn = self.sql("primary", "select pg_current_wal_lsn()", database)
         wait_until(lambda: self.sql("replica", "select coalesce(pg_last_wal_replay_lsn() >= "
-                                    f"'{lsn}', false)") == "t", seconds, f"replica at {lsn}")
+                                    f"'{lsn}', false)", database) == "t", seconds,
+                   f"replica at {lsn}")
 
 
 class Manager:

@@ -32,6 +32,10 @@ create table large as select i, repeat('x', 1000) filler from generate_series(1,
         self.repos = {
             "bundled": BackrestRepo(directory / "bundled", source, compress="zst", bundle=True),
             "files": BackrestRepo(directory / "files", source, compress="gz")}
+        # One that a copy must never act on, in a database that can be left out.
+        source.sql("create subscription feed connection 'host=/nowhere dbname=x' publication p "
+                   "with (connect = false, slot_name = 'of_the_source'); "
+                   "alter subscription feed enable", "testdb")
         self.oids_at_backup = self._oids()
         for repo in self.repos.values():
             repo.create_stanza()

@@ -113,6 +113,7 @@ TEST(EnvFile, TakesEveryName) {
       "elsewhere\nS3_URI_STYLE=path\nS3_VERIFY_TLS=no\n"
       "RESTORE_SET=20240115-020000F\nRECOVERY_TARGET_TYPE=time\n"
       "RECOVERY_TARGET='2026-11-22 14:05:00+00'\nRECOVERY_TARGET_EXCLUSIVE=y\n"
+      "DB_INCLUDE='shop, odd name,16400'\nDB_EXCLUDE=old\nDB_DROP_LEFT_OUT=true\n"
       "RECOVERY_TARGET_TIMELINE=latest\nWAL_ARCHIVE=source\nWAL_ARCHIVE_PATH=/"
       "wal\nRETENTION_FULL=5\n"
       "RETENTION_DIFF=6\nSHARED_BUFFERS=256MB\nEFFECTIVE_CACHE_SIZE=1GB\nMAINTENANCE_WORK_MEM="
@@ -147,6 +148,9 @@ TEST(EnvFile, TakesEveryName) {
   EXPECT_EQ(made.target.target, "2026-11-22 14:05:00+00");
   EXPECT_TRUE(made.target.exclusive);
   EXPECT_EQ(made.target.timeline, "latest");
+  EXPECT_THAT(made.databases.include, ElementsAre("shop", "odd name", "16400"));
+  EXPECT_THAT(made.databases.exclude, ElementsAre("old"));
+  EXPECT_TRUE(made.drop_left_out);
   EXPECT_EQ(made.wal_archive, cluster::WalArchiveMode::source);
   EXPECT_EQ(made.wal_archive_path, "/wal");
   EXPECT_EQ(made.retention_full, 5);
@@ -240,6 +244,7 @@ INSTANTIATE_TEST_SUITE_P(
             "write a time such as"},
         Bad{"target_lsn", "RECOVERY_TARGET_TYPE=lsn\nRECOVERY_TARGET=0", "write an LSN"},
         Bad{"target_alone", "RECOVERY_TARGET=x", "needs RECOVERY_TARGET_TYPE"},
+        Bad{"db_include", "DB_INCLUDE=shop,,old", "names of databases with commas"},
         Bad{"wal_archive", "WAL_ARCHIVE=on", "write own, source or off"},
         Bad{"wal_archive_path", "WAL_ARCHIVE_PATH=wal", "beginning with /"},
         Bad{"retention", "RETENTION_FULL=0", "from 1 to"},

@@ -27,6 +27,7 @@ TEST_F(StateFiles, ARecordComesBackAsItWasSaved) {
   record.archive_stop = "000000010000000000000003";
   record.lsn_stop = "0/3000100";
   record.source_user = "dba";
+  record.left_out = {{16400, "shop"}, {16401, ""}};
   record.promoting = true;
   record.promoted = true;
   record.set_up = true;
@@ -44,6 +45,8 @@ TEST_F(StateFiles, ARecordComesBackAsItWasSaved) {
 
   EXPECT_EQ(read_file(directory_.node_record("primary")), text);
   EXPECT_EQ(back->databases, record.databases);
+  ASSERT_EQ(back->left_out.size(), 2u);
+  EXPECT_EQ(back->left_out[0].text(), "shop (16400)");
   EXPECT_EQ(back->recovery_end->fork_lsn, "0/4");
   EXPECT_TRUE(back->joined && back->archiving && back->promoting && !back->online);
 }

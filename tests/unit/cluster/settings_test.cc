@@ -44,6 +44,8 @@ Settings unusual() {
                      .timeline = "2",
                      .action = "promote"};
   settings.target_given = true;
+  settings.databases = {.include = {"shop", "16400"}, .exclude = {"old"}};
+  settings.drop_left_out = true;
   settings.process_max = 7;
   settings.wal_archive = WalArchiveMode::off;
   settings.wal_archive_path = "/elsewhere";
