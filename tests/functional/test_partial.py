@@ -5,6 +5,7 @@ Every restore is compared file by file with pgBackRest's own with the same --db-
 databases is replayed, and what was left out can be dropped.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -12,7 +13,7 @@ import shutil
 
 import pytest
 
-from rig import tree
+from rig import fixtures, tree
 from rig.cluster import Cluster
 from rig.postgres import Server, binaries, server_user, trusting_hba
 from rig.process import run, wait_until
@@ -135,10 +136,10 @@ def test_delta_over_another_choice(pgrevive, workspace, shop, form):
         tree.assert_equal(expected, tree.data_directory(data), name)
 
 
-def recovered(repo, workspace, data):
+def recovered(workspace, data, **settings):
     """A server on that directory that has recovered to the end of the archive."""
     server = Server(data, sockets=workspace.path, log=workspace.path / "server.log")
-    server.start(hba_file=trusting_hba(workspace.path))
+    server.start(hba_file=trusting_hba(workspace.path), **settings)
     wait_until(lambda: server.sql("select pg_is_in_recovery()") == "f", 60,
                f"recovery ends; see {server.log}")
     return server
@@ -152,7 +153,7 @@ def test_replay_goes_on_and_the_rest_can_be_dropped(pgrevive, workspace, shop, f
                               f"--set={repo.labels[0]}", "--archive-mode=off",
                               tablespaces=workspace.path / "ts", user=server_user())
     assert "DROP DATABASE" in result.stdout
-    server = recovered(repo, workspace, data)
+    server = recovered(workspace, data)
     try:
         assert server.sql("show archive_mode") == "off"
         assert server.sql(GOODS, "shop") == shop.goods
@@ -167,6 +168,56 @@ def test_replay_goes_on_and_the_rest_can_be_dropped(pgrevive, workspace, shop, f
             assert not files_of(data, {shop.oids[name]})
         server.sql("vacuum", "shop")
         assert server.sql("select count(*) from pg_class a join pg_class b using (oid)", "shop")
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("name", fixtures.ALL)
+def test_block_incremental(pgrevive, workspace, unpack_fixture, name):
+    """What Debian's pgBackRest cannot read: all is as recorded but for what was left out, and a delta
+    brings that as well."""
+    fixture = unpack_fixture(name)
+    conf = fixture.conf(workspace.path / "pgbackrest.conf")
+    label = fixture.label("incr")
+    data = workspace.path / "data"
+    words = [conf, {"one": data}, "--set", label, "--delta"]
+    expected = fixture.hashes(label)
+    result = pgrevive.restore(*words, "--db-exclude=testdb", tablespaces=workspace.path / "ts")
+    oids = oids_in(result.stdout)
+    assert len(oids) == 1
+    zeroed = files_of(data, oids)
+    assert len(zeroed) > 300
+    sizes = {file: file.stat().st_size for file in zeroed}
+    for file in zeroed:
+        if file.name != "PG_VERSION":
+            assert file.stat().st_blocks == 0 and not any(file.read_bytes()), file
+    for file in (data / "base").rglob("*"):
+        if file.is_file() and file not in sizes:
+            digest = hashlib.sha256(file.read_bytes()).hexdigest()
+            assert digest == expected[str(file.relative_to(data))], file
+
+    pgrevive.restore(*words, tablespaces=workspace.path / "ts")
+    assert {file: file.stat().st_size for file in sizes} == sizes
+    for file in data.joinpath("base").rglob("*"):
+        if file.is_file():
+            digest = hashlib.sha256(file.read_bytes()).hexdigest()
+            assert digest == expected[str(file.relative_to(data))], file
+
+
+@pytest.mark.parametrize("name", [name for name, (major, _) in fixtures.ALL.items() if major == 15])
+def test_block_incremental_recovers(pgrevive, workspace, unpack_fixture, name):
+    """The one database has the recorded rows when the WAL of all has been replayed."""
+    fixture = unpack_fixture(name)
+    conf = fixture.conf(workspace.path / "pgbackrest.conf", owner=server_user())
+    data = workspace.path / "data"
+    pgrevive.restore(conf, {"one": data}, "--type=default", "--db-include=testdb",
+                     "--archive-mode=off", tablespaces=workspace.path / "ts", user=server_user())
+    answer = next(answer for kind, _, answer in fixture.expectations() if kind == "default")
+    server = recovered(workspace, data, data_sync_retry="off", logging_collector="off")
+    try:
+        assert server.sql(fixtures.QUERY, "testdb") == answer
+        assert server.sql("select 1", "odd name ü", check=False).returncode != 0
+        server.sql('drop database "odd name ü"')
     finally:
         server.stop()
 
@@ -317,6 +368,14 @@ def test_cluster_of_one_database(pgrevive, space, shop):
         assert_whole(cluster)
         cluster.sql("primary", 'drop database "odd name ü"', "shop")
         assert left_out_of(cluster) == {"fast only", "testdb"}
+
+        # A replica that is made of its primary takes what was left out as it is.
+        cluster.stop()
+        for part in ("data", "tablespaces"):
+            shutil.rmtree(cluster.root / "replica" / part)
+        cluster.start()
+        assert cluster.sql("replica", GOODS, "shop") == shop.goods
+        assert_whole(cluster)
 
         cluster.values["DB_DROP_LEFT_OUT"] = "true"
         cluster.write_env()
