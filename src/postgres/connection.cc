@@ -1,5 +1,6 @@
 #include "postgres/connection.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <string_view>
 
@@ -16,6 +17,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
+
+constexpr milliseconds kWaitingSlice{200};
 
 struct ClearResult {
   void operator()(PGresult* result) const { PQclear(result); }
@@ -128,6 +131,32 @@ struct Connection::State {
   // The server ends a statement that takes too long. A server that is stopped or unreachable
   // cannot, so some seconds later we do.
   std::optional<milliseconds> answer_limit;
+  std::function<void()> while_waiting;
+
+  // False when the deadline comes first.
+  bool wait(short events, Clock::time_point deadline) {
+    while (while_waiting) {
+      if (wait_for_socket(connection, events, std::min(deadline, Clock::now() + kWaitingSlice)))
+        return true;
+      if (Clock::now() >= deadline) return false;
+      try {
+        while_waiting();
+      } catch (...) {
+        cancel();
+        throw;
+      }
+    }
+    return wait_for_socket(connection, events, deadline);
+  }
+
+  // Asks the server to end what it does. One that cannot be asked ends it when it writes to us.
+  void cancel() {
+    char ignored[256];
+    if (PGcancel* const handle = PQgetCancel(connection)) {
+      PQcancel(handle, ignored, sizeof ignored);
+      PQfreeCancel(handle);
+    }
+  }
 };
 
 Connection::Connection(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -166,6 +195,7 @@ Connection Connection::open(const ConnectionOptions& options) {
   if (options.statement_timeout > milliseconds(0)) {
     state->answer_limit = options.statement_timeout + std::chrono::seconds(5);
   }
+  state->while_waiting = options.while_waiting;
   return Connection(std::move(state));
 }
 
@@ -188,7 +218,7 @@ std::vector<Row> Connection::query(const std::string& statement,
       const bool sending = PQflush(connection) == 1;
       if (!sending && PQisBusy(connection) == 0) return Result(PQgetResult(connection));
       const auto events = static_cast<short>(sending ? POLLIN | POLLOUT : POLLIN);
-      if (!wait_for_socket(connection, events, deadline)) {
+      if (!state_->wait(events, deadline)) {
         throw Error(ErrorKind::postgres, fmt::format("{} does not answer", state_->describe()));
       }
       if (PQconsumeInput(connection) == 0) throw state_->failure(nullptr);

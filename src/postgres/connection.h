@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,9 @@ struct ConnectionOptions {
   Secret password;  // optional
   std::chrono::seconds connect_timeout{5};
   std::chrono::milliseconds statement_timeout{30'000};  // 0: none
+  // Called about five times a second while a statement runs. What it throws cancels the statement
+  // and leaves query(); open a new connection then.
+  std::function<void()> while_waiting;
 };
 
 // One row's values as text; empty where NULL.

@@ -1,6 +1,7 @@
 #include "postgres/connection.h"
 
 #include <csignal>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -104,6 +105,33 @@ TEST_F(OpenConnection, FailsWithTheWordsOfTheServer) {
   EXPECT_THAT([&] { connection.query("SELECT pg_sleep(5)"); },
               throws(ErrorKind::postgres, "57P01"));
   EXPECT_THAT([&] { connection.query("SELECT 1"); }, throws(ErrorKind::postgres));
+}
+
+TEST_F(OpenConnection, LetsOthersWorkWhileItWaitsAndCancelsWhatTheyEnd) {
+  auto patient = server_->connection();
+  patient.statement_timeout = 0ms;
+  int looks = 0;
+  bool stop = false;
+  patient.while_waiting = [&] {
+    ++looks;
+    if (stop) throw Error(ErrorKind::cancelled, "asked to stop");
+  };
+  auto connection = Connection::open(patient);
+
+  EXPECT_EQ(connection.value("SELECT 1 FROM pg_sleep(0.7)"), "1");
+  EXPECT_GE(looks, 2);
+  EXPECT_LE(looks, 4);
+  stop = true;
+  EXPECT_THAT([&] { connection.query("SELECT pg_sleep(600)"); }, throws(ErrorKind::cancelled));
+
+  auto other = open();
+  for (int i = 0; i < 100; ++i) {
+    if (other.value("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE "
+                    "'%pg_sleep(600)' AND pid <> pg_backend_pid()") == "0")
+      return;
+    std::this_thread::sleep_for(50ms);
+  }
+  FAIL() << "the server still works on it";
 }
 
 TEST_F(OpenConnection, IsRefusedOrNotAnsweredWithinItsTime) {
