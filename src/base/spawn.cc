@@ -242,11 +242,17 @@ std::optional<std::filesystem::path> find_in(std::string_view search_path,
 }
 
 bool is_inherited(std::string_view variable) {
-  constexpr std::array<std::string_view, 20> kNames{
-      "PATH",        "LD_LIBRARY_PATH", "HOME",         "USER",       "LOGNAME",
-      "SHELL",       "TMPDIR",          "TZ",           "TZDIR",      "LANG",
-      "LANGUAGE",    "SSL_CERT_FILE",   "SSL_CERT_DIR", "http_proxy", "https_proxy",
-      "HTTPS_PROXY", "all_proxy",       "ALL_PROXY",    "no_proxy",   "NO_PROXY"};
+  constexpr std::array<std::string_view, 21> kNames{"PATH",          "LD_LIBRARY_PATH",
+                                                    "HOME",          "USER",
+                                                    "LOGNAME",       "SHELL",
+                                                    "TMPDIR",        "TZ",
+                                                    "TZDIR",         "LANG",
+                                                    "LOCPATH",       "LANGUAGE",
+                                                    "SSL_CERT_FILE", "SSL_CERT_DIR",
+                                                    "http_proxy",    "https_proxy",
+                                                    "HTTPS_PROXY",   "all_proxy",
+                                                    "ALL_PROXY",     "no_proxy",
+                                                    "NO_PROXY"};
   return variable.starts_with("LC_") || std::ranges::find(kNames, variable) != kNames.end();
 }
 

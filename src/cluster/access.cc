@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "cluster/locales.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -13,14 +14,35 @@ constexpr std::chrono::seconds kConnectTimeout{5};
 }  // namespace
 
 postgres::Connection Access::open(int port, const std::string& database) const {
+  try {
+    return open_only(port, database);
+  } catch (const Error&) {
+    // A cluster may have no database "postgres", but never none of these.
+    if (database == "postgres") {
+      try {
+        return open_only(port, "template1");
+      } catch (const Error&) {
+      }
+    }
+    throw;
+  }
+}
+
+postgres::Connection Access::open_only(int port, const std::string& database,
+                                       const std::function<void()>& while_waiting) const {
+  postgres::ConnectionOptions options{.host = socket_directory_.string(),
+                                      .port = port,
+                                      .database = database,
+                                      .connect_timeout = kConnectTimeout};
+  if (while_waiting) {
+    options.statement_timeout = std::chrono::milliseconds(0);
+    options.while_waiting = while_waiting;
+  }
   std::optional<Error> first;
   for (const auto& role : roles_) {
     try {
-      auto connection = postgres::Connection::open({.host = socket_directory_.string(),
-                                                    .port = port,
-                                                    .user = role,
-                                                    .database = database,
-                                                    .connect_timeout = kConnectTimeout});
+      options.user = role;
+      auto connection = postgres::Connection::open(options);
       if (connection.value("select rolsuper from pg_roles where rolname = current_user") == "t")
         return connection;
       if (!first) first = Error(ErrorKind::postgres, "role " + role + " is not a superuser");
@@ -28,16 +50,10 @@ postgres::Connection Access::open(int port, const std::string& database) const {
       if (!first) first = error;
     }
   }
-  // A cluster may have no database "postgres", but never none of these.
-  if (database == "postgres") {
-    try {
-      return open(port, "template1");
-    } catch (const Error&) {
-    }
-  }
   auto error = first.value_or(Error(ErrorKind::internal, "no role to connect as"));
   if (error.hint().empty() && std::string(error.what()).find("28000") != std::string::npos)
     error.with_hint("set POSTGRES_USER to a role that is a superuser in the restored cluster");
+  if (const auto locale = refused_for_locale(error.what())) error.with_hint(locale_remedy(*locale));
   throw error;
 }
 

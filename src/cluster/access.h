@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,12 @@ class Access {
       : socket_directory_(std::move(socket_directory)), roles_(std::move(roles)) {}
 
   // Throws Error{postgres} when no role is let in, with what the server said to the first.
+  // Where there is no database "postgres" to be had, the connection is to template1.
   postgres::Connection open(int port, const std::string& database = "postgres") const;
+  // To that database and no other. With `while_waiting` (ConnectionOptions) statements may take as
+  // long as they like.
+  postgres::Connection open_only(int port, const std::string& database,
+                                 const std::function<void()>& while_waiting = {}) const;
   // Which role was let in, and is a superuser.
   std::string superuser(int port) const;
   postgres::Readiness ping(int port) const;

@@ -1,6 +1,5 @@
 #include "cluster/node_files.h"
 
-#include <clocale>
 #include <map>
 #include <regex>
 #include <set>
@@ -12,18 +11,11 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "cluster/locales.h"
 #include "cluster/source_settings.h"
 
 namespace pgrevive::cluster {
 namespace {
-
-bool has_locale(const std::string& name) {
-  if (name.empty()) return true;  // the server's environment decides
-  const auto locale = ::newlocale(LC_ALL_MASK, name.c_str(), nullptr);
-  if (locale == nullptr) return false;
-  ::freelocale(locale);
-  return true;
-}
 
 bool has_time_zone(const std::string& name) {
   if (name.empty() || name.front() == '/' || name.find("..") != std::string::npos) return false;
@@ -57,7 +49,7 @@ SourceSettings read_source_settings(Site& site, const std::string& node) {
   const auto libraries = installed_libraries(site.binaries);
   return choose_source_settings(
       settings, {.has_library = [&](const std::string& name) { return libraries.contains(name); },
-                 .has_locale = has_locale,
+                 .has_locale = host_has_locale,
                  .has_time_zone = has_time_zone});
 }
 

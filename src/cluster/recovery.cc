@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cluster/dialect.h"
+#include "cluster/locales.h"
 #include "cluster/node_files.h"
 #include "cluster/partial.h"
 #include "cluster/recovery_end.h"
@@ -194,6 +195,8 @@ class Recovery {
     } catch (const Error& error) {
       if (!complained_) site_.board.log("primary: cannot be asked: " + error.text());
       complained_ = true;
+      // Of a locale that is not there no waiting makes one.
+      if (refused_for_locale(error.what())) throw;
       // A server that accepts connections and lets none of our roles in will never do.
       if (++refusals_ > 150) throw;
     }
