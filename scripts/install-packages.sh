@@ -31,7 +31,7 @@ packages_of() {
     test)  # for tests/functional, beside build
       packages_of demo
       echo python3 python3-pytest radosgw ceph-mon ceph-osd ceph-base ceph-common s3cmd openssl \
-        zstd procps ;;
+        zstd procps locales ;;
     bench)  # for bench/compare.sh, beside build
       packages_of test
       echo e2fsprogs xfsprogs btrfs-progs ;;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "cli/collations_text.h"
 #include "cli/front_door.h"
 #include "cli/print.h"
 #include "cli/progress_view.h"
@@ -10,6 +11,7 @@
 #include "cli/running_report.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
+#include "cluster/reindex.h"
 
 namespace pgrevive::cli {
 namespace {
@@ -31,6 +33,24 @@ Error failure_of(const cluster::SupervisorStatus& status) {
   return error;
 }
 
+std::string collations_of(const cluster::Settings& settings,
+                          const cluster::StateDirectory& directory) {
+  const auto findings = cluster::CollationFindings::load(directory.collations());
+  if (!findings) return {};
+  return collations_text(*findings, call_for(settings.cluster_name),
+                         directory.collations().string());
+}
+
+void check_reindexed(const cluster::SupervisorStatus& status) {
+  if (!status.reindex || status.reindex->failures.empty()) return;
+  std::string text = "not everything could be reindexed";
+  for (const auto& failure : status.reindex->failures) text += "\n  " + failure;
+  throw Error(ErrorKind::postgres, text)
+      .with_hint(
+          "the collations that these indexes need keep their old version; when the cause is gone, "
+          "run start --reindex again");
+}
+
 // Tells the status of this start from what an earlier one left behind.
 struct Mark {
   std::int64_t pid = 0;
@@ -45,10 +65,10 @@ Mark mark_of(const std::optional<cluster::SupervisorStatus>& status) {
 }  // namespace
 
 int launch_and_follow(const cluster::Settings& settings, const cluster::StateDirectory& directory,
-                      bool detach) {
+                      bool detach, bool reindex) {
   const Mark before = mark_of(cluster::read_status(directory));
   const bool ran_before = cluster::supervisor_running(directory);
-  const cluster::Launch launched = cluster::launch(settings, directory, own_program());
+  const cluster::Launch launched = cluster::launch(settings, directory, own_program(), reindex);
   if (detach) {
     print(launched == cluster::Launch::started
               ? fmt::format("{} is being brought up; `{} status` shows how far it is\n",
@@ -67,6 +87,8 @@ int launch_and_follow(const cluster::Settings& settings, const cluster::StateDir
       terminal.width);
   int silent_looks = 0;
   for (;;) {
+    // In this order: once the request is gone, the status tells what became of it.
+    const bool asked = reindex && cluster::reindex_is_asked_for(directory);
     const auto status = cluster::read_status(directory);
     const bool alive = cluster::supervisor_running(directory);
     // A status that stood there before the launch says nothing about it.
@@ -74,11 +96,12 @@ int launch_and_follow(const cluster::Settings& settings, const cluster::StateDir
                                   mark_of(status) != before);
     if (fresh) {
       print(view.update(*status, unix_now()));
-      if (status->phase == Phase::running) {
+      if (status->phase == Phase::running && !asked) {
         if (launched == cluster::Launch::already_running) {
           print(fmt::format("{} was running already\n", settings.cluster_name));
         }
-        print(running_report(settings, *status));
+        print(running_report(settings, *status, collations_of(settings, directory)));
+        if (reindex) check_reindexed(*status);
         return 0;
       }
       if (status->phase == Phase::failed) throw failure_of(*status);

@@ -91,6 +91,8 @@ std::string_view title(cluster::Phase phase) {
       return "configuring";
     case Phase::joining:
       return "joining replicas";
+    case Phase::reindexing:
+      return "reindexing";
     case Phase::running:
       return "running";
     case Phase::stopping:
@@ -119,6 +121,13 @@ std::string ProgressView::detail(const cluster::SupervisorStatus& status) const 
       if (!status.replay_lsn.empty()) {
         text += fmt::format("{}replayed to {}", text.empty() ? "" : ", ", status.replay_lsn);
       }
+      return text;
+    }
+    case Phase::reindexing: {
+      if (!status.reindex) return "";
+      std::string text = fmt::format("{} of {} indexes", status.reindex->indexes_done,
+                                     status.reindex->indexes_total);
+      if (!status.reindex->now.empty()) text += ", now " + printable(status.reindex->now);
       return text;
     }
     case Phase::preparing:

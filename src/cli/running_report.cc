@@ -37,8 +37,14 @@ std::string recovery_text(const cluster::RecoveryEnd& end) {
   return text;
 }
 
+std::string reindex_text(const cluster::ReindexProgress& reindex) {
+  std::string text = fmt::format("{} of {} indexes", reindex.indexes_done, reindex.indexes_total);
+  for (const std::string& failure : reindex.failures) text += "\nfailed: " + failure;
+  return text;
+}
+
 std::string running_report(const cluster::Settings& settings,
-                           const cluster::SupervisorStatus& status) {
+                           const cluster::SupervisorStatus& status, const std::string& collations) {
   std::string text = fmt::format("\n{} is running\n", settings.cluster_name);
   const auto line = [&](std::string_view name, const std::string& value) {
     bool first = true;
@@ -78,6 +84,8 @@ std::string running_report(const cluster::Settings& settings,
   if (restoring != nullptr && status.recovery_end) {
     line("recovery", recovery_text(*status.recovery_end));
   }
+  if (status.reindex) line("reindexed", reindex_text(*status.reindex));
+  if (!collations.empty()) line("collations", collations);
   for (const std::string& warning : status.warnings) line("warning", warning);
   if (restoring != nullptr && !status.dropped_settings.empty()) {
     text += "not taken over from the source's configuration:\n";

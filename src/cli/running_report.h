@@ -8,9 +8,13 @@
 namespace pgrevive::cli {
 
 // What is told once a cluster runs: endpoints, how to connect, what was restored in how long, where
-// recovery ended, what was left out.
+// recovery ended, what was left out; `collations` is what collations_text() says.
 std::string running_report(const cluster::Settings& settings,
-                           const cluster::SupervisorStatus& status);
+                           const cluster::SupervisorStatus& status,
+                           const std::string& collations = {});
+
+// "12 of 12 indexes", and what failed.
+std::string reindex_text(const cluster::ReindexProgress& reindex);
 
 // The lines about where recovery ended, as `start` and `status` show them.
 std::string recovery_text(const cluster::RecoveryEnd& end);

@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "cli/collations_text.h"
+#include "cli/front_door.h"
 #include "cli/progress_view.h"
 #include "cli/running_report.h"
 
@@ -142,6 +144,15 @@ std::string status_text(const cluster::ClusterStatus& status) {
     text += fact("restarts",
                  fmt::format("{} (a server died and was started again)", supervisor.restarts));
   }
+  if (supervisor.reindex) text += fact("reindexed", reindex_text(*supervisor.reindex));
+  if (status.collations) {
+    // What nobody can ever know was news when it was restored.
+    auto findings = *status.collations;
+    findings.not_comparable.clear();
+    const auto told =
+        collations_text(findings, call_for(status.cluster_name), status.collations_file);
+    if (!told.empty()) text += fact("collations", told);
+  }
   for (const std::string& warning : supervisor.warnings) text += fact("warning", warning);
   if (supervisor.phase == Phase::failed && !supervisor.error.empty()) {
     text += fact("error", supervisor.error);
@@ -150,7 +161,9 @@ std::string status_text(const cluster::ClusterStatus& status) {
 }
 
 bool healthy(const cluster::ClusterStatus& status) {
-  return status.supervisor_running && status.supervisor.phase == Phase::running &&
+  return status.supervisor_running &&
+         (status.supervisor.phase == Phase::running ||
+          status.supervisor.phase == Phase::reindexing) &&
          status.archiving_ok && (status.adminer_url.empty() || status.adminer_answers) &&
          std::ranges::all_of(status.nodes, [](const cluster::NodeStatus& node) {
            // A replica that somebody promoted answers as well as ever.

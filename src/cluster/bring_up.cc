@@ -15,6 +15,7 @@
 #include "cluster/node_files.h"
 #include "cluster/node_record.h"
 #include "cluster/recovery.h"
+#include "cluster/reindex.h"
 #include "cluster/replica.h"
 #include "cluster/restore_log.h"
 #include "cluster/setup.h"
@@ -114,6 +115,7 @@ void restore_nodes(Site& site, const std::vector<std::string>& nodes) {
       if (path.name == "pg_data") record.source_user = std::string(manifest.owner_of(path).user);
     // Before the restore: a directory that is whole must never lack the record of its backup.
     record.save(site.directory, node);
+    if (node == kPrimary) remove_tree(site.directory.collations());  // of other data
     options.nodes.push_back({.name = node,
                              .data_directory = site.directory.data(node),
                              .tablespace_map = {},
@@ -193,6 +195,7 @@ void bring_up_primary(Site& site) {
           start_primary(site, record);
         }
         set_up_archiving(site, record);
+        look_at_collations(site, record);
         site.board.change([&](SupervisorStatus& status) {
           status.backup_label = record.backup_label;
           status.recovery_end = record.recovery_end;

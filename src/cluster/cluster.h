@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/collations.h"
 #include "cluster/progress.h"
 #include "cluster/settings.h"
 #include "cluster/state_directory.h"
@@ -20,9 +21,11 @@ namespace pgrevive::cluster {
 // own (as user postgres when we are root). Where one runs already this only says so, and
 // has it try again what it gave up (phase failed). `own_program`
 // is the path of the running pgrevive, which is copied into the state directory.
+// With `reindex` it rebuilds, when all is up, the indexes that depend on collations which changed;
+// one that runs does so at once.
 enum class Launch { started, already_running };
 Launch launch(const Settings& settings, const StateDirectory& directory,
-              const std::filesystem::path& own_program);
+              const std::filesystem::path& own_program, bool reindex = false);
 
 // The supervisor itself: brings the cluster up (whatever state the directories are in), keeps it
 // up, takes it down on SIGTERM. Returns its exit code.
@@ -78,6 +81,8 @@ struct ClusterStatus {
   bool archiving_ok = true;
   std::string adminer_url;  // empty: off
   bool adminer_answers = false;
+  std::optional<CollationFindings> collations;  // empty: nobody looked yet
+  std::string collations_file;
 };
 ClusterStatus collect_status(const StateDirectory& directory);
 std::string to_json(const ClusterStatus& status);

@@ -13,6 +13,7 @@
 #include "cluster/identity_scope.h"
 #include "cluster/marker.h"
 #include "cluster/preflight.h"
+#include "cluster/reindex.h"
 #include "cluster/servers.h"
 #include "cluster/supervisor_process.h"
 
@@ -99,6 +100,11 @@ void wake(const StateDirectory& directory, pid_t supervisor) {
   }
 }
 
+void leave_request(const StateDirectory& directory, const Identity& owner) {
+  const IdentityScope scope(owner);
+  ask_for_reindex(directory);
+}
+
 // One start at a time from the first file on.
 FileLock lock_launch(const StateDirectory& directory) {
   for (int i = 0; i < 600; ++i) {
@@ -139,11 +145,12 @@ void launch_supervisor(const Settings& settings, const StateDirectory& directory
 }  // namespace
 
 Launch launch(const Settings& settings, const StateDirectory& directory,
-              const std::filesystem::path& own_program) {
+              const std::filesystem::path& own_program, bool reindex) {
   check_name(settings.cluster_name);
   const auto owner = find_owner();
   auto marker = check_directory(settings, directory, owner);
   if (const auto supervisor = find_supervisor(directory)) {
+    if (reindex) leave_request(directory, owner);
     wake(directory, *supervisor);
     return Launch::already_running;
   }
@@ -152,8 +159,9 @@ Launch launch(const Settings& settings, const StateDirectory& directory,
     preflight(settings, directory, *marker, owner);
   } catch (const Error&) {
     // Another start may have been faster, and its servers hold the ports.
-    if (find_supervisor(directory)) return Launch::already_running;
-    throw;
+    if (!find_supervisor(directory)) throw;
+    if (reindex) leave_request(directory, owner);
+    return Launch::already_running;
   }
 
   make_root(directory, owner);
@@ -164,6 +172,8 @@ Launch launch(const Settings& settings, const StateDirectory& directory,
     make_directories(directory.run(), 0700);
     held = lock_launch(directory);
   }
+  // The supervisor that there may be takes it up as well as ours.
+  if (reindex) leave_request(directory, owner);
   if (find_supervisor(directory)) return Launch::already_running;
   // The other start's, if it wrote one before it failed.
   if (auto written = Marker::load(directory)) marker = std::move(written);

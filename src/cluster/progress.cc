@@ -11,13 +11,14 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<std::pair<Phase, std::string_view>, 10> kPhases{
+constexpr std::array<std::pair<Phase, std::string_view>, 11> kPhases{
     {{Phase::preparing, "preparing"},
      {Phase::restoring, "restoring"},
      {Phase::recovering, "recovering"},
      {Phase::promoting, "promoting"},
      {Phase::configuring, "configuring"},
      {Phase::joining, "joining"},
+     {Phase::reindexing, "reindexing"},
      {Phase::running, "running"},
      {Phase::stopping, "stopping"},
      {Phase::stopped, "stopped"},
@@ -47,6 +48,20 @@ restore::Progress progress_from(const json& j) {
   progress.fetched = j.at("fetched").get<std::uint64_t>();
   progress.requests = j.at("requests").get<std::uint64_t>();
   return progress;
+}
+
+json to_value(const ReindexProgress& reindex) {
+  return {{"indexes_total", reindex.indexes_total},
+          {"indexes_done", reindex.indexes_done},
+          {"now", reindex.now},
+          {"failures", reindex.failures}};
+}
+
+ReindexProgress reindex_from(const json& j) {
+  return {.indexes_total = j.at("indexes_total").get<std::size_t>(),
+          .indexes_done = j.at("indexes_done").get<std::size_t>(),
+          .now = j.at("now").get<std::string>(),
+          .failures = j.at("failures").get<std::vector<std::string>>()};
 }
 
 }  // namespace
@@ -103,6 +118,7 @@ std::string to_json(const SupervisorStatus& status) {
       {"wal_segments_done", status.wal_segments_done},
       {"replay_lsn", status.replay_lsn},
       {"recovery_end", status.recovery_end ? to_value(*status.recovery_end) : json(nullptr)},
+      {"reindex", status.reindex ? to_value(*status.reindex) : json(nullptr)},
       {"error", status.error},
       {"exit_code", status.exit_code},
       {"warnings", status.warnings},
@@ -131,6 +147,8 @@ SupervisorStatus status_from_json(const std::string& text) {
     status.replay_lsn = j.at("replay_lsn").get<std::string>();
     if (const auto& end = j.at("recovery_end"); !end.is_null())
       status.recovery_end = recovery_end_from(end);
+    if (const auto reindex = j.find("reindex"); reindex != j.end() && !reindex->is_null())
+      status.reindex = reindex_from(*reindex);
     status.error = j.at("error").get<std::string>();
     status.exit_code = j.at("exit_code").get<int>();
     status.warnings = j.at("warnings").get<std::vector<std::string>>();

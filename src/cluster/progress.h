@@ -20,6 +20,7 @@ enum class Phase {
   promoting,    // and becomes a primary of its own
   configuring,  // passwords, roles, database, archiving
   joining,      // replicas catch up and stream
+  reindexing,   // all is up; indexes are rebuilt, as `start --reindex` asked for
   running,      // all is up; the supervisor watches
   stopping,
   stopped,
@@ -46,6 +47,14 @@ struct RecoveryEnd {
   std::string fork_lsn;
 };
 
+// The last `start --reindex`.
+struct ReindexProgress {
+  std::size_t indexes_total = 0;
+  std::size_t indexes_done = 0;
+  std::string now;  // "public.names_idx in testdb"
+  std::vector<std::string> failures;
+};
+
 struct SupervisorStatus {
   std::string cluster_name;
   std::int64_t pid = 0;
@@ -57,6 +66,7 @@ struct SupervisorStatus {
   std::int64_t wal_segments_done = 0;
   std::string replay_lsn;
   std::optional<RecoveryEnd> recovery_end;
+  std::optional<ReindexProgress> reindex;
   std::string error;  // Error::text() of what ended it (phase failed)
   int exit_code = 0;
   std::vector<std::string> warnings;          // shown to a person as they come

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cluster/node_files.h"
 #include "cluster/partial.h"
+#include "cluster/reindex.h"
 #include "cluster/scram.h"
 
 namespace pgrevive::cluster {
@@ -49,9 +50,14 @@ void make_role(Connection& connection, const std::string& role, const std::strin
   connection.query(statement);
 }
 
-void make_database(Connection& connection, const std::string& database, const std::string& owner) {
-  if (connection.value("select count(*) from pg_database where datname = $1", {database}) != "0")
+void make_database(Site& site, const Access& access, Connection& connection,
+                   const std::string& database, const std::string& owner) {
+  if (connection.value("select count(*) from pg_database where datname = $1", {database}) != "0") {
+    // The one that the cluster is there for.
+    check_locale_of(site, access, database);
     return;
+  }
+  make_template_usable(site, access);
   connection.query(fmt::format("create database {} owner {}", connection.quote_identifier(database),
                                connection.quote_identifier(owner)));
 }
@@ -67,6 +73,25 @@ void make_slots(Connection& connection, const std::vector<std::string>& nodes) {
   }
 }
 
+void disable_subscription(const Site& site, const Access& access, Connection& connection,
+                          const std::string& database, const std::string& name) {
+  std::optional<Connection> there;
+  try {
+    there.emplace(access.open_only(site.port(kPrimary), database));
+  } catch (const Error&) {
+    // Of a locale that this host lacks. Once it is there, the subscription must not awake.
+    connection.query(
+        "update pg_subscription set subenabled = false, subslotname = null where subname = $1 and "
+        "subdbid = (select oid from pg_database where datname = $2)",
+        {name, database});
+    return;
+  }
+  const auto quoted = there->quote_identifier(name);
+  there->query("alter subscription " + quoted + " disable");
+  // The slot on the publisher belongs to the source; dropping the copy must not drop it there.
+  there->query("alter subscription " + quoted + " set (slot_name = none)");
+}
+
 void disable_subscriptions(Site& site, const Access& access) {
   if (!site.version.at_least(10)) return;
   auto connection = access.open(site.port(kPrimary));
@@ -76,11 +101,7 @@ void disable_subscriptions(Site& site, const Access& access) {
   for (const auto& row : rows) {
     const auto database = row.at(0).value_or("");
     const auto name = row.at(1).value_or("");
-    auto there = access.open(site.port(kPrimary), database);
-    const auto quoted = there.quote_identifier(name);
-    there.query("alter subscription " + quoted + " disable");
-    // The slot on the publisher belongs to the source; dropping the copy must not drop it there.
-    there.query("alter subscription " + quoted + " set (slot_name = none)");
+    disable_subscription(site, access, connection, database, name);
     site.board.warn("subscription " + name + " in database " + database +
                     " was disabled: it belongs to the source");
   }
@@ -101,17 +122,6 @@ void look_around(Site& site, Connection& connection) {
     site.board.warn(*count +
                     " prepared transactions came with the backup and hold their locks; see "
                     "pg_prepared_xacts");
-  if (connection.server_version() >= 150000) {
-    const auto databases = connection.value(
-        "select string_agg(datname, ', ' order by datname) from pg_database where datcollversion "
-        "is distinct from pg_database_collation_actual_version(oid) and datcollversion is not "
-        "null");
-    if (databases)
-      site.board.warn(
-          "the collations of this host differ from the source's; reindex text indexes "
-          "in: " +
-          *databases);
-  }
 }
 
 }  // namespace
@@ -149,7 +159,7 @@ void set_up_primary(Site& site, NodeRecord& record) {
   make_role(connection, site.settings.user, "superuser", site.settings.password);
   make_role(connection, kReplicationRole, "replication nosuperuser", replication_password(site));
   settle_left_out(site, connection, record);
-  make_database(connection, site.settings.database, site.settings.user);
+  make_database(site, access, connection, site.settings.database, site.settings.user);
   make_slots(connection, node_names(site.settings.replicas));
   if (!record.set_up) {
     disable_subscriptions(site, access);

@@ -24,6 +24,7 @@ namespace pgrevive::cluster {
 //   <root>/<node>/logs          main-restore.log (named after the stanza), postgresql.log
 //   <root>/<node>/tablespaces/  one directory for each tablespace
 //   <root>/<node>/pgrevive-node.json   which backup it was made of, its promotion
+//   <root>/primary/collations.json     indexes that were built by another version of a collation
 class StateDirectory {
  public:
   explicit StateDirectory(std::filesystem::path root) : root_(std::move(root)) {}
@@ -45,6 +46,8 @@ class StateDirectory {
   std::filesystem::path archive() const { return root_ / "archive"; }
   std::filesystem::path run() const { return root_ / "run"; }
   std::filesystem::path supervisor_lock() const { return run() / "supervisor.lock"; }
+  // There while `start --reindex` is not done.
+  std::filesystem::path reindex_request() const { return run() / "reindex"; }
   // Held by a start for as long as it writes files and makes a supervisor.
   std::filesystem::path launch_lock() const { return run() / "launch.lock"; }
   std::filesystem::path status() const { return run() / "status.json"; }
@@ -68,6 +71,8 @@ class StateDirectory {
   std::filesystem::path node_record(const std::string& name) const {
     return node(name) / "pgrevive-node.json";
   }
+  // What in the databases depends on how this host orders texts.
+  std::filesystem::path collations() const { return node("primary") / "collations.json"; }
   std::filesystem::path tablespaces(const std::string& name) const {
     return node(name) / "tablespaces";
   }

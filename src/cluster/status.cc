@@ -202,6 +202,8 @@ ClusterStatus collect_status(const StateDirectory& directory) {
   }
   status.adminer_url = adminer_url(settings);
   status.adminer_answers = adminer_answers(settings, std::chrono::seconds(2));
+  status.collations = CollationFindings::load(directory.collations());
+  status.collations_file = directory.collations().string();
   return status;
 }
 
@@ -237,7 +239,8 @@ std::string to_json(const ClusterStatus& status) {
                   {"archive", status.archive},
                   {"archiving_ok", status.archiving_ok},
                   {"adminer_url", status.adminer_url},
-                  {"adminer_answers", status.adminer_answers}};
+                  {"adminer_answers", status.adminer_answers},
+                  {"collations", status.collations ? to_value(*status.collations) : json(nullptr)}};
   return j.dump(2, ' ', false, json::error_handler_t::replace) + '\n';
 }
 

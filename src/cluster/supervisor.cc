@@ -12,6 +12,7 @@
 #include "cluster/bring_up.h"
 #include "cluster/cluster.h"
 #include "cluster/node_record.h"
+#include "cluster/reindex.h"
 #include "cluster/site.h"
 #include "postgres/binaries.h"
 
@@ -80,23 +81,33 @@ class Watch {
       : site_(site), adminer_(adminer), signals_(signals) {}
 
   [[noreturn]] void run(const BroughtUp& first) {
+    reindex();
     settle(first);
     for (;;) {
       site_.rest(std::chrono::milliseconds(500));
       site_.servers.tick();
       adminer_.tick();
-      if (signals_.take_try_again()) {
-        site_.board.log("trying again");
-        clear();
-        site_.servers.try_again();
-        settle(bring_up(site_));
-      }
+      if (signals_.take_try_again() && failed_) try_again();
+      if (!failed_ && reindex()) site_.board.enter(Phase::running);
       for (const auto& node : node_names(site_.settings.replicas))
         if (const auto error = site_.servers.gave_up(node); error && !failed_) give_up(*error);
     }
   }
 
  private:
+  void try_again() {
+    site_.board.log("trying again");
+    clear();
+    site_.servers.try_again();
+    const auto brought_up = bring_up(site_);
+    reindex();
+    settle(brought_up);
+  }
+  bool reindex() {
+    if (!reindex_is_asked_for(site_.directory)) return false;
+    reindex_if_asked(site_, [this] { adminer_.tick(); });
+    return true;
+  }
   void settle(const BroughtUp& brought_up) {
     if (brought_up.replica_failure)
       give_up(*brought_up.replica_failure);

@@ -16,6 +16,7 @@ namespace {
 struct StartWords : TargetWords {
   bool detach = false;
   bool preview = false;
+  bool reindex = false;
   bool targeted = false;  // something was said about the backup or the target
 };
 
@@ -73,7 +74,7 @@ int run_start(const GlobalOptions& global, const StartWords& words) {
     keep_target(directory, settings);
   }
   for (const std::string& warning : warnings) err("warning: {}\n", warning);
-  return launch_and_follow(settings, directory, words.detach);
+  return launch_and_follow(settings, directory, words.detach, words.reindex);
 }
 
 // Fails as start would where the target is out of reach, but says all that it knows before.
@@ -111,6 +112,9 @@ void add_start(Parser& parser) {
   command->add_flag("--preview", words->preview,
                     "Only say what would happen: backup, WAL, sizes, time; change nothing");
   command->add_flag("--json", parser.json, "With --preview: as JSON")->needs("--preview");
+  command->add_flag("--reindex", words->reindex,
+                    "Rebuild the indexes that depend on collations of which this host has another "
+                    "version than the source; of a cluster that runs too");
   add_target_words(*command, *words,
                    "default (end of the archive), immediate, time, name, lsn, xid");
   command->footer(
@@ -122,6 +126,7 @@ void add_start(Parser& parser) {
       "  pgrevive start\n"
       "  pgrevive start --preview\n"
       "  pgrevive start --env-file staging.env --detach\n"
+      "  pgrevive start --reindex\n"
       "  pgrevive start --config /etc/pgbackrest.conf --stanza main\n"
       "  pgrevive start --type time --target '2026-11-22 14:05:00+00'\n"
       "  pgrevive start --type time --target '2026-11-22 14:05 America/Sao_Paulo'\n"

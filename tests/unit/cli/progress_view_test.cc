@@ -118,6 +118,17 @@ TEST(ProgressView, SaysThatAPhaseWithoutNumbersGoesOn) {
   EXPECT_EQ(view.update(status, 6000ms), "  still joining replicas\n");
 }
 
+TEST(ProgressView, CountsIndexes) {
+  ProgressView view(ProgressView::Output::plain, 80);
+  SupervisorStatus status;
+  status.phase = Phase::reindexing;
+  status.phases = {{Phase::reindexing, 1000, 0}};
+  status.reindex = cluster::ReindexProgress{
+      .indexes_total = 12, .indexes_done = 3, .now = "public.i in d", .failures = {}};
+
+  EXPECT_EQ(view.update(status, 1000ms), "  reindexing: 3 of 12 indexes, now public.i in d\n");
+}
+
 TEST(ProgressView, RedrawsOneLineOnATerminalAndNeverWrapsIt) {
   ProgressView view(ProgressView::Output::terminal, 50);
 

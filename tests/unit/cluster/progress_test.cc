@@ -34,6 +34,8 @@ SupervisorStatus full() {
                                     .last_replayed_wal = "000000010000000000000004",
                                     .new_timeline = 2,
                                     .fork_lsn = "0/5000060"};
+  status.reindex = ReindexProgress{
+      .indexes_total = 4, .indexes_done = 3, .now = "public.i in d", .failures = {"f"}};
   status.error = "went wrong\n  while testing";
   status.exit_code = 27;
   status.warnings = {"a", "b"};
@@ -67,9 +69,9 @@ TEST(StatusJson, WritesWhatIsNotUtf8WithoutFailing) {
 TEST(StatusJson, RefusesWhatIsNotWhole) { EXPECT_THROW(status_from_json("{}"), Error); }
 
 TEST(Phase, HasANameThatLeadsBackToIt) {
-  for (const auto phase :
-       {Phase::preparing, Phase::restoring, Phase::recovering, Phase::promoting, Phase::configuring,
-        Phase::joining, Phase::running, Phase::stopping, Phase::stopped, Phase::failed})
+  for (const auto phase : {Phase::preparing, Phase::restoring, Phase::recovering, Phase::promoting,
+                           Phase::configuring, Phase::joining, Phase::reindexing, Phase::running,
+                           Phase::stopping, Phase::stopped, Phase::failed})
     EXPECT_EQ(parse_phase(name(phase)), phase);
   EXPECT_FALSE(parse_phase("sleeping"));
 }

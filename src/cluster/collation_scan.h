@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cluster/access.h"
+#include "cluster/collations.h"
+#include "postgres/connection.h"
+
+namespace pgrevive::cluster {
+
+// Looks into every database of a running primary. Throws Error{postgres} only where the server
+// cannot be asked at all; what is wrong with one database is in its findings.
+CollationFindings scan_collations(const Access& access, int port);
+
+// The one database that is of that name; empty findings where there is none.
+DatabaseFindings scan_database(const Access& access, int port, const std::string& database);
+
+// Rows that lie in another partition than they now would: "schema.partition" of each that holds
+// such. Reads all of these tables.
+std::vector<std::string> misplaced_rows(postgres::Connection& connection,
+                                        const std::vector<AffectedTable>& partitioned);
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,401 @@
+"""A host that sorts texts by other versions than the source did, or that lacks a locale of it."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from rig.backrest import BackrestRepo
+from rig.cluster import PASSWORD, Cluster
+from rig.postgres import SourceCluster, binaries
+from rig.process import run, wait_until
+from rig.program import message
+from rig.workspace import Workspace
+
+NOT_FOUND, POSTGRES = 23, 27
+SHOP = "shop ü"
+DIFFERENT = ("select count(*) from pg_database where datcollversion is distinct from "
+             "pg_database_collation_actual_version(oid) and datname = current_database()")
+DIFFERENT_EXPLICIT = ("select count(*) from pg_collation where collversion <> "
+                      "pg_collation_actual_version(oid) and collname in ('pt', 'de-x-icu')")
+# Every index of the test's own tables, with what it lies in.
+FILES = ("select string_agg(c.relname || '=' || c.relfilenode, ',' order by c.relname) "
+         "from pg_class c where relkind = 'i' and relnamespace = 'public'::regnamespace")
+
+
+def make_locales(directory, *names):
+    """Locales of the C library in a directory that LOCPATH can name. (What to make them of is in the
+    package locales.)"""
+    directory.mkdir(parents=True, exist_ok=True)
+    directory.chmod(0o755)
+    for name in names:
+        run(["localedef", "-i", name, "-f", "UTF-8", directory / f"{name}.utf8"])
+    if not (directory / "C.utf8").exists():
+        shutil.copytree("/usr/lib/locale/C.utf8", directory / "C.utf8")
+    return directory
+
+
+class Story:
+    """A source of locale pt_BR that is gone. Its databases say that they were sorted by glibc 2.28."""
+
+    def __init__(self, directory, locales):
+        os.environ["LOCPATH"] = str(locales)
+        try:
+            self.source = source = SourceCluster(directory / "source", locale="pt_BR.utf8").create()
+            source.start()
+            self.repo = BackrestRepo(directory / "backups", source).create_stanza()
+            self.fill(source)
+            self.make_older(source)
+            self.repo.backup("full")
+            source.switch_wal()
+            source.stop()
+        finally:
+            del os.environ["LOCPATH"]
+
+    def fill(self, source):
+        source.sql(f"""
+create database testdb template template0 locale 'C.UTF-8';
+create database "{SHOP}";
+create database twins;
+create database lost template template0 locale 'de_DE.utf8';
+alter role postgres set log_statement = 'all';
+""")
+        # A worker of the source's that must not awake when the locale is installed.
+        source.sql("create subscription feed connection 'host=127.0.0.1 port=1' publication p "
+                   "with (connect = false); alter subscription feed enable", "lost")
+        source.sql("""
+create collation pt (provider = libc, locale = 'pt_BR.utf8');
+create table explicit (id int primary key, plain text, german text collate "de-x-icu",
+                       brazilian text collate pt);
+create index plain on explicit (plain);
+create index german on explicit (german);
+create index german_c on explicit (german collate "C");
+create index brazilian on explicit (id, brazilian);
+create index both_of_them on explicit (german, brazilian);
+create index by_predicate on explicit (id) where german > 'm';
+insert into explicit select i, i::text, md5(i::text), md5(i::text) from generate_series(1, 300) i;
+""", "testdb")
+        source.sql("""
+create extension btree_gist;
+create extension pg_trgm;
+create table items (id int primary key, name text, code text collate "C", tags text[],
+                    what jsonb, at timestamptz, unique (name, id),
+                    exclude using gist (name with =, id with =));
+create index items_by_name on items (name);
+create index items_lower on items (lower(name));
+create index items_predicate on items (at) where name > 'm';
+create index items_tags on items using gin (tags);
+create index items_brin on items using brin (name);
+create index "Items ""of"" ü" on items (name desc);
+-- None of these depends on an order of texts.
+create index items_at on items (at);
+create index items_code on items (code);
+create index items_c on items (name collate "C");
+create index items_pattern on items (name text_pattern_ops);
+create index items_hash on items using hash (name);
+create index items_include on items (id) include (name);
+create index items_what on items using gin (what);
+create index items_lower_c on items (lower(code));
+create index items_predicate_c on items (at) where code > 'm';
+insert into items select i, md5(i::text), md5(i::text), array[md5(i::text)], '{}', now()
+  from generate_series(1, 500) i;
+create type span as range (subtype = text);
+create type pair as (a int, b text);
+create table odd (id int, s span, p pair, n int4range);
+create index odd_span on odd using gist (s);
+create index odd_pair on odd (p);
+create index odd_number on odd using gist (n);
+
+create table parted (name text, id int) partition by range (name);
+create index parted_name on parted (name);
+create index parted_id on parted (id);
+create table parted_l partition of parted for values from ('a') to ('m');
+create table parted_m (name text, id int);
+insert into parted values ('anna', 1), ('luis', 2);
+-- A row that by today's order belongs elsewhere, as another order would have put it.
+insert into parted_m values ('zoe', 3), ('bert', 4);
+alter table parted_m add constraint m check (name is not null and name >= 'm') not valid;
+update pg_constraint set convalidated = true where conname = 'm';
+alter table parted attach partition parted_m for values from ('m') to (maxvalue);
+create table by_hash (name text) partition by hash (name);
+create table by_number (name text, id int) partition by range (id);
+""", SHOP)
+        source.sql("""
+create table once (id int, name text);
+create unique index once_name on once (name);
+create index once_id on once (id);
+create index once_other on once (name, id);
+insert into once select i, md5(i::text) from generate_series(1, 100) i;
+-- A duplicate that a unique index in another order would not have noticed.
+update pg_index set indisready = false where indexrelid = 'once_name'::regclass;
+insert into once select 1000, md5('1');
+update pg_index set indisready = true where indexrelid = 'once_name'::regclass;
+""", "twins")
+
+    def make_older(self, source):
+        assert source.sql("select count(*) from pg_database where datcollversion is not null") > "3"
+        # initdb leaves template0 without one.
+        source.sql("update pg_database set datcollversion = '2.28' "
+                   "where datcollversion is not null or datname = 'template0'")
+        source.sql("update pg_collation set collversion = case collprovider when 'i' then '150.1' "
+                   "else '2.28' end where collname in ('pt', 'de-x-icu')", "testdb")
+
+
+@pytest.fixture(scope="module")
+def source_locales(session_workspace):
+    return make_locales(session_workspace.directory("locales"), "pt_BR", "de_DE")
+
+
+@pytest.fixture(scope="module")
+def story(session_workspace, source_locales):
+    return Story(session_workspace.directory("collations"), source_locales)
+
+
+class Host(Cluster):
+    """A cluster on a host with the locales of a directory of its own."""
+
+    def __init__(self, *arguments, locales, **options):
+        self.locales = locales
+        super().__init__(*arguments, **options)
+
+    @property
+    def environment(self):
+        return {**super().environment, "LOCPATH": self.locales}
+
+    def databases(self):
+        """Name to findings."""
+        found = self.status()["collations"]["databases"]
+        return {one["database"]: one for one in found}
+
+    def server_log(self):
+        return (self.root / "primary" / "logs" / "postgresql.log").read_text(errors="replace")
+
+    def statements(self):
+        """REINDEX and REFRESH as the server got them, in order."""
+        return re.findall(r"execute <unnamed>: ((?:reindex|alter (?:database|collation)|"
+                          r"drop index concurrently)[^\n]*)", self.server_log())
+
+
+@pytest.fixture
+def space():
+    """Short paths, because sockets lie below."""
+    workspace = Workspace("l")
+    workspace.path.chmod(0o755)
+    yield workspace
+    workspace.remove()
+
+
+@pytest.fixture
+def make_cluster(pgrevive, story, space):
+    made = []
+
+    def make(locales=("pt_BR",), **values):
+        values = {"REPO_TYPE": "posix", "REPO_PATH": story.repo.path, "PGBACKREST_STANZA": "main",
+                  "WAL_ARCHIVE": "off", "ADMINER_PORT": 0, **values}
+        cluster = Host(pgrevive, space.directory("h"), values,
+                       locales=make_locales(space.path / "locales", *locales))
+        made.append(cluster)
+        return cluster
+
+    yield make
+    for cluster in made:
+        cluster.gone()
+
+
+def names(findings):
+    return {index["name"] for index in findings["indexes"]}
+
+
+def files(cluster, database):
+    return dict(one.split("=") for one in cluster.sql("primary", FILES, database).split(","))
+
+
+AFFECTED_IN_SHOP = {"items_name_id_key", "items_name_id_excl", "items_by_name", "items_lower",
+                    "items_predicate", "items_tags", "items_brin", 'Items "of" ü', "odd_span",
+                    "odd_pair", "parted_l_name_idx", "parted_m_name_idx"}
+AFFECTED_IN_TESTDB = {"german", "brazilian", "both_of_them", "by_predicate"}
+
+
+def test_differences_are_found_and_repaired(make_cluster, story):
+    """Exactly the indexes that depend on a changed collation are named, then rebuilt; a version is
+    taken over only behind the last of them, and not where one could not be rebuilt."""
+    cluster = make_cluster()
+    started = cluster.start()
+    found = cluster.databases()
+    assert set(found) == {"postgres", "template0", "template1", "testdb", SHOP, "twins", "lost"}
+    assert names(found[SHOP]) == AFFECTED_IN_SHOP
+    assert names(found["testdb"]) == AFFECTED_IN_TESTDB
+    assert {(one["name"], one["provider"], one["source_version"])
+            for one in found["testdb"]["collations"]} == {("pt", "libc", "2.28"),
+                                                          ("de-x-icu", "icu", "150.1")}
+    assert names(found["twins"]) == {"once_name", "once_other"}
+    assert [one["name"] for one in found[SHOP]["partitioned"]] == ["parted"]
+    assert not names(found["postgres"])
+    assert cluster.sql("primary", "select subenabled, subslotname is null from pg_subscription") \
+        == "f|t"
+    total = len(AFFECTED_IN_SHOP | AFFECTED_IN_TESTDB) + 2
+    for text in (started.stdout, cluster.run("status").stdout):
+        assert f"7 databases were sorted by other versions than this host's: {total} indexes" \
+            in text, text
+        assert "start --reindex" in text and "public.parted" in text, text
+        assert str(cluster.root / "primary" / "collations.json") in text, text
+        assert "database lost: nobody can connect" in text and "de_DE.UTF-8" in text, text
+
+    before = {database: files(cluster, database) for database in ("testdb", SHOP, "twins")}
+    result = cluster.start("--reindex", check=False)
+    assert result.returncode == POSTGRES and "once_name" in result.stderr, message(result)
+    assert "reindexing" in result.stdout and f"{total - 1} of {total} indexes" in result.stdout, \
+        message(result)
+    assert "rows of public.parted_m belong into another partition" in result.stdout, result.stdout
+
+    changed = {database: {name for name, file in files(cluster, database).items()
+                          if before[database].get(name) != file} for database in before}
+    assert changed["testdb"] == AFFECTED_IN_TESTDB
+    assert changed[SHOP] == AFFECTED_IN_SHOP
+    assert changed["twins"] == {"once_other"}  # and nothing was left behind
+    for database in ("testdb", SHOP, "postgres", "template1"):
+        assert cluster.sql("primary", DIFFERENT, database) == "0", database
+    assert cluster.sql("primary", DIFFERENT_EXPLICIT, "testdb") == "0"
+    assert cluster.sql("primary", DIFFERENT, "twins") == "1"
+    check_order(cluster)
+
+    found = cluster.databases()
+    assert set(found) == {"twins", "lost"}
+    assert names(found["twins"]) == {"once_name", "once_other"}
+
+    # The cause is removed.
+    cluster.sql("primary", "delete from once where id = 1000", "twins")
+    result = cluster.start("--reindex", check=False)
+    assert "once" not in result.stderr and "lost: this host has no locale" in result.stderr, \
+        message(result)
+    assert set(cluster.databases()) == {"lost"}
+    assert set(files(cluster, "twins")) == {"once_name", "once_id", "once_other"}
+    assert cluster.sql("primary", DIFFERENT, "twins") == "0"
+    cluster.caught_up()
+    assert cluster.sql("replica", DIFFERENT, "twins") == "0"
+    assert cluster.sql("replica", "select count(*) from pg_index where not indisvalid",
+                       "twins") == "0"
+
+    # The locale is installed: restarted, the database is there, and can be repaired as the others.
+    make_locales(cluster.locales, "de_DE")
+    cluster.run("restart")
+    assert cluster.sql("primary", "select 1", "lost") == "1"
+    assert "nobody can connect" not in cluster.run("status").stdout
+    cluster.start("--reindex")
+    assert cluster.databases() == {}
+    assert "collations" not in cluster.run("status").stdout
+
+
+def check_order(cluster):
+    """The server's own log: a version is refreshed behind the last index that depends on it."""
+    statements = cluster.statements()
+
+    def last(*indexes):
+        return max(statements.index(f'reindex index concurrently "public"."{name}"')
+                   for name in indexes)
+
+    at = statements.index('alter collation "public"."pt" refresh version')
+    assert at > last("brazilian", "both_of_them"), statements
+    at = statements.index('alter collation "pg_catalog"."de-x-icu" refresh version')
+    assert at > last("german", "by_predicate", "both_of_them"), statements
+    at = statements.index(f'alter database "{SHOP}" refresh collation version')
+    excluding = statements.index('reindex index "public"."items_name_id_excl"')  # under a lock
+    assert at > max(excluding, last("items_by_name", "items_lower", "odd_pair",
+                                    "parted_m_name_idx")), statements
+    assert 'alter database "template0" refresh collation version' in statements
+    assert 'alter database "twins" refresh collation version' not in statements
+
+
+def test_interrupted_repair_goes_on(make_cluster, story):
+    """The supervisor is killed while it waits for an index; the version is the old one then, and the
+    next start does the rest."""
+    cluster = make_cluster(REPLICAS=0)
+    cluster.start()
+    with holding_lock(cluster, SHOP, "items"):
+        cluster.start("--reindex", "--detach")
+        waiting = ("select pid from pg_stat_activity where datname = current_database() "
+                   "and query ~ '^reindex' and wait_event_type = 'Lock'")
+        wait_until(lambda: cluster.sql("primary", waiting, SHOP), 60, "an index waits")
+        wait_until(lambda: SHOP in cluster.status()["supervisor"]["reindex"]["now"], 10,
+                   "the status names the index")
+        assert cluster.status()["supervisor"]["phase"] == "reindexing"
+        os.kill(int((cluster.root / "run" / "supervisor.lock").read_text()), signal.SIGKILL)
+        cluster.sql("primary", f"select pg_terminate_backend(pid) from ({waiting}) w", SHOP)
+    assert cluster.sql("primary", DIFFERENT, SHOP) == "1"
+    left = cluster.sql("primary", "select indexrelid::regclass from pg_index "
+                       "where not indisvalid", SHOP)
+    assert "_ccnew" in left
+
+    cluster.sql("primary", "delete from once where id = 1000", "twins")
+    make_locales(cluster.locales, "de_DE")
+    cluster.stop()
+    started = cluster.start()
+
+    assert "reindexed" in started.stdout, started.stdout
+    assert cluster.databases() == {}
+    assert cluster.sql("primary", DIFFERENT, SHOP) == "0"
+    assert cluster.sql("primary", "select count(*) from pg_index where not indisvalid", SHOP) == "0"
+    assert not (cluster.root / "run" / "reindex").exists()
+    check_order_of_second(cluster.statements(), left)
+
+
+def check_order_of_second(statements, left):
+    dropped = [one for one in statements if one.startswith("drop index concurrently")]
+    assert any(left.rpartition(".")[2].strip('"') in one for one in dropped), statements
+
+
+@contextlib.contextmanager
+def holding_lock(cluster, database, table):
+    session = subprocess.Popen(
+        [binaries() / "psql", "-X", "-q", "-A", "-t", "-h", "127.0.0.1",
+         "-p", str(cluster.primary_port), "-U", "postgres", "-d", database],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PGPASSWORD": PASSWORD})
+    try:
+        session.stdin.write(f"begin; lock table {table} in row exclusive mode; select 'held';\n")
+        session.stdin.flush()
+        assert session.stdout.readline().strip() == "held"
+        yield
+    finally:
+        session.stdin.close()
+        session.wait(20)
+
+
+def test_start_with_reindex_from_the_first(make_cluster, story):
+    """One command restores and repairs, and makes a database of a template that is of an old version."""
+    cluster = make_cluster(("pt_BR", "de_DE"), POSTGRES_DB="new one")
+    result = cluster.start("--reindex", check=False)
+    assert result.returncode == POSTGRES and "once_name" in result.stderr, message(result)
+    assert cluster.sql("primary", DIFFERENT, "new one") == "0"
+    assert set(cluster.databases()) == {"twins"}
+    cluster.caught_up()
+    assert cluster.sql("replica", DIFFERENT, SHOP) == "0"
+    assert cluster.status()["supervisor"]["phase"] == "running"
+
+
+def test_no_locale_of_the_source(make_cluster, story):
+    """Nobody can connect to any database: told within seconds, with what to install; nothing is lost,
+    and start goes on once it is there."""
+    cluster = make_cluster(())
+    result = cluster.start(check=False, timeout=60)
+    assert result.returncode == POSTGRES, message(result)
+    assert "hint: install the locale pt_BR.utf8" in result.stderr, message(result)
+    assert "'pt_BR.UTF-8 UTF-8' in /etc/locale.gen" in result.stderr, message(result)
+    make_locales(cluster.locales, "pt_BR")
+    cluster.start()
+    assert cluster.sql("primary", "select count(*) from items", SHOP) == "500"
+
+
+def test_no_locale_of_the_database_that_is_set_up(make_cluster, story):
+    """POSTGRES_DB is what the cluster is for: without its locale the start fails."""
+    cluster = make_cluster(POSTGRES_DB="lost")
+    result = cluster.start(check=False)
+    assert result.returncode == NOT_FOUND, message(result)
+    assert "database lost" in result.stderr and "de_DE.utf8" in result.stderr, message(result)
+    make_locales(cluster.locales, "de_DE")
+    cluster.start()
+    assert cluster.sql("primary", "select 1", "lost") == "1"
