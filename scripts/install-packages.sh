@@ -30,8 +30,9 @@ packages_of() {
       packages_of adminer ;;
     test)  # for tests/functional, beside build
       packages_of demo
+      # npm: for scripts/install-postgres-versions.sh
       echo python3 python3-pytest radosgw ceph-mon ceph-osd ceph-base ceph-common s3cmd openssl \
-        zstd procps locales ;;
+        zstd procps locales nodejs npm ;;
     bench)  # for bench/compare.sh, beside build
       packages_of test
       echo e2fsprogs xfsprogs btrfs-progs ;;
@@ -45,6 +46,8 @@ is_installed() {
   case "$1" in
     # The meta package follows the release; a server of any version will do.
     postgresql) compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null && return 0 ;;
+    # Packages of Node.js that are not Debian's bring it along, and Debian's does not go with them.
+    npm) command -v npm >/dev/null && return 0 ;;
   esac
   [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }

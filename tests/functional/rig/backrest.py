@@ -37,19 +37,21 @@ def s3_options(gateway, bucket, path):
 class BackrestRepo:
     """One repository of one source, in a directory of its own.
 
-    `options` are pgBackRest's for section [global]; `conf` is the file that both tools read.
+    `options` are pgBackRest's for section [global], `stanza_options` those for the stanza's; `conf`
+    is the file that both tools read.
     """
 
     stanza = "main"
 
     def __init__(self, directory, source, *, compress="gz", cipher_pass=None, bundle=False,
-                 hardlink=False, options=None):
+                 hardlink=False, options=None, stanza_options=None):
         self.directory = pathlib.Path(directory)
         self.source = source
         self.compress = compress
         self.cipher_pass = cipher_pass
         self.bundle = bundle
         self.hardlink = hardlink
+        self.stanza_options = stanza_options or {}
         self.labels = []
         self.path = self.directory / "repo"
         self.user = server_user()
@@ -85,7 +87,8 @@ class BackrestRepo:
                        "log-path": self.directory / "log", "spool-path": self.directory / "spool",
                        "archive-timeout": 30, **options},
             self.stanza: {"pg1-path": self.source.data, "pg1-port": self.source.port,
-                          "pg1-socket-path": self.source.sockets, "pg1-user": "postgres"}})
+                          "pg1-socket-path": self.source.sockets, "pg1-user": "postgres",
+                          **self.stanza_options}})
 
     def s3_options(self, gateway, bucket, path):
         return {**s3_options(gateway, bucket, path), **self.secrets()}

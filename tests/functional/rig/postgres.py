@@ -32,11 +32,13 @@ def trusting_hba(directory):
 
 
 class Server:
-    """A server on a data directory that exists. Only what tests need to run and ask one."""
+    """A server on a data directory that exists. Only what tests need to run and ask one. `bin`
+    holds another major's server programs; Debian's clients talk to it."""
 
-    def __init__(self, data, *, port=None, sockets=None, log=None, user=True, major=15):
+    def __init__(self, data, *, port=None, sockets=None, log=None, user=True, bin=None):
         self.data = pathlib.Path(data)
-        self.bin = binaries(major)
+        self.bin = pathlib.Path(bin or binaries())
+        self.clients = binaries()
         self.port = port or free_port()
         self.user = server_user() if user is True else user
         self.sockets = pathlib.Path(sockets or self.data.parent)
@@ -61,7 +63,7 @@ class Server:
         return self
 
     def ready(self):
-        return run([self.bin / "pg_isready", "-q", "-h", self.sockets, "-p", str(self.port)],
+        return run([self.clients / "pg_isready", "-q", "-h", self.sockets, "-p", str(self.port)],
                    check=False).returncode == 0
 
     def stop(self):
@@ -71,7 +73,7 @@ class Server:
 
     def sql(self, statements, database="postgres", check=True, timeout=120):
         """Runs statements and returns the output, a line per row, fields divided by |."""
-        result = run([self.bin / "psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1",
+        result = run([self.clients / "psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1",
                       "-h", self.sockets, "-p", str(self.port), "-U", "postgres",
                       "-d", database, "-f", "-"], input=statements, user=self.user, check=check,
                      timeout=timeout)
@@ -83,7 +85,7 @@ class SourceCluster(Server):
 
     MARKERS = "select string_agg(what, ',' order by id) from markers"
 
-    def __init__(self, directory, *, data=None, segment_mb=1, locale="C.UTF-8"):
+    def __init__(self, directory, *, data=None, segment_mb=1, locale="C.UTF-8", bin=None):
         self.directory = pathlib.Path(directory)
         self.segment_mb = segment_mb
         self.locale = locale
@@ -92,7 +94,7 @@ class SourceCluster(Server):
         # Every pgbackrest.conf linked here gets each WAL segment.
         self.archive_to = self.directory / "archive.d"
         super().__init__(data or self.directory / "data", sockets=self.directory,
-                         log=self.directory / "server.log")
+                         log=self.directory / "server.log", bin=bin)
 
     def create(self):
         for path in (self.directory, self.tablespace, self.outside, self.archive_to):
@@ -101,7 +103,9 @@ class SourceCluster(Server):
         self.tablespace.chmod(0o700)
         run([self.bin / "initdb", "-D", self.data, "-U", "postgres", "-k", "--no-sync",
              "--auth=trust", f"--locale={self.locale}", "--encoding=UTF8",
-             f"--wal-segsize={self.segment_mb}", f"--waldir={self.directory / 'wal'}"],
+             f"--waldir={self.directory / 'wal'}",
+             # PostgreSQL 10 has segments of 16 MB and no such option.
+             *([] if self.segment_mb == 16 else [f"--wal-segsize={self.segment_mb}"])],
             user=self.user)
         push = self.directory / "pgbackrest-push.sh"
         push.write_text(f"""#!/bin/sh
@@ -178,13 +182,13 @@ select lo_from_bytea(0, decode(repeat('00ff10', 20000), 'hex')) from generate_se
 insert into markers (what) values ('m1-filled');
 """, "testdb")
         self.sql("create table names (name text); insert into names values ('ü');", "odd name ü")
-        run([self.bin / "pgbench", "-i", "-q", "-s", "1", "-h", self.sockets,
+        run([self.clients / "pgbench", "-i", "-q", "-s", "1", "-h", self.sockets,
              "-p", str(self.port), "-U", "postgres", "testdb"], user=self.user)
         return self
 
     def work(self, transactions=200):
         """Changes pages all over pgbench's tables."""
-        run([self.bin / "pgbench", "-n", "-t", str(transactions), "-h", self.sockets,
+        run([self.clients / "pgbench", "-n", "-t", str(transactions), "-h", self.sockets,
              "-p", str(self.port), "-U", "postgres", "testdb"], user=self.user)
 
     def mark(self, what):
@@ -204,5 +208,5 @@ insert into markers (what) values ('m1-filled');
         return name
 
     def system_identifier(self):
-        text = run([self.bin / "pg_controldata", self.data]).stdout
+        text = run([self.clients / "pg_controldata", self.data]).stdout
         return int(re.search(r"Database system identifier:\s+(\d+)", text)[1])
