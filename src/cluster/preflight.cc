@@ -18,7 +18,9 @@
 #include "cluster/adminer.h"
 #include "cluster/archive_probe.h"
 #include "cluster/backrest_conf.h"
+#include "cluster/backrest_version.h"
 #include "cluster/bring_up.h"
+#include "cluster/node_record.h"
 #include "cluster/partial.h"
 #include "cluster/preview.h"
 #include "cluster/supervisor_process.h"
@@ -225,6 +227,31 @@ void check_space(const SpaceNeed& need) {
         .with_hint("set PGREVIVE_HOME to a directory on a larger file system");
 }
 
+// A cluster that has archived before shows that it can.
+void check_archiver(const Settings& settings, const StateDirectory& directory,
+                    postgres::Version version) {
+  if (settings.wal_archive != WalArchiveMode::own) return;
+  const auto record = NodeRecord::load(directory, "primary");
+  if (!record || !record->archiving) check_backrest_knows(version);
+}
+
+// Replicas of a new cluster are copies of its primary. Packages of a server bring the program
+// along; other collections of its programs may not.
+void check_copier(const Settings& settings, const StateDirectory& directory,
+                  const std::filesystem::path& binaries, postgres::Version version) {
+  if (settings.restore_from_backup || std::filesystem::exists(binaries / "pg_basebackup")) return;
+  for (const auto& node : node_names(settings.replicas)) {
+    if (node == "primary" ||
+        restore::inspect_directory(directory.data(node)) == restore::DirectoryState::complete)
+      continue;
+    throw Error(ErrorKind::not_found,
+                fmt::format("{} has no pg_basebackup, which copies the new primary to {}",
+                            binaries.string(), node))
+        .with_hint(fmt::format(
+            "install it: apt-get install postgresql-client-{}; or set REPLICAS=0", version.text()));
+  }
+}
+
 bool needs_restore(const Settings& settings, const StateDirectory& directory) {
   return settings.restore_from_backup &&
          restore::inspect_directory(directory.data("primary")) != restore::DirectoryState::complete;
@@ -236,7 +263,10 @@ void preflight(const Settings& settings, const StateDirectory& directory, const 
   check_own_archive(settings, directory);
   refuse_foreign_servers(directory);
   check_ports(settings, directory);
-  postgres::find_binaries(cluster_version(settings, directory), settings.postgres_binaries);
+  const auto version = cluster_version(settings, directory);
+  const auto binaries = postgres::find_binaries(version, settings.postgres_binaries);
+  check_archiver(settings, directory, version);
+  check_copier(settings, directory, binaries, version);
   if (needs_restore(settings, directory)) {
     const auto chosen = backup_for(settings, directory);
     for (const auto& need : space_needs(settings, directory, chosen)) check_space(need);

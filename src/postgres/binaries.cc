@@ -109,8 +109,10 @@ fs::path find_binaries(Version version, const fs::path& configured) {
                                     configured.string(), found->text(), version.text())
                       : fmt::format("{} does not hold the programs postgres, initdb and pg_ctl",
                                     configured.string()))
-        .with_hint(fmt::format("name the directory of PostgreSQL {}, or none to have it looked for",
-                               version.text()));
+        .with_hint(
+            fmt::format("name the directory of PostgreSQL {0}, or none to have it looked for; "
+                        "apt-get install postgresql-{0} brings it",
+                        version.text()));
   }
   std::vector<fs::path> places{fmt::format("/usr/lib/postgresql/{}/bin", version.text()),
                                fmt::format("/usr/pgsql-{}/bin", version.text())};

@@ -4,8 +4,11 @@ import re
 
 import pytest
 
+from rig.case import NOT_FOUND, UNSUPPORTED
 from rig.cluster import Cluster
+from rig.postgres import binaries
 from rig.process import run
+from rig.program import message
 from rig.versions import MAJORS, NEWEST_OF_BACKREST, QUESTION, Left, PageCheck
 from rig.workspace import Workspace
 
@@ -100,6 +103,81 @@ def amcheck(lifted, node, database):
 select count({check}::text) from pg_class c join pg_am a on a.oid = c.relam
  where a.amname = 'btree' and c.relkind = 'i' and c.relpersistence = 'p'""", database)
     assert int(checked) > 100, node
+
+
+@pytest.fixture
+def another(lifted, pgrevive):
+    """A function: settings to a further cluster from the same backup."""
+    made = []
+
+    def make(**values):
+        cluster = Cluster(pgrevive, lifted.space.directory(f"h{len(made) + 2}"),
+                          {**lifted.cluster.values, **values}, name=f"other{len(made)}")
+        cluster.values.update({"CLUSTER_NAME": cluster.name, "POSTGRES_PRIMARY_PORT":
+                               cluster.primary_port, "POSTGRES_REPLICA_PORT": cluster.replica_port})
+        cluster.write_env()
+        made.append(cluster)
+        return cluster
+
+    yield make
+    for cluster in made:
+        cluster.gone()
+
+
+def refused(cluster, code, *words):
+    """It is said, with a remedy, before there is anything of the cluster."""
+    result = cluster.start(check=False)
+    assert result.returncode == code, message(result)
+    assert "hint: " in result.stderr
+    for word in words:
+        assert word in result.stderr, message(result)
+    assert not cluster.root.exists()
+
+
+def test_a_missing_major(lifted, another):
+    """What is needed, what is there, and what to install."""
+    major = lifted.major
+    if not binaries().parent.with_name(str(major)).exists():
+        refused(another(POSTGRES_BIN=""), NOT_FOUND, f"PostgreSQL {major} is not installed",
+                f"apt-get install postgresql-{major} ", "apt.postgresql.org")
+    if major != 15:
+        refused(another(POSTGRES_BIN=binaries()), NOT_FOUND,
+                f"holds PostgreSQL 15, but version {major} is needed",
+                f"apt-get install postgresql-{major} ")
+
+
+def test_an_archive_that_pgbackrest_cannot_make(lifted, another):
+    """Of a version that the installed pgBackRest does not know; the others archive."""
+    if lifted.major <= NEWEST_OF_BACKREST:
+        assert lifted.cluster.sql("primary", "select archived_count > 0 from pg_stat_archiver") == "t"
+        return
+    refused(another(WAL_ARCHIVE="own"), UNSUPPORTED, f"knows PostgreSQL {lifted.major}", "2.45",
+            "WAL_ARCHIVE=off", "or newer")
+
+
+def test_a_new_cluster(lifted, another):
+    """Without a backup. Replicas of one are copies by pg_basebackup, which npm does not have;
+    Debian's (15) copies no newer server."""
+    values = {"RESTORE_FROM_BACKUP": "false"}
+    refused(another(**values), NOT_FOUND, "has no pg_basebackup", "REPLICAS=0",
+            f"postgresql-client-{lifted.major}")
+    nodes = NODES if lifted.major <= 15 else NODES[:1]
+    program = lifted.left.programs / "pg_basebackup"
+    if len(nodes) == 2:
+        program.symlink_to(binaries() / "pg_basebackup")
+    else:
+        values["REPLICAS"] = "0"
+    cluster = another(**values)
+    try:
+        cluster.start()
+        cluster.sql("primary", "create table t as select generate_series(1, 10) i")
+        if len(nodes) == 2:
+            cluster.caught_up()
+        for node in nodes:
+            assert cluster.sql(node, "select sum(i) from t") == "55"
+            assert cluster.sql(node, "show data_checksums") == "on"
+    finally:
+        program.unlink(missing_ok=True)
 
 
 def test_checksums(lifted, page_check):

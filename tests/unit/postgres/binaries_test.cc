@@ -52,6 +52,8 @@ TEST_F(Binaries, AreTakenFromTheConfiguredDirectoryAndNoOther) {
   EXPECT_EQ(newest_installed(directory_.path()), Version::parse("14"));
   EXPECT_THAT([&] { find_binaries(Version::parse("15"), directory_.path()); },
               throws(ErrorKind::not_found, "holds PostgreSQL 14, but version 15 is needed"));
+  EXPECT_THAT([&] { find_binaries(Version::parse("15"), directory_.path()); },
+              throws(ErrorKind::not_found, "apt-get install postgresql-15"));
   EXPECT_THAT([&] { find_binaries(Version::parse("15"), directory_ / "none"); },
               throws(ErrorKind::not_found, "does not hold the programs"));
 }
