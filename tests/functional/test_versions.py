@@ -4,12 +4,13 @@ import re
 
 import pytest
 
+from rig import fixtures
 from rig.case import NOT_FOUND, UNSUPPORTED
 from rig.cluster import Cluster
 from rig.postgres import binaries
 from rig.process import run
 from rig.program import message
-from rig.versions import MAJORS, NEWEST_OF_BACKREST, QUESTION, Left, PageCheck
+from rig.versions import MAJORS, NEWEST_OF_BACKREST, QUESTION, Left, PageCheck, server_programs
 from rig.workspace import Workspace
 
 NODES = ("primary", "replica")
@@ -188,3 +189,28 @@ def test_checksums(lifted, page_check):
         blocks = re.search(r"Blocks scanned: +(\d+)\nBad checksums: +0\n", result.stdout)
         assert result.returncode == 0 and blocks, f"{node}: {result.stdout}{result.stderr}"
         assert int(blocks[1]) > 4000
+
+
+@pytest.mark.parametrize("kind", ["default", "name"])
+def test_of_a_newer_pgbackrest(pgrevive, workspace, unpack_fixture, page_check, kind):
+    """PostgreSQL 18 as pgBackRest 2.60 backs it up, by itself: block incremental, with a tablespace;
+    recovered to recorded targets."""
+    left = unpack_fixture("pg18-gz-bundle-block-aes")
+    target, answer = next((target, answer) for of, target, answer in left.expectations()
+                          if of == kind)
+    cluster = Cluster(pgrevive, workspace.directory("h"), {
+        "REPO_TYPE": "posix", "REPO_PATH": left.repo, "REPO_CIPHER_PASS": left.cipher_pass,
+        "POSTGRES_BIN": server_programs(18, workspace.path), "WAL_ARCHIVE": "off",
+        "ADMINER_PORT": 0, "RECOVERY_TARGET_TYPE": kind, "RECOVERY_TARGET": target}, name="v18")
+    try:
+        cluster.start()
+        assert cluster.status()["supervisor"]["backup_label"] == left.label("incr")
+        for node in NODES:
+            assert cluster.sql(node, fixtures.QUERY) == answer
+        cluster.run("test")
+        cluster.stop()
+        for node in NODES:
+            result = page_check(cluster.root / node / "data", workspace.path / f"pages-{node}")
+            assert result.returncode == 0, f"{node}: {result.stdout}{result.stderr}"
+    finally:
+        cluster.gone()

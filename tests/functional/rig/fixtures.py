@@ -51,9 +51,13 @@ class Fixture:
 
     @classmethod
     def unpack(cls, name, directory):
-        run(["tar", "--zstd", "--no-same-owner", "-xf", find(name), "-C", directory])
+        archive = find(name)
+        run(["tar", "--zstd", "--no-same-owner", "-xf", archive, "-C", directory])
         major, cipher_pass = ALL[name]
         self = cls(name, pathlib.Path(directory) / name, major, cipher_pass)
+        more = archive.with_name(f"{name}.wal.tar")
+        if more.exists():
+            run(["tar", "--no-same-owner", "-xf", more, "-C", self.directory])
         run(["chmod", "-R", "a+rX", self.directory])
         return self
 
