@@ -1,6 +1,7 @@
 """Every major from 10 to 18: backed up by pgBackRest, lifted by us, with both nodes as they were."""
 
 import re
+import shutil
 
 import pytest
 
@@ -10,7 +11,9 @@ from rig.cluster import Cluster
 from rig.postgres import binaries
 from rig.process import run
 from rig.program import message
-from rig.versions import MAJORS, NEWEST_OF_BACKREST, QUESTION, Left, PageCheck, server_programs
+from rig.story import MARKERS
+from rig.versions import (HALF_WAY, MAJORS, NEWEST_OF_BACKREST, QUESTION, ROWS_HALF_WAY, Left,
+                          PageCheck, server_programs)
 from rig.workspace import Workspace
 
 NODES = ("primary", "replica")
@@ -22,6 +25,7 @@ class Lifted:
     def __init__(self, pgrevive, space, major):
         self.major = major
         self.space = space
+        self.others = 0
         self.left = Left(major, space.directory("left"))
         known = {} if major <= NEWEST_OF_BACKREST else {"WAL_ARCHIVE": "off"}
         self.cluster = Cluster(pgrevive, space.directory("h"),
@@ -112,8 +116,9 @@ def another(lifted, pgrevive):
     made = []
 
     def make(**values):
-        cluster = Cluster(pgrevive, lifted.space.directory(f"h{len(made) + 2}"),
-                          {**lifted.cluster.values, **values}, name=f"other{len(made)}")
+        lifted.others += 1
+        cluster = Cluster(pgrevive, lifted.space.directory(f"h{lifted.others}"),
+                          {**lifted.cluster.values, **values}, name=f"other{lifted.others}")
         cluster.values.update({"CLUSTER_NAME": cluster.name, "POSTGRES_PRIMARY_PORT":
                                cluster.primary_port, "POSTGRES_REPLICA_PORT": cluster.replica_port})
         cluster.write_env()
@@ -123,6 +128,7 @@ def another(lifted, pgrevive):
     yield make
     for cluster in made:
         cluster.gone()
+        shutil.rmtree(cluster.home)
 
 
 def refused(cluster, code, *words):
@@ -133,6 +139,15 @@ def refused(cluster, code, *words):
     for word in words:
         assert word in result.stderr, message(result)
     assert not cluster.root.exists()
+
+
+def test_to_a_target(lifted, another):
+    """Recovery up to a named point, and no further, on both nodes."""
+    cluster = another(RECOVERY_TARGET_TYPE="name", RECOVERY_TARGET=HALF_WAY, WAL_ARCHIVE="off")
+    cluster.start()
+    for node in NODES:
+        assert cluster.sql(node, MARKERS) == ROWS_HALF_WAY
+    assert cluster.run("status").returncode == 0
 
 
 def test_a_missing_major(lifted, another):
@@ -181,14 +196,20 @@ def test_a_new_cluster(lifted, another):
         program.unlink(missing_ok=True)
 
 
-def test_checksums(lifted, page_check):
-    """After a stop every page of both nodes has the checksum it should have."""
-    lifted.cluster.stop()
+def test_stopped_and_started(lifted, page_check):
+    """In between, every page of both nodes has the checksum it should have."""
+    cluster = lifted.cluster
+    answer = cluster.sql("primary", QUESTION)
+    cluster.stop()
     for node in NODES:
-        result = page_check(lifted.cluster.root / node / "data", lifted.space.path / f"pages-{node}")
+        result = page_check(cluster.root / node / "data", lifted.space.path / f"pages-{node}")
         blocks = re.search(r"Blocks scanned: +(\d+)\nBad checksums: +0\n", result.stdout)
         assert result.returncode == 0 and blocks, f"{node}: {result.stdout}{result.stderr}"
         assert int(blocks[1]) > 4000
+    cluster.start()
+    assert cluster.run("status").returncode == 0
+    for node in NODES:
+        assert cluster.sql(node, QUESTION) == answer
 
 
 @pytest.mark.parametrize("kind", ["default", "name"])

@@ -23,6 +23,8 @@ NEWEST_OF_BACKREST = 15
 _CONTROL_VERSION = {16: 1300, 17: 1700, 18: 1800}
 
 ROWS = "m1-filled,before-backup,after-backup,last-archived"
+HALF_WAY = "half way"
+ROWS_HALF_WAY = "m1-filled,before-backup,after-backup"
 QUESTION = """select (select string_agg(what, ',' order by id) from markers),
  (select count(*) || ' ' || md5(string_agg(aid || ':' || abalance, ',' order by aid))
     from pgbench_accounts),
@@ -64,6 +66,7 @@ class Left:
         self.repo.backup("full")
         assert load.running(), load.tail()
         source.mark("after-backup")
+        source.sql(f"select pg_create_restore_point('{HALF_WAY}')")
         load.stop()
         source.work()
         source.mark("last-archived")
