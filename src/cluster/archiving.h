@@ -10,8 +10,8 @@ namespace pgrevive::cluster {
 void check_own_archive_is_free(const Site& site);
 
 // Gives the running primary an archive, its own made by pgBackRest or the source's, and proves that
-// a segment arrives in it. Without a stanza-create that works there is no archive_command, and the WAL stays.
-// Once that was proven, a later start only warns when the archive cannot be reached.
+// a segment arrives in it. Without a stanza-create that works there is no archive_command, and the
+// WAL stays. Once that was proven, a later start only warns when the archive cannot be reached.
 void set_up_archiving(Site& site, NodeRecord& record);
 
 // What the primary's archive_command is once the archive is there.

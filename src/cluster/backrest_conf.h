@@ -14,8 +14,9 @@ namespace pgrevive::cluster {
 // Describes the source repository, for archive-get and for `pgbackrest info`.
 std::string source_conf(const Settings& settings, const std::filesystem::path& data_directory);
 
-// Where the cluster archives: into the source's repository, or beside it. `life` (Marker::archive_suffix) keeps it apart in a bucket
-// from the archive of an earlier cluster of the same name, which outlives its cleanup.
+// Where the cluster archives: into the source's repository, or beside it. `life`
+// (Marker::archive_suffix) keeps it apart in a bucket from the archive of an earlier cluster of the
+// same name, which outlives its cleanup.
 repository::RepositoryOptions own_archive(const Settings& settings, const StateDirectory& directory,
                                           const std::string& life);
 

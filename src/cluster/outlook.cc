@@ -142,10 +142,10 @@ class Judge {
       return;
     }
     if (!stops(*newest, time)) {
-      fail(
-          fmt::format("the target time {} is not in the archive, where the newest transaction"
-                      "{} is of {}",
-                      target_.target, line_.gaps.empty() ? "" : " before its gap", moment(*newest)));
+      fail(fmt::format(
+          "the target time {} is not in the archive, where the newest transaction"
+          "{} is of {}",
+          target_.target, line_.gaps.empty() ? "" : " before its gap", moment(*newest)));
       return;
     }
     if (exact_) need(first_that_stops(time));

@@ -230,7 +230,7 @@ void check_space(const SpaceNeed& need) {
 // A cluster that has archived before shows that it can.
 void check_archiver(const Settings& settings, const StateDirectory& directory,
                     postgres::Version version) {
-  if (settings.wal_archive != WalArchiveMode::own) return;
+  if (!settings.archives()) return;
   const auto record = NodeRecord::load(directory, "primary");
   if (!record || !record->archiving) check_backrest_knows(version);
 }
