@@ -4,7 +4,10 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
 #include "cluster/locales.h"
+#include "postgres/role_files.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -67,10 +70,18 @@ postgres::Readiness Access::ping(int port) const {
                          .connect_timeout = std::chrono::seconds(2)});
 }
 
-std::vector<std::string> candidate_roles(const Settings& settings, const std::string& source_user) {
+std::vector<std::string> candidate_roles(const Settings& settings, const std::string& source_user,
+                                         const std::filesystem::path& data_directory) {
   std::vector<std::string> roles = {settings.user};
-  for (const auto& role : {std::string("postgres"), source_user})
+  const auto add = [&](const std::string& role) {
     if (!role.empty() && std::ranges::find(roles, role) == roles.end()) roles.push_back(role);
+  };
+  add("postgres");
+  add(source_user);
+  if (const auto version = read_file_if_exists(data_directory / "PG_VERSION"))
+    for (const auto& role :
+         postgres::superusers_on_disk(data_directory, postgres::Version::parse(trim(*version))))
+      add(role);
   return roles;
 }
 

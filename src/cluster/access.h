@@ -37,8 +37,10 @@ class Access {
   std::vector<std::string> roles_;
 };
 
-// Roles that may be the superuser of a restored cluster: POSTGRES_USER, "postgres", and who owned
-// the source's files, since initdb names the superuser after its caller.
-std::vector<std::string> candidate_roles(const Settings& settings, const std::string& source_user);
+// Roles that may be the superuser of a restored cluster: POSTGRES_USER, "postgres", who owned the
+// source's files, since initdb names the superuser after its caller, and those that the files of
+// the data directory tell of.
+std::vector<std::string> candidate_roles(const Settings& settings, const std::string& source_user,
+                                         const std::filesystem::path& data_directory);
 
 }  // namespace pgrevive::cluster

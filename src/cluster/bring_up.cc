@@ -234,6 +234,24 @@ void bring_up_replica(Site& site, const std::string& node) {
   }
 }
 
+// A tablespace that the source made after the backup is made anew by its WAL, at the place it had
+// on the source's host. Two nodes of one host must never replay that: both would have their files
+// there. So the replicas become copies of the primary, which get a place of their own.
+void keep_tablespaces_apart(Site& site) {
+  const auto outside = outside_tablespaces(site.directory, kPrimary);
+  if (outside.empty()) return;
+  for (const auto& node : replicas(site)) {
+    const auto record = record_of(site, node);
+    if (record.joined || record.unfinished || record.backup_label.empty()) continue;
+    site.board.warn("the WAL of the source made a tablespace in " + outside.front().string() +
+                    ", where the primary has it now; " + node +
+                    " is copied from the primary, with a place of its own for it");
+    NodeRecord again;
+    again.unfinished = true;
+    again.save(site.directory, node);
+  }
+}
+
 }  // namespace
 
 BroughtUp bring_up(Site& site) {
@@ -243,6 +261,7 @@ BroughtUp bring_up(Site& site) {
   bring_up_primary(site);
 
   BroughtUp result;
+  keep_tablespaces_apart(site);
   site.board.enter(Phase::joining);
   site.prefetch.start();
   for (const auto& node : replicas(site)) {

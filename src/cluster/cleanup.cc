@@ -6,25 +6,11 @@
 #include "cluster/backrest_conf.h"
 #include "cluster/cluster.h"
 #include "cluster/marker.h"
+#include "cluster/node_files.h"
 #include "cluster/supervisor_process.h"
 
 namespace pgrevive::cluster {
 namespace {
-
-// Tablespaces that were made later, in places of the user's own.
-std::vector<std::string> outside_tablespaces(const StateDirectory& directory,
-                                             const std::string& node) {
-  std::vector<std::string> found;
-  std::error_code ignored;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(directory.data(node) / "pg_tblspc", ignored)) {
-    const auto target = std::filesystem::read_symlink(entry.path(), ignored);
-    const auto inside = directory.root().lexically_normal().string() + "/";
-    if (!target.empty() && !target.lexically_normal().string().starts_with(inside))
-      found.push_back("tablespace in " + target.string());
-  }
-  return found;
-}
 
 // Whether a server has put a database cluster or a tablespace there.
 bool holds_a_servers_files(const std::filesystem::path& path) {
@@ -115,7 +101,8 @@ Cleanup cleanup(const StateDirectory& directory) {
   stop(directory, std::chrono::minutes(10));
 
   for (const auto& node : existing_nodes(directory)) {
-    for (auto& kept : outside_tablespaces(directory, node)) result.kept.push_back(std::move(kept));
+    for (const auto& place : outside_tablespaces(directory, node))
+      result.kept.push_back("tablespace in " + place.string());
     result.removed.push_back("data and logs of " + node);
   }
   if (const auto text = read_file_if_exists(directory.settings())) {

@@ -33,6 +33,7 @@ std::vector<Oid> oids_of(const std::string& array) {
 
 // One row of pg_database.
 struct Database {
+  std::uint32_t oid = 0;
   std::string name;
   bool connectable = true;
   std::string collate, ctype;
@@ -48,18 +49,20 @@ std::vector<Database> databases_of(Connection& connection) {
             "datcollversion, pg_database_collation_actual_version(oid)"
           : "'libc', null, null";
   std::vector<Database> databases;
-  for (const auto& row :
-       connection.query("select datname, datallowconn, datcollate, datctype, " + versions +
-                        // -2: DROP DATABASE was interrupted, and nothing else can be done with it
-                        " from pg_database where datconnlimit <> -2 "
-                        "order by datname"))
-    databases.push_back({.name = row.at(0).value_or(""),
-                         .connectable = row.at(1) == "t",
-                         .collate = row.at(2).value_or(""),
-                         .ctype = row.at(3).value_or(""),
-                         .provider = row.at(4).value_or(""),
-                         .kept = row.at(5),
-                         .actual = row.at(6)});
+  for (const auto& row : connection.query(
+           "select oid::text, datname, datallowconn, datcollate, datctype, " + versions +
+           // -2: DROP DATABASE was interrupted, and nothing else can be done with it
+           " from pg_database where datconnlimit <> -2 "
+           "order by datname"))
+    databases.push_back(
+        {.oid = static_cast<std::uint32_t>(parse_unsigned(row.at(0).value_or("")).value_or(0)),
+         .name = row.at(1).value_or(""),
+         .connectable = row.at(2) == "t",
+         .collate = row.at(3).value_or(""),
+         .ctype = row.at(4).value_or(""),
+         .provider = row.at(5).value_or(""),
+         .kept = row.at(6),
+         .actual = row.at(7)});
   return databases;
 }
 
@@ -231,11 +234,13 @@ DatabaseFindings scan(const Access& access, int port, const Database& database) 
 
 }  // namespace
 
-CollationFindings scan_collations(const Access& access, int port) {
+CollationFindings scan_collations(const Access& access, int port,
+                                  const std::vector<std::uint32_t>& except) {
   auto connection = access.open(port);
   CollationFindings result;
   result.looked_ms = unix_milliseconds();
   for (const auto& database : databases_of(connection)) {
+    if (std::ranges::find(except, database.oid) != except.end()) continue;
     auto findings = scan(access, port, database);
     if (!findings.nothing()) result.databases.push_back(std::move(findings));
     if (connection.server_version() < 150000 && database.connectable &&

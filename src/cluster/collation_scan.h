@@ -10,8 +10,10 @@
 namespace pgrevive::cluster {
 
 // Looks into every database of a running primary. Throws Error{postgres} only where the server
-// cannot be asked at all; what is wrong with one database is in its findings.
-CollationFindings scan_collations(const Access& access, int port);
+// cannot be asked at all; what is wrong with one database is in its findings. Those with an OID of
+// `except` are not looked into.
+CollationFindings scan_collations(const Access& access, int port,
+                                  const std::vector<std::uint32_t>& except);
 
 // The one database that is of that name; empty findings where there is none.
 DatabaseFindings scan_database(const Access& access, int port, const std::string& database);

@@ -117,7 +117,8 @@ void write_configuration(Site& site, NodeConfiguration& node, const NodeRecord& 
   write_file_atomic(conf / "pg_hba.conf", pg_hba_conf(node.stage, site.settings, site.version));
   write_file_atomic(conf / "pg_ident.conf",
                     pg_ident_conf({site.marker.owner_name, "root"},
-                                  candidate_roles(site.settings, record.source_user)));
+                                  candidate_roles(site.settings, record.source_user,
+                                                  site.directory.data("primary"))));
   for (;;) {
     write_file_atomic(conf / "postgresql.conf", postgresql_conf(node, site.settings));
     const auto refused = refused_setting(site, node);
@@ -178,6 +179,20 @@ postgres::ControlFile load_control_file(const std::filesystem::path& data_direct
 
 std::filesystem::path wal_directory(const Site& site, const std::string& node) {
   return site.directory.data(node) / (site.version.at_least(10) ? "pg_wal" : "pg_xlog");
+}
+
+std::vector<std::filesystem::path> outside_tablespaces(const StateDirectory& directory,
+                                                       const std::string& node) {
+  std::vector<std::filesystem::path> found;
+  std::error_code ignored;
+  const auto inside = directory.root().lexically_normal().string() + "/";
+  for (const auto& entry :
+       std::filesystem::directory_iterator(directory.data(node) / "pg_tblspc", ignored)) {
+    const auto target = std::filesystem::read_symlink(entry.path(), ignored);
+    if (!target.empty() && !target.lexically_normal().string().starts_with(inside))
+      found.push_back(target);
+  }
+  return found;
 }
 
 }  // namespace pgrevive::cluster

@@ -30,4 +30,9 @@ postgres::ControlFile load_control_file(const std::filesystem::path& data_direct
 // "pg_wal"; "pg_xlog" before PostgreSQL 10.
 std::filesystem::path wal_directory(const Site& site, const std::string& node);
 
+// Tablespaces of the node that lie in places outside of the cluster's own directory: made later,
+// by somebody or by WAL of the source, which names places of the source's host.
+std::vector<std::filesystem::path> outside_tablespaces(const StateDirectory& directory,
+                                                       const std::string& node);
+
 }  // namespace pgrevive::cluster

@@ -25,6 +25,13 @@ void save(const Site& site, CollationFindings findings) {
   findings.save(site.directory.collations());
 }
 
+// What was left out of a partial cluster is zeros, and says nothing of collations.
+CollationFindings look(Site& site, const Access& access, const NodeRecord& record) {
+  std::vector<std::uint32_t> left_out;
+  for (const auto& database : record.left_out) left_out.push_back(database.oid);
+  return scan_collations(access, site.port(kPrimary), left_out);
+}
+
 void run_step(postgres::Connection& connection, const RepairStep& step) {
   // Settings of the restored cluster must not keep us from it, and a lock that somebody never gives
   // back (a prepared transaction of the source) costs one index and not all.
@@ -39,19 +46,19 @@ class Reindex {
   Reindex(Site& site, const std::function<void()>& meanwhile)
       : site_(site),
         meanwhile_(meanwhile),
-        access_(site.access(
-            NodeRecord::load(site.directory, kPrimary).value_or(NodeRecord{}).source_user)) {}
+        record_(NodeRecord::load(site.directory, kPrimary).value_or(NodeRecord{})),
+        access_(site.access(record_.source_user)) {}
 
   void run() {
     version_ = access_.open(site_.port(kPrimary)).server_version();
-    const auto findings = scan_collations(access_, site_.port(kPrimary));
+    const auto findings = look(site_, access_, record_);
     std::size_t total = 0;
     for (const auto& database : findings.databases)
       total += static_cast<std::size_t>(
           std::ranges::count(plan_repair(database, version_), Kind::reindex, &RepairStep::kind));
     site_.board.change([&](SupervisorStatus& status) { status.reindex->indexes_total = total; });
     for (const auto& database : findings.databases) repair(database);
-    save(site_, scan_collations(access_, site_.port(kPrimary)));
+    save(site_, look(site_, access_, record_));
   }
 
  private:
@@ -130,6 +137,7 @@ class Reindex {
 
   Site& site_;
   const std::function<void()>& meanwhile_;
+  NodeRecord record_;
   Access access_;
   int version_ = 0;
   bool told_ = true;  // the step under way is in status.json
@@ -139,7 +147,7 @@ class Reindex {
 
 void look_at_collations(Site& site, const NodeRecord& record) {
   try {
-    auto findings = scan_collations(site.access(record.source_user), site.port(kPrimary));
+    auto findings = look(site, site.access(record.source_user), record);
     for (const auto& database : findings.databases)
       if (!database.error.empty())
         site.board.log("database " + database.database +

@@ -11,7 +11,8 @@ namespace pgrevive::cluster {
 int Site::port(const std::string& node) const { return port_of(settings, node); }
 
 Access Site::access(const std::string& source_user) const {
-  return {marker.socket_directory, candidate_roles(settings, source_user)};
+  return {marker.socket_directory,
+          candidate_roles(settings, source_user, directory.data("primary"))};
 }
 
 void Site::rest(std::chrono::milliseconds time) const {

@@ -174,7 +174,8 @@ ClusterStatus collect_status(const StateDirectory& directory) {
   status.supervisor_running = supervisor_running(directory);
   status.supervisor = read_status(directory).value_or(SupervisorStatus{});
   const auto primary = NodeRecord::load(directory, "primary").value_or(NodeRecord{});
-  const Access access(marker.socket_directory, candidate_roles(settings, primary.source_user));
+  const Access access(marker.socket_directory,
+                      candidate_roles(settings, primary.source_user, directory.data("primary")));
   for (const auto& name : node_names(settings.replicas))
     status.nodes.push_back(node_status(directory, settings, access, name));
 

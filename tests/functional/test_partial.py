@@ -356,6 +356,9 @@ def test_cluster_of_one_database(pgrevive, space, shop):
         assert all(f"{name} ({shop.oids[name]})" in line for name in rest), line
         assert "subscription feed was removed" in text
         assert left_out_of(cluster) == set(rest)
+        collations = cluster.status()["collations"]
+        assert not {found["database"] for found in collations["databases"]} & set(rest)
+        assert not set(collations["not_comparable"]) & set(rest)
         assert "DROP DATABASE" in cluster.run("status").stdout
         for node in ("primary", "replica"):
             assert cluster.sql(node, GOODS, "shop") == shop.goods

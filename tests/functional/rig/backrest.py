@@ -87,7 +87,7 @@ class BackrestRepo:
                        "log-path": self.directory / "log", "spool-path": self.directory / "spool",
                        "archive-timeout": 30, **options},
             self.stanza: {"pg1-path": self.source.data, "pg1-port": self.source.port,
-                          "pg1-socket-path": self.source.sockets, "pg1-user": "postgres",
+                          "pg1-socket-path": self.source.sockets, "pg1-user": self.source.superuser,
                           **self.stanza_options}})
 
     def s3_options(self, gateway, bucket, path):

@@ -35,6 +35,8 @@ class Server:
     """A server on a data directory that exists. Only what tests need to run and ask one. `bin`
     holds another major's server programs; Debian's clients talk to it."""
 
+    superuser = "postgres"
+
     def __init__(self, data, *, port=None, sockets=None, log=None, user=True, bin=None):
         self.data = pathlib.Path(data)
         self.bin = pathlib.Path(bin or binaries())
@@ -74,7 +76,7 @@ class Server:
     def sql(self, statements, database="postgres", check=True, timeout=120):
         """Runs statements and returns the output, a line per row, fields divided by |."""
         result = run([self.clients / "psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1",
-                      "-h", self.sockets, "-p", str(self.port), "-U", "postgres",
+                      "-h", self.sockets, "-p", str(self.port), "-U", self.superuser,
                       "-d", database, "-f", "-"], input=statements, user=self.user, check=check,
                      timeout=timeout)
         return result.stdout.rstrip("\n") if check else result
@@ -85,10 +87,12 @@ class SourceCluster(Server):
 
     MARKERS = "select string_agg(what, ',' order by id) from markers"
 
-    def __init__(self, directory, *, data=None, segment_mb=1, locale="C.UTF-8", bin=None):
+    def __init__(self, directory, *, data=None, segment_mb=1, locale="C.UTF-8", bin=None,
+                 superuser="postgres"):
         self.directory = pathlib.Path(directory)
         self.segment_mb = segment_mb
         self.locale = locale
+        self.superuser = superuser
         self.tablespace = self.directory / "fast"
         self.outside = self.directory / "outside"
         # Every pgbackrest.conf linked here gets each WAL segment.
@@ -101,7 +105,7 @@ class SourceCluster(Server):
             path.mkdir(exist_ok=True)
             give(path, server_user())
         self.tablespace.chmod(0o700)
-        run([self.bin / "initdb", "-D", self.data, "-U", "postgres", "-k", "--no-sync",
+        run([self.bin / "initdb", "-D", self.data, "-U", self.superuser, "-k", "--no-sync",
              "--auth=trust", f"--locale={self.locale}", "--encoding=UTF8",
              f"--waldir={self.directory / 'wal'}",
              # PostgreSQL 10 has segments of 16 MB and no such option.
@@ -183,13 +187,13 @@ insert into markers (what) values ('m1-filled');
 """, "testdb")
         self.sql("create table names (name text); insert into names values ('ü');", "odd name ü")
         run([self.clients / "pgbench", "-i", "-q", "-s", "1", "-h", self.sockets,
-             "-p", str(self.port), "-U", "postgres", "testdb"], user=self.user)
+             "-p", str(self.port), "-U", self.superuser, "testdb"], user=self.user)
         return self
 
     def work(self, transactions=200):
         """Changes pages all over pgbench's tables."""
         run([self.clients / "pgbench", "-n", "-t", str(transactions), "-h", self.sockets,
-             "-p", str(self.port), "-U", "postgres", "testdb"], user=self.user)
+             "-p", str(self.port), "-U", self.superuser, "testdb"], user=self.user)
 
     def mark(self, what):
         """A row that tells how far a recovery came."""

@@ -1,0 +1,135 @@
+"""Sources whose configuration would not start on this host, or would act as production on it."""
+
+import shutil
+
+import pytest
+
+from rig import repofiles
+from rig.backrest import BackrestRepo
+from rig.cluster import Cluster
+from rig.postgres import SourceCluster, server_user
+from rig.process import run
+from rig.workspace import give
+
+# What ALTER SYSTEM of the source left in postgresql.auto.conf, none of which may work here.
+HOST_BOUND = {
+    "archive_command": "/usr/bin/false %p", "restore_command": "/usr/bin/false",
+    "primary_conninfo": "host=production port=5432", "primary_slot_name": "of_production",
+    "listen_addresses": "10.9.8.7", "port": "5999", "unix_socket_directories": "/nonexistent",
+    "external_pid_file": "/nonexistent/pid", "log_directory": "/nonexistent/log",
+    "ssl": "on", "ssl_cert_file": "/nonexistent/server.crt", "ssl_key_file": "/nonexistent/key",
+    "hba_file": "/nonexistent/pg_hba.conf", "ident_file": "/nonexistent/pg_ident.conf",
+    "shared_preload_libraries": "no_such_library", "session_preload_libraries": "not_this_either",
+    "huge_pages": "on", "shared_buffers": "900GB", "effective_cache_size": "1800GB",
+    "synchronous_standby_names": "\"of production\"", "synchronous_commit": "remote_apply",
+    "default_transaction_read_only": "on", "cluster_name": "production",
+    "recovery_target_time": "2020-01-01 00:00:00+00", "temp_tablespaces": "no_such_tablespace",
+}
+# What replay demands of a standby: more than any default, and more after the backup than before.
+DEMANDS = {"max_connections": (300, 420), "max_worker_processes": (20, 31),
+           "max_wal_senders": (15, 33), "max_prepared_transactions": (7, 19),
+           "max_locks_per_transaction": (128, 300)}
+
+
+@pytest.fixture(scope="module")
+def hard(session_workspace):
+    """All of it at once, under load, with a transaction that is prepared and never ends."""
+    directory = session_workspace.directory("hard", owner=server_user())
+    source = SourceCluster(directory / "source", superuser="The Boss").create()
+    demands = {name: low for name, (low, _) in DEMANDS.items()}
+    source.start(**demands).fill()
+    repo = BackrestRepo(directory / "backups", source, compress="zst").create_stanza()
+    # As somebody who came to the running server; nothing of it is in force before a restart.
+    auto = source.data / "postgresql.auto.conf"
+    with open(auto, "a", encoding="utf-8") as conf:
+        conf.writelines(f"{name} = '{value}'\n" for name, value in HOST_BOUND.items())
+    good = (source.data / "pg_hba.conf").read_text()
+    (source.data / "pg_hba.conf").write_text("local all all reject\nhost all all all reject\n")
+    source.sql("begin; insert into markers (what) values ('prepared'); "
+               "prepare transaction 'in doubt'", "testdb")
+    source.sql("create table subscribed (i int)", "testdb")
+    source.sql("create subscription feed connection 'host=/nonexistent dbname=x' publication p "
+               "with (connect = false)", "testdb")
+    source.sql("select pg_create_physical_replication_slot('of_production', true)")
+    repo.backup("full")
+    (source.data / "pg_hba.conf").write_text(good)
+    kept = auto.read_text()
+    auto.write_text("")
+    source.stop()
+    source.start(**{name: high for name, (_, high) in DEMANDS.items()})
+    auto.write_text(kept)
+    late = directory / "late"
+    late.mkdir(mode=0o700)
+    give(late, server_user())
+    source.sql(f"create tablespace late location '{late}'")
+    source.sql("create table late_t tablespace late as select generate_series(1, 1000) i", "testdb")
+    source.work()
+    source.mark("last")
+    source.switch_wal()
+    auto.write_text("")
+    source.stop()
+    shutil.rmtree(source.directory)
+    shutil.rmtree(late)
+    late.mkdir(mode=0o700)  # as on a host that was prepared for it
+    give(late, server_user())
+    return repo, late
+
+
+def values(repo, **more):
+    return {"REPO_TYPE": "posix", "REPO_PATH": repo.path, "PGBACKREST_STANZA": "main", **more}
+
+
+def test_comes_up_without_a_human(pgrevive, space, hard):
+    repo, late = hard
+    cluster = Cluster(pgrevive, space.directory("h"), values(repo))
+    try:
+        told = cluster.start(timeout=300).stdout
+        cluster.caught_up()
+        for node in ("primary", "replica"):
+            assert cluster.sql(node, "select string_agg(what, ',' order by id) from markers") == \
+                "m1-filled,last"
+            assert cluster.sql(node, "select count(*) from late_t") == "1000"
+            for name, (_, high) in DEMANDS.items():
+                assert int(cluster.sql(node, f"show {name}")) >= high, (node, name)
+            for name in ("archive_mode", "ssl", "huge_pages", "shared_preload_libraries",
+                         "session_preload_libraries", "synchronous_standby_names",
+                         "default_transaction_read_only", "temp_tablespaces"):
+                assert cluster.sql(node, f"show {name}") not in (
+                    HOST_BOUND.get(name), "always"), (node, name)
+        # Whoever made it may still decide.
+        assert cluster.sql("primary", "select gid from pg_prepared_xacts") == "in doubt"
+        cluster.sql("primary", "commit prepared 'in doubt'")
+        cluster.caught_up()
+        assert "prepared" in cluster.sql("replica", "select string_agg(what, ',') from markers")
+        assert cluster.sql("primary", "select subenabled from pg_subscription") == "f"
+        assert cluster.sql("primary", "select slot_name from pg_replication_slots "
+                           "order by 1") == "pgrevive_replica"
+        assert cluster.sql("primary", "select rolsuper from pg_roles where rolname = "
+                           "'The Boss'") == "t"
+        for name in ("archive_command", "primary_conninfo", "ssl", "shared_preload_libraries",
+                     "shared_buffers", "synchronous_standby_names", "hba_file", "port"):
+            assert name in told, told
+        assert cluster.run("test").returncode == 0
+        # The tablespace that WAL made lies where it lay on the source, and is the primary's alone.
+        places = {node: cluster.sql(node, "select pg_tablespace_location(oid) from pg_tablespace "
+                                    "where spcname = 'late'") for node in ("primary", "replica")}
+        assert places["primary"] == str(late)
+        assert places["replica"].startswith(str(cluster.root / "replica")), places
+        assert f"tablespace in {late}" in told and "copied from the primary" in told, told
+        whole(cluster)
+    finally:
+        cluster.gone()
+
+
+def whole(cluster):
+    """amcheck and page checksums of both nodes."""
+    cluster.sql("primary", "create extension if not exists amcheck")
+    cluster.caught_up()
+    for node in ("primary", "replica"):
+        run(["/usr/lib/postgresql/15/bin/pg_amcheck", "--heapallindexed", "-h", "localhost", "-p",
+             str(cluster.port(node)), "-U", "postgres", "testdb"],
+            env={"PGPASSWORD": cluster.values["POSTGRES_PASSWORD"]})
+    cluster.stop()
+    for node in ("primary", "replica"):
+        run(["/usr/lib/postgresql/15/bin/pg_checksums", "--check", "-D",
+             cluster.root / node / "data"], user=server_user())
