@@ -77,7 +77,11 @@ const date::time_zone* find_zone(const std::string& name) {
 const date::time_zone* own_zone() {
   const char* name = std::getenv("TZ");
   if (name != nullptr && *name != '\0') return find_zone(*name == ':' ? name + 1 : name);
-  return date::current_zone();
+  try {
+    return date::current_zone();
+  } catch (const std::runtime_error&) {
+    throw bad("the time zone of this host is not known: write one behind the time");
+  }
 }
 
 // "2026-11-22 14:05", "yesterday", with a zone of the tz database or none.

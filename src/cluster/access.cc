@@ -36,7 +36,10 @@ postgres::Connection Access::open_only(int port, const std::string& database,
   postgres::ConnectionOptions options{.host = socket_directory_.string(),
                                       .port = port,
                                       .database = database,
-                                      .connect_timeout = kConnectTimeout};
+                                      .connect_timeout = kConnectTimeout,
+                                      // Nobody's tables before the catalog's: we are a superuser
+                                      // in databases whose owners we do not know.
+                                      .search_path = "pg_catalog"};
   if (while_waiting) {
     options.statement_timeout = std::chrono::milliseconds(0);
     options.while_waiting = while_waiting;

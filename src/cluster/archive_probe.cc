@@ -40,7 +40,7 @@ void probe_own_archive(const Settings& settings, const StateDirectory& directory
                        const Marker& marker, const Identity& owner) {
   if (!settings.archives()) return;
   const auto record = NodeRecord::load(directory, "primary");
-  if (record && record->archiving) return;
+  if (record && record->archives_as(settings.wal_archive)) return;
   const auto archive = own_archive(settings, directory, marker.archive_suffix);
   if (archive.type == repository::RepositoryOptions::Type::posix &&
       archive.path == directory.archive())

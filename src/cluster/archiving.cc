@@ -75,7 +75,8 @@ void set_up_archiving(Site& site, NodeRecord& record) {
   const auto archive = own_archive(site.settings, directory, site.marker.archive_suffix);
   try {
     if (site.settings.wal_archive == WalArchiveMode::source) {
-      if (!record.archiving) refuse_source_that_went_on(site, record);
+      if (!record.archives_as(WalArchiveMode::source))
+        refuse_source_that_went_on(site.settings, record);
     } else {
       if (archive.type == repository::RepositoryOptions::Type::posix)
         make_archive_directory(archive.path);
@@ -86,12 +87,13 @@ void set_up_archiving(Site& site, NodeRecord& record) {
   } catch (const Error& error) {
     // A cluster that has archived keeps its WAL until the archive is back; stopping it for that
     // would make an outage of the archive one of the database.
-    if (!record.archiving) throw;
+    if (!record.archives_as(site.settings.wal_archive)) throw;
     site.board.warn(error.text());
     configure_primary(site, record, archive_command(site));
     return;
   }
   record.archiving = true;
+  record.archived_as = name_of(site.settings.wal_archive);
   record.save(directory, "primary");
 }
 

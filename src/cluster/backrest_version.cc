@@ -59,18 +59,17 @@ std::optional<BackrestVersion> first_backrest_for(postgres::Version version) {
   return known->since;
 }
 
-void check_backrest_knows(postgres::Version version) {
+void check_backrest_knows(postgres::Version version, WalArchiveMode mode) {
   const auto needed = first_backrest_for(version);
   if (!needed) return;
   const Command command{.program = "pgbackrest", .arguments = {"version"}};
   const auto output = run(command, {}, std::chrono::seconds(10));
   const auto installed = parse_backrest_version(output.out);
   if (!installed || *installed >= *needed) return;
-  throw Error(
-      ErrorKind::unsupported,
-      fmt::format("WAL_ARCHIVE=own needs a pgBackRest that knows PostgreSQL {}, and the one "
-                  "installed here, {}, does not",
-                  version.text(), text_of(*installed)))
+  throw Error(ErrorKind::unsupported,
+              fmt::format("WAL_ARCHIVE={} needs a pgBackRest that knows PostgreSQL {}, and the one "
+                          "installed here, {}, does not",
+                          name_of(mode), version.text(), text_of(*installed)))
       .with_hint(
           fmt::format("install pgBackRest {} or newer (apt.postgresql.org has it), or set "
                       "WAL_ARCHIVE=off to run without an archive of its own; nothing has been "

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string_view>
 
+#include "cluster/settings.h"
 #include "postgres/version.h"
 
 // Which versions of PostgreSQL the installed pgBackRest can archive: it refuses what it does not
@@ -28,6 +29,6 @@ std::optional<BackrestVersion> first_backrest_for(postgres::Version version);
 
 // Throws Error{unsupported} with the choices there are where the pgBackRest of this host is older
 // than that. One that does not tell its version passes.
-void check_backrest_knows(postgres::Version version);
+void check_backrest_knows(postgres::Version version, WalArchiveMode mode);
 
 }  // namespace pgrevive::cluster

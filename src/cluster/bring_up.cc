@@ -90,7 +90,7 @@ void restore_nodes(Site& site, const std::vector<std::string>& nodes) {
   const auto label = under_way ? repository::BackupLabel::parse(*under_way)
                                : choose_backup(site.settings).backup.label;
   const auto manifest = repository.load_manifest(info, label);
-  std::string source_newest;
+  std::optional<std::string> source_newest;
   if (site.settings.wal_archive == WalArchiveMode::source)
     source_newest = newest_of_source(site.settings, {.info = info, .backup = *info.find(label)});
   site.board.change([&](SupervisorStatus& status) { status.backup_label = label.text(); });
@@ -152,7 +152,8 @@ void restore_all_that_need_it(Site& site, const NodeView& primary) {
 void start_primary(Site& site, const NodeRecord& record) {
   const bool runs = postgres::is_running(site.directory.data(kPrimary));
   if (!runs) set_standby(site, kPrimary, false);
-  configure_primary(site, record, record.archiving ? archive_command(site) : "");
+  configure_primary(site, record,
+                    record.archives_as(site.settings.wal_archive) ? archive_command(site) : "");
   site.servers.start(kPrimary, server_options(site, kPrimary), site.port(kPrimary));
   const auto access = site.access(record.source_user);
   site.wait_until(kPrimary, "the start of the primary", kCrashRecoveryLimit, [&] {

@@ -135,15 +135,16 @@ class Checks {
     const auto token = fmt::format("{}-{}", ::getpid(),
                                    std::chrono::steady_clock::now().time_since_epoch().count());
     // A table of its own, so that a test that is cut off leaves nothing that looks like data.
-    primary.query("create table if not exists pgrevive_test (token text)");
+    primary.query("create table if not exists public.pgrevive_test (token text)");
     std::string detail;
     std::exception_ptr problem;
     try {
       const auto began = std::chrono::steady_clock::now();
-      primary.query("insert into pgrevive_test values ($1)", {token});
+      primary.query("insert into public.pgrevive_test values ($1)", {token});
       const auto count = [&]() -> std::string {
         try {
-          return replica.value("select count(*) from pgrevive_test where token = $1", {token})
+          return replica
+              .value("select count(*) from public.pgrevive_test where token = $1", {token})
               .value_or("");
         } catch (const Error&) {
           return "";  // the table has not arrived yet
@@ -153,13 +154,13 @@ class Checks {
         fail("it did not arrive within " + format_duration(kReplayLimit));
       detail = "after " + format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(
                               std::chrono::steady_clock::now() - began));
-      primary.query("delete from pgrevive_test where token = $1", {token});
+      primary.query("delete from public.pgrevive_test where token = $1", {token});
       if (!becomes_true(kReplayLimit, [&] { return count() == "0"; }))
         fail("its removal did not arrive within " + format_duration(kReplayLimit));
     } catch (const Error&) {
       problem = std::current_exception();
     }
-    primary.query("drop table if exists pgrevive_test");
+    primary.query("drop table if exists public.pgrevive_test");
     if (problem) std::rethrow_exception(problem);
     return detail;
   }
@@ -167,7 +168,7 @@ class Checks {
   std::string refuses_writes(const std::string& node) {
     auto connection = open(node);
     try {
-      connection.query("create table pgrevive_test_refused (n int)");
+      connection.query("create table public.pgrevive_test_refused (n int)");
     } catch (const Error& error) {
       // read_only_sql_transaction, and not just any error
       if (std::string(error.what()).find("read-only") != std::string::npos ||
@@ -175,7 +176,7 @@ class Checks {
         return "read-only";
       throw;
     }
-    connection.query("drop table if exists pgrevive_test_refused");
+    connection.query("drop table if exists public.pgrevive_test_refused");
     fail("it took a write");
   }
 
@@ -217,8 +218,8 @@ class Checks {
     const auto failures = connection.value("select failed_count from pg_stat_archiver");
     const int version = connection.server_version();
     // A segment without any WAL in it is not switched, so there has to be some.
-    connection.query("create table if not exists pgrevive_test (token text)");
-    connection.query("drop table if exists pgrevive_test");
+    connection.query("create table if not exists public.pgrevive_test (token text)");
+    connection.query("drop table if exists public.pgrevive_test");
     const auto segment =
         connection.value(in_words_of(version, "select pg_walfile_name(pg_switch_wal())"))
             .value_or("");

@@ -132,8 +132,10 @@ class Examination {
   }
 
   Finding write_permission(const std::string& archive_suffix) {
-    if (settings_.wal_archive != WalArchiveMode::own)
-      return not_applicable("not needed: the repository is only read");
+    if (!settings_.archives()) return not_applicable("not needed: the repository is only read");
+    if (settings_.wal_archive == WalArchiveMode::source)
+      return not_applicable(
+          "WAL_ARCHIVE=source will write here, into the source's stanza; not tried");
     const auto archive = own_archive(settings_, directory_, archive_suffix);
     return not_applicable(fmt::format(
         "not needed here, and not tried; WAL_ARCHIVE=own will write to {}, which start tries first",

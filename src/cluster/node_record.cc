@@ -31,7 +31,9 @@ std::optional<NodeRecord> NodeRecord::load(const StateDirectory& directory,
     record.promoted = j.at("promoted").get<bool>();
     record.set_up = j.at("set_up").get<bool>();
     record.archiving = j.at("archiving").get<bool>();
-    record.source_newest = j.value("source_newest", "");
+    record.archived_as = j.value("archived_as", "own");
+    if (const auto found = j.find("source_newest"); found != j.end() && found->is_string())
+      record.source_newest = found->get<std::string>();
     record.superuser = j.at("superuser").get<std::string>();
     record.databases = j.at("databases").get<std::vector<std::string>>();
     if (const auto& end = j.at("recovery_end"); !end.is_null())
@@ -60,7 +62,8 @@ void NodeRecord::save(const StateDirectory& directory, const std::string& node) 
                   {"promoted", promoted},
                   {"set_up", set_up},
                   {"archiving", archiving},
-                  {"source_newest", source_newest},
+                  {"archived_as", archived_as},
+                  {"source_newest", source_newest ? json(*source_newest) : json(nullptr)},
                   {"superuser", superuser},
                   {"databases", databases},
                   {"recovery_end", recovery_end ? to_value(*recovery_end) : json(nullptr)},

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cluster/progress.h"
+#include "cluster/settings.h"
 #include "cluster/state_directory.h"
 #include "restore/databases.h"
 
@@ -34,15 +35,19 @@ struct NodeRecord {
   // Of the primary:
   bool promoting = false;  // it was told to become a primary; it may have begun to
   bool promoted = false;
-  bool set_up = false;                 // roles, database, quarantine
-  bool archiving = false;              // a segment was seen to arrive in the archive
-  std::string source_newest;           // for WAL_ARCHIVE=source: see cluster/takeover.h
+  bool set_up = false;              // roles, database, quarantine
+  bool archiving = false;           // a segment was seen to arrive in the archive ...
+  std::string archived_as = "own";  // ... of that WAL_ARCHIVE
+  // For WAL_ARCHIVE=source: see cluster/takeover.h. Empty: it was not restored for that.
+  std::optional<std::string> source_newest;
   std::string superuser;               // the role that let us in
   std::vector<std::string> databases;  // when it had been promoted
   std::optional<RecoveryEnd> recovery_end;
 
   // Of a replica: it streamed once from this cluster's primary, so the source is of no more use.
   bool joined = false;
+
+  bool archives_as(WalArchiveMode mode) const { return archiving && archived_as == name_of(mode); }
 
   static std::optional<NodeRecord> load(const StateDirectory& directory, const std::string& node);
   void save(const StateDirectory& directory, const std::string& node) const;

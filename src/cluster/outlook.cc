@@ -27,6 +27,7 @@ using restore::RecoveryType;
 // How many segments without the end of any transaction are looked through before giving up.
 constexpr std::uint64_t kQuietSegments = 16;
 constexpr std::chrono::seconds kGapsClose{2};
+constexpr int kLooks = 5;
 
 std::string moment(std::int64_t microseconds) {
   const std::chrono::system_clock::time_point time{std::chrono::microseconds(microseconds)};
@@ -49,6 +50,18 @@ WalSegment segment_on(const postgres::TimelineHistory& line, std::uint64_t numbe
       return {ancestor.timeline, number, segment_size};
   }
   return {line.timeline, number, segment_size};
+}
+
+// As much of a line as another one shares that left it at `ended`.
+RecoveryLine cut_at(RecoveryLine line, Lsn ended, std::uint32_t segment_size) {
+  if (line.end <= ended) return line;
+  const auto last = WalSegment::parse(line.last_segment, segment_size);
+  // The segment in which it left is there, and the rest of it is not of the line.
+  const WalSegment cut(last.timeline(), (ended.value() - 1) / segment_size, segment_size);
+  line.last_segment = cut.name();
+  line.end = ended;
+  line.gaps.clear();
+  return line;
 }
 
 class Judge {
@@ -229,19 +242,21 @@ Outlook judge_target(const Backup& backup, const repository::RecoveryPoints& poi
                 "source lost it");
     return outlook;
   }
-  // A timeline of which nothing is in reach leads no further than those it branched off.
-  const RecoveryLine* found = nullptr;
-  for (const auto& candidate : points.lines) {
-    if (candidate.timeline == line.timeline) found = &candidate;
+  // A timeline without WAL leads no further than to where it left the one before.
+  const auto line_of = [&](Timeline timeline) -> const RecoveryLine* {
+    const auto found = std::ranges::find(points.lines, timeline, &RecoveryLine::timeline);
+    return found == points.lines.end() ? nullptr : &*found;
+  };
+  if (const auto* found = line_of(line.timeline))
+    return Judge(backup, *found, line, segment_size, target, latest_transaction, exact).run();
+  for (auto ancestor = line.ancestors.rbegin(); ancestor != line.ancestors.rend(); ++ancestor) {
+    const auto* found = line_of(ancestor->timeline);
+    if (found == nullptr) continue;
+    const auto cut = cut_at(*found, ancestor->ended, segment_size);
+    return Judge(backup, cut, line, segment_size, target, latest_transaction, exact).run();
   }
-  for (auto ancestor = line.ancestors.rbegin();
-       found == nullptr && ancestor != line.ancestors.rend(); ++ancestor) {
-    for (const auto& candidate : points.lines) {
-      if (candidate.timeline == ancestor->timeline) found = &candidate;
-    }
-  }
-  if (found == nullptr) found = &points.lines.front();
-  return Judge(backup, *found, line, segment_size, target, latest_transaction, exact).run();
+  return Judge(backup, points.lines.front(), line, segment_size, target, latest_transaction, exact)
+      .run();
 }
 
 namespace {
@@ -281,10 +296,14 @@ Outlook look_once(const SourceArchive& source, const repository::BackupInfo& inf
 Outlook look_ahead(const SourceArchive& source, const repository::BackupInfo& info,
                    const Backup& backup, const RecoveryTarget& target, bool exact) {
   auto outlook = look_once(source, info, backup, target, exact);
-  if (!outlook.problem || outlook.gaps.empty()) return outlook;
-  // Segments of a source that lives may come out of order.
-  std::this_thread::sleep_for(kGapsClose);
-  return look_once(source, info, backup, target, exact);
+  // Segments of a source that lives may come out of order, always others; a real gap stays.
+  for (int i = 0; i < kLooks && outlook.problem && !outlook.gaps.empty(); ++i) {
+    const auto gap = outlook.gaps.front().first;
+    std::this_thread::sleep_for(kGapsClose);
+    outlook = look_once(source, info, backup, target, exact);
+    if (!outlook.gaps.empty() && outlook.gaps.front().first == gap) break;
+  }
+  return outlook;
 }
 
 }  // namespace pgrevive::cluster

@@ -53,9 +53,9 @@ struct SourceArchive {
   postgres::Version version;
 };
 
-// Looks into the archive and judges; a gap is looked at again after two seconds. Offline backups
-// are not judged but for `immediate`: where their WAL begins is known once their pg_control is
-// here. Throws what a storage throws.
+// Looks into the archive and judges; a gap is looked at again after two seconds, and is one if it
+// is still there. Offline backups are not judged but for `immediate`: where their WAL begins is
+// known once their pg_control is here. Throws what a storage throws.
 Outlook look_ahead(const SourceArchive& source, const repository::BackupInfo& info,
                    const repository::Backup& backup, const restore::RecoveryTarget& target,
                    bool exact);

@@ -232,7 +232,8 @@ void check_archiver(const Settings& settings, const StateDirectory& directory,
                     postgres::Version version) {
   if (!settings.archives()) return;
   const auto record = NodeRecord::load(directory, "primary");
-  if (!record || !record->archiving) check_backrest_knows(version);
+  if (!record || !record->archives_as(settings.wal_archive))
+    check_backrest_knows(version, settings.wal_archive);
 }
 
 // Replicas of a new cluster are copies of its primary. Packages of a server bring the program
@@ -257,6 +258,21 @@ bool needs_restore(const Settings& settings, const StateDirectory& directory) {
          restore::inspect_directory(directory.data("primary")) != restore::DirectoryState::complete;
 }
 
+// Of a cluster that is there already. Before the probe, which writes into the stanza.
+void check_takeover(const Settings& settings, const StateDirectory& directory) {
+  if (settings.wal_archive != WalArchiveMode::source || needs_restore(settings, directory)) return;
+  const auto record = NodeRecord::load(directory, "primary");
+  if (!record || record->archives_as(WalArchiveMode::source)) return;
+  if (!record->source_newest)
+    throw Error(ErrorKind::usage,
+                "WAL_ARCHIVE=source is chosen when a cluster is restored, and this one was not "
+                "restored for it")
+        .with_hint(
+            "set WAL_ARCHIVE back to what it was, or make a new cluster with "
+            "WAL_ARCHIVE=source");
+  if (record->promoted) refuse_source_that_went_on(settings, *record);
+}
+
 void preflight(const Settings& settings, const StateDirectory& directory, const Marker& marker,
                const Identity& owner) {
   check_target(settings);
@@ -274,6 +290,7 @@ void preflight(const Settings& settings, const StateDirectory& directory, const 
     if (outlook.problem) throw *outlook.problem;
     if (settings.wal_archive == WalArchiveMode::source) refuse_living_source(settings, chosen);
   }
+  check_takeover(settings, directory);
   probe_own_archive(settings, directory, marker, owner);
 }
 

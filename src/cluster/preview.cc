@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "cluster/partial.h"
 #include "cluster/recovery_end.h"
 #include "postgres/wal_name.h"
 #include "repository/open.h"
@@ -58,8 +59,8 @@ std::optional<double> sample(const Settings& settings, const ChosenBackup& chose
   std::stop_source stop;
   const auto began = steady_clock::now();
   {
-    std::vector<std::jthread> readers;
     std::atomic<std::size_t> left = objects.size();
+    std::vector<std::jthread> readers;
     for (const auto& object : objects)
       readers.emplace_back([&, object] {
         try {
@@ -113,14 +114,26 @@ Preview make_preview(const Settings& settings, const StateDirectory& directory) 
     const auto state = restore::inspect_directory(directory.data(node));
     if (state != restore::DirectoryState::complete) ++preview.nodes;
   }
-  preview.restores =
-      settings.restore_from_backup &&
-      restore::inspect_directory(directory.data("primary")) != restore::DirectoryState::complete;
-  if (!preview.restores) return preview;
+  if (restore::inspect_directory(directory.data("primary")) == restore::DirectoryState::complete)
+    preview.work = Preview::Work::start_only;
+  else if (!settings.restore_from_backup)
+    preview.work = Preview::Work::new_empty;
+  if (preview.work != Preview::Work::restore) return preview;
 
   const auto chosen = backup_for(settings, directory);
   preview.backup = chosen.backup;
+  preview.node_bytes = chosen.backup.size;
   preview.fetch_bytes = chosen.backup.repository_size.value_or(chosen.backup.size);
+  if (!settings.databases.all()) {
+    const auto repository = repository::open_repository(settings.repository);
+    const auto part =
+        check_choice(settings, repository.load_manifest(chosen.info, chosen.backup.label));
+    // What is stored of it is not known, so the same share is taken.
+    preview.node_bytes = part.bytes;
+    preview.fetch_bytes = static_cast<std::uint64_t>(
+        static_cast<double>(preview.fetch_bytes) * static_cast<double>(part.bytes) /
+        static_cast<double>(std::max<std::uint64_t>(chosen.backup.size, 1)));
+  }
   auto existing = directory.root();
   std::error_code ignored;
   while (!std::filesystem::exists(existing, ignored) && existing.has_relative_path())
@@ -138,8 +151,14 @@ Preview make_preview(const Settings& settings, const StateDirectory& directory) 
 }
 
 std::string to_text(const Preview& preview, const std::string& cluster_name) {
-  if (!preview.restores)
-    return fmt::format("{} is there already: start would only start its servers\n", cluster_name);
+  if (preview.work == Preview::Work::start_only)
+    return fmt::format(
+        "{} is there already: start would only start its servers, and copy its primary to replicas "
+        "that are missing\n",
+        cluster_name);
+  if (preview.work == Preview::Work::new_empty)
+    return fmt::format("start would make {} anew, {} without any data\n", cluster_name,
+                       preview.nodes == 1 ? "one node" : fmt::format("{} nodes", preview.nodes));
   std::string text =
       fmt::format("what start would do with {} (nothing was changed):\n", cluster_name);
   const auto line = [&](const char* name, const std::string& value) {
@@ -154,7 +173,7 @@ std::string to_text(const Preview& preview, const std::string& cluster_name) {
   line("fetch", format_bytes(preview.fetch_bytes));
   line("write",
        fmt::format("{} {} of {}; {} free", preview.nodes, preview.nodes == 1 ? "node" : "nodes",
-                   format_bytes(backup.size), format_bytes(preview.free_bytes)));
+                   format_bytes(preview.node_bytes), format_bytes(preview.free_bytes)));
   if (outlook.problem) {
     line("problem", std::string(outlook.problem->what()));
     return text;
@@ -191,8 +210,9 @@ std::string to_text(const Preview& preview, const std::string& cluster_name) {
 std::string to_json(const Preview& preview) {
   const auto& outlook = preview.outlook;
   nlohmann::ordered_json json;
-  json["restores"] = preview.restores;
-  if (!preview.restores) return json.dump(2) + "\n";
+  const bool restores = preview.work == Preview::Work::restore;
+  json["restores"] = restores;
+  if (!restores) return json.dump(2) + "\n";
   json["backup"] = {{"label", preview.backup->label.text()},
                     {"type", repository::name(preview.backup->type())},
                     {"stopped", preview.backup->timestamp_stop},
@@ -200,6 +220,7 @@ std::string to_json(const Preview& preview) {
   json["repository"] = preview.repository;
   json["target"] = preview.target;
   json["nodes"] = preview.nodes;
+  json["node_bytes"] = preview.node_bytes;
   json["fetch_bytes"] = preview.fetch_bytes;
   json["free_bytes"] = preview.free_bytes;
   json["reachable"] = outlook.problem   ? nlohmann::ordered_json(false)

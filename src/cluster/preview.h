@@ -17,11 +17,16 @@ Outlook look_ahead(const Settings& settings, const ChosenBackup& chosen, bool ex
 
 // What `start` would do, without anything of it.
 struct Preview {
-  bool restores = true;  // false: the cluster is there already, and only its servers are started
+  enum class Work {
+    restore,     // all that stands below
+    new_empty,   // RESTORE_FROM_BACKUP=false: initdb
+    start_only,  // the primary is there already
+  } work = Work::restore;
   std::optional<repository::Backup> backup;
   std::string repository;  // "s3://bucket/path"
   std::string target;      // "latest", "time ..."
   std::uint64_t nodes = 0;
+  std::uint64_t node_bytes = 0;   // of each, without what DB_INCLUDE and DB_EXCLUDE leave out
   std::uint64_t fetch_bytes = 0;  // of the backup, as stored
   std::uint64_t free_bytes = 0;   // where the nodes go
   Outlook outlook;

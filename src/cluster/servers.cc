@@ -149,7 +149,7 @@ void Servers::died(const std::string& node, Server& server) {
   if (server.failures >= kAttempts) {
     server.given_up =
         Error(ErrorKind::postgres, fmt::format("the server of {} cannot start ({} attempts): {}",
-                                               node, kAttempts, last_lines(server.options.log)))
+                                               node, kAttempts, why_it_ended(server.options.log)))
             .with_hint("its log is " + server.options.log.string());
     board_.log(server.given_up->text());
     return;
@@ -160,6 +160,29 @@ void Servers::died(const std::string& node, Server& server) {
                          last_lines(server.options.log)));
   board_.change([](SupervisorStatus& status) { ++status.restarts; });
   board_.flush();
+}
+
+std::string why_it_ended(const std::filesystem::path& log) {
+  constexpr std::size_t kLooked = 200;
+  std::string text;
+  try {
+    text = read_file_if_exists(log).value_or("");
+  } catch (const Error&) {
+    return {};
+  }
+  const auto all = split(trim(text), '\n');
+  const auto first = all.size() - std::min(kLooked, all.size());
+  for (auto i = all.size(); i-- > first;) {
+    if (all[i].find(" FATAL:  ") == std::string_view::npos &&
+        all[i].find(" PANIC:  ") == std::string_view::npos)
+      continue;
+    auto result = printable(all[i], 400);
+    for (auto next = i + 1; next < all.size() && next < i + 4; ++next)
+      if (all[next].find(" HINT:  ") != std::string_view::npos)
+        result += " | " + printable(all[next], 400);
+    return result;
+  }
+  return last_lines(log);
 }
 
 std::string last_lines(const std::filesystem::path& log, std::size_t lines) {

@@ -61,7 +61,10 @@ class Servers {
   std::map<std::string, Server> servers_;
 };
 
-// The last lines of a server's log that tell why it stopped, for a message.
+// Why the server of that log ended, for a message: its last FATAL or PANIC and the hint behind it,
+// else the last lines.
+std::string why_it_ended(const std::filesystem::path& log);
+// The last lines of a log.
 std::string last_lines(const std::filesystem::path& log, std::size_t lines = 5);
 
 }  // namespace pgrevive::cluster

@@ -33,28 +33,6 @@ std::string newest_segment(const WalArchive& archive, const std::string& from,
   return newest;
 }
 
-void refuse_recent(const Settings& settings, const WalArchive& archive, const std::string& newest) {
-  const std::chrono::seconds silence(settings.takeover_silence_seconds);
-  if (newest.empty() || silence.count() == 0) return;
-  const auto segment = archive.find_segment(newest);
-  if (!segment) return;
-  wal::TransactionTimes times;
-  archive.read_segment(*segment, times);
-  if (!times.times()) return;
-  const std::chrono::system_clock::time_point ended{
-      std::chrono::microseconds(times.times()->latest)};
-  const auto age =
-      std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now() - ended);
-  if (age >= silence) return;
-  throw Error(
-      ErrorKind::busy,
-      fmt::format("WAL_ARCHIVE=source takes over the source's stanza, but its primary seems "
-                  "to live: a transaction in {} ended at {}, {} s ago",
-                  newest, format_time(ended), age.count()))
-      .with_hint(fmt::format("{}. It counts as gone after {} s of silence (WAL_ARCHIVE_SILENCE)",
-                             kRemedy, silence.count()));
-}
-
 // The archive beside a backup, with the repository it refers to.
 struct Beside {
   repository::Repository repository;
@@ -74,11 +52,58 @@ struct Beside {
   }
 };
 
+Error lives(const std::string& evidence, std::chrono::seconds silence) {
+  return std::move(
+      Error(ErrorKind::busy,
+            "WAL_ARCHIVE=source takes over the source's stanza, but its primary seems to live: " +
+                evidence)
+          .with_hint(
+              fmt::format("{}. It counts as gone after {} s of silence (WAL_ARCHIVE_SILENCE)",
+                          kRemedy, silence.count())));
+}
+
+// When the object came into the archive, where the storage knows it.
+std::optional<std::chrono::system_clock::time_point> arrival_of(const storage::Storage& storage,
+                                                                const std::string& object) {
+  const auto slash = object.rfind('/');
+  for (const auto& entry : storage.list(object.substr(0, slash))) {
+    if (entry.name == object.substr(slash + 1) && entry.modified != 0)
+      return std::chrono::system_clock::from_time_t(entry.modified);
+  }
+  return {};
+}
+
+void refuse_recent(const Settings& settings, const Beside& beside, const std::string& newest) {
+  const std::chrono::seconds silence(settings.takeover_silence_seconds);
+  if (newest.empty() || silence.count() == 0) return;
+  const auto segment = beside.archive.find_segment(newest);
+  if (!segment) return;
+  const auto now = std::chrono::system_clock::now();
+  const auto age = [&](std::chrono::system_clock::time_point time) {
+    return std::chrono::floor<std::chrono::seconds>(now - time);
+  };
+  // A long COPY ends no transaction, but fills segments.
+  if (const auto came = arrival_of(beside.repository.storage(), segment->object);
+      came && age(*came) < silence)
+    throw lives(fmt::format("{} was archived at {}, {} s ago", newest, format_time(*came),
+                            age(*came).count()),
+                silence);
+  wal::TransactionTimes times;
+  beside.archive.read_segment(*segment, times);
+  if (!times.times()) return;
+  const std::chrono::system_clock::time_point ended{
+      std::chrono::microseconds(times.times()->latest)};
+  if (age(ended) < silence)
+    throw lives(fmt::format("a transaction in {} ended at {}, {} s ago", newest, format_time(ended),
+                            age(ended).count()),
+                silence);
+}
+
 }  // namespace
 
 void refuse_living_source(const Settings& settings, const ChosenBackup& chosen) {
   const Beside beside(settings, chosen);
-  refuse_recent(settings, beside.archive,
+  refuse_recent(settings, beside,
                 newest_segment(beside.archive, chosen.backup.archive_start.value_or(""), {}));
 }
 
@@ -87,24 +112,25 @@ std::string newest_of_source(const Settings& settings, const ChosenBackup& chose
   return newest_segment(beside.archive, chosen.backup.archive_start.value_or(""), {});
 }
 
-void refuse_source_that_went_on(const Site& site, const NodeRecord& record) {
-  auto exactly = site.settings;
+void refuse_source_that_went_on(const Settings& settings, const NodeRecord& record) {
+  auto exactly = settings;
   exactly.backup_set = record.backup_label;
   const auto chosen = choose_backup(exactly);
-  const Beside beside(site.settings, chosen);
+  const Beside beside(settings, chosen);
   std::optional<Timeline> own;
   if (record.recovery_end && record.recovery_end->new_timeline != 0)
     own = Timeline(record.recovery_end->new_timeline);
   const auto newest = newest_segment(beside.archive, chosen.backup.archive_start.value_or(""), own);
-  if (newest != record.source_newest)
-    throw Error(ErrorKind::busy,
-                fmt::format("WAL_ARCHIVE=source would take over the source's stanza, but its "
-                            "primary lives: it archived {} after {}, which was the newest when the "
-                            "cluster was restored",
-                            newest.empty() ? "nothing" : newest,
-                            record.source_newest.empty() ? "nothing" : record.source_newest))
+  const auto before = record.source_newest.value_or("");
+  if (newest != before)
+    throw Error(
+        ErrorKind::busy,
+        fmt::format("WAL_ARCHIVE=source would take over the source's stanza, but its "
+                    "primary lives: it archived {} after {}, which was the newest when the "
+                    "cluster was restored",
+                    newest.empty() ? "nothing" : newest, before.empty() ? "nothing" : before))
         .with_hint(kRemedy);
-  refuse_recent(site.settings, beside.archive, newest);
+  refuse_recent(settings, beside, newest);
 }
 
 }  // namespace pgrevive::cluster

@@ -37,7 +37,10 @@ class Parameters {
       : port_(std::to_string(options.port)),
         connect_timeout_(std::to_string(options.connect_timeout.count())),
         // As a start-up option it holds from the first statement on and costs no round trip.
-        options_(fmt::format("-c statement_timeout={}", options.statement_timeout.count())) {
+        options_(fmt::format(
+            "{}-c statement_timeout={}",
+            options.search_path.empty() ? "" : "-c search_path=" + options.search_path + " ",
+            options.statement_timeout.count())) {
     add("host", options.host.c_str());
     add("port", port_.c_str());
     add("user", options.user.c_str());

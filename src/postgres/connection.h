@@ -20,6 +20,8 @@ struct ConnectionOptions {
   Secret password;  // optional
   std::chrono::seconds connect_timeout{5};
   std::chrono::milliseconds statement_timeout{30'000};  // 0: none
+  // Comes before what the database or the role says; empty: what they say.
+  std::string search_path;
   // Called about five times a second while a statement runs. What it throws cancels the statement
   // and leaves query(); open a new connection then.
   std::function<void()> while_waiting;

@@ -141,8 +141,8 @@ RecoveryPoints find_recovery_points(const Backup& backup, const std::vector<Back
       if (points.missing.empty()) points.missing = name(next);
       continue;
     }
-    // A branch that has no WAL in reach leads no further than the timeline it branched off.
-    if (target != first.timeline() && next <= way.begin_of_last()) continue;
+    // A branch that has no WAL leads no further than the timeline it branched off.
+    if (target != first.timeline() && next <= way.begin_of_last() && at == present.end()) continue;
 
     RecoveryLine line{.timeline = target,
                       .last_segment = name(next - 1),

@@ -4,11 +4,11 @@ import shutil
 
 import pytest
 
-from rig import repofiles
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
 from rig.postgres import SourceCluster, server_user
 from rig.process import run
+from rig.program import message
 from rig.workspace import give
 
 # What ALTER SYSTEM of the source left in postgresql.auto.conf, none of which may work here.
@@ -133,3 +133,22 @@ def whole(cluster):
     for node in ("primary", "replica"):
         run(["/usr/lib/postgresql/15/bin/pg_checksums", "--check", "-D",
              cluster.root / node / "data"], user=server_user())
+
+
+def test_place_of_a_later_tablespace_is_missing(pgrevive, space, hard):
+    """PostgreSQL cannot go on without it: said with its remedy, and `start` goes on once it is there."""
+    repo, late = hard
+    shutil.rmtree(late)
+    cluster = Cluster(pgrevive, space.directory("h"), values(repo, REPLICAS=0), name="missing")
+    try:
+        result = cluster.start(check=False)
+        assert result.returncode == 27, message(result)
+        assert f'"{late}" does not exist' in result.stderr, message(result)
+        assert "Create this directory" in result.stderr, message(result)
+        assert cluster.status()["supervisor"]["recovery_end"] is None
+        late.mkdir(mode=0o700)
+        give(late, server_user())
+        cluster.start()
+        assert cluster.sql("primary", "select count(*) from late_t") == "1000"
+    finally:
+        cluster.gone()

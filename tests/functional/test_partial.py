@@ -13,7 +13,7 @@ import shutil
 
 import pytest
 
-from rig import fixtures, tree
+from rig import fixtures, repofiles, tree
 from rig.cluster import Cluster
 from rig.postgres import Server, binaries, server_user, trusting_hba
 from rig.process import run, wait_until
@@ -422,15 +422,16 @@ def test_a_whole_node_decides_what_the_others_are_made_of(pgrevive, space, shop)
     """.env says something else when a replica is restored beside a primary that is there."""
     cluster = make_cluster(pgrevive, space, shop, "decides", {"DB_INCLUDE": "shop",
                                                               "WAL_ARCHIVE": "off"})
-    archive = shop.repos["bundled"].path / "archive" / "main"
-    away = archive.with_name("main-away")
+    path = shop.repos["bundled"].path
+    victim = repofiles.archive(path)[repofiles.segments(path)[-1]]
+    good = victim.read_bytes()
     try:
-        # Without its WAL the primary is restored and cannot recover.
-        archive.rename(away)
+        # The primary is restored and cannot recover.
+        repofiles.flip(victim)
         assert cluster.start(check=False).returncode != 0
         record = json.loads((cluster.root / "primary" / "pgrevive-node.json").read_text())
         assert {entry["name"] for entry in record["left_out"]} == LEFT_OUT["include"]
-        away.rename(archive)
+        victim.write_bytes(good)
         for part in ("data", "tablespaces"):
             shutil.rmtree(cluster.root / "replica" / part)
         cluster.values.update({"DB_INCLUDE": "", "DB_EXCLUDE": "odd name ü"})
@@ -442,8 +443,7 @@ def test_a_whole_node_decides_what_the_others_are_made_of(pgrevive, space, shop)
             assert cluster.sql(node, "select 1", "testdb", check=False).returncode != 0
         assert_whole(cluster)
     finally:
-        if away.exists():
-            away.rename(archive)
+        victim.write_bytes(good)
         cluster.gone()
 
 

@@ -46,6 +46,10 @@ def cluster(pgrevive, space, source):
     made.gone()
 
 
+def everything(source):
+    return {path: path.stat().st_mtime_ns for path in source.repo.path.rglob("*")}
+
+
 def archived(cluster, name):
     return cluster.sql("primary", f"select last_archived_wal >= '{name}' from pg_stat_archiver") == "t"
 
@@ -91,7 +95,7 @@ def test_living_source_is_told_before_anything(cluster, source):
     before = repofiles.segments(source.repo.path)
     result = cluster.start(check=False)
     assert result.returncode == BUSY, message(result)
-    for words in ("seems to live", before[-1], "WAL_ARCHIVE=own", "WAL_ARCHIVE_SILENCE"):
+    for words in ("seems to live", before[-1], "was archived at", "WAL_ARCHIVE=own", "WAL_ARCHIVE_SILENCE"):
         assert words in result.stderr, message(result)
     assert not (cluster.root / "primary").exists()
     assert repofiles.segments(source.repo.path) == before
@@ -112,15 +116,32 @@ def test_source_that_goes_on_while_we_restore(cluster, source):
     wait_until(lambda: cluster.status()["supervisor"]["phase"] == "failed"
                or not cluster.status()["supervisor_running"], 90, "it is noticed")
     started.stop()
+    kept = everything(source)
     result = cluster.start(check=False)
     assert result.returncode == BUSY, message(result)
     assert "its primary lives" in result.stderr and went_on in result.stderr, message(result)
+    assert everything(source) == kept  # no probe either
     assert not [name for name in repofiles.segments(source.repo.path)
                 if name.startswith("00000002")]
     cluster.values["WAL_ARCHIVE"] = "own"
     cluster.write_env()
     cluster.start()
     assert cluster.status()["archiving"].startswith("own: ")
+
+
+def test_not_for_a_cluster_that_was_restored_for_another(cluster, source):
+    """Weeks later nothing tells any more whether the source lives."""
+    source.stop()
+    cluster.values.update(WAL_ARCHIVE="own", REPLICAS=0)
+    cluster.write_env()
+    cluster.start()
+    cluster.stop()
+    kept = everything(source)
+    cluster.values.update(WAL_ARCHIVE="source", WAL_ARCHIVE_SILENCE=0)
+    cluster.write_env()
+    result = cluster.start(check=False)
+    assert result.returncode == USAGE and "was not restored for it" in result.stderr, message(result)
+    assert everything(source) == kept
 
 
 def test_nothing_to_take_over(cluster):

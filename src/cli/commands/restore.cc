@@ -90,8 +90,19 @@ Choice choose(const Source& source, const RestoreWords& words,
   throw *first;
 }
 
-// Before the first byte: a target that the archive does not lead to.
-void refuse_unreachable(const Choice& choice, const restore::RecoveryTarget& target) {
+// With archive-copy a backup has the WAL it needs among its own files.
+bool has_own_wal(const repository::Manifest& manifest) {
+  for (const auto& file : manifest.files)
+    if (file.name.starts_with("pg_data/pg_wal/0") || file.name.starts_with("pg_data/pg_xlog/0"))
+      return true;
+  return false;
+}
+
+// Before the first byte: a target that the archive does not lead to. A standby may have its WAL
+// from elsewhere.
+void refuse_unreachable(const Choice& choice, const repository::Manifest& manifest,
+                        const restore::RecoveryTarget& target) {
+  if (target.type == restore::RecoveryType::standby || has_own_wal(manifest)) return;
   const auto* backup = choice.info.find(*choice.label);
   const auto* database = choice.info.database(backup->database_id);
   if (database == nullptr) return;
@@ -167,7 +178,7 @@ int run_restore(const GlobalOptions& global, const RestoreWords& given) {
   }
 
   // Of several repositories another one may have the WAL.
-  if (source.repositories.size() == 1) refuse_unreachable(choice, target);
+  if (source.repositories.size() == 1) refuse_unreachable(choice, manifest, target);
 
   out("restoring backup {} of stanza {} into {} {}\n", choice.label->text(),
       choice.repository->stanza(), options.nodes.size(),

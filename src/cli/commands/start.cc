@@ -109,12 +109,15 @@ void add_start(Parser& parser) {
       "start", "Bring the cluster up: restore what is empty, start what is there");
   auto words = std::make_shared<StartWords>();
   command->add_flag("-d,--detach", words->detach, "Return at once; the work goes on");
-  command->add_flag("--preview", words->preview,
-                    "Only say what would happen: backup, WAL, sizes, time; change nothing");
+  CLI::Option* preview =
+      command->add_flag("--preview", words->preview,
+                        "Only say what would happen: backup, WAL, sizes, time; change nothing");
   command->add_flag("--json", parser.json, "With --preview: as JSON")->needs("--preview");
-  command->add_flag("--reindex", words->reindex,
-                    "Rebuild the indexes that depend on collations of which this host has another "
-                    "version than the source; of a cluster that runs too");
+  command
+      ->add_flag("--reindex", words->reindex,
+                 "Rebuild the indexes that depend on collations of which this host has another "
+                 "version than the source; of a cluster that runs too")
+      ->excludes(preview);
   add_target_words(*command, *words,
                    "default (end of the archive), immediate, time, name, lsn, xid");
   command->footer(

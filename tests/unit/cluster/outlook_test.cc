@@ -153,6 +153,30 @@ TEST(Outlook, IsUncertainWhereNothingTells) {
   EXPECT_FALSE(Case().judge(RecoveryType::xid, "7").certain);
 }
 
+TEST(Outlook, OfATimelineWithoutWalEndsWhereItLeftTheOneBefore) {
+  Case branched;
+  branched.contents.segments[Timeline(1)] = {5, 6, 7, 8, 11};  // what lies behind is not its own
+  branched.contents.histories[Timeline(2)] = {
+      .timeline = Timeline(2),
+      .ancestors = {{Timeline(1), Lsn(8 * std::uint64_t{kSize} + 1000), "promoted"}}};
+  branched.line = branched.contents.histories[Timeline(2)];
+  const auto outlook = branched.judge(RecoveryType::latest);
+  EXPECT_FALSE(outlook.problem) << outlook.problem->text();
+  EXPECT_EQ(outlook.end, Lsn(8 * std::uint64_t{kSize} + 1000));
+  EXPECT_EQ(outlook.segments, 4u);
+  EXPECT_TRUE(branched.judge(RecoveryType::lsn, "0/8000FFF").problem);
+}
+
+TEST(Outlook, IsRefusedWhereTheSegmentBeforeTheForkIsLost) {
+  Case lost;
+  lost.contents.segments = {{Timeline(1), {5, 6}}, {Timeline(2), {8, 9}}};
+  lost.contents.histories[Timeline(2)] = {
+      .timeline = Timeline(2),
+      .ancestors = {{Timeline(1), Lsn(8 * std::uint64_t{kSize} + 1000), "promoted"}}};
+  lost.line = lost.contents.histories[Timeline(2)];
+  EXPECT_THAT(lost.complaint(RecoveryType::latest), HasSubstr(segment(1, 7)));
+}
+
 TEST(Outlook, FollowsTheLineAcrossTimelines) {
   Case branched;
   branched.contents.segments[Timeline(2)] = {8, 9};

@@ -128,13 +128,16 @@ TEST(RecoveryPoints, TakeABranchAtTheVeryBeginningOfASegment) {
   EXPECT_EQ(points.lines[1].last_segment, segment(2, 8));
 }
 
-TEST(RecoveryPoints, LeaveOutABranchWithoutWalInReach) {
+TEST(RecoveryPoints, LeaveOutABranchWithoutWalAndTellOfOneBehindAGap) {
   const auto branch = std::map<std::uint32_t, std::vector<std::pair<std::uint32_t, Lsn>>>{
       {2, {{1, Lsn(7 * kSize + 100)}}}};
   const auto made = backup(1, 5, 5, 1000);
   EXPECT_EQ(find_recovery_points(made, {}, contents({{1, {5, 6, 7}}}, branch)).lines.size(), 1u);
-  EXPECT_EQ(find_recovery_points(made, {}, contents({{1, {5}}, {2, {7, 8}}}, branch)).lines.size(),
-            1u);
+  const auto behind = find_recovery_points(made, {}, contents({{1, {5}}, {2, {7, 8}}}, branch));
+  ASSERT_EQ(behind.lines.size(), 2u);
+  EXPECT_EQ(behind.lines[1].timeline, Timeline(2));
+  EXPECT_EQ(behind.lines[1].last_segment, segment(1, 5));
+  EXPECT_EQ(behind.lines[1].gaps, (std::vector<WalGap>{{segment(1, 6), segment(1, 6), 1}}));
 }
 
 TEST(RecoveryPoints, KnowALaterMomentFromALaterBackup) {
