@@ -70,9 +70,13 @@ Finding examine_binaries(const Settings& settings, const StateDirectory& directo
                           postgres::find_binaries(version, settings.postgres_binaries).string()));
 }
 
-Finding examine_own_archive(const Settings& settings, const StateDirectory& directory) {
+Finding examine_own_archive(const Settings& settings, const StateDirectory& directory,
+                            const std::optional<ChosenBackup>& chosen) {
   check_own_archive(settings, directory);
   if (!settings.archives()) return not_applicable("WAL_ARCHIVE=off");
+  // Whether it knows the version is said by the backup, as that of the programs.
+  if (chosen || !needs_restore(settings, directory))
+    check_archiver(settings, directory, cluster_version(settings, directory));
   return fine("pgbackrest is " + find_program("pgbackrest").value_or("there").string());
 }
 
@@ -162,7 +166,8 @@ void examine_host(const Settings& settings, const StateDirectory& directory,
     return fine("none on this cluster's directories");
   });
   findings.look("PostgreSQL", [&] { return examine_binaries(settings, directory, chosen); });
-  findings.look("own WAL archive", [&] { return examine_own_archive(settings, directory); });
+  findings.look("own WAL archive",
+                [&] { return examine_own_archive(settings, directory, chosen); });
   findings.look("locales", [&] { return examine_locales(settings); });
   findings.look("memory", [&] { return examine_memory(settings); });
 }

@@ -10,6 +10,10 @@
 #include "cluster/backrest_conf.h"
 #include "cluster/doctor_sample.h"
 #include "cluster/doctor_way.h"
+#include "cluster/preflight.h"
+#include "cluster/preview.h"
+#include "cluster/recovery_end.h"
+#include "cluster/takeover.h"
 #include "cluster/target_time.h"
 #include "codec/sink.h"
 #include "repository/layout.h"
@@ -150,9 +154,9 @@ class Examination {
   }
 
   void examine_stanza(const std::string& missing) {
-    const std::vector<std::string> rest{"stanza",           "cipher",     "newest backup",
-                                        "chosen backup",    "throughput", "newest WAL",
-                                        "WAL of the backup"};
+    const std::vector<std::string> rest{
+        "stanza",     "cipher",     "newest backup",     "chosen backup",
+        "throughput", "newest WAL", "WAL of the backup", "target in reach"};
     const auto give_up = [&](std::size_t from, const std::string& needed) {
       for (auto i = from; i < rest.size(); ++i) findings_.add(rest[i], not_run(needed));
     };
@@ -201,7 +205,7 @@ class Examination {
   }
 
   Finding choose() {
-    chosen_ = choose_backup(settings_);
+    chosen_ = backup_for(settings_, directory_);
     const auto& backup = chosen_->backup;
     const auto detail = fmt::format("{}, {}", backup.label.text(), format_bytes(backup.size));
     if (backup.error.value_or(false))
@@ -243,8 +247,18 @@ class Examination {
       archive.emplace(repository, info, database->system_id, database->version);
       return newest_wal(*archive);
     });
-    if (!archive) return findings_.add("WAL of the backup", not_run("newest WAL"));
-    findings_.look("WAL of the backup", [&] { return wal_of_backup(*archive); });
+    if (!archive) {
+      findings_.add("WAL of the backup", not_run("newest WAL"));
+      return findings_.add("target in reach", not_run("newest WAL"));
+    }
+    if (!findings_.look("WAL of the backup", [&] { return wal_of_backup(*archive); }))
+      return findings_.add("target in reach", not_run("WAL of the backup"));
+    findings_.look("target in reach", [&] { return recovery_target(); });
+    if (settings_.wal_archive == WalArchiveMode::source && needs_restore(settings_, directory_))
+      findings_.look("source is gone", [&] {
+        refuse_living_source(settings_, *chosen_);
+        return fine("nothing in the archive says that its primary lives");
+      });
   }
 
   Finding newest_wal(const repository::WalArchive& archive) {
@@ -270,8 +284,20 @@ class Examination {
                   "that was made offline, or bring the WAL back");
   }
 
+  // Whether the archive leads there, as `start` asks before it fetches anything.
+  Finding recovery_target() {
+    const auto outlook = look_ahead(settings_, *chosen_, false);
+    if (outlook.problem) return failed(outlook.problem->what(), outlook.problem->hint());
+    const auto target = describe(settings_.target);
+    if (!outlook.certain)
+      return fine(target + "; whether the archive holds it is known after replay");
+    return fine(outlook.segments == 0 ? target
+                                      : fmt::format("{}: {} WAL segments, up to {}", target,
+                                                    outlook.segments, outlook.last_segment));
+  }
+
   // What it needs to become consistent. Only the ends: each is a look, and a gap in between is
-  // found by recovery.
+  // found by the look at the target.
   Finding wal_of_backup(const repository::WalArchive& archive) {
     const auto& backup = chosen_->backup;
     if (!backup.archive_start || !backup.archive_stop)

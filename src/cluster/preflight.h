@@ -39,6 +39,10 @@ void check_target(const Settings& settings);
 // probe_own_archive() does.
 void check_own_archive(const Settings& settings, const StateDirectory& directory);
 
+// Whether the installed pgBackRest can archive a server of that version, until it was seen to.
+void check_archiver(const Settings& settings, const StateDirectory& directory,
+                    postgres::Version version);
+
 // A port that something of the cluster will listen on.
 struct WantedPort {
   std::string user;     // "primary", "replica-2", "Adminer"

@@ -283,6 +283,28 @@ def test_words_choose_as_those_of_start(doctor, story):
     assert lines["recovery target"]["result"] == "failed"
 
 
+def test_target_out_of_reach(doctor, story):
+    """What `start` would refuse, with the points that can be had."""
+    lines = doctor.json(1, "--type", "lsn", "--target", "F/0")
+    assert lines["target in reach"]["result"] == "failed"
+    assert "F/0" in lines["target in reach"]["detail"]
+    assert story.label in lines["target in reach"]["remedy"]
+    lines = doctor.json(0)
+    assert lines["target in reach"]["result"] == "ok"
+    assert story.newest_wal in lines["target in reach"]["detail"]
+
+
+def test_source_that_may_live(doctor, story):
+    """WAL_ARCHIVE=source: the story's source was there a moment ago."""
+    doctor.values.update(WAL_ARCHIVE="source", WAL_ARCHIVE_SILENCE=86400)
+    lines = doctor.json(1)
+    assert lines["source is gone"]["result"] == "failed"
+    assert "WAL_ARCHIVE=own" in lines["source is gone"]["remedy"]
+    assert "source's stanza" in lines["write"]["detail"]
+    doctor.values["WAL_ARCHIVE_SILENCE"] = 0
+    assert doctor.json(0)["source is gone"]["result"] == "ok"
+
+
 def test_local_repository_of_somebody_else(local, story, space):
     """The servers' user reads it too, whoever calls doctor."""
     if os.geteuid() != 0:
