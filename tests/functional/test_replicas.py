@@ -1,0 +1,165 @@
+"""Replicas always join: any number of them, beside a source that lives, after losses and crashes."""
+
+import json
+import os
+import shutil
+import signal
+import threading
+
+import pytest
+
+from rig.backrest import BackrestRepo
+from rig.cluster import Cluster
+from rig.postgres import SourceCluster
+from rig.process import consecutive_ports, run, wait_until
+from rig.program import message
+from rig.story import MARKERS, ROWS
+from rig.workspace import Workspace
+
+BIN = "/usr/lib/postgresql/15/bin"
+
+
+@pytest.fixture
+def space():
+    workspace = Workspace("j")
+    workspace.path.chmod(0o755)
+    yield workspace
+    workspace.remove()
+
+
+@pytest.fixture
+def make_cluster(pgrevive, space):
+    made = []
+
+    def make(values, replicas):
+        cluster = Cluster(pgrevive, space.directory("h"), {
+            "WAL_ARCHIVE": "off", "ADMINER_PORT": 0, **values, "REPLICAS": replicas})
+        cluster.replica_port = cluster.values["POSTGRES_REPLICA_PORT"] = consecutive_ports(4)
+        cluster.write_env()
+        made.append(cluster)
+        return cluster
+
+    yield make
+    for cluster in made:
+        cluster.gone()
+
+
+def names(count):
+    return ["replica", *(f"replica-{i}" for i in range(2, count + 1))][:count]
+
+
+def all_stream(cluster, count):
+    nodes = {node["name"]: node for node in cluster.status()["nodes"]}
+    assert set(nodes) == {"primary", *names(count)}
+    return all(nodes[name]["replication"] == "streaming" for name in names(count))
+
+
+def amcheck(cluster, database="testdb"):
+    for node in ("primary", "replica"):
+        run([f"{BIN}/pg_amcheck", "--heapallindexed", "-h", "localhost", "-p",
+             str(cluster.port(node)), "-U", "postgres", database],
+            env={"PGPASSWORD": cluster.values["POSTGRES_PASSWORD"]}, timeout=120)
+
+
+@pytest.mark.parametrize("count", [0, 2, 4])
+def test_number_of_replicas(make_cluster, story, count):
+    cluster = make_cluster(story.values(), count)
+    cluster.start()
+    assert all_stream(cluster, count)
+    for name in ["primary", *names(count)]:
+        assert cluster.sql(name, MARKERS) == ROWS
+    assert cluster.run("test").returncode == 0
+
+
+def test_more_and_fewer_later(make_cluster, story):
+    """One that comes later is a copy of the primary; one that goes takes its slot along."""
+    cluster = make_cluster(story.values(), 0)
+    cluster.start()
+    cluster.sql("primary", "insert into markers (what) values ('of the new line')")
+    cluster.values["REPLICAS"] = 2
+    cluster.write_env()
+    cluster.run("restart")
+    assert all_stream(cluster, 2)
+    for name in names(2):
+        assert cluster.sql(name, MARKERS) == ROWS + ",of the new line"
+    cluster.values["REPLICAS"] = 1
+    cluster.write_env()
+    cluster.run("restart")
+    assert all_stream(cluster, 1)
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_data_directory_that_is_lost(make_cluster, story, running):
+    cluster = make_cluster(story.values(), 1)
+    cluster.start()
+    cluster.sql("primary", "insert into markers (what) values ('meanwhile')")
+    if not running:
+        cluster.stop()
+    shutil.rmtree(cluster.root / "replica" / "data")
+    cluster.run("restart" if running else "start")
+    wait_until(lambda: all_stream(cluster, 1), 30, "it streams")
+    cluster.caught_up()
+    assert cluster.sql("replica", MARKERS) == ROWS + ",meanwhile"
+
+
+@pytest.mark.parametrize("when", ["promoting", "promoted", "set_up"])
+def test_crash_in_the_middle_of_the_set_up(make_cluster, story, when):
+    """kill -9 of the primary and of the supervisor once the record says so."""
+    cluster = make_cluster(story.values(), 1)
+    record = cluster.root / "primary" / "pgrevive-node.json"
+    start = cluster.pgrevive.launch("--env-file", cluster.env_file, "start", "--detach",
+                                    log=cluster.home.parent / "start.log", env=cluster.environment)
+    wait_until(lambda: record.exists() and json.loads(record.read_text())[when], 90, when,
+               every=0.002)
+    os.kill(int((cluster.root / "run" / "supervisor.lock").read_text()), signal.SIGKILL)
+    pid = int((cluster.root / "primary/data/postmaster.pid").read_text().splitlines()[0])
+    os.kill(pid, signal.SIGKILL)
+    start.process.wait(60)
+    wait_until(lambda: not any("postgres:" in line for line in cluster.processes().values()), 30,
+               "its children are gone")
+    cluster.start()
+    assert all_stream(cluster, 1)
+    cluster.caught_up()
+    for node in ("primary", "replica"):
+        assert cluster.sql(node, MARKERS) == ROWS
+    assert cluster.run("test").returncode == 0
+
+
+def test_beside_a_source_that_lives(make_cluster, space):
+    """It writes and archives before, while and after the cluster comes up."""
+    source = SourceCluster(space.directory("source"), segment_mb=1).create().start().fill()
+    repo = BackrestRepo(space.directory("backups"), source, compress="lz4").create_stanza()
+    stop = threading.Event()
+
+    def write():
+        while not stop.is_set():
+            source.work(100)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        repo.backup("full")
+        source.mark("target")
+        target = source.sql("select pg_current_wal_lsn()")
+        source.switch_wal()
+        cluster = make_cluster({"REPO_TYPE": "posix", "REPO_PATH": repo.path}, 1)
+        result = cluster.start("--type", "lsn", "--target", target, check=False)
+        assert result.returncode == 0, message(result)
+        source.switch_wal()
+        assert all_stream(cluster, 1)
+        cluster.sql("primary", "insert into markers (what) values ('own')")
+        cluster.caught_up()
+        for node in ("primary", "replica"):
+            assert cluster.sql(node, MARKERS) == "m1-filled,target,own"
+            assert cluster.sql(node, "select sum(abalance) = (select sum(delta) from "
+                               "pgbench_history) from pgbench_accounts") in ("t", "")
+        # A replica that is started again finds nothing in the source's archive to follow.
+        cluster.run("restart")
+        wait_until(lambda: all_stream(cluster, 1), 30, "it streams")
+        cluster.sql("primary", "create extension amcheck")
+        cluster.caught_up()
+        amcheck(cluster)
+    finally:
+        stop.set()
+        writer.join()
+        source.stop()
