@@ -311,16 +311,20 @@ ChosenBackup choose_backup(const Settings& settings) {
   return {.info = std::move(info), .backup = std::move(backup)};
 }
 
+const repository::DatabaseHistory& database_of(const ChosenBackup& chosen) {
+  const auto* database = chosen.info.database(chosen.backup.database_id);
+  if (database == nullptr)
+    throw Error(ErrorKind::corrupt, "backup.info does not say which cluster backup " +
+                                        chosen.backup.label.text() + " is of");
+  return *database;
+}
+
 postgres::Version cluster_version(const Settings& settings, const StateDirectory& directory) {
   for (const auto& node : node_names(settings.replicas))
     if (const auto text = read_file_if_exists(directory.data(node) / "PG_VERSION"))
       return postgres::Version::parse(trim(*text));
   if (settings.restore_from_backup) {
-    const auto chosen = choose_backup(settings);
-    if (const auto* database = chosen.info.database(chosen.backup.database_id))
-      return database->version;
-    throw Error(ErrorKind::corrupt, "backup.info does not say the PostgreSQL version of backup " +
-                                        chosen.backup.label.text());
+    return database_of(choose_backup(settings)).version;
   }
   if (const auto version = postgres::newest_installed(settings.postgres_binaries)) return *version;
   throw Error(ErrorKind::not_found, "PostgreSQL is not installed")

@@ -24,6 +24,8 @@ struct ChosenBackup {
   repository::Backup backup;
 };
 ChosenBackup choose_backup(const Settings& settings);
+// The cluster that the backup is of. Throws Error{corrupt} where backup.info does not know it.
+const repository::DatabaseHistory& database_of(const ChosenBackup& chosen);
 // The backup an interrupted or half-done cluster is made of; empty: a new one will be chosen.
 std::optional<std::string> label_under_way(const Settings& settings,
                                            const StateDirectory& directory);

@@ -1,83 +1,33 @@
 #include "cluster/preview.h"
 
-#include <atomic>
-#include <thread>
-
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
 #include "base/text.h"
+#include "cluster/doctor_sample.h"
 #include "cluster/partial.h"
 #include "cluster/recovery_end.h"
-#include "postgres/wal_name.h"
 #include "repository/open.h"
 #include "restore/restore.h"
 
 namespace pgrevive::cluster {
 namespace {
 
-using std::chrono::steady_clock;
-
-constexpr unsigned kSampled = 8;  // segments, at once
+constexpr std::uint64_t kSampleBytes = 32u << 20;
 constexpr std::chrono::seconds kSampleLimit{3};
 
-class Counter : public Sink {
- public:
-  explicit Counter(std::atomic<std::uint64_t>& bytes) : bytes_(bytes) {}
-  void write(ByteView bytes) override { bytes_ += bytes.size(); }
-  void finish() override {}
-
- private:
-  std::atomic<std::uint64_t>& bytes_;
-};
-
-repository::WalArchive archive_of(const repository::Repository& repository,
-                                  const ChosenBackup& chosen) {
-  const auto* database = chosen.info.database(chosen.backup.database_id);
-  if (database == nullptr)
-    throw Error(ErrorKind::corrupt, "backup.info does not say which cluster backup " +
-                                        chosen.backup.label.text() + " is of");
-  return {repository, repository.load_archive_info(), database->system_id, database->version};
-}
-
-// How fast some of the WAL that recovery needs comes, several segments at once.
-std::optional<double> sample(const Settings& settings, const ChosenBackup& chosen,
-                             const Outlook& outlook) {
-  if (outlook.first_segment.empty() || outlook.segments == 0) return {};
-  const auto repository = repository::open_repository(settings.repository);
-  const auto archive = archive_of(repository, chosen);
-  auto segment = postgres::WalSegment::parse(outlook.first_segment, outlook.segment_size);
-  std::vector<std::string> objects;
-  for (std::uint64_t i = 0; i < std::min<std::uint64_t>(kSampled, outlook.segments); ++i) {
-    // Those of a later timeline do without being sampled.
-    if (const auto found = archive.find_segment(segment.name())) objects.push_back(found->object);
-    segment = segment.next();
+// How fast the backup comes; empty where a sample does not tell. What reads in earnest will say
+// why.
+std::optional<double> sample(const Settings& settings, const repository::Backup& backup) {
+  try {
+    const auto storage = repository::open_storage(settings.repository);
+    const auto found = measure_throughput(*storage, settings.repository.stanza, backup,
+                                          kSampleBytes, kSampleLimit);
+    if (found && found->bytes_per_second() > 0) return found->bytes_per_second();
+  } catch (const Error&) {
   }
-  if (objects.empty()) return {};
-  std::atomic<std::uint64_t> bytes = 0;
-  std::stop_source stop;
-  const auto began = steady_clock::now();
-  {
-    std::atomic<std::size_t> left = objects.size();
-    std::vector<std::jthread> readers;
-    for (const auto& object : objects)
-      readers.emplace_back([&, object] {
-        try {
-          Counter counter(bytes);
-          repository.storage().read(object, {}, counter, stop.get_token());
-        } catch (const Error&) {
-          // A sample that fails says nothing; what reads in earnest will say why.
-        }
-        --left;
-      });
-    while (left > 0 && steady_clock::now() - began < kSampleLimit)
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    stop.request_stop();
-  }
-  const std::chrono::duration<double> took = steady_clock::now() - began;
-  if (bytes == 0) return {};
-  return static_cast<double>(bytes) / std::max(took.count(), 1e-3);
+  return {};
 }
 
 std::chrono::seconds seconds_for(double bytes, double rate) {
@@ -96,13 +46,10 @@ double wal_bytes(const Outlook& outlook) {
 
 Outlook look_ahead(const Settings& settings, const ChosenBackup& chosen, bool exact) {
   const auto repository = repository::open_repository(settings.repository);
-  const auto* database = chosen.info.database(chosen.backup.database_id);
-  if (database == nullptr)
-    throw Error(ErrorKind::corrupt, "backup.info does not say which cluster backup " +
-                                        chosen.backup.label.text() + " is of");
+  const auto& database = database_of(chosen);
   return look_ahead(
       SourceArchive{
-          .repository = repository, .system_id = database->system_id, .version = database->version},
+          .repository = repository, .system_id = database.system_id, .version = database.version},
       chosen.info, chosen.backup, settings.target, exact);
 }
 
@@ -134,14 +81,10 @@ Preview make_preview(const Settings& settings, const StateDirectory& directory) 
         static_cast<double>(preview.fetch_bytes) * static_cast<double>(part.bytes) /
         static_cast<double>(std::max<std::uint64_t>(chosen.backup.size, 1)));
   }
-  auto existing = directory.root();
-  std::error_code ignored;
-  while (!std::filesystem::exists(existing, ignored) && existing.has_relative_path())
-    existing = existing.parent_path();
-  preview.free_bytes = disk_space(existing).free_bytes;
+  preview.free_bytes = disk_space(directory.root()).free_bytes;
   preview.outlook = look_ahead(settings, chosen, true);
   if (preview.outlook.problem) return preview;
-  preview.bytes_per_second = sample(settings, chosen, preview.outlook);
+  preview.bytes_per_second = sample(settings, chosen.backup);
   if (preview.bytes_per_second)
     preview.fetch_time =
         seconds_for(static_cast<double>(preview.fetch_bytes), *preview.bytes_per_second);

@@ -30,7 +30,7 @@ struct Preview {
   std::uint64_t fetch_bytes = 0;  // of the backup, as stored
   std::uint64_t free_bytes = 0;   // where the nodes go
   Outlook outlook;
-  // From a sample of the WAL that is needed; empty: there was none to read.
+  // From a sample of the backup; empty: it did not tell.
   std::optional<double> bytes_per_second;
   std::optional<std::chrono::seconds> fetch_time;  // of the backup
   // At kReplayRate: how fast WAL is replayed depends on what is in it, and nothing here knows.

@@ -40,16 +40,8 @@ struct Beside {
 
   Beside(const Settings& settings, const ChosenBackup& chosen)
       : repository(repository::open_repository(settings.repository)),
-        archive(repository, repository.load_archive_info(), database(chosen).system_id,
-                database(chosen).version) {}
-
-  static const repository::DatabaseHistory& database(const ChosenBackup& chosen) {
-    const auto* found = chosen.info.database(chosen.backup.database_id);
-    if (found == nullptr)
-      throw Error(ErrorKind::corrupt, "backup.info does not say which cluster backup " +
-                                          chosen.backup.label.text() + " is of");
-    return *found;
-  }
+        archive(repository, repository.load_archive_info(), database_of(chosen).system_id,
+                database_of(chosen).version) {}
 };
 
 Error lives(const std::string& evidence, std::chrono::seconds silence) {
