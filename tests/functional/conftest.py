@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from rig import fixtures, rgw  # noqa: E402
+from rig import fixtures, repofiles, rgw  # noqa: E402
 from rig.case import FILES, FORM, Case  # noqa: E402
 from rig.matrix import Matrix  # noqa: E402
 from rig.postgres import server_user  # noqa: E402
@@ -73,6 +73,12 @@ def space(request):
 def story(session_workspace):
     """Backups of a source that is gone; see rig/story.py."""
     return Story(session_workspace.directory("story"))
+
+
+@pytest.fixture
+def own_repository(story, space):
+    """The story's repository, a copy to break."""
+    return repofiles.copy(story.repo.path, space.path / "repo")
 
 
 @pytest.fixture(scope="session")

@@ -36,12 +36,6 @@ def cluster(make_cluster, story):
     return make_cluster(story.values())
 
 
-@pytest.fixture
-def own_repository(story, space):
-    """A copy to break."""
-    return repofiles.copy(story.repo.path, space.path / "repo")
-
-
 def preview(cluster, *words, code=0):
     result = cluster.run("start", "--preview", "--json", *words, check=False)
     assert result.returncode == code, message(result)

@@ -6,7 +6,6 @@ import shutil
 
 import pytest
 
-from rig import repofiles
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
 from rig.postgres import SourceCluster
@@ -90,12 +89,6 @@ def make_cluster(pgrevive, space):
     yield make
     for cluster in made:
         cluster.gone()
-
-
-@pytest.fixture
-def own_repository(story, space):
-    """A copy to break."""
-    return repofiles.copy(story.repo.path, space.path / "repo")
 
 
 def rows(cluster):
