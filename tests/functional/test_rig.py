@@ -6,7 +6,9 @@ import shutil
 import pytest
 
 from rig import tree
+from rig.cluster import Cluster
 from rig.matrix import FORMS
+from rig.process import Failed
 
 FORM = FORMS[0]
 
@@ -102,3 +104,17 @@ def test_another_owner_is_seen(restored, workspace):
     finally:
         os.chown(path, status.st_uid, status.st_gid)
     assert [line.split(" is ")[0] for line in lines] == ["PG_VERSION: owner", "PG_VERSION: group"]
+
+
+def test_a_bad_page_ends_a_scenario(pgrevive, space, story):
+    """What no query of a test has read is found in the end, on the replica too."""
+    cluster = Cluster(pgrevive, space.directory("h"), {
+        **story.values(), "WAL_ARCHIVE": "off", "ADMINER_PORT": 0}, name="unsound")
+    cluster.start()
+    path = cluster.sql("replica", "select pg_relation_filepath('docs')")
+    with open(cluster.root / "replica" / "data" / path, "r+b") as file:
+        file.seek(3 * 8192 + 4000)
+        file.write(b"\xff" * 8)
+    with pytest.raises(Failed, match="pg_amcheck of testdb on replica of unsound"):
+        cluster.gone()
+    assert not cluster.processes()

@@ -6,10 +6,12 @@ import json
 import os
 import pathlib
 import signal
+import sys
 import urllib.error
 import urllib.parse
 import urllib.request
 
+from rig import soundness
 from rig.postgres import binaries
 from rig.process import Failed, free_port, run, wait_until
 from rig.program import message
@@ -94,6 +96,14 @@ class Cluster:
     def status(self):
         return json.loads(self.run("status", "--json", check=False).stdout)
 
+    def status_or_none(self):
+        """None where there is no cluster to ask about."""
+        result = self.run("status", "--json", check=False)
+        try:
+            return json.loads(result.stdout)
+        except ValueError:
+            return None
+
     def node(self, name):
         return next(node for node in self.status()["nodes"] if node["name"] == name)
 
@@ -102,7 +112,15 @@ class Cluster:
         return message(result)[-6000:]
 
     def gone(self):
-        """Whatever the test did: nothing of this cluster runs afterwards."""
+        """Whatever the test did: nothing of this cluster runs afterwards. Where it is up to the end,
+        its data is proven to be sound; a test that has failed already says why itself."""
+        try:
+            if sys.exc_info()[0] is None:
+                soundness.prove(self)
+        finally:
+            self._end()
+
+    def _end(self):
         with contextlib.suppress(Exception):
             self.run("stop", check=False, timeout=60)
         for pid in self.processes():
