@@ -209,7 +209,8 @@ def make_cluster(pgrevive, story, space):
 
     yield make
     for cluster in made:
-        cluster.gone()
+        # Indexes in an order that is not this host's any more are what is tested here.
+        cluster.gone(prove=False)
 
 
 def names(findings):
