@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "repository/manifest_name.h"
 
 namespace pgrevive::restore {
 
@@ -18,12 +19,6 @@ namespace {
 
 // PostgreSQL's FirstNormalObjectId: what is below was made by initdb.
 constexpr std::uint32_t kFirstNormalOid = 16384;
-
-std::optional<std::uint32_t> parse_oid(std::string_view text) {
-  const auto value = parse_unsigned(text);
-  if (!value || *value == 0 || *value > 0xffffffff) return std::nullopt;
-  return static_cast<std::uint32_t>(*value);
-}
 
 constexpr std::string_view kVersionFile = "PG_VERSION";
 
@@ -42,7 +37,7 @@ std::optional<DatabaseFile> database_file(std::string_view name) {
   const bool in_tablespace =
       parent.starts_with("pg_tblspc/") && std::ranges::count(parent, '/') == 2;
   if (parent != "pg_data/base" && !in_tablespace) return std::nullopt;
-  const auto oid = parse_oid(directory.substr(slash + 1));
+  const auto oid = repository::parse_oid(directory.substr(slash + 1));
   if (!oid) return std::nullopt;
   return DatabaseFile{*oid, name.substr(last + 1)};
 }
@@ -66,7 +61,7 @@ Databases databases_of(const repository::Manifest& manifest) {
 }
 
 const Database& find(const Databases& databases, const std::string& word, const char* purpose) {
-  if (const auto oid = parse_oid(word)) {
+  if (const auto oid = repository::parse_oid(word)) {
     if (const auto found = databases.find(*oid); found != databases.end()) return found->second;
   }
   const auto found = std::ranges::find_if(databases, [&](const auto& entry) {
