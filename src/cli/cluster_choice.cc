@@ -10,6 +10,9 @@
 #include "base/text.h"
 #include "cli/env_settings.h"
 #include "cli/front_door.h"
+#include "cli/print.h"
+#include "cluster/node_record.h"
+#include "cluster/recovery_end.h"
 
 namespace pgrevive::cli {
 namespace {
@@ -127,6 +130,24 @@ cluster::Settings chosen_settings(const GlobalOptions& global, std::vector<std::
     settings.repository.stanza = global.stanza;
   }
   return settings;
+}
+
+bool is_recovered(const cluster::StateDirectory& directory) {
+  const auto primary = cluster::NodeRecord::load(directory, "primary");
+  return primary && primary->promoted;
+}
+
+void keep_target(const cluster::StateDirectory& directory, cluster::Settings& settings, bool tell) {
+  const auto text = read_file_if_exists(directory.settings());
+  if (!text || is_recovered(directory)) return;
+  const auto stored = cluster::from_json(*text);
+  if (!stored.target_given) return;
+  settings.target = stored.target;
+  settings.backup_set = stored.backup_set;
+  settings.target_given = true;
+  if (!tell) return;
+  out("the target is still what start was told: {} (another --type changes it)\n",
+      cluster::describe(stored.target));
 }
 
 }  // namespace pgrevive::cli

@@ -22,4 +22,12 @@ cluster::StateDirectory existing_state_directory(const GlobalOptions& global);
 // `warnings` takes what a person should see.
 cluster::Settings chosen_settings(const GlobalOptions& global, std::vector<std::string>& warnings);
 
+// Whether the cluster reached its target once: it is there, and no target is for it.
+bool is_recovered(const cluster::StateDirectory& directory);
+
+// What an earlier start was told and did not reach yet holds on: going on to what .env says, mostly
+// the end of the archive, could not be undone. `tell` prints that it is so.
+void keep_target(const cluster::StateDirectory& directory, cluster::Settings& settings,
+                 bool tell = true);
+
 }  // namespace pgrevive::cli

@@ -18,13 +18,16 @@ struct DoctorWords : TargetWords {
 int run_doctor(const GlobalOptions& global, const DoctorWords& words, bool json) {
   std::vector<std::string> warnings;
   auto settings = chosen_settings(global, warnings);
+  const auto directory = chosen_state_directory(global);
   if (words.targeted) {
     settings.target = recovery_target(words);
     if (!words.set.empty()) settings.backup_set = words.set;
+  } else {
+    keep_target(directory, settings, !json);
   }
   for (const std::string& warning : warnings) err("warning: {}\n", warning);
 
-  auto findings = cluster::examine(settings, chosen_state_directory(global));
+  auto findings = cluster::examine(settings, directory);
   if (!global.config.empty())
     for (auto& finding : findings)
       finding.remedy =

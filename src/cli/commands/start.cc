@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "cli/cluster_choice.h"
 #include "cli/commands/commands.h"
 #include "cli/follow.h"
@@ -19,11 +18,6 @@ struct StartWords : TargetWords {
   bool reindex = false;
   bool targeted = false;  // something was said about the backup or the target
 };
-
-bool is_recovered(const cluster::StateDirectory& directory) {
-  const auto primary = cluster::NodeRecord::load(directory, "primary");
-  return primary && primary->promoted;
-}
 
 // The words count before what .env says, all together: half a target of each would be neither.
 void apply_target(const StartWords& words, const cluster::StateDirectory& directory,
@@ -46,22 +40,6 @@ void apply_target(const StartWords& words, const cluster::StateDirectory& direct
   settings.target = target;
   settings.target_given = true;
   if (!words.set.empty()) settings.backup_set = words.set;
-}
-
-// What an earlier start was told and did not reach yet holds on: going on to what .env says, mostly
-// the end of the archive, could not be undone.
-void keep_target(const cluster::StateDirectory& directory, cluster::Settings& settings,
-                 bool tell = true) {
-  const auto text = read_file_if_exists(directory.settings());
-  if (!text || is_recovered(directory)) return;
-  const auto stored = cluster::from_json(*text);
-  if (!stored.target_given) return;
-  settings.target = stored.target;
-  settings.backup_set = stored.backup_set;
-  settings.target_given = true;
-  if (!tell) return;
-  out("the target is still what start was told: {} (another --type changes it)\n",
-      cluster::describe(stored.target));
 }
 
 int run_start(const GlobalOptions& global, const StartWords& words) {
