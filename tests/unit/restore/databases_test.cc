@@ -73,6 +73,10 @@ TEST_F(LeftOutDatabases, ANumberIsAnOidBeforeItIsAName) {
   EXPECT_THAT(left_out({}, {"16400"}), ElementsAre("shop (16400)"));
 }
 
+TEST_F(LeftOutDatabases, ANumberWithLeadingZerosIsAName) {
+  refuses({}, {"016400"}, "database to exclude '016400' does not exist");
+}
+
 TEST_F(LeftOutDatabases, MustBeThere) {
   refuses({"shops"}, {}, "database to include 'shops' does not exist");
   refuses({"shops"}, {}, "the backup has template1 (1), template0 (4), shop (16400), fast only");
