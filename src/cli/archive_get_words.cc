@@ -26,6 +26,7 @@ ArchiveGetWords parse_archive_get(const std::vector<std::string>& words) {
     const std::string name = word.substr(0, equals);
     const bool known = name == "--config" || name == "--env-file" || name == "--stanza" ||
                        name == "--cluster" || name == "--fork" || name == "--report" ||
+                       name == "--guard-tablespaces" ||
                        name == "--data-directory" || name == "--repo-type" ||
                        name == "--repo-path" || name == "--cipher-pass-file" || name == "--repo";
     if (!known) {
@@ -48,6 +49,7 @@ ArchiveGetWords parse_archive_get(const std::vector<std::string>& words) {
     if (name == "--cluster") result.global.cluster = value;
     if (name == "--fork") result.fork = value;
     if (name == "--report") result.report = value;
+    if (name == "--guard-tablespaces") result.tablespaces = value;
     if (name == "--data-directory") result.data_directory = value;
     if (name == "--repo-type") result.repository.repo_type = value;
     if (name == "--repo-path") result.repository.repo_path = value;

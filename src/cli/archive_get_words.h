@@ -14,6 +14,7 @@ struct ArchiveGetWords {
   RepositoryWords repository;
   std::filesystem::path fork;            // --fork
   std::filesystem::path report;          // --report
+  std::filesystem::path tablespaces;  // what --guard-tablespaces names
   std::filesystem::path data_directory;  // --data-directory; empty: the working directory
   std::string name;                      // %f
   std::filesystem::path destination;     // %p

@@ -17,6 +17,7 @@ struct PrefetchWords {
   std::vector<std::string> forks;  // NAME=FILE
   std::string from;
   std::string spool_size = "1GiB";
+  bool guard_tablespaces = false;
   unsigned jobs = 0;
   pid_t parent = 0;  // --with-parent; 0: none
 };

@@ -115,6 +115,7 @@ void restore_nodes(Site& site, const std::vector<std::string>& nodes) {
       if (path.name == "pg_data") record.source_user = std::string(manifest.owner_of(path).user);
     // Before the restore: a directory that is whole must never lack the record of its backup.
     record.save(site.directory, node);
+    remove_tree(site.directory.made_tablespaces(node));
     if (node == kPrimary) remove_tree(site.directory.collations());  // of other data
     options.nodes.push_back({.name = node,
                              .data_directory = site.directory.data(node),

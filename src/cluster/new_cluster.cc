@@ -34,6 +34,7 @@ NodeRecord begin(Site& site, const std::string& node) {
     remove_tree(directory.tablespaces(node));
   }
   remove_tree(directory.conf(node));
+  remove_tree(directory.made_tablespaces(node));
   make_directories(directory.node(node));
   make_directories(directory.logs(node));
   make_directories(directory.data(node));

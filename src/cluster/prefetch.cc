@@ -80,6 +80,7 @@ void Prefetch::launch() {
                                         directory_.source_conf().string(),
                                         "--stanza",
                                         settings_.repository.stanza,
+                                        "--guard-tablespaces",
                                         "--spool-size",
                                         std::to_string(spool_bytes(directory_))};
   for (const auto& node : nodes_) {

@@ -452,7 +452,8 @@ std::string source_restore_command(const Site& site, const std::string& node) {
                             : shell_argument(directory.program()) + " archive-get";
   command += " --config " + shell_argument(directory.source_conf()) + " --stanza " +
              shell_argument(site.settings.repository.stanza) + " --report " +
-             shell_argument(directory.wal_report(node));
+             shell_argument(directory.wal_report(node)) + " --guard-tablespaces " +
+             shell_argument(directory.made_tablespaces(node));
   if (node != kPrimary) command += " --fork " + shell_argument(directory.fork());
   return "exec " + command + " %f \"%p\"";
 }

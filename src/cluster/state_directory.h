@@ -23,6 +23,7 @@ namespace pgrevive::cluster {
 //   <root>/<node>/conf          postgresql.conf, pg_hba.conf, pg_ident.conf
 //   <root>/<node>/logs          main-restore.log (named after the stanza), postgresql.log
 //   <root>/<node>/tablespaces/  one directory for each tablespace
+//   <root>/<node>/made-tablespaces     which ones the source's WAL made outside of here
 //   <root>/<node>/pgrevive-node.json   which backup it was made of, its promotion
 //   <root>/primary/collations.json     indexes that were built by another version of a collation
 class StateDirectory {
@@ -70,6 +71,10 @@ class StateDirectory {
   std::filesystem::path logs(const std::string& name) const { return node(name) / "logs"; }
   std::filesystem::path node_record(const std::string& name) const {
     return node(name) / "pgrevive-node.json";
+  }
+  // What wal::TablespaceGuard remembers of it.
+  std::filesystem::path made_tablespaces(const std::string& name) const {
+    return node(name) / "made-tablespaces";
   }
   // What in the databases depends on how this host orders texts.
   std::filesystem::path collations() const { return node("primary") / "collations.json"; }

@@ -116,6 +116,7 @@ ControlFile ControlFile::parse(ByteView bytes) {
   control.version = version;
   control.state = static_cast<State>(state);
   control.checkpoint = Lsn(wide(kCheckpointAt));
+  control.redo = Lsn(wide(layout.checkpoint_timeline - 8));  // the copy begins with it
   control.checkpoint_timeline = Timeline(number(layout.checkpoint_timeline));
   control.minimum_recovery_point = Lsn(wide(layout.minimum_recovery_point));
   control.block_size = number(layout.block_size);

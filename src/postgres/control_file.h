@@ -27,6 +27,7 @@ struct ControlFile {
   Version version;
   State state = State::shut_down;
   Lsn checkpoint;
+  Lsn redo;  // where replay begins that starts from that checkpoint
   Timeline checkpoint_timeline;
   Lsn minimum_recovery_point;
   std::uint32_t block_size = 0;

@@ -61,6 +61,29 @@ WalSegment segment_in(std::string_view name, std::uint32_t segment_size) {
   return WalSegment::parse(name.substr(0, 24), segment_size);
 }
 
+// The record that the segment's predecessor ends in. The server has just replayed that one, so it
+// mostly lies beside the destination; else it is read once more.
+UnfinishedRecord unfinished_before(const WalArchive& archive, const WalSegment& segment,
+                                   const Request& request) {
+  if (segment.number() == 0) return {};
+  // Where the timeline began in the segment, its predecessor is of an older one.
+  for (auto timeline = segment.timeline().value(); timeline > 0; --timeline) {
+    const WalSegment before(Timeline(timeline), segment.number() - 1, segment.segment_size());
+    const auto file = request.destination.parent_path() / before.name();
+    if (const auto text = read_file_if_exists(file)) {
+      auto found = find_tablespace_records(as_bytes(*text)).unfinished;
+      // A file that is to be filled again holds an older part of the log.
+      if (found.begin >= before.begin() && found.begin < before.end()) return found;
+    }
+    if (const auto archived = archive.find_segment(before.name())) {
+      MemorySink bytes(segment.segment_size());
+      archive.read_segment(*archived, bytes);
+      return find_tablespace_records(bytes.bytes()).unfinished;
+    }
+  }
+  return {};
+}
+
 bool deliver_segment(const WalArchive& archive, std::uint32_t segment_size,
                      const Request& request) {
   const auto segment = segment_in(request.name, segment_size);
@@ -70,6 +93,17 @@ bool deliver_segment(const WalArchive& archive, std::uint32_t segment_size,
   SegmentHead head(file);
   archive.read_segment(*found, head);
   head.check(*found, segment, {.system_id = request.system_id, .version = request.version});
+  if (request.guard != nullptr) {
+    std::optional<std::uint64_t> blank;
+    file.show([&](ByteView bytes) {
+      const auto before = may_end_tablespace_record(bytes)
+                              ? unfinished_before(archive, segment, request)
+                              : UnfinishedRecord{};
+      const auto cut = request.guard->check(find_tablespace_records(bytes, before).records, segment);
+      if (cut) blank = cut->value() - segment.begin().value();
+    });
+    if (blank) file.blank_from(*blank);
+  }
   file.sync();
   file.publish(request.destination);
   return true;

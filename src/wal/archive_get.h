@@ -12,6 +12,7 @@
 #include "postgres/lsn.h"
 #include "postgres/version.h"
 #include "repository/repository.h"
+#include "wal/tablespace_guard.h"
 
 namespace pgrevive::wal {
 
@@ -45,6 +46,8 @@ struct Request {
   // The cluster that asks, to check a segment's own header against; 0 and empty: not checked.
   std::uint64_t system_id = 0;
   std::optional<postgres::Version> version;
+  // Whether segments are looked through for tablespaces that must not be made.
+  const TablespaceGuard* guard = nullptr;
   // How long to go on looking where a gap shows: a source that lives pushes several segments at
   // once, and a later one may be there first.
   std::chrono::milliseconds gap_patience{10'000};
@@ -60,6 +63,10 @@ struct Request {
 // A segment whose absence is a gap (see wal/gap.h) is Error{corrupt} that says why, never `absent`.
 // A replica with a fork gets `absent`: it is a standby, which never takes that for the end of the
 // log but asks its primary next.
+//
+// With a guard, a segment whose replay would make a tablespace where another cluster keeps files
+// comes without that record and what follows it, so that targets before it can be reached; asked for
+// it again and again, which a server does that has replayed all before it, Error{target_not_empty}.
 //
 // Repositories are tried in order; trouble with one is reported only if no other delivers. Anything
 // but the two outcomes throws.

@@ -39,6 +39,12 @@ void Copies::finish() {
   }
 }
 
+void Copies::show(const std::function<void(ByteView)>& look) const {
+  const auto file = std::ranges::find_if(files_, [](const File& f) { return f.file != nullptr; });
+  if (file == files_.end()) throw Error(ErrorKind::system, files_.front().trouble);
+  file->file->show(look);
+}
+
 bool Copies::publish(std::size_t i, const std::filesystem::path& destination) {
   auto& file = files_[i];
   if (file.file) attempt(file, [&] { file.file->publish(destination); });

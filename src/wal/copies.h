@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -36,6 +37,9 @@ class Copies : public Sink {
   void add(const std::filesystem::path& temporary);
   void write(ByteView bytes) override;
   void finish() override;
+
+  // Shows what was written, of a file that was not given up.
+  void show(const std::function<void(ByteView)>& look) const;
 
   // In the order of add(). False, once for all, where the file was given up; why() then says it.
   bool publish(std::size_t i, const std::filesystem::path& destination);

@@ -20,6 +20,7 @@
 #include "wal/copies.h"
 #include "wal/prefetch_plan.h"
 #include "wal/spool_directory.h"
+#include "wal/tablespace_records.h"
 
 namespace pgrevive::wal {
 
@@ -266,6 +267,10 @@ class Prefetcher::Work {
         SegmentHead head(*copies);
         options_.archives[archive]->read_segment(segment, head);
         head.check(segment, fetch.segment, options_.cluster);
+        if (options_.guard_tablespaces && touches_tablespaces(*copies)) {
+          trouble = "it may make a tablespace";
+          break;
+        }
         lock.lock();
         ++state_.totals.fetched;
         lay(fetch, *copies);
@@ -284,6 +289,15 @@ class Prefetcher::Work {
     }
     state_.avoided[fetch.segment] = steady_clock::now();
     tell();
+  }
+
+  static bool touches_tablespaces(const Copies& copies) {
+    bool touches = false;
+    copies.show([&](ByteView segment) {
+      touches = !find_tablespace_records(segment).records.empty() ||
+                may_end_tablespace_record(segment);
+    });
+    return touches;
   }
 
   // Names the files. Under the lock, because what the servers may have can have become known

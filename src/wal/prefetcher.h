@@ -37,6 +37,8 @@ struct PrefetchOptions {
   // with less nothing is fetched ahead and nothing kept.
   std::function<std::uint64_t(const std::filesystem::path&)> free_bytes;
   unsigned jobs = 4;           // segments on the way at once
+  // Whatever may make a tablespace is left to archive-get, which has a guard (TablespaceGuard).
+  bool guard_tablespaces = false;
   bool until_stopped = false;  // goes on when no server is in recovery; one may yet begin
   std::function<void(const std::string&)> log;  // called by any thread, one line at a time
 };

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,11 +29,17 @@ Error bad_segment(const ArchivedSegment& found, const std::string& why) {
   return Error(ErrorKind::corrupt, fmt::format("archived segment {} {}", found.object, why));
 }
 
+std::uint64_t size_of(int fd, const std::filesystem::path& path) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) throw system_error(errno, "cannot look at " + path.string());
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
 }  // namespace
 
 WalFile::WalFile(std::filesystem::path temporary) : temporary_(std::move(temporary)) {
   ::unlink(temporary_.c_str());
-  fd_ = open_file(temporary_, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  fd_ = open_file(temporary_, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 }
 
 WalFile::~WalFile() {
@@ -52,6 +60,24 @@ void WalFile::finish() { finished_ = true; }
 void WalFile::sync() {
   while (::fdatasync(fd_.get()) != 0) {
     if (errno != EINTR) throw system_error(errno, "cannot sync " + temporary_.string());
+  }
+}
+
+void WalFile::show(const std::function<void(ByteView)>& look) const {
+  const auto size = size_of(fd_.get(), temporary_);
+  if (size == 0) return look({});
+  void* const memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd_.get(), 0);
+  if (memory == MAP_FAILED) throw system_error(errno, "cannot map " + temporary_.string());
+  const auto unmap = [size](void* mapped) { ::munmap(mapped, size); };
+  const std::unique_ptr<void, decltype(unmap)> mapping(memory, unmap);
+  look({static_cast<const std::byte*>(memory), size});
+}
+
+void WalFile::blank_from(std::uint64_t offset) {
+  const auto size = size_of(fd_.get(), temporary_);
+  for (const auto end : {offset, size}) {
+    if (::ftruncate(fd_.get(), static_cast<off_t>(end)) != 0)
+      throw system_error(errno, "cannot resize " + temporary_.string());
   }
 }
 

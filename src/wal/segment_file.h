@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 
 #include "base/fd.h"
@@ -29,6 +30,10 @@ class WalFile : public Sink {
   // segment when it renames it, but a history file it may never sync; and the second sync of synced
   // bytes is free.
   void sync();
+  // Shows what was written. The view ends with `look`.
+  void show(const std::function<void(ByteView)>& look) const;
+  // Replaces all that is from there on by zeros.
+  void blank_from(std::uint64_t offset);
   // Has the system begin to write it out, so that PostgreSQL's sync has less to wait for.
   void start_sync();
   // By a rename, within one file system. Only after finish(). Throws Error{busy} where another

@@ -44,6 +44,16 @@ wal::Outcome get(const ArchiveGetWords& words) {
                        .fork = std::nullopt,
                        .system_id = control.system_id,
                        .version = control.version};
+  std::optional<wal::TablespaceGuard> guard;
+  if (!words.tablespaces.empty()) {
+    guard.emplace(data_directory,
+                  fmt::format("PG_{}_{}", control.version.text(), control.catalog_version),
+                  std::filesystem::exists(data_directory / "backup_label", ignored)
+                      ? postgres::Lsn()  // it says where replay begins, and pg_control does not
+                      : control.redo,
+                  words.tablespaces);
+    request.guard = &*guard;
+  }
   if (!words.fork.empty()) request.fork = wal::Fork::load(words.fork);
   const wal::Outcome outcome = wal::archive_get(open.all(), control.wal_segment_size, request);
   if (outcome == wal::Outcome::absent && open.trouble) throw *open.trouble;
@@ -95,6 +105,11 @@ void add_archive_get(Parser& parser) {
   command->add_option("--fork", words->fork, "Let only WAL through that this fork file allows")
       ->type_name("FILE");
   command->add_option("--report", words->report, "Write what came of it into this file, as JSON")
+      ->type_name("FILE");
+  command
+      ->add_option("--guard-tablespaces", words->tablespaces,
+                   "Refuse WAL that would make a tablespace where another cluster has one;\n"
+                   "FILE remembers what was let through")
       ->type_name("FILE");
   command
       ->add_option("--data-directory", words->data_directory,

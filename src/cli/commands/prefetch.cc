@@ -56,6 +56,7 @@ int run_prefetch(const GlobalOptions& global, const PrefetchWords& words) {
 
   options.archives = open.all();
   options.archive_name = spool::archive_named_by(source.words);
+  options.guard_tablespaces = words.guard_tablespaces;
   options.until_stopped = words.parent != 0;
   options.cluster = {.system_id = control.system_id, .version = control.version};
   options.segment_size = control.wal_segment_size;
@@ -100,6 +101,8 @@ void add_prefetch(Parser& parser) {
                    "Segments fetched at once (default: two for each processor, at least 4)")
       ->type_name("N")
       ->check(CLI::Range(1u, 64u).description(""));
+  command->add_flag("--guard-tablespaces", words->guard_tablespaces,
+                    "Leave WAL that makes tablespaces to archive-get and its guard");
   command->add_option("--with-parent", words->parent)->group("");
   add_repository_words(*command, words->repository);
   command->footer(
