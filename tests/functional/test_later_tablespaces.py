@@ -60,7 +60,8 @@ def living(request, session_workspace):
 def test_place_that_the_source_uses(pgrevive, space, living):
     before = living.files()
     assert len(before) >= 3
-    cluster = Cluster(pgrevive, space.directory("h"), living.values(), name=f"beside-{living.segment_mb}")
+    cluster = Cluster(pgrevive, space.directory("h"), living.values(),
+                      name=f"beside-{living.segment_mb}")
     try:
         result = cluster.start(check=False)
         assert result.returncode == 22, message(result)
@@ -118,7 +119,7 @@ def test_place_that_is_free(pgrevive, space, living, crash):
             result = cluster.start("--type", "name", "--target", "nowhere", check=False)
             assert result.returncode == 23, message(result)
             assert any(living.late.iterdir())
-        cluster.start()
+        cluster.start("--type", "default")
         for node in ("primary", "replica"):
             assert cluster.sql(node, MARKERS) == "m1-filled,before,after"
             assert cluster.sql(node, "select sum(i) from late_t") == "12502500"
