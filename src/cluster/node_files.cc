@@ -43,14 +43,28 @@ SourceSettings read_source_settings(Site& site, const std::string& node) {
   std::map<std::string, std::string> settings;
   const auto main_file = site.directory.data(node) / "postgresql.conf";
   std::error_code ignored;
-  if (std::filesystem::exists(main_file, ignored)) settings = postgres::load_conf(main_file);
+  std::vector<std::string> unread;
+  if (std::filesystem::exists(main_file, ignored))
+    settings = postgres::load_conf(main_file, &unread, site.directory.data(node));
+  else
+    unread.emplace_back(
+        "postgresql.conf: not in the backup, since the source had it elsewhere (Debian: in "
+        "/etc/postgresql); what was set there is not known here");
   for (const auto& setting : postgres::parse_conf(read_file(saved_auto_conf(site, node))))
     settings[setting.name] = setting.value;
   const auto libraries = installed_libraries(site.binaries);
-  return choose_source_settings(
+  auto chosen = choose_source_settings(
       settings, {.has_library = [&](const std::string& name) { return libraries.contains(name); },
                  .has_locale = host_has_locale,
                  .has_time_zone = has_time_zone});
+  const auto own_place = site.directory.data(node).string() + "/";
+  for (auto& problem : unread) {
+    // The same of every node.
+    if (const auto at = problem.find(own_place); at != std::string::npos)
+      problem.erase(at, own_place.size());
+    chosen.dropped.push_back(std::move(problem));
+  }
+  return chosen;
 }
 
 void report_dropped(Site& site, const NodeRecord& record, const std::vector<std::string>& dropped) {

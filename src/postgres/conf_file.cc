@@ -213,7 +213,8 @@ constexpr int kDeepestInclude = 10;
 
 class Loader {
  public:
-  explicit Loader(std::vector<std::string>* problems) : problems_(problems) {}
+  Loader(std::vector<std::string>* problems, const std::filesystem::path& within)
+      : problems_(problems), within_(within.lexically_normal()) {}
 
   void load(const std::filesystem::path& file, int depth, bool may_be_missing) {
     if (depth > kDeepestInclude) {
@@ -235,7 +236,12 @@ class Loader {
     std::vector<std::string> unread;
     for (auto& setting : parse_conf(*text, &unread)) {
       const auto named = file.parent_path() / setting.value;  // an absolute value stays as it is
-      if (setting.name == "include") {
+      const bool includes = setting.name == "include" || setting.name == "include_if_exists" ||
+                            setting.name == "include_dir";
+      if (includes && is_outside(named)) {
+        problem(fmt::format("{} {}: it names a place of the source's host", setting.name,
+                            setting.value));
+      } else if (setting.name == "include") {
         load(named, depth + 1, false);
       } else if (setting.name == "include_if_exists") {
         load(named, depth + 1, true);
@@ -251,6 +257,12 @@ class Loader {
   std::map<std::string, std::string> take() { return std::move(settings_); }
 
  private:
+  bool is_outside(const std::filesystem::path& path) const {
+    if (within_.empty()) return false;
+    const auto relative = path.lexically_normal().lexically_relative(within_);
+    return relative.empty() || *relative.begin() == "..";
+  }
+
   // The files of a directory that end in .conf and do not begin with a dot, in byte order.
   void load_directory(const std::filesystem::path& directory, int depth) {
     std::vector<std::filesystem::path> files;
@@ -276,6 +288,7 @@ class Loader {
   }
 
   std::vector<std::string>* problems_;
+  std::filesystem::path within_;
   std::map<std::string, std::string> settings_;
 };
 
@@ -299,8 +312,9 @@ std::vector<Setting> parse_conf(std::string_view text, std::vector<std::string>*
 }
 
 std::map<std::string, std::string> load_conf(const std::filesystem::path& file,
-                                             std::vector<std::string>* problems) {
-  Loader loader(problems);
+                                             std::vector<std::string>* problems,
+                                             const std::filesystem::path& within) {
+  Loader loader(problems, within);
   loader.load(file, 0, false);
   return loader.take();
 }

@@ -25,9 +25,12 @@ std::vector<Setting> parse_conf(std::string_view text,
 
 // The same with the files that include directives name read in their place, relative to the file;
 // a later setting replaces an earlier one of the same name. What is missing or cannot be read, the
-// file itself too, is named in `problems` and left out.
+// file itself too, is named in `problems` and left out. So is a file that lies outside of `within`,
+// if that is given: of a copy it is the original that knows what is there. Links are not followed
+// for that.
 std::map<std::string, std::string> load_conf(const std::filesystem::path& file,
-                                             std::vector<std::string>* problems = nullptr);
+                                             std::vector<std::string>* problems = nullptr,
+                                             const std::filesystem::path& within = {});
 
 // A value between single quotes, with quotes and backslashes doubled and line ends escaped, ready
 // for postgresql.conf.

@@ -101,16 +101,28 @@ class SourceCluster(Server):
                          log=self.directory / "server.log", bin=bin)
 
     def create(self):
+        self._make_directories()
+        self._make_cluster()
+        with open(self.data / "postgresql.conf", "a", encoding="utf-8") as conf:
+            conf.write(self._settings())
+        self._odd_files()
+        return self
+
+    def _make_directories(self):
         for path in (self.directory, self.tablespace, self.outside, self.archive_to):
             path.mkdir(exist_ok=True)
             give(path, server_user())
         self.tablespace.chmod(0o700)
+
+    def _make_cluster(self):
         run([self.bin / "initdb", "-D", self.data, "-U", self.superuser, "-k", "--no-sync",
              "--auth=trust", f"--locale={self.locale}", "--encoding=UTF8",
              f"--waldir={self.directory / 'wal'}",
              # PostgreSQL 10 has segments of 16 MB and no such option.
              *([] if self.segment_mb == 16 else [f"--wal-segsize={self.segment_mb}"])],
             user=self.user)
+
+    def _settings(self):
         push = self.directory / "pgbackrest-push.sh"
         push.write_text(f"""#!/bin/sh
 # Hands a WAL segment to every repository of this source.
@@ -120,8 +132,7 @@ for conf in {self.archive_to}/*.conf; do
 done
 """)
         push.chmod(0o755)
-        with open(self.data / "postgresql.conf", "a", encoding="utf-8") as conf:
-            conf.write(f"""
+        return f"""
 port = {self.port}
 listen_addresses = 'localhost'
 unix_socket_directories = '{self.directory}'
@@ -135,9 +146,7 @@ max_wal_size = {max(self.segment_mb * 2, 64)}MB
 min_wal_size = {max(self.segment_mb * 2, 5)}MB
 autovacuum_naptime = 5s
 log_checkpoints = off
-""")
-        self._odd_files()
-        return self
+"""
 
     def _odd_files(self):
         """Files a data directory of the real world has, beside PostgreSQL's own."""

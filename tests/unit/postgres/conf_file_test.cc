@@ -171,6 +171,19 @@ TEST_F(LoadConf, NamesWhatIsMissing) {
   EXPECT_THAT(problems_, ElementsAre(HasSubstr("none.conf does not exist")));
 }
 
+TEST_F(LoadConf, StaysWithin) {
+  write("data/main.conf",
+        "include 'inside.conf'\ninclude '../host.conf'\ninclude_dir '/etc/of/another'\n"
+        "include_if_exists '" + (directory_ / "host.conf").string() + "'\n");
+  write("data/inside.conf", "a = inside\n");
+  write("host.conf", "a = host\n");
+
+  EXPECT_EQ(load_conf(directory_ / "data/main.conf", &problems_, directory_ / "data")["a"],
+            "inside");
+  EXPECT_THAT(problems_, ElementsAre(HasSubstr("include ../host.conf: it names a place"),
+                                     HasSubstr("/etc/of/another"), HasSubstr("host.conf")));
+}
+
 TEST_F(LoadConf, EndsWhereFilesIncludeEachOther) {
   write("a.conf", "a = 1\ninclude 'b.conf'\n");
   write("b.conf", "b = 1\ninclude 'a.conf'\n");
