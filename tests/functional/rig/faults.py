@@ -1,0 +1,235 @@
+"""An S3 service that misbehaves on demand: a proxy in front of a real one.
+
+    with FaultyService(gateway) as service:
+        rule = service.add(Rule("/archive/.*000000010000000000000007", "slow_down", times=2))
+        ...                         # the program talks to service.endpoint
+        assert rule.hits == 2       # a fault that never happened proves nothing
+
+Requests that no rule picks are passed on as they are, their signature with them. Rules can be added
+and taken away at any time; the first that fits decides.
+"""
+
+import dataclasses
+import http.client
+import http.server
+import itertools
+import re
+import socket
+import ssl
+import struct
+import threading
+
+from rig.process import free_port
+from rig.rgw import Authority
+
+_LOST = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset
+
+# What an answer of S3 is made of, by the rule's kind.
+_ANSWERS = {
+    "internal_error": (500, "InternalError"),
+    "slow_down": (503, "SlowDown"),
+    "expired": (403, "ExpiredToken"),
+    "error_in_200": (200, "InternalError"),
+}
+# What is done to the body of a good answer.
+_SPOILED = ("reset", "truncated", "flipped", "wrong_range")
+KINDS = (*_ANSWERS, *_SPOILED, "dies")
+
+
+@dataclasses.dataclass
+class Rule:
+    """Which requests get which fault.
+
+    `pattern` is searched in the path with its query, as it was sent. The first `after` requests that
+    fit go through, the next `times` (None: all) get the fault, later ones go through again. `dies`
+    takes the whole service down, connections that are open included, until revive().
+    """
+
+    pattern: str
+    kind: str
+    times: int | None = None
+    after: int = 0
+    method: str = "GET"
+    hits: int = 0
+    seen: int = 0
+
+    def __post_init__(self):
+        assert self.kind in KINDS, self.kind
+
+
+class FaultyService:
+    """Attributes of an S3 service as rig.rgw.CephRGW has them: endpoint, ca_file, region, keys."""
+
+    def __init__(self, gateway, directory):
+        self.gateway = gateway
+        self.port = free_port()
+        self.endpoint = f"https://localhost:{self.port}"
+        authority = Authority.make(directory, name="pgrevive test CA of faults")
+        self.ca_file = authority.certificate
+        self.region = gateway.region
+        self.access_key, self.secret_key = gateway.access_key, gateway.secret_key
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._tls.load_cert_chain(authority.sign("faulty", "DNS:localhost,IP:127.0.0.1"))
+        self._lock = threading.Lock()
+        self._rules = []
+        self._open = set()
+        self._server = None
+        self.requests = []  # (method, path) in the order they came
+
+    def __enter__(self):
+        self.revive()
+        return self
+
+    def __exit__(self, *_):
+        self.clear()
+        self.die()
+
+    def add(self, rule):
+        with self._lock:
+            self._rules.append(rule)
+        return rule
+
+    def clear(self):
+        with self._lock:
+            self._rules = []
+
+    def die(self):
+        """Connections are refused from now on, and those that are open are reset."""
+        with self._lock:
+            server, self._server = self._server, None
+            connections, self._open = self._open, set()
+        if server is not None:
+            # Not shutdown(), which waits for the loop's next round: nobody may get in meanwhile.
+            server.socket.close()
+            threading.Thread(target=server.shutdown, daemon=True).start()
+        for connection in connections:
+            _reset(connection)
+
+    def revive(self):
+        if self._server is None:
+            self._server = _Server(self, ("127.0.0.1", self.port), _Handler)
+            threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def verdict(self, method, path):
+        """The rule that this request falls under, counted; None where it goes through."""
+        with self._lock:
+            self.requests.append((method, path))
+            for rule in self._rules:
+                if rule.method == method and re.search(rule.pattern, path):
+                    rule.seen += 1
+                    if rule.seen > rule.after and (rule.times is None or rule.hits < rule.times):
+                        rule.hits += 1
+                        return rule
+        return None
+
+    def opened(self, connection):
+        with self._lock:
+            self._open.add(connection)
+            return self._server is not None
+
+    def closed(self, connection):
+        with self._lock:
+            self._open.discard(connection)
+
+
+def _reset(connection):
+    try:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LOST)
+        # The thread that reads from it has the socket too; this ends its call.
+        connection.shutdown(socket.SHUT_RD)
+        connection.close()
+    except OSError:
+        pass
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, service, address, handler):
+        self.service = service
+        super().__init__(address, handler)
+
+    def finish_request(self, request, client_address):
+        # Here, in the connection's own thread: a slow handshake holds nobody up.
+        try:
+            connection = self.service._tls.wrap_socket(request, server_side=True)
+        except OSError:
+            return
+        try:
+            if self.service.opened(connection):
+                self.RequestHandlerClass(connection, client_address, self)
+        except OSError:
+            pass
+        finally:
+            self.service.closed(connection)
+            connection.close()
+
+    def handle_error(self, request, client_address):
+        pass  # connections that break are what this is for
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    _numbers = itertools.count(1)
+
+    def log_message(self, *_):
+        pass
+
+    def _serve(self):
+        service = self.server.service
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        rule = service.verdict(self.command, self.path)
+        kind = rule.kind if rule else None
+        if kind == "dies":
+            service.die()
+            self.close_connection = True
+            return
+        if kind in _ANSWERS:
+            self._answer(*_ANSWERS[kind])
+            return
+        self._pass_on(body, kind)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve
+
+    def _answer(self, status, code):
+        text = (f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>made up'
+                f"</Message><RequestId>fault-{next(self._numbers)}</RequestId></Error>").encode()
+        self.send_response_only(status)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def _pass_on(self, body, kind):
+        upstream = http.client.HTTPConnection("127.0.0.1", self.server.service.gateway.plain_port,
+                                              timeout=120)
+        headers = dict(self.headers.items())
+        if kind == "wrong_range" and "Range" in headers:
+            first, last = map(int, re.fullmatch(r"bytes=(\d+)-(\d+)", headers["Range"]).groups())
+            headers["Range"] = f"bytes={max(first - 1, 0)}-{max(last - 1, 0)}"
+        try:
+            upstream.request(self.command, self.path, body or None, headers)
+            answer = upstream.getresponse()
+            data = bytearray(answer.read())
+        finally:
+            upstream.close()
+        if kind == "flipped" and data:
+            data[len(data) // 2] ^= 0x10
+        self.send_response_only(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("connection", "content-length", "transfer-encoding"):
+                self.send_header(name, value)
+        length = answer.getheader("Content-Length") if self.command == "HEAD" else len(data)
+        self.send_header("Content-Length", str(length or 0))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if kind in ("reset", "truncated"):
+            self.wfile.write(data[:len(data) // 2])
+            self.wfile.flush()
+            self.close_connection = True
+            if kind == "reset":
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LOST)
+            return
+        self.wfile.write(data)
