@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "wal/record_format.h"
 
 namespace pgrevive::wal {
 
@@ -23,7 +24,6 @@ using repository::ArchivedSegment;
 // The header of a segment's first page: magic u16, flags u16, timeline u32, position u64, u32 and
 // padding to 24; then, because it is the first page, system identifier u64 and segment size u32.
 constexpr std::size_t kHeaderSize = 36;
-constexpr std::uint16_t kLongHeader = 0x0002;
 
 Error bad_segment(const ArchivedSegment& found, const std::string& why) {
   return Error(ErrorKind::corrupt, fmt::format("archived segment {} {}", found.object, why));

@@ -3,35 +3,17 @@
 #include <algorithm>
 #include <optional>
 
+#include "wal/record_format.h"
+
 namespace pgrevive::wal {
 
 namespace {
 
 using postgres::Lsn;
 
-// xlp_info of a page that begins a segment, whose header is longer.
-constexpr std::uint16_t kLongHeader = 0x0002;
-// ... and of one that begins with the rest of a record.
-constexpr std::uint16_t kFirstIsContinued = 0x0001;
-constexpr std::size_t kShortHeaderSize = 24;
-constexpr std::size_t kLongHeaderSize = 40;
 constexpr std::size_t kSmallestPage = 1024;
-constexpr std::size_t kLargestPage = 65536;
-
-constexpr std::size_t kRecordHeaderSize = 24;
-constexpr std::size_t kInfoAt = 16;
-constexpr std::size_t kManagerAt = 17;
-constexpr std::uint8_t kManagerXlog = 0;
 constexpr std::uint8_t kManagerTablespace = 5;
-constexpr std::uint8_t kInfoMask = 0xf0;
-constexpr std::uint8_t kXlogSwitch = 0x40;
 constexpr std::uint8_t kTablespaceCreate = 0x00;
-
-// What comes between the header and the main data of a record without pages.
-constexpr std::uint8_t kDataShort = 255;
-constexpr std::uint8_t kDataLong = 254;
-constexpr std::uint8_t kOrigin = 253;
-constexpr std::uint8_t kTopTransaction = 252;
 
 constexpr std::size_t kOidSize = 4;
 // Header, origin and transaction, length, OID, and a path (MAXPGPATH).
@@ -41,13 +23,14 @@ std::uint8_t byte_at(ByteView bytes, std::size_t offset) {
   return std::to_integer<std::uint8_t>(bytes[offset]);
 }
 
-// Records begin at multiples of eight.
-std::size_t padding(std::uint64_t size) { return (8 - size % 8) % 8; }
+// What is left behind a record's rest: it ends where the record does.
+std::size_t padding(std::uint64_t size) { return aligned(size) - size; }
 
 bool may_make_tablespace(ByteView head) {
-  if (load_le<std::uint32_t>(head, 0) > kLargest) return false;
-  return head.size() <= kManagerAt || (byte_at(head, kManagerAt) == kManagerTablespace &&
-                                       (byte_at(head, kInfoAt) & kInfoMask) == kTablespaceCreate);
+  if (record_length(head) > kLargest) return false;
+  return head.size() <= kRecordManagerAt ||
+         (record_manager(head) == kManagerTablespace &&
+          (record_info(head) & kInfoMask) == kTablespaceCreate);
 }
 
 // Walks through the log of one segment, over the headers of its pages.
@@ -119,26 +102,16 @@ class Log {
 };
 
 std::optional<TablespaceRecord> parse(ByteView record, Lsn begin) {
-  if (record.size() < kRecordHeaderSize || record.size() != load_le<std::uint32_t>(record, 0) ||
+  if (record.size() < kRecordHeaderSize || record.size() != record_length(record) ||
       !may_make_tablespace(record))
     return {};
-  std::size_t at = kRecordHeaderSize;
-  while (at < record.size()) {
-    const auto id = byte_at(record, at);
-    if (id == kOrigin || id == kTopTransaction) {
-      at += id == kOrigin ? 3 : 5;
-      continue;
-    }
-    if (id != kDataShort && id != kDataLong) return {};
-    at += id == kDataShort ? 2 : 5;
-    if (at + kOidSize > record.size()) return {};
-    const auto text = as_text(record.subspan(at + kOidSize));
-    return TablespaceRecord{.begin = begin,
-                            .previous = Lsn(load_le<std::uint64_t>(record, 8)),
-                            .oid = load_le<std::uint32_t>(record, at),
-                            .path = std::string(text.substr(0, text.find('\0')))};
-  }
-  return {};
+  const auto at = main_data_at(record);
+  if (!at || *at + kOidSize > record.size()) return {};
+  const auto text = as_text(record.subspan(*at + kOidSize));
+  return TablespaceRecord{.begin = begin,
+                          .previous = Lsn(record_before(record)),
+                          .oid = load_le<std::uint32_t>(record, *at),
+                          .path = std::string(text.substr(0, text.find('\0')))};
 }
 
 // Whether the record's end has the form of an OID and a path, both as far as they are there.
@@ -188,12 +161,8 @@ TablespaceRecords find_tablespace_records(ByteView segment, const UnfinishedReco
     auto step = log.pass(kRecordHeaderSize, &head);
     std::uint64_t length = 0;
     if (step == Step::done) {
-      length = load_le<std::uint32_t>(head, 0);
-      const bool follows = length >= kRecordHeaderSize &&
-                           (previous == 0 || load_le<std::uint64_t>(head, 8) == previous);
-      if (!follows || (byte_at(head, kManagerAt) == kManagerXlog &&
-                       (byte_at(head, kInfoAt) & kInfoMask) == kXlogSwitch))
-        return result;
+      if (!record_follows(head, previous)) return result;
+      length = record_length(head);
       const bool wanted = may_make_tablespace(head);
       step = log.pass(length - kRecordHeaderSize, wanted ? &head : nullptr);
       if (step == Step::done && wanted) add(head, begin);

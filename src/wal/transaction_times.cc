@@ -2,46 +2,24 @@
 
 #include <algorithm>
 
+#include "wal/record_format.h"
+
 namespace pgrevive::wal {
 
 namespace {
 
-// xlp_info of a page that begins a segment, whose header is longer.
-constexpr std::uint16_t kLongHeader = 0x0002;
-// ... and of one that begins with the rest of a record.
-constexpr std::uint16_t kFirstIsContinued = 0x0001;
-constexpr std::size_t kLargestPage = 65536;
-constexpr std::size_t kShortHeaderSize = 24;
-constexpr std::size_t kLongHeaderSize = 40;
-
-constexpr std::size_t kRecordHeaderSize = 24;
 // As much of a record as is read: header, origin, length of the main data, time.
 constexpr std::size_t kHeadSize = 40;
 
-constexpr std::uint8_t kManagerXlog = 0;
 constexpr std::uint8_t kManagerXact = 1;
-constexpr std::uint8_t kXlogSwitch = 0x40;
-constexpr std::uint8_t kXlogMask = 0xf0;
 constexpr std::uint8_t kXactMask = 0x70;
 constexpr std::uint8_t kXactCommit = 0x00;
 constexpr std::uint8_t kXactAbort = 0x20;
 constexpr std::uint8_t kXactCommitPrepared = 0x30;
 constexpr std::uint8_t kXactAbortPrepared = 0x40;
 
-// What comes between the header and the main data of a record without pages.
-constexpr std::uint8_t kDataShort = 255;
-constexpr std::uint8_t kDataLong = 254;
-constexpr std::uint8_t kOrigin = 253;
-
 // PostgreSQL counts from 2000-01-01.
 constexpr std::int64_t kEpoch = 946684800'000000;
-
-std::uint8_t byte_at(ByteView bytes, std::size_t offset) {
-  return std::to_integer<std::uint8_t>(bytes[offset]);
-}
-
-// Records begin at multiples of eight.
-std::uint64_t aligned(std::uint64_t size) { return (size + 7) / 8 * 8; }
 
 bool ends_transaction(std::uint8_t info) {
   switch (info & kXactMask) {
@@ -57,25 +35,9 @@ bool ends_transaction(std::uint8_t info) {
 
 // The time that the main data of a transaction's end begins with.
 std::optional<std::int64_t> time_in(ByteView record) {
-  std::size_t at = kRecordHeaderSize;
-  while (at < record.size()) {
-    switch (byte_at(record, at)) {
-      case kOrigin:
-        at += 1 + 2;
-        continue;
-      case kDataShort:
-        at += 1 + 1;
-        break;
-      case kDataLong:
-        at += 1 + 4;
-        break;
-      default:
-        return {};
-    }
-    if (at + 8 > record.size()) return {};
-    return static_cast<std::int64_t>(load_le<std::uint64_t>(record, at)) + kEpoch;
-  }
-  return {};
+  const auto at = main_data_at(record);
+  if (!at || *at + 8 > record.size()) return {};
+  return static_cast<std::int64_t>(load_le<std::uint64_t>(record, *at)) + kEpoch;
 }
 
 }  // namespace
@@ -132,28 +94,22 @@ void TransactionTimes::read_records(ByteView bytes) {
     if (head_.empty()) begun_ = position_;
     const bool sized = head_.size() >= kRecordHeaderSize;
     const std::size_t wanted =
-        sized ? std::min<std::size_t>(kHeadSize, load_le<std::uint32_t>(head_, 0))
+        sized ? std::min<std::size_t>(kHeadSize, record_length(head_))
               : kRecordHeaderSize;
     const auto part = bytes.first(std::min(bytes.size(), wanted - head_.size()));
     head_.insert(head_.end(), part.begin(), part.end());
     bytes = bytes.subspan(part.size());
     position_ += part.size();
-    if (!sized && head_.size() == kRecordHeaderSize && !follows()) ended_ = true;
+    if (!sized && head_.size() == kRecordHeaderSize && !record_follows(head_, previous_)) ended_ = true;
     if (head_.size() >= kRecordHeaderSize) read_head();
   }
 }
 
-bool TransactionTimes::follows() const {
-  if (load_le<std::uint32_t>(head_, 0) < kRecordHeaderSize) return false;
-  if (previous_ != 0 && load_le<std::uint64_t>(head_, 8) != previous_) return false;
-  return byte_at(head_, 17) != kManagerXlog || (byte_at(head_, 16) & kXlogMask) != kXlogSwitch;
-}
-
 // Once as much of the record is there as is ever read of one.
 void TransactionTimes::read_head() {
-  const std::uint64_t length = load_le<std::uint32_t>(head_, 0);
+  const std::uint64_t length = record_length(head_);
   if (ended_ || head_.size() < std::min<std::uint64_t>(kHeadSize, length)) return;
-  if (byte_at(head_, 17) == kManagerXact && ends_transaction(byte_at(head_, 16)))
+  if (record_manager(head_) == kManagerXact && ends_transaction(record_info(head_)))
     time_ = time_in(head_);
   skip_ = aligned(length) - head_.size();
   if (skip_ == 0) end_record();

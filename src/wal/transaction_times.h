@@ -37,7 +37,6 @@ class TransactionTimes : public Sink {
  private:
   void read_page();
   void read_records(ByteView bytes);
-  bool follows() const;
   void read_head();
   void end_record();
 

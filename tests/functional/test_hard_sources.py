@@ -4,10 +4,10 @@ import shutil
 
 import pytest
 
+from rig import soundness
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
 from rig.postgres import SourceCluster, server_user
-from rig.process import run
 from rig.program import message
 from rig.workspace import give
 
@@ -116,23 +116,9 @@ def test_comes_up_without_a_human(pgrevive, space, hard):
         assert places["primary"] == str(late)
         assert places["replica"].startswith(str(cluster.root / "replica")), places
         assert f"tablespace in {late}" in told and "copied from the primary" in told, told
-        whole(cluster)
+        assert soundness.prove(cluster) == ["primary", "replica"]
     finally:
         cluster.gone()
-
-
-def whole(cluster):
-    """amcheck and page checksums of both nodes."""
-    cluster.sql("primary", "create extension if not exists amcheck")
-    cluster.caught_up()
-    for node in ("primary", "replica"):
-        run(["/usr/lib/postgresql/15/bin/pg_amcheck", "--heapallindexed", "-h", "localhost", "-p",
-             str(cluster.port(node)), "-U", "postgres", "testdb"],
-            env={"PGPASSWORD": cluster.values["POSTGRES_PASSWORD"]})
-    cluster.stop()
-    for node in ("primary", "replica"):
-        run(["/usr/lib/postgresql/15/bin/pg_checksums", "--check", "-D",
-             cluster.root / node / "data"], user=server_user())
 
 
 def test_place_of_a_later_tablespace_is_missing(pgrevive, space, hard):

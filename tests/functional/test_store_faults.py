@@ -9,10 +9,10 @@ from rig import repofiles
 from rig.cluster import Cluster
 from rig.faults import FaultyService, Rule
 from rig.program import message
+from rig.s3 import cluster_values
 from rig.story import CIPHER_PASS, MARKERS, ROWS
 
 PREFIX = "faults"
-SEGMENT = object()  # the name of the one that is in trouble
 
 
 @pytest.fixture
@@ -28,10 +28,8 @@ def cluster(pgrevive, space, service, story, bucket):
     shutil.copy(service.ca_file, ca_file)
     ca_file.chmod(0o644)
     made = Cluster(pgrevive, space.directory("h"), {
-        "REPO_TYPE": "s3", "S3_BUCKET": bucket.name, "S3_ENDPOINT": service.endpoint,
-        "S3_REGION": service.region, "S3_ACCESS_KEY": service.access_key,
-        "S3_SECRET_KEY": service.secret_key, "S3_PATH": f"/{PREFIX}", "S3_URI_STYLE": "path",
-        "S3_CA_FILE": ca_file, "REPO_CIPHER_PASS": CIPHER_PASS,
+        **cluster_values(bucket, PREFIX), "S3_ENDPOINT": service.endpoint, "S3_CA_FILE": ca_file,
+        "REPO_CIPHER_PASS": CIPHER_PASS,
         "RESTORE_SET": story.repo.labels[0], "WAL_ARCHIVE": "off", "ADMINER_PORT": 0})
     yield made
     made.gone()
@@ -73,17 +71,17 @@ def test_trouble_that_passes(cluster, service, story, segment, kind):
 
 @pytest.mark.parametrize("kind, words", [
     ("dies", ["Connection refused", "from https://localhost:"]),
-    ("flipped", [SEGMENT, "nothing was opened"]),
-    ("truncated", [SEGMENT, "nothing was opened"]),
-    ("expired", [SEGMENT, "nothing was opened", "ExpiredToken"])])
+    ("flipped", ["{segment}", "nothing was opened"]),
+    ("truncated", ["{segment}", "nothing was opened"]),
+    ("expired", ["{segment}", "nothing was opened", "ExpiredToken"])])
 def test_trouble_that_stays(cluster, service, story, segment, kind, words):
     """Nothing is opened, the reason is named, and `start` goes on when the store is well again."""
     rule = service.add(Rule(segment, kind))
     result = cluster.start(check=False, timeout=400)
     assert rule.hits >= 1
     assert result.returncode == 22, message(result)
-    for said in ("hint: ", *(segment if word is SEGMENT else word for word in words)):
-        assert said in result.stderr, message(result)
+    for said in ("hint: ", *words):
+        assert said.format(segment=segment) in result.stderr, message(result)
     unopened(cluster)
     service.clear()
     service.revive()

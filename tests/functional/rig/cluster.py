@@ -98,9 +98,8 @@ class Cluster:
 
     def status_or_none(self):
         """None where there is no cluster to ask about."""
-        result = self.run("status", "--json", check=False)
         try:
-            return json.loads(result.stdout)
+            return self.status()
         except ValueError:
             return None
 

@@ -40,25 +40,23 @@ KINDS = (*_ANSWERS, *_SPOILED, "dies")
 class Rule:
     """Which requests get which fault.
 
-    `pattern` is searched in the path with its query, as it was sent. The first `after` requests that
-    fit go through, the next `times` (None: all) get the fault, later ones go through again. `dies`
-    takes the whole service down, connections that are open included, until revive().
+    `pattern` is searched in the path with its query, as it was sent. The first `times` GETs that fit
+    (None: all) get the fault, later ones go through. `dies` takes the whole service down,
+    connections that are open included, until revive().
     """
 
     pattern: str
     kind: str
     times: int | None = None
-    after: int = 0
-    method: str = "GET"
     hits: int = 0
-    seen: int = 0
 
     def __post_init__(self):
         assert self.kind in KINDS, self.kind
 
 
 class FaultyService:
-    """Attributes of an S3 service as rig.rgw.CephRGW has them: endpoint, ca_file, region, keys."""
+    """The proxy. `endpoint` and `ca_file` take the place of the gateway's own; keys and region are the
+    same."""
 
     def __init__(self, gateway, directory):
         self.gateway = gateway
@@ -66,15 +64,12 @@ class FaultyService:
         self.endpoint = f"https://localhost:{self.port}"
         authority = Authority.make(directory, name="pgrevive test CA of faults")
         self.ca_file = authority.certificate
-        self.region = gateway.region
-        self.access_key, self.secret_key = gateway.access_key, gateway.secret_key
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(authority.sign("faulty", "DNS:localhost,IP:127.0.0.1"))
         self._lock = threading.Lock()
         self._rules = []
         self._open = set()
         self._server = None
-        self.requests = []  # (method, path) in the order they came
 
     def __enter__(self):
         self.revive()
@@ -111,15 +106,13 @@ class FaultyService:
             threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def verdict(self, method, path):
-        """The rule that this request falls under, counted; None where it goes through."""
+        """The kind of fault that this request gets, counted; None where it goes through."""
         with self._lock:
-            self.requests.append((method, path))
             for rule in self._rules:
-                if rule.method == method and re.search(rule.pattern, path):
-                    rule.seen += 1
-                    if rule.seen > rule.after and (rule.times is None or rule.hits < rule.times):
-                        rule.hits += 1
-                        return rule
+                if method == "GET" and re.search(rule.pattern, path) and (
+                        rule.times is None or rule.hits < rule.times):
+                    rule.hits += 1
+                    return rule.kind
         return None
 
     def opened(self, connection):
@@ -179,8 +172,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _serve(self):
         service = self.server.service
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        rule = service.verdict(self.command, self.path)
-        kind = rule.kind if rule else None
+        kind = service.verdict(self.command, self.path)
         if kind == "dies":
             service.die()
             self.close_connection = True
