@@ -421,3 +421,19 @@ def test_of_a_cluster_that_runs(pgrevive, space, story):
         cluster.run("test")
     finally:
         cluster.gone()
+
+
+def test_target_that_an_interrupted_start_was_told(pgrevive, space, story):
+    """What `start` would go on to is what is judged; other words count before it."""
+    cluster = Cluster(pgrevive, space.directory("d4"), {**story.values(), "WAL_ARCHIVE": "off"},
+                      name="halted")
+    told = "the target is still what start was told"
+    try:
+        lsn = story.targets["lsn"].value
+        cluster.start_and_kill("--type", "lsn", "--target", lsn)
+        text = cluster.run("doctor", check=False).stdout
+        assert told in text and lsn in text, text
+        assert told not in cluster.run("doctor", "--json", check=False).stdout
+        assert told not in cluster.run("doctor", "--type", "immediate", check=False).stdout
+    finally:
+        cluster.gone()

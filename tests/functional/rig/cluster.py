@@ -76,10 +76,10 @@ class Cluster:
     def start(self, *arguments, **options):
         return self.run("start", *arguments, **options)
 
-    def start_and_kill(self):
+    def start_and_kill(self, *words):
         """kill -9 of the supervisor as soon as there is something of its restore; returns what says
         that the restore is not over. To ask for the status takes longer than a restore does."""
-        start = self.pgrevive.launch("--env-file", self.env_file, "start", "--detach",
+        start = self.pgrevive.launch("--env-file", self.env_file, "start", "--detach", *words,
                                      log=self.home.parent / f"{self.name}-start.log",
                                      env=self.environment, user=self.user)
         wait_until(lambda: (self.root / "replica" / "data" / "base").exists(), 60,
