@@ -10,7 +10,7 @@ import pytest
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
 from rig.postgres import SourceCluster, server_user
-from rig.program import message
+from rig.program import Program, message
 from rig.workspace import give
 
 MARKERS = SourceCluster.MARKERS
@@ -89,17 +89,21 @@ def test_place_that_the_source_uses(pgrevive, space, living):
         cluster.gone()
 
 
-def test_without_a_prefetcher(pgrevive, space, living):
+def test_without_a_prefetcher(space, living):
     """archive-get decides alone what may be replayed."""
     before = living.files()
-    cluster = Cluster(pgrevive, space.directory("h"), {**living.values(), "REPLICAS": 0},
+    alone = Program(space.directory(f"alone-{living.segment_mb}"), alone=True)
+    cluster = Cluster(alone, space.directory("h"), {**living.values(), "REPLICAS": 0},
                       name=f"alone-{living.segment_mb}")
     try:
-        cluster.start("--detach")
-        (cluster.root / "bin" / "pgrevive-archive-get").unlink(missing_ok=True)
         result = cluster.start(check=False)
         assert result.returncode == 22, message(result)
+        assert "makes tablespace" in result.stderr and str(living.late) in result.stderr
+        assert cluster.status()["supervisor"]["recovery_end"] is None
         assert living.files() == before
+        # It was archive-get itself that was asked, and nobody else.
+        assert " archive-get " in (cluster.root / "primary/conf/postgresql.conf").read_text()
+        assert not (cluster.root / "logs" / "prefetch.log").exists()
     finally:
         cluster.gone()
 

@@ -10,9 +10,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
 class Program:
-    """A copy of pgrevive where every user of the tests may run it, as an installed one would be."""
+    """A copy of pgrevive where every user of the tests may run it, as an installed one would be;
+    `alone`: without archive-get's client, and so without any prefetcher."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, alone=False):
         built = pathlib.Path(os.environ.get("PGREVIVE_PROGRAM", ROOT / "build/release/pgrevive"))
         if not built.exists():
             raise Failed(f"no {built}: build it with 'cmake --workflow --preset release', or name "
@@ -22,7 +23,7 @@ class Program:
         self.archive_get = self.path.with_name("pgrevive-archive-get")
         for source, copy in ((built, self.path),
                              (built.with_name(self.archive_get.name), self.archive_get)):
-            if source.exists():
+            if source.exists() and not (alone and copy == self.archive_get):
                 shutil.copy(source, copy)
                 copy.chmod(0o755)
 
