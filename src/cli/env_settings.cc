@@ -55,6 +55,13 @@ class Reader {
     return given(name);
   }
 
+  bool any_of(std::initializer_list<const char*> names) const {
+    return std::ranges::any_of(names, [&](const char* name) {
+      const EnvEntry* entry = file_.find(name);
+      return entry != nullptr && !entry->value.empty();
+    });
+  }
+
   void text(const char* name, std::string& into) {
     if (const EnvEntry* entry = given(name)) into = entry->value;
   }
@@ -145,17 +152,60 @@ class Reader {
   std::vector<EnvProblem> problems_;
 };
 
+std::optional<repository::RepositoryOptions::Type> read_type(Reader& reader, const char* name) {
+  using Type = repository::RepositoryOptions::Type;
+  const EnvEntry* entry = reader.given(name);
+  if (entry == nullptr) return {};
+  if (entry->value == "posix") return Type::posix;
+  if (entry->value == "s3") return Type::s3;
+  reader.bad(*entry, "write s3, or posix for a local directory");
+  return {};
+}
+
+void read_endpoint(Reader& reader, const char* name, std::string& into) {
+  const EnvEntry* entry = reader.given(name);
+  if (entry == nullptr) return;
+  std::string_view rest = entry->value;
+  if (const std::size_t scheme = rest.find("://"); scheme != std::string_view::npos) {
+    if (rest.substr(0, scheme) != "http" && rest.substr(0, scheme) != "https") {
+      reader.bad(*entry, "write http:// or https:// or no scheme at all, which is https");
+    }
+    rest.remove_prefix(scheme + 3);
+  }
+  while (rest.ends_with('/')) rest.remove_suffix(1);
+  if (rest.empty() || rest.find_first_of("/ \t@?#") != std::string_view::npos) {
+    reader.bad(*entry,
+               "write a host with an optional port; bucket and path have names of their own");
+  }
+  into = entry->value;
+  while (into.ends_with('/')) into.pop_back();
+}
+
+std::optional<storage::UriStyle> read_uri_style(Reader& reader, const char* name) {
+  const EnvEntry* entry = reader.given(name);
+  if (entry == nullptr) return {};
+  if (entry->value == "auto") return storage::UriStyle::automatic;
+  if (entry->value == "host") return storage::UriStyle::host;
+  if (entry->value == "path") return storage::UriStyle::path;
+  reader.bad(*entry, "write auto, host or path");
+  return {};
+}
+
+void read_ca_file(Reader& reader, const char* name, std::filesystem::path& into) {
+  const EnvEntry* entry = reader.given(name);
+  if (entry == nullptr) return;
+  into = reader.file().path.parent_path() / entry->value;
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(into, ignored)) {
+    reader.bad(*entry, "there is no such file; write the path of a PEM file");
+  }
+}
+
 void read_repository(Reader& reader, cluster::Settings& settings) {
   repository::RepositoryOptions& repository = settings.repository;
   using Type = repository::RepositoryOptions::Type;
 
-  if (const EnvEntry* entry = reader.given("REPO_TYPE")) {
-    if (entry->value == "posix") {
-      repository.type = Type::posix;
-    } else if (entry->value != "s3") {
-      reader.bad(*entry, "write s3, or posix for a local directory");
-    }
-  }
+  repository.type = read_type(reader, "REPO_TYPE").value_or(repository.type);
   if (const EnvEntry* entry = reader.given("PGBACKREST_STANZA")) {
     if (entry->value.find_first_of("/ \t'\"") == std::string::npos) {
       repository.stanza = entry->value;
@@ -192,41 +242,53 @@ void read_repository(Reader& reader, cluster::Settings& settings) {
   if (const EnvEntry* entry = reader.required("S3_SECRET_KEY"))
     s3.secret_key = Secret(entry->value);
   reader.secret("S3_SESSION_TOKEN", s3.session_token);
-  s3.endpoint = s3.region.empty() ? "" : "s3." + s3.region + ".amazonaws.com";
-  if (const EnvEntry* entry = reader.given("S3_ENDPOINT")) {
-    std::string_view rest = entry->value;
-    if (const std::size_t scheme = rest.find("://"); scheme != std::string_view::npos) {
-      if (rest.substr(0, scheme) != "http" && rest.substr(0, scheme) != "https") {
-        reader.bad(*entry, "write http:// or https:// or no scheme at all, which is https");
-      }
-      rest.remove_prefix(scheme + 3);
-    }
-    while (rest.ends_with('/')) rest.remove_suffix(1);
-    if (rest.empty() || rest.find_first_of("/ \t@?#") != std::string_view::npos) {
-      reader.bad(*entry,
-                 "write a host with an optional port; bucket and path have names of their own");
-    }
-    s3.endpoint = entry->value;
-    while (s3.endpoint.ends_with('/')) s3.endpoint.pop_back();
-  }
+  if (!s3.region.empty()) s3.endpoint = storage::amazon_endpoint(s3.region);
+  read_endpoint(reader, "S3_ENDPOINT", s3.endpoint);
   s3.prefix = "/pgbackrest";
   reader.text("S3_PATH", s3.prefix);
-  if (const EnvEntry* entry = reader.given("S3_URI_STYLE")) {
-    if (entry->value == "host") {
-      s3.uri_style = storage::UriStyle::host;
-    } else if (entry->value == "path") {
-      s3.uri_style = storage::UriStyle::path;
-    } else if (entry->value != "auto") {
-      reader.bad(*entry, "write auto, host or path");
-    }
-  }
+  s3.uri_style = read_uri_style(reader, "S3_URI_STYLE").value_or(s3.uri_style);
   reader.boolean("S3_VERIFY_TLS", s3.verify_tls);
-  if (const EnvEntry* entry = reader.given("S3_CA_FILE")) {
-    s3.ca_file = reader.file().path.parent_path() / entry->value;
-    std::error_code ignored;
-    if (!std::filesystem::is_regular_file(s3.ca_file, ignored)) {
-      reader.bad(*entry, "there is no such file; write the path of a PEM file");
-    }
+  read_ca_file(reader, "S3_CA_FILE", s3.ca_file);
+}
+
+// What of the cluster's own archive is not the source's.
+void read_own_archive(Reader& reader, cluster::Settings& settings) {
+  cluster::OwnArchive& own = settings.own_archive;
+  own.type = read_type(reader, "WAL_ARCHIVE_TYPE");
+  if (const EnvEntry* entry = reader.given("WAL_ARCHIVE_PATH")) {
+    own.path = entry->value;
+    if (entry->value.front() != '/') reader.bad(*entry, "write the whole path, beginning with /");
+  }
+  reader.secret("WAL_ARCHIVE_CIPHER_PASS", own.cipher_passphrase);
+  reader.text("WAL_ARCHIVE_S3_BUCKET", own.bucket);
+  read_endpoint(reader, "WAL_ARCHIVE_S3_ENDPOINT", own.endpoint);
+  reader.text("WAL_ARCHIVE_S3_REGION", own.region);
+  if (reader.any_of({"WAL_ARCHIVE_S3_ACCESS_KEY", "WAL_ARCHIVE_S3_SECRET_KEY",
+                     "WAL_ARCHIVE_S3_SESSION_TOKEN"})) {
+    constexpr const char* kWhy = "(keys come as a pair)";
+    if (const EnvEntry* entry = reader.required("WAL_ARCHIVE_S3_ACCESS_KEY", kWhy))
+      own.access_key = Secret(entry->value);
+    if (const EnvEntry* entry = reader.required("WAL_ARCHIVE_S3_SECRET_KEY", kWhy))
+      own.secret_key = Secret(entry->value);
+    reader.secret("WAL_ARCHIVE_S3_SESSION_TOKEN", own.session_token);
+  }
+  own.uri_style = read_uri_style(reader, "WAL_ARCHIVE_S3_URI_STYLE");
+  if (bool verify = true; reader.given("WAL_ARCHIVE_S3_VERIFY_TLS") != nullptr) {
+    reader.boolean("WAL_ARCHIVE_S3_VERIFY_TLS", verify);
+    own.verify_tls = verify;
+  }
+  read_ca_file(reader, "WAL_ARCHIVE_S3_CA_FILE", own.ca_file);
+
+  const bool local = own.type == repository::RepositoryOptions::Type::posix;
+  const bool taken_over = settings.wal_archive == cluster::WalArchiveMode::source;
+  if (!local && !taken_over) return;
+  for (const EnvEntry& entry : reader.file().entries) {
+    if (!entry.name.starts_with("WAL_ARCHIVE_S3_") || entry.value.empty()) continue;
+    reader.problem(entry, taken_over
+                              ? entry.name +
+                                    " is of WAL_ARCHIVE=own; WAL_ARCHIVE=source writes "
+                                    "where S3_BUCKET says, with its keys"
+                              : entry.name + " is of a bucket, and WAL_ARCHIVE_TYPE is posix");
   }
 }
 
@@ -368,10 +430,7 @@ void read_cluster(Reader& reader, cluster::Settings& settings) {
       reader.bad(*entry, "write own, source or off");
     }
   }
-  if (const EnvEntry* entry = reader.given("WAL_ARCHIVE_PATH")) {
-    settings.wal_archive_path = entry->value;
-    if (entry->value.front() != '/') reader.bad(*entry, "write the whole path, beginning with /");
-  }
+  read_own_archive(reader, settings);
   reader.number("WAL_ARCHIVE_SILENCE", settings.takeover_silence_seconds, 0, 86'400);
   reader.number("RETENTION_FULL", settings.retention_full, 1, 9'999'999);
   reader.number("RETENTION_DIFF", settings.retention_diff, 1, 9'999'999);

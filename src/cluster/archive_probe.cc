@@ -13,25 +13,31 @@ namespace {
 // Beside archive/ and backup/, which stanza-create wants to find empty.
 constexpr const char* kProbe = "pgrevive-probe";
 
+std::string choices(const Settings& settings, const repository::RepositoryOptions& archive) {
+  if (archive.type == repository::RepositoryOptions::Type::posix)
+    return "set WAL_ARCHIVE=off to run without an archive of its own, or WAL_ARCHIVE_PATH to a "
+           "directory that the servers' user may write";
+  const std::string rights = "keys that may write there too (s3:PutObject and s3:DeleteObject)";
+  if (settings.wal_archive == WalArchiveMode::source)
+    return "use " + rights + ", or set WAL_ARCHIVE=own or WAL_ARCHIVE=off";
+  return "set WAL_ARCHIVE_S3_ACCESS_KEY and WAL_ARCHIVE_S3_SECRET_KEY to " + rights +
+         ", WAL_ARCHIVE_S3_BUCKET to another bucket, WAL_ARCHIVE_PATH to a path that they may "
+         "write "
+         "in, WAL_ARCHIVE_TYPE=posix for a local directory, or WAL_ARCHIVE=off to run without an "
+         "archive of its own";
+}
+
 Error refused(const Settings& settings, const repository::RepositoryOptions& archive,
               const Output& output) {
   const auto said = std::string(trim(output.out + output.err));
-  const bool s3 = archive.type == repository::RepositoryOptions::Type::s3;
   const bool denied = said.find("AccessDenied") != std::string::npos ||
                       said.find("403") != std::string::npos ||
                       said.find("Permission denied") != std::string::npos;
-  const std::string choices =
-      s3 ? "set WAL_ARCHIVE=off to run without an archive of its own, use keys that may write "
-           "there "
-           "too (s3:PutObject and s3:DeleteObject), or name a path they may write in "
-           "WAL_ARCHIVE_PATH"
-         : "set WAL_ARCHIVE=off to run without an archive of its own, or WAL_ARCHIVE_PATH to a "
-           "directory that the servers' user may write";
   return Error(denied ? ErrorKind::denied : ErrorKind::unavailable,
                "WAL_ARCHIVE=" + name_of(settings.wal_archive) +
                    " needs a place to write, and the cluster " + settings.cluster_name +
                    " cannot write to " + archive.describe() + ": " + printable(said, 600))
-      .with_hint(choices + "; nothing has been restored yet");
+      .with_hint(choices(settings, archive) + "; nothing has been restored yet");
 }
 
 }  // namespace

@@ -14,8 +14,8 @@ namespace pgrevive::cluster {
 namespace {
 
 constexpr const char* kRemedy =
-    "set WAL_ARCHIVE=off to run without an archive, or WAL_ARCHIVE_PATH to a place that can be "
-    "written, and start again";
+    "set WAL_ARCHIVE=off to run without an archive, or WAL_ARCHIVE_PATH, in a bucket "
+    "WAL_ARCHIVE_S3_BUCKET too, to a place that can be written, and start again";
 
 std::string backrest(const Site& site) {
   return "pgbackrest --config=" + shell_argument(site.directory.pgbackrest_conf()) +

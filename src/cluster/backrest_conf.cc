@@ -54,6 +54,53 @@ std::string absolute(const std::string& prefix) {
   return "/" + prefix.substr(first, last - first + 1);
 }
 
+// The source's way to its bucket, with what the archive has of its own. Of a source that is in no
+// bucket there is nothing to take.
+storage::S3Options own_s3(const RepositoryOptions& source, const OwnArchive& own) {
+  storage::S3Options s3 = source.s3;
+  if (!own.bucket.empty()) s3.bucket = own.bucket;
+  if (!own.region.empty()) {
+    if (s3.endpoint == storage::amazon_endpoint(s3.region)) s3.endpoint.clear();
+    s3.region = own.region;
+  }
+  if (!own.endpoint.empty()) {
+    s3.endpoint = own.endpoint;
+    s3.connect_host.clear();
+    s3.connect_port = 0;
+  }
+  if (s3.endpoint.empty() && !s3.region.empty()) s3.endpoint = storage::amazon_endpoint(s3.region);
+  if (!own.access_key.empty()) {
+    s3.access_key = own.access_key;
+    s3.secret_key = own.secret_key;
+    s3.session_token = own.session_token;
+  }
+  if (own.uri_style) s3.uri_style = *own.uri_style;
+  if (own.verify_tls) s3.verify_tls = *own.verify_tls;
+  if (!own.ca_file.empty()) s3.ca_file = own.ca_file;
+  return s3;
+}
+
+// An empty new cluster may have no repository at all.
+RepositoryOptions::Type own_type(const Settings& settings) {
+  const auto& own = settings.own_archive;
+  if (own.type) return *own.type;
+  if (own.has_s3_of_its_own()) return RepositoryOptions::Type::s3;
+  return settings.repository.s3.bucket.empty() ? RepositoryOptions::Type::posix
+                                               : settings.repository.type;
+}
+
+// What .env does not say of a bucket, and the source cannot lend; empty: nothing.
+std::string missing_in(const storage::S3Options& s3) {
+  if (s3.bucket.empty()) return "WAL_ARCHIVE_S3_BUCKET";
+  if (s3.region.empty()) return "WAL_ARCHIVE_S3_REGION";
+  if (s3.access_key.empty()) return "WAL_ARCHIVE_S3_ACCESS_KEY";
+  return {};
+}
+
+bool inside(const std::string& path, const std::string& of) {
+  return path == of || path.starts_with(of == "/" ? of : of + "/");
+}
+
 Options repository_options(const RepositoryOptions& repository) {
   Options options;
   const auto set = [&](const char* name, std::string value) {
@@ -100,24 +147,24 @@ std::string source_conf(const Settings& settings, const std::filesystem::path& d
 
 RepositoryOptions own_archive(const Settings& settings, const StateDirectory& directory,
                               const std::string& life) {
-  RepositoryOptions archive = settings.repository;
-  if (settings.wal_archive == WalArchiveMode::source) return archive;
-  // An empty new cluster may have no repository at all.
-  const bool local = archive.type == RepositoryOptions::Type::posix || archive.s3.bucket.empty();
-  if (local) {
-    archive = {};
-    archive.type = RepositoryOptions::Type::posix;
-    archive.stanza = settings.repository.stanza;
-    archive.cipher_passphrase = settings.repository.cipher_passphrase;
-    archive.path = settings.wal_archive_path ? std::filesystem::path(*settings.wal_archive_path)
-                                             : directory.archive();
+  const auto& source = settings.repository;
+  if (settings.wal_archive == WalArchiveMode::source) return source;
+  const auto& own = settings.own_archive;
+  RepositoryOptions archive;
+  archive.type = own_type(settings);
+  archive.stanza = source.stanza;
+  archive.cipher_passphrase =
+      own.cipher_passphrase.empty() ? source.cipher_passphrase : own.cipher_passphrase;
+  if (archive.type == RepositoryOptions::Type::posix) {
+    archive.path = own.path ? std::filesystem::path(*own.path) : directory.archive();
     return archive;
   }
-  if (settings.wal_archive_path) {
-    archive.s3.prefix = *settings.wal_archive_path;
+  archive.s3 = own_s3(source, own);
+  if (own.path) {
+    archive.s3.prefix = *own.path;
   } else {
-    const auto source = absolute(archive.s3.prefix);
-    archive.s3.prefix = (source == "/" ? "/pgrevive" : source) + "-" + settings.cluster_name;
+    const auto prefix = absolute(source.s3.prefix);
+    archive.s3.prefix = (prefix == "/" ? "/pgrevive" : prefix) + "-" + settings.cluster_name;
     if (!life.empty()) archive.s3.prefix += "-" + life;
   }
   return archive;
@@ -163,18 +210,23 @@ std::map<std::string, std::optional<std::string>> backrest_environment(
 
 std::string own_archive_obstacle(const Settings& settings, const StateDirectory& directory) {
   const auto archive = own_archive(settings, directory, {});
-  if (archive.type == RepositoryOptions::Type::s3 && archive.s3.endpoint.starts_with("http://"))
-    return "pgBackRest writes to S3 over TLS only, and the endpoint " + archive.s3.endpoint +
-           " is plain HTTP";
-  const auto inside = [](const std::string& path, const std::string& of) {
-    return path == of || path.starts_with(of == "/" ? of : of + "/");
-  };
+  if (archive.type == RepositoryOptions::Type::s3) {
+    if (const auto missing = missing_in(archive.s3); !missing.empty())
+      return missing + " is missing: the cluster's own archive goes to a bucket, and the source " +
+             "is in none";
+    if (archive.s3.endpoint.starts_with("http://"))
+      return "pgBackRest writes to S3 over TLS only, and the endpoint " + archive.s3.endpoint +
+             " is plain HTTP";
+  }
   const auto& source = settings.repository;
   if (settings.wal_archive == WalArchiveMode::source) return {};
   if (!settings.restore_from_backup || source.type != archive.type) return {};
   if (archive.type == RepositoryOptions::Type::posix) {
     if (inside(archive.path.lexically_normal().string(), source.path.lexically_normal().string()))
       return "WAL_ARCHIVE_PATH " + archive.path.string() + " lies in the source repository";
+  } else if (archive.s3.bucket != source.s3.bucket) {
+    // One bucket may be reached by several endpoints, but not under several names.
+    return {};
   } else if (absolute(archive.s3.prefix) == absolute(source.s3.prefix) ||
              (absolute(source.s3.prefix) != "/" &&
               inside(absolute(archive.s3.prefix), absolute(source.s3.prefix)))) {

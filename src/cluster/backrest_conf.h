@@ -14,9 +14,10 @@ namespace pgrevive::cluster {
 // Describes the source repository, for archive-get and for `pgbackrest info`.
 std::string source_conf(const Settings& settings, const std::filesystem::path& data_directory);
 
-// Where the cluster archives: into the source's repository, or beside it. `life`
-// (Marker::archive_suffix) keeps it apart in a bucket from the archive of an earlier cluster of the
-// same name, which outlives its cleanup.
+// Where the cluster archives: into the source's repository, or beside it. In a bucket that is the
+// source's path plus "-CLUSTER_NAME", else the cluster's own state directory, unless the settings
+// name a path. `life` (Marker::archive_suffix) keeps it apart in a bucket from the archive of an
+// earlier cluster of the same name, which outlives its cleanup.
 repository::RepositoryOptions own_archive(const Settings& settings, const StateDirectory& directory,
                                           const std::string& life);
 
@@ -30,7 +31,7 @@ std::map<std::string, std::optional<std::string>> backrest_environment(
     const repository::RepositoryOptions& repository);
 
 // Why pgBackRest (Debian 12 has 2.45) cannot write the cluster's own archive there; empty if it
-// can.
+// can, as far as the settings tell.
 std::string own_archive_obstacle(const Settings& settings, const StateDirectory& directory);
 
 }  // namespace pgrevive::cluster

@@ -14,17 +14,20 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cluster/adminer.h"
+#include "cluster/backrest_conf.h"
 #include "cluster/configuration.h"
 #include "cluster/host.h"
 #include "cluster/supervisor_process.h"
 #include "postgres/binaries.h"
 #include "restore/restore.h"
+#include "storage/s3/probe.h"
 
 namespace pgrevive::cluster {
 namespace {
 
 // What initialize_primary() makes an empty cluster with.
 constexpr const char* kOwnLocale = "C.UTF-8";
+constexpr std::chrono::milliseconds kOwnBucketLimit{5'000};
 
 void examine_ports(const Settings& settings, const StateDirectory& directory, Findings& findings) {
   std::vector<WantedPort> ports;
@@ -78,6 +81,22 @@ Finding examine_own_archive(const Settings& settings, const StateDirectory& dire
   if (chosen || !needs_restore(settings, directory))
     check_archiver(settings, directory, cluster_version(settings, directory));
   return fine("pgbackrest is " + find_program("pgbackrest").value_or("there").string());
+}
+
+// An archive with a way or keys of its own: the way to the source says nothing of it. Nothing is
+// written there; `start` tries that.
+Finding examine_own_bucket(const Settings& settings, const StateDirectory& directory) {
+  if (settings.wal_archive != WalArchiveMode::own || !settings.own_archive.has_s3_of_its_own())
+    return not_applicable("the archive has neither bucket nor keys of its own");
+  const auto archive = own_archive(settings, directory, {});
+  const auto probe = storage::s3::probe(archive.s3, kOwnBucketLimit);
+  if (probe.error) {
+    auto error = *probe.error;
+    error.with_hint("of the names that begin with WAL_ARCHIVE_S3_: " + error.hint());
+    throw error;
+  }
+  return fine(fmt::format("s3://{} takes the keys; start tries whether they may write there",
+                          archive.s3.bucket));
 }
 
 Finding examine_locales(const Settings& settings) {
@@ -168,6 +187,7 @@ void examine_host(const Settings& settings, const StateDirectory& directory,
   findings.look("PostgreSQL", [&] { return examine_binaries(settings, directory, chosen); });
   findings.look("own WAL archive",
                 [&] { return examine_own_archive(settings, directory, chosen); });
+  findings.look("own archive's bucket", [&] { return examine_own_bucket(settings, directory); });
   findings.look("locales", [&] { return examine_locales(settings); });
   findings.look("memory", [&] { return examine_memory(settings); });
 }

@@ -106,7 +106,47 @@ std::optional<T> optional_from_json(const json& j) {
   return j.is_null() ? std::optional<T>() : std::optional<T>(j.get<T>());
 }
 
+// Null is the source's.
+json own_archive_to_json(const OwnArchive& own) {
+  return {{"type", own.type ? json(name_in(kRepositoryTypes, *own.type)) : json(nullptr)},
+          {"path", optional_to_json(own.path)},
+          {"bucket", own.bucket},
+          {"endpoint", own.endpoint},
+          {"region", own.region},
+          {"access_key", own.access_key.reveal()},
+          {"secret_key", own.secret_key.reveal()},
+          {"session_token", own.session_token.reveal()},
+          {"uri_style", own.uri_style ? json(name_in(kUriStyles, *own.uri_style)) : json(nullptr)},
+          {"verify_tls", optional_to_json(own.verify_tls)},
+          {"ca_file", own.ca_file.string()},
+          {"cipher_passphrase", own.cipher_passphrase.reveal()}};
+}
+
+OwnArchive own_archive_from_json(const json& j) {
+  OwnArchive own;
+  if (const auto type = optional_from_json<std::string>(j.at("type")))
+    own.type = value_in(kRepositoryTypes, *type);
+  own.path = optional_from_json<std::string>(j.at("path"));
+  own.bucket = j.at("bucket").get<std::string>();
+  own.endpoint = j.at("endpoint").get<std::string>();
+  own.region = j.at("region").get<std::string>();
+  own.access_key = Secret(j.at("access_key").get<std::string>());
+  own.secret_key = Secret(j.at("secret_key").get<std::string>());
+  own.session_token = Secret(j.at("session_token").get<std::string>());
+  if (const auto style = optional_from_json<std::string>(j.at("uri_style")))
+    own.uri_style = value_in(kUriStyles, *style);
+  own.verify_tls = optional_from_json<bool>(j.at("verify_tls"));
+  own.ca_file = j.at("ca_file").get<std::string>();
+  own.cipher_passphrase = Secret(j.at("cipher_passphrase").get<std::string>());
+  return own;
+}
+
 }  // namespace
+
+bool OwnArchive::has_s3_of_its_own() const {
+  return !bucket.empty() || !endpoint.empty() || !region.empty() || !access_key.empty() ||
+         uri_style || verify_tls || !ca_file.empty();
+}
 
 std::string name_of(WalArchiveMode mode) { return name_in(kWalArchiveModes, mode); }
 
@@ -147,7 +187,7 @@ std::string to_json(const Settings& settings) {
       {"drop_left_out", settings.drop_left_out},
       {"process_max", settings.process_max},
       {"wal_archive", name_in(kWalArchiveModes, settings.wal_archive)},
-      {"wal_archive_path", optional_to_json(settings.wal_archive_path)},
+      {"own_archive", own_archive_to_json(settings.own_archive)},
       {"takeover_silence_seconds", settings.takeover_silence_seconds},
       {"retention_full", settings.retention_full},
       {"retention_diff", settings.retention_diff},
@@ -197,7 +237,10 @@ Settings from_json(const std::string& text) {
     settings.drop_left_out = j.value("drop_left_out", false);
     settings.process_max = j.at("process_max").get<unsigned>();
     settings.wal_archive = value_in(kWalArchiveModes, j.at("wal_archive").get<std::string>());
-    settings.wal_archive_path = optional_from_json<std::string>(j.at("wal_archive_path"));
+    if (j.contains("own_archive"))
+      settings.own_archive = own_archive_from_json(j.at("own_archive"));
+    else  // as it was before an archive could have a bucket of its own
+      settings.own_archive.path = optional_from_json<std::string>(j.at("wal_archive_path"));
     settings.takeover_silence_seconds = j.value("takeover_silence_seconds", 120);
     settings.retention_full = j.at("retention_full").get<int>();
     settings.retention_diff = j.at("retention_diff").get<int>();

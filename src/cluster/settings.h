@@ -10,6 +10,7 @@
 #include "repository/open.h"
 #include "restore/databases.h"
 #include "restore/recovery.h"
+#include "storage/s3/s3.h"
 
 namespace pgrevive::cluster {
 
@@ -17,6 +18,28 @@ namespace pgrevive::cluster {
 enum class WalArchiveMode { own, source, off };
 
 std::string name_of(WalArchiveMode mode);  // as .env writes it
+
+// What of the cluster's own archive is not as the source's repository is; what is empty here is the
+// source's.
+struct OwnArchive {
+  std::optional<repository::RepositoryOptions::Type> type;  // WAL_ARCHIVE_TYPE
+  // WAL_ARCHIVE_PATH: a path in the bucket, or a directory. Empty: see own_archive().
+  std::optional<std::string> path;
+  std::string bucket;    // WAL_ARCHIVE_S3_BUCKET
+  std::string endpoint;  // WAL_ARCHIVE_S3_ENDPOINT
+  std::string region;    // WAL_ARCHIVE_S3_REGION
+  // Keys come as a pair, and a token only with them: the source's token belongs to its keys.
+  Secret access_key;                           // WAL_ARCHIVE_S3_ACCESS_KEY
+  Secret secret_key;                           // WAL_ARCHIVE_S3_SECRET_KEY
+  Secret session_token;                        // WAL_ARCHIVE_S3_SESSION_TOKEN
+  std::optional<storage::UriStyle> uri_style;  // WAL_ARCHIVE_S3_URI_STYLE
+  std::optional<bool> verify_tls;              // WAL_ARCHIVE_S3_VERIFY_TLS
+  std::filesystem::path ca_file;               // WAL_ARCHIVE_S3_CA_FILE
+  Secret cipher_passphrase;                    // WAL_ARCHIVE_CIPHER_PASS
+
+  // Whether it is reached by another way, or with other keys, than the source.
+  bool has_s3_of_its_own() const;
+};
 
 // Everything a cluster is told, from .env or elsewhere, already checked. Names in comments are
 // those of .env.
@@ -46,10 +69,7 @@ struct Settings {
   unsigned process_max = 0;           // PGBACKREST_PROCESS_MAX; 0: processors
 
   WalArchiveMode wal_archive = WalArchiveMode::own;  // WAL_ARCHIVE
-  // Where `own` archives to: the source's storage with its path plus "-CLUSTER_NAME" and the time
-  // the cluster was made, or for a local directory the cluster's own state directory, unless
-  // WAL_ARCHIVE_PATH says otherwise.
-  std::optional<std::string> wal_archive_path;  // WAL_ARCHIVE_PATH
+  OwnArchive own_archive;                            // where `own` archives to
   // WAL_ARCHIVE_SILENCE; for how long the source's primary must have ended no transaction before
   // WAL_ARCHIVE=source takes its stanza over.
   int takeover_silence_seconds = 120;

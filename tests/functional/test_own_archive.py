@@ -1,22 +1,28 @@
-"""The archive that a cluster makes for itself in the source's bucket, and keys that may only read."""
+"""The archive that a cluster makes for itself: in the source's bucket or in one with keys of its own,
+and keys that may only read."""
 
 import json
+import pathlib
 import shutil
+import stat
 
 import pytest
 
 from rig.backrest import BackrestRepo
-from rig.cluster import Cluster
-from rig.postgres import SourceCluster
+from rig.cluster import Cluster, command_lines
+from rig.postgres import SourceCluster, server_user
 from rig.process import run, wait_until
 from rig.program import message
 from rig.s3 import S3
 from rig.workspace import Workspace
 
-DENIED = 28
+USAGE, DENIED = 21, 28
 BUCKET = "lives"
 PREFIX = "sources/one"
 READER = ("READERSKEY0000000001", "readers-secret")
+OWN_BUCKET = "wal-of-clusters"
+WRITER = ("WRITERSKEY0000000001", "writers-secret-of-its-own-83c1")
+OWN_PASS = "own-archives-passphrase-19aa"
 
 
 @pytest.fixture(scope="module")
@@ -40,30 +46,59 @@ def bucket(session_workspace, gateway):
         "Action": ["s3:GetObject", "s3:ListBucket"],
         "Resource": [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"]}]}))
     run(["s3cmd", "-c", s3.config, "setpolicy", policy, f"s3://{BUCKET}"])
+    s3.repository = repo.path
+    return s3
+
+
+@pytest.fixture(scope="module")
+def own_bucket(gateway):
+    """A bucket of a user who has nothing to do with the source's."""
+    gateway.add_user("writer", *WRITER)
+    s3 = S3(gateway, WRITER)
+    s3.make_bucket(OWN_BUCKET)
     return s3
 
 
 @pytest.fixture
-def cluster(pgrevive, gateway, bucket):
+def make(pgrevive, gateway, bucket):
+    """A function that makes a cluster of the source in the bucket, with other settings."""
     space = Workspace("a")
     space.path.chmod(0o755)
     ca_file = space.path / "ca.crt"
     shutil.copy(gateway.ca_file, ca_file)
     ca_file.chmod(0o644)
-    made = Cluster(pgrevive, space.directory("h"), {
-        "REPO_TYPE": "s3", "S3_BUCKET": BUCKET, "S3_ENDPOINT": gateway.endpoint,
-        "S3_REGION": gateway.region, "S3_ACCESS_KEY": gateway.access_key,
-        "S3_SECRET_KEY": gateway.secret_key, "S3_PATH": f"/{PREFIX}", "S3_URI_STYLE": "path",
-        "S3_CA_FILE": ca_file, "ADMINER_PORT": 0, "REPLICAS": 0}, name="again")
-    yield made
-    made.gone()
+    made = []
+
+    def one(name="again", **values):
+        made.append(Cluster(pgrevive, space.directory(name), {
+            "REPO_TYPE": "s3", "S3_BUCKET": BUCKET, "S3_ENDPOINT": gateway.endpoint,
+            "S3_REGION": gateway.region, "S3_ACCESS_KEY": gateway.access_key,
+            "S3_SECRET_KEY": gateway.secret_key, "S3_PATH": f"/{PREFIX}", "S3_URI_STYLE": "path",
+            "S3_CA_FILE": ca_file, "ADMINER_PORT": 0, "REPLICAS": 0, **values}, name=name))
+        return made[-1]
+
+    yield one
+    for cluster in made:
+        cluster.gone()
     space.remove()
 
 
+@pytest.fixture
+def cluster(make):
+    return make()
+
+
+def keys_of(name, keys):
+    return {f"{name}_ACCESS_KEY": keys[0], f"{name}_SECRET_KEY": keys[1]}
+
+
 def archived(cluster):
-    cluster.sql("primary", "create table if not exists w (i int); select pg_switch_wal()")
-    wait_until(lambda: int(cluster.sql("primary", "select archived_count from pg_stat_archiver"))
-               > 0, 60, "archiving into the bucket")
+    """Has the primary archive what it has written; returns the segment's name."""
+    cluster.sql("primary", "create table if not exists w (i int)")
+    name = cluster.sql("primary", "select pg_walfile_name(pg_switch_wal())")
+    wait_until(lambda: cluster.sql("primary", f"select last_archived_wal >= '{name}' "
+                                   "from pg_stat_archiver") == "t", 60, f"{name} is archived")
+    return name
 
 
 def test_cleanup_and_start_again(cluster, bucket):
@@ -100,7 +135,9 @@ def test_keys_that_may_only_read(cluster, bucket):
     result = cluster.start(check=False)
     assert result.returncode == DENIED, message(result)
     assert f"s3://{BUCKET}/{PREFIX}-again-" in result.stderr
-    for words in ("WAL_ARCHIVE=off", "s3:PutObject", "nothing has been restored"):
+    for words in ("WAL_ARCHIVE=off", "WAL_ARCHIVE_S3_BUCKET", "WAL_ARCHIVE_S3_ACCESS_KEY",
+                  "WAL_ARCHIVE_PATH", "WAL_ARCHIVE_TYPE=posix", "s3:PutObject",
+                  "nothing has been restored"):
         assert words in result.stderr, message(result)
     assert READER[1] not in message(result)
     assert not (cluster.root / "primary").exists()
@@ -112,3 +149,111 @@ def test_keys_that_may_only_read(cluster, bucket):
     assert cluster.sql("primary", "select count(*) from t") == "1"
     assert cluster.status()["archive"] == ""
     assert bucket.listing(BUCKET) == before
+
+
+def readable_by_others(root, secret):
+    """The files below root that hold the secret and that more than their owner may read."""
+    return [path for path in pathlib.Path(root).rglob("*")
+            if path.is_file() and not path.is_symlink()
+            and stat.S_IMODE(path.stat().st_mode) & 0o077
+            and secret.encode() in path.read_bytes()]
+
+
+def test_bucket_and_keys_of_its_own(make, bucket, own_bucket, gateway):
+    """Reads with keys that only read, archives with others elsewhere; what is there makes a cluster."""
+    before = bucket.listing(BUCKET)
+    cluster = make(**keys_of("S3", READER), WAL_ARCHIVE_S3_BUCKET=OWN_BUCKET,
+                   **keys_of("WAL_ARCHIVE_S3", WRITER), WAL_ARCHIVE_CIPHER_PASS=OWN_PASS,
+                   REPLICAS=1)
+    report = json.loads(cluster.run("doctor", "--json").stdout)
+    line = next(line for line in report["checks"] if line["name"] == "own archive's bucket")
+    assert line["result"] == "ok" and OWN_BUCKET in line["detail"], line
+    assert own_bucket.listing(OWN_BUCKET) == {}
+
+    cluster.start()
+    place = cluster.status()["archive"]
+    assert place.startswith(f"s3://{OWN_BUCKET}/{PREFIX}-again-"), place
+    path = place.removeprefix(f"s3://{OWN_BUCKET}/")
+    conf = cluster.root / "pgbackrest" / "pgbackrest.conf"
+    run(["pgbackrest", f"--config={conf}", "--stanza=main", "--type=full", "backup"],
+        user=server_user())
+    cluster.sql("primary", "insert into t values (2)")
+    newest = archived(cluster)
+    kept = own_bucket.listing(OWN_BUCKET, f"{path}/archive/main/")
+    assert any(f"/{newest}-" in key for key in kept), sorted(kept)
+
+    # A replica that has joined gets from there what its primary has removed.
+    command = cluster.sql("replica", "show restore_command")
+    fetched = cluster.root / "replica" / "data" / "pg_wal" / "fetched"
+    run(["sh", "-c", command.replace("%f", newest).replace("%p", str(fetched))],
+        user=server_user())
+    assert fetched.stat().st_size == 1 << 20
+    fetched.unlink()
+
+    seen = command_lines() + cluster.logs() + json.dumps(cluster.status())
+    for secret in (WRITER[1], OWN_PASS, READER[1]):
+        assert secret not in seen
+        assert readable_by_others(cluster.root, secret) == []
+    assert cluster.run("test", check=False).returncode == 0
+    cluster.stop()
+
+    heir = make("heir", S3_BUCKET=OWN_BUCKET, S3_PATH=f"/{path}", **keys_of("S3", WRITER),
+                REPO_CIPHER_PASS=OWN_PASS, WAL_ARCHIVE="off")
+    heir.start()
+    assert heir.sql("primary", "select string_agg(i::text, ',' order by i) from t") == "1,2"
+    assert heir.sql("primary", "select count(*) from w") == "0"
+    assert bucket.listing(BUCKET) == before
+
+
+def test_own_keys_that_may_not_write(make, bucket, own_bucket):
+    """The archive's own keys are tried, not the source's; a local directory is a choice."""
+    theirs = own_bucket.listing(OWN_BUCKET)
+    cluster = make(WAL_ARCHIVE_S3_BUCKET=OWN_BUCKET, **keys_of("WAL_ARCHIVE_S3", READER))
+    result = cluster.start(check=False)
+    assert result.returncode == DENIED, message(result)
+    for words in (f"s3://{OWN_BUCKET}/{PREFIX}-again-", "WAL_ARCHIVE_S3_ACCESS_KEY",
+                  "WAL_ARCHIVE_TYPE=posix", "WAL_ARCHIVE=off", "nothing has been restored"):
+        assert words in result.stderr, message(result)
+    assert READER[1] not in message(result)
+    assert not (cluster.root / "primary").exists()
+    assert own_bucket.listing(OWN_BUCKET) == theirs
+    report = json.loads(cluster.run("doctor", "--json", check=False).stdout)
+    line = next(line for line in report["checks"] if line["name"] == "own archive's bucket")
+    assert line["result"] == "failed" and "WAL_ARCHIVE_S3_" in line["remedy"], line
+
+    for name in [name for name in cluster.values if name.startswith("WAL_ARCHIVE_")]:
+        del cluster.values[name]
+    cluster.values.update(WAL_ARCHIVE_TYPE="posix", **keys_of("S3", READER))
+    cluster.write_env()
+    before = bucket.listing(BUCKET)
+    cluster.start()
+    archived(cluster)
+    assert cluster.status()["archive"] == str(cluster.root / "archive")
+    assert list((cluster.root / "archive" / "archive" / "main").glob("15-1/*/*"))
+    assert bucket.listing(BUCKET) == before
+
+
+def test_bucket_beside_a_source_in_a_directory(make, own_bucket, bucket, gateway):
+    cluster = make(
+        REPO_TYPE="posix", REPO_PATH=bucket.repository, WAL_ARCHIVE_S3_BUCKET=OWN_BUCKET,
+        **keys_of("WAL_ARCHIVE_S3", WRITER))
+    for name in [name for name in cluster.values if name.startswith("S3_")]:
+        cluster.values[f"WAL_ARCHIVE_{name}"] = (
+            cluster.values.get(f"WAL_ARCHIVE_{name}") or cluster.values[name])
+        del cluster.values[name]
+    del cluster.values["WAL_ARCHIVE_S3_PATH"]
+    cluster.values["WAL_ARCHIVE_PATH"] = f"/{PREFIX}"
+    del cluster.values["WAL_ARCHIVE_S3_REGION"]
+    cluster.write_env()
+    result = cluster.start(check=False)
+    assert result.returncode == USAGE and "WAL_ARCHIVE_S3_REGION is missing" in result.stderr, \
+        message(result)
+
+    cluster.values["WAL_ARCHIVE_S3_REGION"] = gateway.region
+    cluster.write_env()
+    cluster.start()
+    archived(cluster)
+    place = cluster.status()["archive"]
+    assert place == f"s3://{OWN_BUCKET}/{PREFIX}", place
+    assert any(key.startswith(f"{PREFIX}/archive/main/15-1/") for key in
+               own_bucket.listing(OWN_BUCKET, PREFIX))

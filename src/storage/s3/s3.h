@@ -42,6 +42,9 @@ struct S3Options {
   std::function<void(const std::string& what)> on_retry;
 };
 
+// Where Amazon serves a region's buckets.
+std::string amazon_endpoint(const std::string& region);
+
 // Throws Error{usage} for options that cannot work.
 void check(const S3Options& options);
 

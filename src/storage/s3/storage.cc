@@ -311,6 +311,8 @@ void S3Storage::read(const std::string& path, std::optional<Range> range, Sink& 
 
 }  // namespace
 
+std::string amazon_endpoint(const std::string& region) { return "s3." + region + ".amazonaws.com"; }
+
 void check(const S3Options& options) {
   const auto missing = [](const char* what, const char* name) {
     throw Error(ErrorKind::usage, fmt::format("no S3 {} is given", what))

@@ -8,13 +8,15 @@ from rig.process import run
 
 
 class S3:
-    """s3cmd set up for one gateway."""
+    """s3cmd set up for one gateway, with the keys of the user who has all that tests make, or with
+    others."""
 
-    def __init__(self, gateway):
-        self.config = pathlib.Path(gateway.directory) / "s3cfg"
+    def __init__(self, gateway, keys=None):
+        access_key, secret_key = keys or (gateway.access_key, gateway.secret_key)
+        self.config = pathlib.Path(gateway.directory) / f"s3cfg-{access_key}"
         self.config.write_text(f"""[default]
-access_key = {gateway.access_key}
-secret_key = {gateway.secret_key}
+access_key = {access_key}
+secret_key = {secret_key}
 host_base = 127.0.0.1:{gateway.port}
 host_bucket = 127.0.0.1:{gateway.port}
 bucket_location = {gateway.region}

@@ -152,7 +152,7 @@ TEST(EnvFile, TakesEveryName) {
   EXPECT_THAT(made.databases.exclude, ElementsAre("old"));
   EXPECT_TRUE(made.drop_left_out);
   EXPECT_EQ(made.wal_archive, cluster::WalArchiveMode::source);
-  EXPECT_EQ(made.wal_archive_path, "/wal");
+  EXPECT_EQ(made.own_archive.path, "/wal");
   EXPECT_EQ(made.retention_full, 5);
   EXPECT_EQ(made.retention_diff, 6);
   EXPECT_EQ(made.shared_buffers, "256MB");
@@ -162,6 +162,38 @@ TEST(EnvFile, TakesEveryName) {
   EXPECT_EQ(made.max_wal_senders, 10);
   EXPECT_EQ(made.max_replication_slots, 11);
   EXPECT_EQ(made.postgres_binaries, "/opt/pg/bin");
+}
+
+TEST(EnvFile, TakesABucketAndKeysOfTheOwnArchive) {
+  const cluster::OwnArchive own =
+      settings(
+          "WAL_ARCHIVE_TYPE=s3\nWAL_ARCHIVE_PATH=/wal\nWAL_ARCHIVE_CIPHER_PASS=pass\n"
+          "WAL_ARCHIVE_S3_BUCKET=own\nWAL_ARCHIVE_S3_ENDPOINT=https://minio:9000/\n"
+          "WAL_ARCHIVE_S3_REGION=us\nWAL_ARCHIVE_S3_ACCESS_KEY=WRITER\n"
+          "WAL_ARCHIVE_S3_SECRET_KEY=writers\nWAL_ARCHIVE_S3_SESSION_TOKEN=token\n"
+          "WAL_ARCHIVE_S3_URI_STYLE=host\nWAL_ARCHIVE_S3_VERIFY_TLS=false\n")
+          .own_archive;
+
+  EXPECT_EQ(own.type, repository::RepositoryOptions::Type::s3);
+  EXPECT_EQ(own.path, "/wal");
+  EXPECT_EQ(own.cipher_passphrase.reveal(), "pass");
+  EXPECT_EQ(own.bucket, "own");
+  EXPECT_EQ(own.endpoint, "https://minio:9000");
+  EXPECT_EQ(own.region, "us");
+  EXPECT_EQ(own.access_key.reveal(), "WRITER");
+  EXPECT_EQ(own.secret_key.reveal(), "writers");
+  EXPECT_EQ(own.session_token.reveal(), "token");
+  EXPECT_EQ(own.uri_style, storage::UriStyle::host);
+  EXPECT_EQ(own.verify_tls, false);
+}
+
+TEST(EnvFile, LeavesToTheOwnArchiveWhatTheSourceHas) {
+  const cluster::OwnArchive own = settings("").own_archive;
+
+  EXPECT_FALSE(own.type);
+  EXPECT_FALSE(own.has_s3_of_its_own());
+  EXPECT_FALSE(own.uri_style);
+  EXPECT_FALSE(own.verify_tls);
 }
 
 TEST(EnvFile, TellsAllProblemsAtOnceWithTheirLines) {
@@ -247,6 +279,18 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"db_include", "DB_INCLUDE=shop,,old", "names of databases with commas"},
         Bad{"wal_archive", "WAL_ARCHIVE=on", "write own, source or off"},
         Bad{"wal_archive_path", "WAL_ARCHIVE_PATH=wal", "beginning with /"},
+        Bad{"archive_type", "WAL_ARCHIVE_TYPE=azure", "write s3, or posix"},
+        Bad{"archive_key_alone", "WAL_ARCHIVE_S3_ACCESS_KEY=W",
+            "WAL_ARCHIVE_S3_SECRET_KEY is missing; write the secret of the access key that writes "
+            "there (keys come as a pair)"},
+        Bad{"archive_token_alone", "WAL_ARCHIVE_S3_SESSION_TOKEN=T",
+            "WAL_ARCHIVE_S3_ACCESS_KEY is missing"},
+        Bad{"archive_endpoint", "WAL_ARCHIVE_S3_ENDPOINT=x/bucket", "a host with an optional port"},
+        Bad{"archive_ca_file", "WAL_ARCHIVE_S3_CA_FILE=/nowhere/ca.pem", "there is no such file"},
+        Bad{"archive_bucket_of_a_directory", "WAL_ARCHIVE_TYPE=posix\nWAL_ARCHIVE_S3_BUCKET=own",
+            "WAL_ARCHIVE_S3_BUCKET is of a bucket, and WAL_ARCHIVE_TYPE is posix"},
+        Bad{"archive_bucket_of_the_source", "WAL_ARCHIVE=source\nWAL_ARCHIVE_S3_BUCKET=own",
+            "WAL_ARCHIVE_S3_BUCKET is of WAL_ARCHIVE=own"},
         Bad{"retention", "RETENTION_FULL=0", "from 1 to"},
         Bad{"process_max", "PGBACKREST_PROCESS_MAX=0", "from 1 to 999"},
         Bad{"size_without_unit", "WORK_MEM=4", "kB, MB, GB, TB"},

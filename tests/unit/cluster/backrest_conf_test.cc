@@ -97,7 +97,7 @@ TEST(OwnArchive, LiesBesideTheSourceAndNeverInIt) {
 
 TEST(OwnArchive, GoesWhereTheUserSays) {
   auto settings = s3();
-  settings.wal_archive_path = "/other";
+  settings.own_archive.path = "/other";
   EXPECT_EQ(own_archive(settings, kDirectory, {}).s3.prefix, "/other");
   EXPECT_EQ(own_archive(settings, kDirectory, "20261122T151407").s3.prefix, "/other");
 }
@@ -108,20 +108,117 @@ TEST(OwnArchive, OfAClusterWithoutRepositoryIsLocal) {
   EXPECT_EQ(own_archive(settings, kDirectory, {}).type, RepositoryOptions::Type::posix);
 }
 
+TEST(OwnArchive, HasABucketAndKeysOfItsOwn) {
+  auto settings = s3();
+  settings.repository.s3.session_token = Secret("TOKEN");
+  settings.repository.cipher_passphrase = Secret("pass");
+  settings.own_archive.bucket = "wal";
+  settings.own_archive.access_key = Secret("WRITER");
+  settings.own_archive.secret_key = Secret("WRITERS");
+
+  const auto archive = own_archive(settings, kDirectory, "20261122T151407");
+
+  EXPECT_EQ(archive.describe(), "s3://wal/pg/main-copy-20261122T151407");
+  EXPECT_EQ(archive.s3.access_key.reveal(), "WRITER");
+  EXPECT_EQ(archive.s3.secret_key.reveal(), "WRITERS");
+  EXPECT_TRUE(archive.s3.session_token.empty());
+  EXPECT_EQ(archive.s3.endpoint, "https://s3.example.com:9000");
+  EXPECT_EQ(archive.s3.region, "eu");
+  EXPECT_EQ(archive.cipher_passphrase.reveal(), "pass");
+  EXPECT_EQ(own_archive_obstacle(settings, kDirectory), "");
+
+  const auto text = own_archive_conf(settings, kDirectory, {}, "/srv/demo/run", "postgres");
+  EXPECT_THAT(text, HasSubstr("repo1-s3-bucket=wal\n"));
+  EXPECT_THAT(text, HasSubstr("repo1-s3-key=WRITER\nrepo1-s3-key-secret=WRITERS\n"));
+  EXPECT_THAT(text, Not(HasSubstr("TOKEN")));
+
+  settings.wal_archive = WalArchiveMode::source;
+  EXPECT_EQ(own_archive(settings, kDirectory, {}).describe(), "s3://backups/pg/main");
+}
+
+TEST(OwnArchive, HasAWayOfItsOwn) {
+  auto settings = s3();
+  settings.repository.s3.connect_host = "10.0.0.1";
+  settings.repository.s3.connect_port = 9443;
+  settings.own_archive.endpoint = "minio:9000";
+  settings.own_archive.region = "us";
+  settings.own_archive.uri_style = storage::UriStyle::host;
+  settings.own_archive.verify_tls = false;
+  settings.own_archive.ca_file = "/etc/minio.pem";
+  settings.own_archive.cipher_passphrase = Secret("own pass");
+
+  const auto archive = own_archive(settings, kDirectory, {});
+
+  EXPECT_EQ(archive.s3.bucket, "backups");
+  EXPECT_EQ(archive.s3.endpoint, "minio:9000");
+  EXPECT_EQ(archive.s3.connect_host, "");
+  EXPECT_EQ(archive.s3.connect_port, 0);
+  EXPECT_EQ(archive.s3.region, "us");
+  EXPECT_EQ(archive.s3.uri_style, storage::UriStyle::host);
+  EXPECT_FALSE(archive.s3.verify_tls);
+  EXPECT_EQ(archive.s3.ca_file, "/etc/minio.pem");
+  EXPECT_EQ(archive.s3.access_key.reveal(), "KEY");
+  EXPECT_EQ(archive.cipher_passphrase.reveal(), "own pass");
+}
+
+TEST(OwnArchive, OfAnotherRegionIsAtAmazonsEndpointThere) {
+  auto settings = s3();
+  settings.repository.s3.endpoint = "s3.eu.amazonaws.com";
+  settings.own_archive.region = "us";
+  EXPECT_EQ(own_archive(settings, kDirectory, {}).s3.endpoint, "s3.us.amazonaws.com");
+
+  settings.repository.s3.endpoint = "https://s3.example.com";
+  EXPECT_EQ(own_archive(settings, kDirectory, {}).s3.endpoint, "https://s3.example.com");
+}
+
+TEST(OwnArchive, IsInABucketBesideASourceInNone) {
+  auto settings = local();
+  settings.cluster_name = "copy";
+  settings.own_archive.bucket = "wal";
+  EXPECT_THAT(own_archive_obstacle(settings, kDirectory), HasSubstr("WAL_ARCHIVE_S3_REGION"));
+  settings.own_archive.region = "eu";
+  EXPECT_THAT(own_archive_obstacle(settings, kDirectory), HasSubstr("WAL_ARCHIVE_S3_ACCESS_KEY"));
+  settings.own_archive.access_key = Secret("WRITER");
+  settings.own_archive.secret_key = Secret("WRITERS");
+
+  EXPECT_EQ(own_archive_obstacle(settings, kDirectory), "");
+  EXPECT_EQ(own_archive(settings, kDirectory, {}).describe(), "s3://wal/pgrevive-copy");
+  EXPECT_EQ(own_archive(settings, kDirectory, {}).s3.endpoint, "s3.eu.amazonaws.com");
+}
+
+TEST(OwnArchive, IsInADirectoryBesideASourceInABucket) {
+  auto settings = s3();
+  settings.own_archive.type = RepositoryOptions::Type::posix;
+  EXPECT_EQ(own_archive(settings, kDirectory, {}).path, "/srv/demo/archive");
+  settings.own_archive.path = "/srv/wal";
+  EXPECT_EQ(own_archive(settings, kDirectory, {}).path, "/srv/wal");
+  EXPECT_EQ(own_archive_obstacle(settings, kDirectory), "");
+}
+
+TEST(OwnArchive, MayHaveTheSourcesPathInAnotherBucketOnly) {
+  auto settings = s3();
+  settings.own_archive.path = "/pg/main";
+  EXPECT_THAT(own_archive_obstacle(settings, kDirectory), HasSubstr("in the source repository"));
+  settings.own_archive.endpoint = "another-name-of-it:9000";
+  EXPECT_THAT(own_archive_obstacle(settings, kDirectory), HasSubstr("in the source repository"));
+  settings.own_archive.bucket = "wal";
+  EXPECT_EQ(own_archive_obstacle(settings, kDirectory), "");
+}
+
 TEST(OwnArchive, IsRefusedInsideTheSourceOrOverPlainHttp) {
   EXPECT_EQ(own_archive_obstacle(s3(), kDirectory), "");
   EXPECT_EQ(own_archive_obstacle(local(), kDirectory), "");
 
   auto inside = s3();
-  inside.wal_archive_path = "/pg/main/wal";
+  inside.own_archive.path = "/pg/main/wal";
   EXPECT_THAT(own_archive_obstacle(inside, kDirectory), HasSubstr("in the source repository"));
 
   auto same = local();
-  same.wal_archive_path = "/srv/backups";
+  same.own_archive.path = "/srv/backups";
   EXPECT_THAT(own_archive_obstacle(same, kDirectory), HasSubstr("in the source repository"));
 
   auto beside = local();
-  beside.wal_archive_path = "/srv/backups-copy";
+  beside.own_archive.path = "/srv/backups-copy";
   EXPECT_EQ(own_archive_obstacle(beside, kDirectory), "");
 
   auto plain = s3();

@@ -48,7 +48,18 @@ Settings unusual() {
   settings.drop_left_out = true;
   settings.process_max = 7;
   settings.wal_archive = WalArchiveMode::off;
-  settings.wal_archive_path = "/elsewhere";
+  settings.own_archive = {.type = repository::RepositoryOptions::Type::s3,
+                          .path = "/elsewhere",
+                          .bucket = "own",
+                          .endpoint = "s3.own:9001",
+                          .region = "us",
+                          .access_key = Secret("own key"),
+                          .secret_key = Secret("own secret"),
+                          .session_token = Secret("own token"),
+                          .uri_style = storage::UriStyle::path,
+                          .verify_tls = false,
+                          .ca_file = "/etc/own.pem",
+                          .cipher_passphrase = Secret("own cipher")};
   settings.retention_full = 9;
   settings.retention_diff = 8;
   settings.shared_buffers = "1GB";
@@ -85,8 +96,19 @@ TEST(SettingsJson, KeepsWhatWasNotSetUnset) {
   const auto settings = from_json(to_json(Settings{}));
 
   EXPECT_FALSE(settings.backup_set);
-  EXPECT_FALSE(settings.wal_archive_path);
+  EXPECT_FALSE(settings.own_archive.path);
+  EXPECT_FALSE(settings.own_archive.type);
+  EXPECT_FALSE(settings.own_archive.verify_tls);
   EXPECT_FALSE(settings.max_replication_slots);
+}
+
+// A cluster that runs has its settings from the program of yesterday.
+TEST(SettingsJson, ReadsAnArchivesPathWhereItWasOnce) {
+  auto text = to_json(unusual());
+  const auto at = text.find("\"own_archive\": {");
+  text.replace(at, text.find('}', at) + 1 - at, "\"wal_archive_path\": \"/before\"");
+
+  EXPECT_EQ(from_json(text).own_archive.path, "/before");
 }
 
 TEST(SettingsJson, RefusesWhatIsNotWhole) {
