@@ -7,8 +7,8 @@
 
 namespace pgrevive::wal {
 
-// The form of WAL pages and records (access/xlogrecord.h, xlog_internal.h), the same from PostgreSQL
-// 9.5 to 18 as far as it is read here.
+// The form of WAL pages and records (access/xlogrecord.h, xlog_internal.h), the same from
+// PostgreSQL 9.5 to 18 as far as it is read here.
 
 // xlp_info of a page that begins a segment, whose header is longer.
 inline constexpr std::uint16_t kLongHeader = 0x0002;
@@ -16,6 +16,7 @@ inline constexpr std::uint16_t kLongHeader = 0x0002;
 inline constexpr std::uint16_t kFirstIsContinued = 0x0001;
 inline constexpr std::size_t kShortHeaderSize = 24;
 inline constexpr std::size_t kLongHeaderSize = 40;
+inline constexpr std::size_t kSmallestPage = 1024;
 inline constexpr std::size_t kLargestPage = 65536;
 
 // A record's header: length u32, transaction u32, previous position u64, info u8, resource manager
@@ -35,16 +36,20 @@ inline std::uint8_t record_manager(ByteView record) {
 }
 
 // Whether a header is that of a record behind the one that begins at `previous` (0: not known). Not
-// so behind the log's end, and not where the rest of the segment was left empty.
+// so behind the log's end.
 inline bool record_follows(ByteView header, std::uint64_t previous) {
-  constexpr std::uint8_t kXlogSwitch = 0x40;
-  if (record_length(header) < kRecordHeaderSize) return false;
-  if (previous != 0 && record_before(header) != previous) return false;
-  return record_manager(header) != kManagerXlog || (record_info(header) & kInfoMask) != kXlogSwitch;
+  return record_length(header) >= kRecordHeaderSize &&
+         (previous == 0 || record_before(header) == previous);
 }
 
-// Where the main data of a record begins, which may be behind what there is of it. Empty: the record
-// has pages, or ends before.
+// Whether the rest of the segment was left empty.
+inline bool ends_segment(ByteView header) {
+  constexpr std::uint8_t kXlogSwitch = 0x40;
+  return record_manager(header) == kManagerXlog && (record_info(header) & kInfoMask) == kXlogSwitch;
+}
+
+// Where the main data of a record begins, which may be behind what there is of it. Empty: the
+// record has pages, or ends before.
 inline std::optional<std::size_t> main_data_at(ByteView record) {
   constexpr std::uint8_t kDataShort = 255;
   constexpr std::uint8_t kDataLong = 254;

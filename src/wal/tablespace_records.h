@@ -35,9 +35,8 @@ struct TablespaceRecords {
 // What a whole segment says of tablespaces, and of the record that `before`, its predecessor, ended
 // in. Pure; touches the headers of records and pages only, about 2 ms for 16 MiB.
 //
-// Goes by access/xlogrecord.h, xlog_internal.h and commands/tablespace.h, which are the same from
-// PostgreSQL 9.5 to 18 as far as they are read here. Where a record is not what follows the one
-// before it, the log ends.
+// Goes by commands/tablespace.h, which is the same from PostgreSQL 9.5 to 18 as far as it is read
+// here.
 TablespaceRecords find_tablespace_records(ByteView segment, const UnfinishedRecord& before = {});
 
 // Whether the segment begins with bytes that may be the rest of such a record, so that only its

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "codec/sink.h"
+#include "wal/record_reader.h"
 
 namespace pgrevive::wal {
 
@@ -12,12 +13,9 @@ namespace pgrevive::wal {
 // PostgreSQL compares with recovery_target_time. Records that begin in an earlier segment are left
 // out, and so is one that goes on in the next: nobody can replay it while that is not there.
 //
-// Goes by the page headers and by the headers of records (access/xlogrecord.h, xlog_internal.h,
-// xact.h), which are the same from PostgreSQL 10 to 18 as far as they are read here: a record's
-// length, previous position, resource manager and info, and that the main data of a transaction's
-// end begins with its time. Where a record is not what follows the one before it, the log ends.
-// Used by one thread.
-class TransactionTimes : public Sink {
+// Goes by access/xact.h: the main data of a transaction's end begins with its time, from PostgreSQL
+// 10 to 18. Used by one thread.
+class TransactionTimes : public Sink, private RecordVisitor {
  public:
   // Microseconds since 1970 UTC.
   struct Times {
@@ -26,30 +24,17 @@ class TransactionTimes : public Sink {
     std::int64_t latest = 0;
   };
 
-  void write(ByteView bytes) override;
+  void write(ByteView bytes) override { reader_.write(bytes); }
   void finish() override {}
 
   // Empty: no transaction ended in what was read.
   const std::optional<Times>& times() const { return times_; }
-  // Everything that follows is no WAL, or not readable as such.
-  bool at_end() const { return ended_; }
 
  private:
-  void read_page();
-  void read_records(ByteView bytes);
-  void read_head();
-  void end_record();
+  std::size_t wanted(ByteView header) override;
+  void record(postgres::Lsn begin, postgres::Lsn end, ByteView bytes) override;
 
-  Bytes page_;  // as far as it was read
-  std::size_t page_size_ = 8192;
-  bool first_page_ = true;
-  std::uint64_t position_ = 0;        // LSN of the next byte
-  std::uint64_t skip_ = 0;            // bytes up to the next record
-  Bytes head_;                        // the first bytes of the record under way
-  std::uint64_t begun_ = 0;           // where it began
-  std::uint64_t previous_ = 0;        // where the one before it began; 0: not known
-  std::optional<std::int64_t> time_;  // that it ended a transaction
-  bool ended_ = false;
+  RecordReader reader_{*this};
   std::optional<Times> times_;
 };
 

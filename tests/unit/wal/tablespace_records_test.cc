@@ -11,88 +11,21 @@
 #include "base/file.h"
 #include "support/real_server.h"
 #include "support/temp_dir.h"
+#include "unit/wal/wal_writer.h"
 
 namespace pgrevive::wal {
 namespace {
 
 using postgres::Lsn;
 
-constexpr std::size_t kPage = 8192;
-constexpr std::size_t kSegment = 8 * kPage;
+constexpr std::size_t kPage = WalWriter::kPage;
+constexpr std::size_t kSegment = WalWriter::kSegment;
 
-// Writes records into pages and segments as PostgreSQL does, but for their CRC.
-class Log {
- public:
-  explicit Log(std::size_t first_segment = 3) : base_(first_segment * kSegment) {}
-
-  Lsn append(std::uint8_t manager, std::uint8_t info, const std::string& data) {
-    std::string record(24, '\0');
-    store(record, 0, 24 + data.size(), 4);
-    store(record, 8, previous_, 8);
-    store(record, 16, info, 1);
-    store(record, 17, manager, 1);
-    record += data;
-    if (bytes_.size() % kPage == 0) begin_page(0);
-    previous_ = base_ + bytes_.size();
-    put(record);
-    while (bytes_.size() % 8 != 0) bytes_ += '\0';
-    return Lsn(previous_);
-  }
-  Lsn tablespace(std::uint32_t oid, const std::string& path) {
-    std::string data(4, '\0');
-    store(data, 0, oid, 4);
-    data += path + '\0';
-    std::string head(data.size() <= 255 ? 2 : 5, '\0');
-    store(head, 0, data.size() <= 255 ? 255 : 254, 1);
-    store(head, 1, data.size(), head.size() - 1);
-    return append(5, 0x00, head + data);
-  }
-  // A record of another kind, after which `left` bytes of the segment are left.
-  void fill_up_to(std::size_t left) {
-    const auto end = (bytes_.size() / kSegment + 1) * kSegment - left;
-    while (bytes_.size() + 200 < end) append(10, 0x20, std::string(64, 'x'));
-    while (end - bytes_.size() >= 56) append(10, 0x20, std::string(8, 'y'));
-    append(10, 0x20, std::string(end - bytes_.size() - 24, 'z'));
-    ASSERT_EQ(bytes_.size(), end);
-  }
-  // The page that comes next says that the record before it was never ended.
-  void crash() { bytes_.resize((bytes_.size() / kPage + 1) * kPage, '\0'); }
-
-  Lsn last() const { return Lsn(previous_); }
-
-  std::string segment(std::size_t i) const {
-    auto text = bytes_.substr(std::min(i * kSegment, bytes_.size()), kSegment);
-    text.resize(kSegment, '\0');
-    return text;
-  }
-
- private:
-  static void store(std::string& bytes, std::size_t at, std::uint64_t value, std::size_t width) {
-    for (std::size_t i = 0; i < width; ++i) bytes[at + i] = static_cast<char>(value >> (8 * i));
-  }
-  void begin_page(std::size_t rest) {
-    const auto at = bytes_.size();
-    const bool first = at % kSegment == 0;
-    bytes_.resize(at + (first ? 40 : 24), '\0');
-    store(bytes_, at, 0xD110, 2);
-    store(bytes_, at + 2, (first ? 2u : 0u) | (rest > 0 ? 1u : 0u), 2);
-    store(bytes_, at + 8, base_ + at, 8);
-    store(bytes_, at + 16, rest, 4);
-    if (first) store(bytes_, at + 36, kPage, 4);
-  }
-  void put(std::string_view record) {
-    while (!record.empty()) {
-      if (bytes_.size() % kPage == 0) begin_page(record.size());
-      const auto part = record.substr(0, kPage - bytes_.size() % kPage);
-      bytes_ += part;
-      record.remove_prefix(part.size());
-    }
-  }
-
-  std::uint64_t base_;
-  std::uint64_t previous_ = 0;
-  std::string bytes_;
-};
+Lsn tablespace(WalWriter& log, std::uint32_t oid, const std::string& path) {
+  std::string data(4, '\0');
+  WalWriter::store(data, 0, oid, 4);
+  return log.append(5, 0x00, WalWriter::main_data(data + path + '\0'));
+}
 
 std::vector<TablespaceRecord> found_in(const std::string& segment,
                                        const UnfinishedRecord& before = {}) {
@@ -100,12 +33,12 @@ std::vector<TablespaceRecord> found_in(const std::string& segment,
 }
 
 TEST(TablespaceRecords, AreFoundOverTheEndsOfPages) {
-  Log log;
+  WalWriter log;
   std::vector<TablespaceRecord> expected;
   for (std::uint32_t i = 0; i < 300; ++i) {
     const auto path = "/srv/" + std::string(i, 'p');
     const auto before = log.append(5, 0x10, "drop");
-    expected.push_back({log.tablespace(16384 + i, path), before, 16384 + i, path});
+    expected.push_back({tablespace(log, 16384 + i, path), before, 16384 + i, path});
   }
   std::vector<TablespaceRecord> found;
   UnfinishedRecord before;
@@ -125,11 +58,11 @@ TEST(TablespaceRecords, GoOnInTheNextSegment) {
     const auto size = (24 + 2 + 4 + path.size() + 1 + 7) / 8 * 8;
     for (std::size_t left = 8; left < size; left += 8) {
       SCOPED_TRACE(path + " cut after " + std::to_string(left));
-      Log log;
+      WalWriter log;
       log.append(10, 0, "a record");
       log.fill_up_to(left);
       const auto before = log.last();
-      const auto begin = log.tablespace(77777, path);
+      const auto begin = tablespace(log, 77777, path);
       log.append(10, 0, "another record");
       const auto first = find_tablespace_records(as_bytes(log.segment(0)));
       EXPECT_TRUE(first.records.empty());
@@ -144,7 +77,7 @@ TEST(TablespaceRecords, GoOnInTheNextSegment) {
 }
 
 TEST(TablespaceRecords, OthersThatGoOnAreNotMistaken) {
-  Log log;
+  WalWriter log;
   log.append(10, 0, "a record");
   log.fill_up_to(40);
   log.append(10, 0x20, std::string(100, 'w'));
@@ -153,14 +86,14 @@ TEST(TablespaceRecords, OthersThatGoOnAreNotMistaken) {
 }
 
 TEST(TablespaceRecords, BehindOneThatWasNeverEnded) {
-  Log log;
+  WalWriter log;
   log.append(10, 0, std::string(5000, 'x'));
   log.append(10, 0, std::string(100, 'x'));
   log.append(10, 0, std::string(8100 - 5200, 'x'));
   log.crash();
-  const auto begin = log.tablespace(5, "/after");
+  const auto begin = tablespace(log, 5, "/after");
   EXPECT_EQ(found_in(log.segment(0)).size(), 0u);  // zeros are the end of the log
-  Log cut;
+  WalWriter cut;
   cut.append(10, 0, std::string(20000, 'x'));
   auto text = cut.segment(0);
   text[kPage + 2] = 0;  // not continued: a record begins there
