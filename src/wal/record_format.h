@@ -27,6 +27,9 @@ inline constexpr std::uint8_t kManagerXlog = 0;
 inline constexpr std::uint8_t kInfoMask = 0xf0;  // the resource manager's own part of the info
 
 inline std::uint32_t record_length(ByteView record) { return load_le<std::uint32_t>(record, 0); }
+inline std::uint32_t record_transaction(ByteView record) {
+  return load_le<std::uint32_t>(record, 4);
+}
 inline std::uint64_t record_before(ByteView record) { return load_le<std::uint64_t>(record, 8); }
 inline std::uint8_t record_info(ByteView record) {
   return std::to_integer<std::uint8_t>(record[16]);

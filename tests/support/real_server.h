@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <unistd.h>
 
@@ -35,7 +36,7 @@ inline bool wait_until(const std::function<bool()>& condition,
 // The server, if one was started, ends with the object.
 class RealServer {
  public:
-  RealServer() {
+  explicit RealServer(const std::vector<std::string>& initdb_words = {}) {
     if (::geteuid() == 0) {
       identity_ = Identity::find("postgres");
       if (!identity_) throw Error(ErrorKind::system, "the test needs a user postgres to run as");
@@ -55,6 +56,7 @@ class RealServer {
                          "-N",         "--locale=C",
                          "--encoding", "UTF8",
                          "-k"};
+    command.arguments.insert(command.arguments.end(), initdb_words.begin(), initdb_words.end());
     command.directory = directory_.path();
     command.identity = identity_;
     const auto output = run(command, {}, std::chrono::seconds(60));

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/bytes.h"
+#include "wal/record_format.h"
+
+namespace pgrevive::wal {
+
+// The form of records that end a transaction (access/xact.h), the same from PostgreSQL 10 to 18 as
+// far as it is read here.
+
+inline constexpr std::uint8_t kManagerXact = 1;
+inline constexpr std::uint8_t kXactMask = 0x70;
+inline constexpr std::uint8_t kXactCommit = 0x00;
+inline constexpr std::uint8_t kXactAbort = 0x20;
+inline constexpr std::uint8_t kXactCommitPrepared = 0x30;
+inline constexpr std::uint8_t kXactAbortPrepared = 0x40;
+
+// Header, origin, top-level transaction, length of the main data, and the time it begins with.
+inline constexpr std::size_t kTransactionHeadSize = kRecordHeaderSize + 3 + 5 + 5 + 8;
+
+// PostgreSQL counts from 2000-01-01.
+inline constexpr std::int64_t kPostgresEpoch = 946684800'000000;
+
+inline bool ends_transaction(ByteView header) {
+  if (record_manager(header) != kManagerXact) return false;
+  switch (record_info(header) & kXactMask) {
+    case kXactCommit:
+    case kXactAbort:
+    case kXactCommitPrepared:
+    case kXactAbortPrepared:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Microseconds since 1970 of the timestamp there, if it is there.
+inline std::optional<std::int64_t> time_at(ByteView bytes, std::size_t at) {
+  if (at + 8 > bytes.size()) return {};
+  return static_cast<std::int64_t>(load_le<std::uint64_t>(bytes, at)) + kPostgresEpoch;
+}
+
+}  // namespace pgrevive::wal
