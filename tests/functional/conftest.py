@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from rig import fixtures, repofiles, rgw  # noqa: E402
+from rig import fixtures, repofiles, rgw, seals  # noqa: E402
 from rig.case import FILES, FORM, Case  # noqa: E402
 from rig.matrix import Matrix  # noqa: E402
 from rig.postgres import server_user  # noqa: E402
@@ -37,11 +37,12 @@ def pytest_terminal_summary(terminalreporter):
 
 def _lent(space, of):
     """`space` for as long as a fixture lives; kept, and named at the end, when the test, or any of
-    the session, that `of` is failed."""
+    the session, that `of` is failed. Else the sources in it have to be what they were."""
     yield space
     if of.stash.get(_failed, False):
         _kept.append(space.path)
     else:
+        seals.prove_below(space.path)
         space.remove()
 
 
@@ -108,8 +109,11 @@ def gateway(session_workspace):
     service = rgw.CephRGW(session_workspace.directory("rgw")).start()
     # Whoever the servers run as reads the CA's certificate.
     service.directory.chmod(0o755)
-    yield service
-    service.stop()
+    try:
+        yield service
+        seals.prove_buckets()
+    finally:
+        service.stop()
 
 
 class Bucket:
@@ -167,6 +171,7 @@ def unpack_fixture(session_workspace):
         if name not in _unpacked:
             _unpacked[name] = fixtures.Fixture.unpack(
                 name, session_workspace.directory("fixtures"))
+            seals.seal_directory(_unpacked[name].repo)
         return _unpacked[name]
     return unpack
 

@@ -53,6 +53,7 @@ class Story:
             self.repo.backup("full")
             source.switch_wal()
             source.stop()
+            self.repo.finished()
         finally:
             del os.environ["LOCPATH"]
 

@@ -13,7 +13,7 @@ from rig.cluster import PASSWORD, Cluster
 from rig.process import free_port, run
 from rig.program import message
 from rig.rgw import Authority
-from rig.s3 import S3, cluster_values
+from rig.s3 import S3, source_values
 from rig.story import CIPHER_PASS
 
 WAY = ["DNS", "endpoint", "TLS chain", "S3 service", "clock", "region", "signature", "URI style",
@@ -73,7 +73,7 @@ def doctor(pgrevive, space, bucket, prefix):
     shutil.copy(bucket.gateway.ca_file, ca_file)
     ca_file.chmod(0o644)
     return Doctor(Cluster(pgrevive, space.path / "d", {
-        **cluster_values(bucket, prefix), "S3_CA_FILE": ca_file,
+        **source_values(bucket, prefix), "S3_CA_FILE": ca_file,
         "REPO_CIPHER_PASS": CIPHER_PASS}, name="patient"))
 
 

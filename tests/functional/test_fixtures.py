@@ -49,8 +49,8 @@ def test_every_file_is_the_recorded_one(pgrevive, workspace, unpack_fixture, req
         prefix = bucket.upload_once(fixture.repo, f"fixtures/{name}")
         options = {"repo1-type": "s3", "repo1-path": f"/{prefix}", "repo1-s3-bucket": bucket.name,
                    "repo1-s3-endpoint": f"127.0.0.1:{gateway.port}",
-                   "repo1-s3-region": gateway.region, "repo1-s3-key": gateway.access_key,
-                   "repo1-s3-key-secret": gateway.secret_key, "repo1-s3-uri-style": "path",
+                   "repo1-s3-region": gateway.region, "repo1-s3-key": gateway.reader[0],
+                   "repo1-s3-key-secret": gateway.reader[1], "repo1-s3-uri-style": "path",
                    "repo1-storage-ca-file": gateway.ca_file}
     conf = fixture.conf(workspace.path / "pgbackrest.conf", options)
     nodes = {node: workspace.path / node for node in ("primary", "replica")}

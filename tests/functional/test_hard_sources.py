@@ -72,7 +72,7 @@ def hard(session_workspace):
     shutil.rmtree(late)
     late.mkdir(mode=0o700)  # as on a host that was prepared for it
     give(late, server_user())
-    return repo, late
+    return repo.finished(), late
 
 
 def values(repo, **more):

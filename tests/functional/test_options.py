@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from rig import seals
 from rig.cluster import PASSWORD, AdminerBrowser, Cluster
 from rig.postgres import binaries, server_user
 from rig.process import consecutive_ports, free_port, listening, run, wait_until
@@ -25,6 +26,7 @@ OWN_ARCHIVE = "elsewhere/of-options"
 @pytest.fixture(scope="module")
 def cluster(pgrevive, space, story, bucket):
     prefix = bucket.upload_once(story.repo.path, "story/pgbackrest")
+    seals.allow(bucket.name, f"{OWN_ARCHIVE}/")
     programs = space.directory("bin")
     for program in binaries().iterdir():
         (programs / program.name).symlink_to(program)

@@ -8,6 +8,7 @@ import stat
 
 import pytest
 
+from rig import seals
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster, command_lines
 from rig.postgres import SourceCluster, server_user
@@ -38,7 +39,8 @@ def bucket(session_workspace, gateway):
     source.stop()
     s3 = S3(gateway)
     s3.make_bucket(BUCKET)
-    s3.upload(repo.path, BUCKET, PREFIX)
+    s3.upload(repo.finished().path, BUCKET, PREFIX)
+    seals.allow(BUCKET, f"{PREFIX}-again-")
     gateway.add_user("reader", *READER)
     policy = directory / "policy.json"
     policy.write_text(json.dumps({"Version": "2012-10-17", "Statement": [{

@@ -422,7 +422,9 @@ def test_a_whole_node_decides_what_the_others_are_made_of(pgrevive, space, shop)
     """.env says something else when a replica is restored beside a primary that is there."""
     cluster = make_cluster(pgrevive, space, shop, "decides", {"DB_INCLUDE": "shop",
                                                               "WAL_ARCHIVE": "off"})
-    path = shop.repos["bundled"].path
+    path = repofiles.copy(shop.repos["bundled"].path, space.path / "own")
+    cluster.values["REPO_PATH"] = path
+    cluster.write_env()
     victim = repofiles.archive(path)[repofiles.segments(path)[-1]]
     good = victim.read_bytes()
     try:

@@ -293,7 +293,7 @@ def story(session_workspace):
         source.mark(f"segment {number}")
         repo.newest = source.switch_wal()
     source.stop()
-    return repo
+    return repo.finished()
 
 
 def test_cluster(pgrevive, story):

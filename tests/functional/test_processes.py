@@ -23,7 +23,7 @@ def repo(session_workspace):
     repo.backup("full")
     source.switch_wal()
     source.stop()
-    return repo
+    return repo.finished()
 
 
 @pytest.fixture

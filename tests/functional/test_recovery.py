@@ -51,6 +51,7 @@ class Story:
             if path.name[:24] > self.newest_wal:
                 path.unlink()
         shutil.rmtree(source.directory)
+        self.repo.finished()
 
     @staticmethod
     def segments(repository):

@@ -5,10 +5,11 @@ import shutil
 
 import pytest
 
-from rig import tree
+from rig import repofiles, seals, signed, tree
 from rig.cluster import Cluster
 from rig.matrix import FORMS
 from rig.process import Failed
+from rig.s3 import S3
 
 FORM = FORMS[0]
 
@@ -118,3 +119,101 @@ def test_a_bad_page_ends_a_scenario(pgrevive, space, story):
     with pytest.raises(Failed, match="pg_amcheck of testdb on replica of unsound"):
         cluster.gone()
     assert not cluster.processes()
+
+
+def write_and_clean_up(path):
+    (path / "probe").write_text("")
+    (path / "probe").unlink()
+
+
+def change_and_turn_back_time(path):
+    stamp = (path / "archive.info").stat()
+    repofiles.flip(path / "archive.info")
+    os.utime(path / "archive.info", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+
+
+WRITES = {
+    "written": (lambda path: (path / "backup" / "new").write_text(""), "backup/new: new"),
+    "removed": (lambda path: (path / "archive.info").unlink(), "archive.info: gone"),
+    "cleaned up": (lambda path: write_and_clean_up(path / "backup"), "backup: "),
+    "same size and time": (change_and_turn_back_time, "archive.info: "),
+}
+
+
+@pytest.mark.parametrize("how", WRITES)
+def test_a_source_that_is_written_to_is_seen(workspace, how):
+    """When its place goes, at the latest."""
+    path = workspace.directory("repo")
+    workspace.directory("repo", "backup")
+    (path / "archive.info").write_text("[db]")
+    seals.seal_directory(path)
+    write, said = WRITES[how]
+    write(path)
+    with pytest.raises(Failed, match=f"in {path} has been written to:\n{said}"):
+        seals.prove_below(workspace.path)
+
+
+def test_a_source_that_is_read_is_not(workspace):
+    path = workspace.directory("repo")
+    (path / "archive.info").write_text("[db]")
+    seals.seal_directory(path)
+    (path / "archive.info").read_bytes()
+    seals.prove_below(workspace.path)
+
+
+def test_a_cluster_whose_source_was_written_to(pgrevive, space, workspace):
+    path = workspace.directory("repo")
+    seals.seal_directory(path)
+    cluster = Cluster(pgrevive, space.directory("w"), {"REPO_TYPE": "posix", "REPO_PATH": path},
+                      name="writer")
+    cluster.gone()
+    (path / "lock").write_text("")
+    with pytest.raises(Failed, match="lock: new"):
+        cluster.gone()
+    with pytest.raises(Failed, match="lock: new"):
+        seals.prove_below(workspace.path)
+
+
+@pytest.fixture
+def sealed(gateway, workspace, request):
+    """A bucket with a source: its name, and what may write there."""
+    s3 = S3(gateway)
+    name = request.node.name.replace("_", "-")
+    s3.make_bucket(name)
+    s3.file = workspace.directory("repo", "archive") / "archive.info"
+    s3.file.write_text("[db]")
+    s3.upload(workspace.path / "repo", name, "source")
+    return name, s3
+
+
+def test_a_bucket_that_is_only_read(gateway, sealed):
+    """The keys that clusters of tests have can do nothing else."""
+    name, _ = sealed
+    for key in ("source/archive/archive.info", "source/new"):
+        for method in ("PUT", "DELETE"):
+            with pytest.raises(Failed, match="403.*AccessDenied"):
+                signed.request(gateway, gateway.reader, method, f"/{name}/{key}", body=b"x")
+    signed.request(gateway, gateway.reader, "GET", f"/{name}/source/archive/archive.info")
+    seals.prove_bucket(name)
+
+
+def test_a_bucket_that_is_cleaned_up(sealed):
+    """Nothing is left to see but versions."""
+    name, s3 = sealed
+    before = s3.listing(name)
+    s3.put(s3.file, name, "source/probe")
+    s3.remove(name, "source/probe")
+    assert s3.listing(name) == before
+    with pytest.raises(Failed, match=f"s3://{name}/source/ has been written to:\n.*probe"):
+        seals.prove_source({"S3_BUCKET": name, "S3_PATH": "/source"})
+    with pytest.raises(Failed, match=f"s3://{name}/source/ has been written to:\n.*probe"):
+        seals.prove_bucket(name)
+
+
+def test_a_bucket_that_holds_more(sealed):
+    name, s3 = sealed
+    seals.allow(name, "source-again-")
+    s3.put(s3.file, name, "source-again-1/archive.info")
+    s3.put(s3.file, name, "source-other-1/archive.info")
+    with pytest.raises(Failed, match=r"would hold \['source-other-1/archive.info'\]"):
+        seals.prove_bucket(name)

@@ -88,6 +88,7 @@ def backed_up(directory, source):
 
 def told_of_start(pgrevive, space, repo, name, settings):
     """Both nodes are up with the rows and settings; returns what start said."""
+    repo.finished()
     cluster = Cluster(pgrevive, space.directory("h"), {
         "REPO_TYPE": "posix", "REPO_PATH": repo.path, "ADMINER_PORT": 0, "WAL_ARCHIVE": "off"},
         name=name)

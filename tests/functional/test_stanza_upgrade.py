@@ -32,6 +32,7 @@ class Upgraded:
             source.switch_wal()
             source.stop()
             source.directory.rename(directory / f"gone-{number}")
+        self.repo.finished()
 
     def values(self):
         return {"REPO_TYPE": "posix", "REPO_PATH": self.repo.path}

@@ -110,7 +110,7 @@ def test_from_s3(pgrevive, space, story, bucket):
         "REPO_CIPHER_PASS": CIPHER_PASS}, name="faraway")
     try:
         result = cluster.start()
-        for secret in (gateway.secret_key, CIPHER_PASS, PASSWORD):
+        for secret in (gateway.secret_key, gateway.reader[1], CIPHER_PASS, PASSWORD):
             assert secret not in message(result)
             assert secret not in command_lines()
         for node in ("primary", "replica"):

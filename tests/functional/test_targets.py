@@ -101,6 +101,7 @@ class Branched:
             branch.switch_wal()
         finally:
             branch.stop()
+        repo.finished()
 
     def values(self):
         return {"REPO_TYPE": "posix", "REPO_PATH": self.repo.path}

@@ -3,6 +3,7 @@
 import json
 import pathlib
 
+from rig import seals
 from rig.postgres import server_user
 from rig.process import run
 from rig.workspace import give
@@ -26,11 +27,11 @@ def write_conf(path, sections):
 
 def s3_options(gateway, bucket, path):
     """How to reach a copy in a bucket, so that pgBackRest 2.45 can too: it takes no address in a
-    certificate."""
+    certificate. With keys that can only read."""
     return {"repo1-type": "s3", "repo1-path": f"/{path.strip('/')}", "repo1-s3-bucket": bucket,
             "repo1-s3-endpoint": gateway.domain, "repo1-storage-port": gateway.port,
-            "repo1-s3-region": gateway.region, "repo1-s3-key": gateway.access_key,
-            "repo1-s3-key-secret": gateway.secret_key, "repo1-s3-uri-style": "path",
+            "repo1-s3-region": gateway.region, "repo1-s3-key": gateway.reader[0],
+            "repo1-s3-key-secret": gateway.reader[1], "repo1-s3-uri-style": "path",
             "repo1-storage-ca-file": gateway.ca_file}
 
 
@@ -106,6 +107,11 @@ class BackrestRepo:
     def leave(self):
         """The source archives its WAL here no more."""
         (self.source.archive_to / f"{self.directory.name}.conf").unlink()
+
+    def finished(self):
+        """Nobody writes here any more; rig/seals.py sees to it."""
+        seals.seal_directory(self.path)
+        return self
 
     def backup(self, kind):
         """Takes a backup; returns its label."""

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from rig import soundness
+from rig import seals, soundness
 from rig.postgres import binaries
 from rig.process import Failed, free_port, run, wait_until
 from rig.program import message
@@ -112,11 +112,12 @@ class Cluster:
 
     def gone(self, prove=True):
         """Whatever the test did: nothing of this cluster runs afterwards. Where it is up to the end,
-        its data is proven to be sound, unless a test has made it otherwise on purpose; one that has
-        failed already says why itself."""
+        its data is proven to be sound, unless a test has made it otherwise on purpose; and its source is
+        what it was. One that has failed already says why itself."""
         try:
             if prove and sys.exc_info()[0] is None:
                 soundness.prove(self)
+                seals.prove_source(self.values)
         finally:
             self._end()
 

@@ -70,7 +70,7 @@ update docs set body = body || 'x' where id % 50 = {KINDS.index(kind)};
             source.mark(f"{form.name}-{kind}")
         source.switch_wal()
         repo.leave()
-        return repo
+        return repo.finished()
 
     def stop(self):
         self.source.stop()

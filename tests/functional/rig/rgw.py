@@ -84,7 +84,8 @@ class Authority:
 
 
 class CephRGW:
-    """The service. Attributes: port (TLS), plain_port, access_key, secret_key, ca_file, region."""
+    """The service. Attributes: port (TLS), plain_port, access_key, secret_key, ca_file, region; reader
+    is a pair of keys that can read all that these can, and write nothing."""
 
     def __init__(self, directory, *, like_far_away=False, uid="pgrevive"):
         self.directory = pathlib.Path(directory)
@@ -95,6 +96,7 @@ class CephRGW:
         self.domain = DOMAIN
         self.access_key = "PGREVIVETESTKEY00001"
         self.secret_key = "tEstSecret+with/odd=signs0123456789abcdef"
+        self.reader = ("PGREVIVEREADSONLY001", "tEstSecret+of/those=who0123456789read")
         self._like_far_away = like_far_away
         self._uid = uid
         self._daemons = []
@@ -208,6 +210,9 @@ rgw thread pool size = 64
         self._radosgw_admin("user", "create", f"--uid={self._uid}", "--display-name=test",
                             f"--access-key={self.access_key}", f"--secret-key={self.secret_key}",
                             "--max-buckets=1000")
+        self._radosgw_admin("subuser", "create", f"--uid={self._uid}", f"--subuser={self._uid}:reader",
+                            "--access=read", "--key-type=s3", f"--access-key={self.reader[0]}",
+                            f"--secret-key={self.reader[1]}")
         gateway = self._daemon("radosgw", *base, "-f", "-n", "client.admin")
         wait_until(lambda: self._answers() or not gateway.running(), 60, "radosgw answers")
         if not gateway.running():

@@ -3,8 +3,13 @@
 import concurrent.futures
 import pathlib
 import re
+import xml.etree.ElementTree
 
+from rig import seals, signed
 from rig.process import run
+
+_VERSIONED = (b'<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+              b"<Status>Enabled</Status></VersioningConfiguration>")
 
 
 class S3:
@@ -12,7 +17,8 @@ class S3:
     others."""
 
     def __init__(self, gateway, keys=None):
-        access_key, secret_key = keys or (gateway.access_key, gateway.secret_key)
+        self.gateway = gateway
+        self.keys = access_key, secret_key = keys or (gateway.access_key, gateway.secret_key)
         self.config = pathlib.Path(gateway.directory) / f"s3cfg-{access_key}"
         self.config.write_text(f"""[default]
 access_key = {access_key}
@@ -34,10 +40,13 @@ default_mime_type = binary/octet-stream
         return run(["s3cmd", "-c", self.config, *arguments], timeout=timeout).stdout
 
     def make_bucket(self, bucket):
+        """A bucket that forgets nothing: what is removed or written over leaves a version behind."""
         self._s3cmd("mb", f"s3://{bucket}")
+        signed.request(self.gateway, self.keys, "PUT", f"/{bucket}", {"versioning": ""}, _VERSIONED)
 
     def upload(self, directory, bucket, prefix, workers=4):
-        """Uploads what lies below `directory` as prefix/..., symbolic links as nothing."""
+        """Uploads what lies below `directory` as prefix/..., symbolic links as nothing. It is a
+        source, and sealed (rig/seals.py)."""
         directory = pathlib.Path(directory)
         files = sorted(str(path.relative_to(directory)) for path in directory.rglob("*")
                        if path.is_file() and not path.is_symlink())
@@ -53,6 +62,7 @@ default_mime_type = binary/octet-stream
         parts = [files[i::workers] for i in range(workers) if files[i::workers]]
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
             list(pool.map(send, parts))
+        seals.seal_bucket(Versions(self.gateway), bucket, prefix)
 
     def put(self, path, bucket, key):
         self._s3cmd("put", path, f"s3://{bucket}/{key}")
@@ -74,9 +84,48 @@ default_mime_type = binary/octet-stream
         return result
 
 
-def cluster_values(bucket, prefix):
-    """Settings of an .env that reach a repository in a bucket of a test gateway."""
+class Versions:
+    """Lists buckets with keys that can only read."""
+
+    def __init__(self, gateway):
+        self.gateway = gateway
+
+    def __call__(self, bucket, prefix):
+        """(key, version) to (ETag, size, time, whether it is the latest) of everything that was ever
+        put below the prefix; a removal is a version without ETag."""
+        found = {}
+        more = {}
+        while True:
+            page = xml.etree.ElementTree.fromstring(signed.request(
+                self.gateway, self.gateway.reader, "GET", f"/{bucket}",
+                {"versions": "", "prefix": prefix, "max-keys": "1000", **more}))
+            space = page.tag.removesuffix("ListVersionsResult")
+
+            def text(element, name, space=space):
+                return element.findtext(space + name, "")
+
+            for element in page:
+                if element.tag in (space + "Version", space + "DeleteMarker"):
+                    found[text(element, "Key"), text(element, "VersionId")] = tuple(
+                        text(element, name) for name in ("ETag", "Size", "LastModified", "IsLatest"))
+            if text(page, "IsTruncated") != "true":
+                return found
+            more = {"key-marker": text(page, "NextKeyMarker"),
+                    "version-id-marker": text(page, "NextVersionIdMarker")}
+
+
+def source_values(bucket, prefix):
+    """Settings of an .env that reach a repository in a bucket of a test gateway, with keys that can
+    only read."""
     gateway = bucket.gateway
     return {"REPO_TYPE": "s3", "S3_BUCKET": bucket.name, "S3_ENDPOINT": gateway.endpoint,
-            "S3_REGION": gateway.region, "S3_ACCESS_KEY": gateway.access_key,
-            "S3_SECRET_KEY": gateway.secret_key, "S3_PATH": f"/{prefix}", "S3_URI_STYLE": "path"}
+            "S3_REGION": gateway.region, "S3_ACCESS_KEY": gateway.reader[0],
+            "S3_SECRET_KEY": gateway.reader[1], "S3_PATH": f"/{prefix}", "S3_URI_STYLE": "path"}
+
+
+def cluster_values(bucket, prefix):
+    """The same, and keys with which the cluster's own archive is written beside it."""
+    gateway = bucket.gateway
+    seals.allow(bucket.name, f"{prefix}-")
+    return {**source_values(bucket, prefix), "WAL_ARCHIVE_S3_ACCESS_KEY": gateway.access_key,
+            "WAL_ARCHIVE_S3_SECRET_KEY": gateway.secret_key}

@@ -52,6 +52,8 @@ create table large as select i, repeat('x', 1000) filler from generate_series(1,
         source.switch_wal()
         source.stop()
         shutil.rmtree(source.directory)
+        for repo in self.repos.values():
+            repo.finished()
 
     def _oids(self):
         """Of all databases, by name."""

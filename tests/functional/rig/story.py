@@ -76,6 +76,7 @@ class Story:
             if len(path.name) > 24 and path.name[:24] > self.newest_wal:
                 path.unlink()
         shutil.rmtree(source.directory)
+        self.repo.finished()
         self.label = self.repo.labels[-1]
 
     def _targets(self):

@@ -77,6 +77,7 @@ class Left:
         shutil.rmtree(source.directory)
         if not known:
             relabel(self.repo.path, major)
+        self.repo.finished()
 
     def _claim(self):
         """Has pgBackRest 2.45 take the server for a 15. From 15 to 18 neither what it asks a server
