@@ -105,11 +105,12 @@ std::string_view title(cluster::Phase phase) {
   return "";
 }
 
-std::string ProgressView::detail(const cluster::SupervisorStatus& status) const {
+std::string phase_detail(const cluster::SupervisorStatus& status, const Pace& pace,
+                         std::size_t width) {
   using cluster::Phase;
   switch (status.phase) {
     case Phase::restoring:
-      return progress_line(status.restore, pace_, output_ == Output::terminal ? width_ - 15 : 0);
+      return progress_line(status.restore, pace, width);
     case Phase::recovering: {
       std::string text;
       if (status.wal_segments_total > 0) {
@@ -143,6 +144,12 @@ std::string ProgressView::detail(const cluster::SupervisorStatus& status) const 
   return "";
 }
 
+void add_look(Pace& pace, const cluster::SupervisorStatus& status, Pace::Time now) {
+  if (status.phase != cluster::Phase::restoring) return;
+  pace.add(now, status.restore.bytes_done -
+                    std::min(status.restore.bytes_done, status.restore.bytes_kept));
+}
+
 std::string ProgressView::update(const cluster::SupervisorStatus& status, Pace::Time now) {
   using cluster::Phase;
   std::string out;
@@ -153,10 +160,7 @@ std::string ProgressView::update(const cluster::SupervisorStatus& status, Pace::
     drawn_.clear();
     out += text + "\n";
   };
-  if (status.phase == Phase::restoring) {
-    pace_.add(now, status.restore.bytes_done -
-                       std::min(status.restore.bytes_done, status.restore.bytes_kept));
-  }
+  add_look(pace_, status, now);
 
   while (warnings_told_ < status.warnings.size()) {
     line(fmt::format("  warning: {}", status.warnings[warnings_told_++]));
@@ -193,7 +197,7 @@ std::string ProgressView::update(const cluster::SupervisorStatus& status, Pace::
     return out;
   }
 
-  const std::string now_text = detail(status);
+  const std::string now_text = phase_detail(status, pace_, terminal ? width_ - 15 : 0);
   if (terminal) {
     const std::string text =
         cut(fmt::format("  {:<11} {}", title(status.phase), now_text), width_ - 1);

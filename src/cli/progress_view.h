@@ -30,6 +30,14 @@ class Pace {
 // `width` columns; without the bar where `width` is 0.
 std::string progress_line(const restore::Progress& progress, const Pace& pace, std::size_t width);
 
+// How far the phase is that is under way, in one line; empty where it has no numbers. `width` as
+// above.
+std::string phase_detail(const cluster::SupervisorStatus& status, const Pace& pace,
+                         std::size_t width);
+
+// Feeds the pace with what a look saw: what was found on disk already is no speed.
+void add_look(Pace& pace, const cluster::SupervisorStatus& status, Pace::Time now);
+
 // Turns what a supervisor writes about itself, look by look, into what a person reads: on a
 // terminal each phase is one line that is redrawn until the phase is over, elsewhere plain lines,
 // one when a phase begins and ends and one about every five seconds between.
@@ -45,8 +53,6 @@ class ProgressView {
   std::string close();
 
  private:
-  std::string detail(const cluster::SupervisorStatus& status) const;
-
   Output output_;
   std::size_t width_;
   Pace pace_;

@@ -8,7 +8,6 @@
 #include "base/text.h"
 #include "cli/collations_text.h"
 #include "cli/front_door.h"
-#include "cli/progress_view.h"
 #include "cli/running_report.h"
 
 namespace pgrevive::cli {
@@ -54,6 +53,15 @@ std::string headline(const cluster::ClusterStatus& status) {
   return text;
 }
 
+// Where the character begins that stands in that column.
+std::size_t byte_of_column(const std::string& text, std::size_t column) {
+  std::size_t at = 0;
+  for (std::size_t seen = 0; at < text.size(); ++at) {
+    if ((static_cast<unsigned char>(text[at]) & 0xC0) != 0x80 && seen++ == column) break;
+  }
+  return at;
+}
+
 std::string_view name(Check::Result result) {
   switch (result) {
     case Check::Result::passed:
@@ -94,13 +102,14 @@ std::string table(const std::vector<std::vector<std::string>>& rows,
   return text;
 }
 
-std::string status_text(const cluster::ClusterStatus& status) {
+std::string status_text(const cluster::ClusterStatus& status, const Pace& pace) {
   const cluster::SupervisorStatus& supervisor = status.supervisor;
   std::string text = fact("cluster", fmt::format("{}: {}", status.cluster_name, headline(status)));
   text += fact("directory", status.state_directory);
   if (!supervisor.backup_label.empty()) text += fact("backup", supervisor.backup_label);
-  if (status.supervisor_running && supervisor.phase == Phase::restoring) {
-    text += fact("progress", progress_line(supervisor.restore, Pace(), 0));
+  if (status.supervisor_running) {
+    const std::string detail = phase_detail(supervisor, pace, 0);
+    if (!detail.empty()) text += fact("progress", detail);
   }
 
   std::vector<std::vector<std::string>> rows{
@@ -158,6 +167,36 @@ std::string status_text(const cluster::ClusterStatus& status) {
     text += fact("error", supervisor.error);
   }
   return text;
+}
+
+std::string redraw(const std::string& text, std::size_t width, std::size_t height) {
+  constexpr std::size_t kIndent = 11;  // that of fact()
+  std::vector<std::string> lines;
+  for (const std::string& line : split(text, '\n')) {
+    std::string rest = line;
+    std::string indent;
+    while (columns(rest) > width - indent.size()) {
+      // A word that is longer than all the room, as a path may be, is broken.
+      std::size_t cut = byte_of_column(rest, width - indent.size());
+      if (const auto blank = rest.rfind(' ', cut);
+          blank != std::string::npos && blank > rest.find_first_not_of(' ')) {
+        cut = blank;
+      }
+      lines.push_back(indent + rest.substr(0, cut));
+      rest = trim(std::string_view(rest).substr(cut));
+      indent.assign(kIndent, ' ');
+    }
+    lines.push_back(indent + rest);
+  }
+  while (!lines.empty() && lines.back().empty()) lines.pop_back();
+  // The last line stays free: a line break there would move everything up.
+  if (lines.size() + 1 > height) {
+    lines.resize(height > 2 ? height - 2 : 0);
+    lines.emplace_back("...");
+  }
+  std::string codes = "\x1b[H";
+  for (const std::string& line : lines) codes += line + "\x1b[K\r\n";
+  return codes + "\x1b[J";
 }
 
 bool healthy(const cluster::ClusterStatus& status) {

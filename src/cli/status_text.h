@@ -3,12 +3,18 @@
 #include <string>
 #include <vector>
 
+#include "cli/progress_view.h"
 #include "cluster/cluster.h"
 
 namespace pgrevive::cli {
 
-// `status` for a person, at most 80 columns where the values allow it.
-std::string status_text(const cluster::ClusterStatus& status);
+// `status` for a person, at most 80 columns where the values allow it. Who looks again and again
+// has a pace.
+std::string status_text(const cluster::ClusterStatus& status, const Pace& pace = Pace());
+
+// The codes that draw `text` over what stood on a terminal of that size: lines that are too long go
+// on below, and what the screen has no room for is left out at the end. Pure.
+std::string redraw(const std::string& text, std::size_t width, std::size_t height);
 
 // Whether everything is as it should be: supervisor running, every node accepting, every replica
 // streaming, archiving without trouble.

@@ -17,6 +17,7 @@ Terminal stdout_terminal() {
   winsize size{};
   if (terminal.interactive && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
     terminal.width = std::clamp<std::size_t>(size.ws_col, 40, 200);
+    if (size.ws_row > 0) terminal.height = size.ws_row;
   }
   return terminal;
 }

@@ -8,6 +8,7 @@ namespace pgrevive::cli {
 struct Terminal {
   bool interactive = false;  // a person looks at it, and it can redraw a line
   std::size_t width = 80;
+  std::size_t height = 24;
 };
 Terminal stdout_terminal();
 

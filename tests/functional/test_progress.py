@@ -8,7 +8,7 @@ from rig.cluster import Cluster, env_text
 from rig.postgres import server_user
 from rig.s3 import cluster_values
 from rig.story import CIPHER_PASS, MARKERS, ROWS
-from rig.terminal import on_a_terminal
+from rig.terminal import on_a_terminal, screens
 from rig.throttle import SlowLine
 from rig.workspace import give
 
@@ -100,5 +100,31 @@ def test_start_on_a_terminal(pgrevive, space, slow_values):
         # The terminal is gone, the cluster is not.
         assert cluster.status()["supervisor_running"] is True
         assert cluster.sql("replica", MARKERS) == ROWS
+    finally:
+        cluster.gone()
+
+
+def test_status_watched_on_a_terminal(pgrevive, space, slow_values):
+    """From the first look at a start to the running cluster, in place and at 80 columns; it shows what
+    `status` says."""
+    cluster = Cluster(pgrevive, space.directory("w"), {
+        **slow_values, "WAL_ARCHIVE": "off", "ADMINER_PORT": 0}, name="watched")
+    try:
+        cluster.start("--detach")
+        text = on_a_terminal([pgrevive.path, "--env-file", cluster.env_file, "status", "--watch"], 80,
+                             env=cluster.environment, until="watched: running since")
+        seen = screens(text)
+        restoring = [match for screen in seen for line in screen
+                     if (match := re.match(r"progress +(\d+) %", line))]
+        percents = [int(match[1]) for match in restoring]
+        assert len(percents) > 2 and percents == sorted(percents) and percents[-1] > percents[0], seen
+        assert any("/s" in match.string and "left" in match.string for match in restoring), restoring
+        status = cluster.status()
+        last = "\n".join(seen[-1])
+        for node in status["nodes"]:
+            assert re.search(rf"^{node['name']} +{node['role']} +{node['port']} +accepting +"
+                             rf"{node['timeline']} ", last, re.MULTILINE), last
+        assert last.count("\nprimary ") == 2 and "progress" not in last  # in two tables
+        assert text.startswith("\x1b[?25l") and text.endswith("\x1b[?25h")
     finally:
         cluster.gone()

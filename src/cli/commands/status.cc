@@ -5,21 +5,64 @@
 #include "cli/cluster_choice.h"
 #include "cli/commands/commands.h"
 #include "cli/print.h"
+#include "cli/signals.h"
 #include "cli/status_text.h"
+#include "cli/terminal.h"
 #include "cluster/cluster.h"
 
 namespace pgrevive::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kWatchEvery = 1s;
+
+// Until somebody interrupts it. A terminal is asked for its size at each look, since a window may
+// be made larger.
+int watch_status(const cluster::StateDirectory& directory) {
+  const StopOnSignal stop;
+  const bool redrawn = stdout_terminal().interactive;
+  Pace pace;
+  bool good = false;
+  if (redrawn) out("\x1b[?25l\x1b[2J");  // no cursor, an empty screen
+  do {
+    cluster::ClusterStatus status;
+    try {
+      status = cluster::collect_status(directory);
+    } catch (...) {
+      if (redrawn) out("\x1b[?25h");
+      throw;
+    }
+    add_look(pace, status.supervisor, unix_now());
+    good = healthy(status);
+    const std::string text = status_text(status, pace);
+    if (redrawn) {
+      const Terminal terminal = stdout_terminal();
+      out("{}", redraw(text, terminal.width, terminal.height));
+    } else {
+      out("{}\n", text);
+    }
+  } while (std::ferror(stdout) == 0 && stop.wait_for(kWatchEvery));
+  if (redrawn) out("\x1b[?25h");
+  return good ? 0 : 1;
+}
+
+}  // namespace
 
 void add_status(Parser& parser) {
   CLI::App* command = parser.app.add_subcommand("status", "Show every node and what it does");
-  command->add_flag("--json", parser.json, "As JSON");
+  CLI::Option* json = command->add_flag("--json", parser.json, "As JSON");
+  auto watch = std::make_shared<bool>(false);
+  command->add_flag("-w,--watch", *watch, "Look again every second and draw it anew, until Ctrl-C")
+      ->excludes(json);
   command->footer(
-      "Exit status: 0 all is well, 1 something is not.\n\n"
-      "Examples:\n  pgrevive status\n  pgrevive status --json");
-  command->callback([&parser] {
-    parser.work = [&parser] {
-      const cluster::ClusterStatus status =
-          cluster::collect_status(existing_state_directory(parser.global));
+      "Exit status: 0 all is well, 1 something is not (with --watch: at the last look).\n\n"
+      "Examples:\n  pgrevive status\n  pgrevive status --watch\n  pgrevive status --json");
+  command->callback([&parser, watch] {
+    parser.work = [&parser, watch] {
+      const cluster::StateDirectory directory = existing_state_directory(parser.global);
+      if (*watch) return watch_status(directory);
+      const cluster::ClusterStatus status = cluster::collect_status(directory);
       const std::string text = parser.json ? cluster::to_json(status) : status_text(status);
       out("{}{}", text, text.ends_with('\n') ? "" : "\n");
       return healthy(status) ? 0 : 1;

@@ -3,6 +3,8 @@
 import fcntl
 import os
 import pty
+import re
+import signal
 import struct
 import subprocess
 import termios
@@ -10,9 +12,10 @@ import termios
 from rig.process import child_options
 
 
-def on_a_terminal(command, columns=80, typed="", user=None, env=None):
+def on_a_terminal(command, columns=80, typed="", user=None, env=None, until=None):
     """Runs a command on a terminal of that width, where somebody types something as soon as there is
-    something to see; returns what was to be seen, and takes only success."""
+    something to see, and interrupts it once `until` (a regular expression) is to be seen; returns
+    what was to be seen, and takes only success."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     with subprocess.Popen([os.fspath(word) for word in command], stdin=theirs, stdout=theirs,
@@ -26,6 +29,9 @@ def on_a_terminal(command, columns=80, typed="", user=None, env=None):
                 if typed:
                     os.write(ours, typed.encode())
                     typed = ""
+                if until and re.search(until, output.decode(errors="replace")):
+                    until = None
+                    child.send_signal(signal.SIGINT)
         except OSError:  # EIO: nobody has the other end open any more
             pass
         os.close(ours)
@@ -33,3 +39,33 @@ def on_a_terminal(command, columns=80, typed="", user=None, env=None):
     text = output.decode()
     assert code == 0, text
     return text.replace("\r\n", "\n")
+
+
+def screens(text, columns=80, rows=40):
+    """What stood on the screen each time that it was drawn anew: a list of its lines. Knows the codes
+    that redrawing needs, and refuses all others."""
+    grid, row, column, shown = [""] * rows, 0, 0, []
+    for code, letter in re.findall(r"(\x1b\[[?0-9]*[a-zA-Z])|([^\x1b])", text):
+        if code in ("\x1b[?25l", "\x1b[?25h"):  # the cursor
+            continue
+        if code == "\x1b[2J":
+            grid = [""] * rows
+        elif code == "\x1b[H":
+            row = column = 0
+        elif code == "\x1b[K":
+            grid[row] = grid[row][:column]
+        elif code == "\x1b[J":
+            grid[row:] = [grid[row][:column]] + [""] * (rows - row - 1)
+            shown.append([line.rstrip() for line in grid])
+        elif code:
+            raise AssertionError(f"unknown code {code!r}")
+        elif letter == "\r":
+            column = 0
+        elif letter == "\n":
+            row, column = row + 1, 0
+            assert row < rows, "it scrolls"
+        else:
+            grid[row] = grid[row][:column].ljust(column) + letter + grid[row][column + 1:]
+            column += 1
+            assert column <= columns, f"wider than {columns}: {grid[row]}"
+    return shown

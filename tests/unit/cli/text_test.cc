@@ -132,6 +132,35 @@ TEST(StatusText, ShowsWhatIsWrong) {
               HasSubstr("error      the port 5433 is taken\n           hint: choose another\n"));
 }
 
+TEST(StatusText, TellsHowFarAPhaseIsAndHowFast) {
+  cluster::ClusterStatus status = running();
+  status.supervisor.phase = Phase::recovering;
+  status.supervisor.wal_segments_total = 30;
+  status.supervisor.wal_segments_done = 12;
+  EXPECT_THAT(status_text(status), HasSubstr("\nprogress   12 of 30 WAL segments\n"));
+
+  status.supervisor.phase = Phase::restoring;
+  status.supervisor.restore = {
+      .files_total = 10, .files_done = 5, .bytes_total = 4'000'000, .bytes_done = 2'000'000};
+  Pace pace;
+  pace.add(std::chrono::seconds(0), 0);
+  pace.add(std::chrono::seconds(2), 2'000'000);
+  EXPECT_THAT(status_text(status, pace),
+              HasSubstr("\nprogress   50 %  2 MB of 4 MB  5/10 files  1 MB/s  2.0 s left\n"));
+}
+
+TEST(Redraw, BreaksWhatIsTooLongAndCutsWhatIsTooMuch) {
+  EXPECT_EQ(redraw("a\n\nb\n", 40, 10), "\x1b[Ha\x1b[K\r\n\x1b[K\r\nb\x1b[K\r\n\x1b[J");
+  EXPECT_EQ(redraw("warning    one two three four\n", 20, 10),
+            "\x1b[Hwarning    one two\x1b[K\r\n           three\x1b[K\r\n"
+            "           four\x1b[K\r\n\x1b[J");
+  EXPECT_EQ(redraw("a /longer/than/é/line\n", 16, 10),
+            "\x1b[Ha\x1b[K\r\n           /long\x1b[K\r\n           er/th\x1b[K\r\n"
+            "           an/é/\x1b[K\r\n           line\x1b[K\r\n\x1b[J");
+  EXPECT_EQ(redraw("1\n2\n3\n4\n", 40, 4),
+            "\x1b[H1\x1b[K\r\n2\x1b[K\r\n...\x1b[K\r\n\x1b[J");
+}
+
 TEST(StatusText, HealthIsEveryPartOfIt) {
   EXPECT_TRUE(healthy(running()));
 
