@@ -49,6 +49,7 @@ class Story:
             source.start()
             self.repo = BackrestRepo(directory / "backups", source).create_stanza()
             self.fill(source)
+            source.prepare_load("testdb")
             self.make_older(source)
             self.repo.backup("full")
             source.switch_wal()

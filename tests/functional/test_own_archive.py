@@ -34,6 +34,7 @@ def bucket(session_workspace, gateway):
     repo = BackrestRepo(directory / "backups", source, compress="zst").create_stanza()
     source.sql("create database testdb")
     source.sql("create table t (i int); insert into t values (1)", "testdb")
+    source.prepare_load("testdb")
     repo.backup("full")
     source.switch_wal()
     source.stop()

@@ -20,6 +20,7 @@ def repo(session_workspace):
     source.sql("create database testdb")
     source.sql("create table t as select i, repeat(md5(i::text), 30) as filler "
                "from generate_series(1, 30000) i", "testdb")
+    source.prepare_load("testdb")
     repo.backup("full")
     source.switch_wal()
     source.stop()

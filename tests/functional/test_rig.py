@@ -121,6 +121,18 @@ def test_a_bad_page_ends_a_scenario(pgrevive, space, story):
     assert not cluster.processes()
 
 
+def test_a_transaction_that_is_there_in_part_ends_a_scenario(pgrevive, space, story):
+    """Of those that pgbench committed while the backup was taken."""
+    cluster = Cluster(pgrevive, space.directory("h"), {
+        **story.values(), "WAL_ARCHIVE": "off", "ADMINER_PORT": 0, "REPLICAS": 0}, name="torn")
+    cluster.start()
+    assert int(cluster.sql("primary", "select count(*) from pgbench_history")) > 700
+    cluster.sql("primary", "delete from pgbench_history where ctid = (select min(ctid) from "
+                "pgbench_history where delta <> 0)")
+    with pytest.raises(Failed, match="in testdb on primary of torn do not add up"):
+        cluster.gone()
+
+
 def write_and_clean_up(path):
     (path / "probe").write_text("")
     (path / "probe").unlink()

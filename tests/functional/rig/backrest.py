@@ -114,8 +114,10 @@ class BackrestRepo:
         return self
 
     def backup(self, kind):
-        """Takes a backup; returns its label."""
-        self.pgbackrest(f"--type={kind}", "--no-expire-auto", "--repo1-retention-full=9", "backup")
+        """Takes a backup, under load where the source can have it; returns its label."""
+        with self.source.under_load():
+            self.pgbackrest(f"--type={kind}", "--no-expire-auto", "--repo1-retention-full=9",
+                            "backup")
         label = self.info()[0]["backup"][-1]["label"]
         self.labels.append(label)
         return label

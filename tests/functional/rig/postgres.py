@@ -1,5 +1,6 @@
 """A PostgreSQL server that backups are taken from, with everything in it that a restore can get wrong."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -97,6 +98,7 @@ class SourceCluster(Server):
         self.outside = self.directory / "outside"
         # Every pgbackrest.conf linked here gets each WAL segment.
         self.archive_to = self.directory / "archive.d"
+        self._pgbench_in = None  # the database that has pgbench's tables
         super().__init__(data or self.directory / "data", sockets=self.directory,
                          log=self.directory / "server.log", bin=bin)
 
@@ -195,14 +197,49 @@ select lo_from_bytea(0, decode(repeat('00ff10', 20000), 'hex')) from generate_se
 insert into markers (what) values ('m1-filled');
 """, "testdb")
         self.sql("create table names (name text); insert into names values ('ü');", "odd name ü")
-        run([self.clients / "pgbench", "-i", "-q", "-s", "1", "-h", self.sockets,
-             "-p", str(self.port), "-U", self.superuser, "testdb"], user=self.user)
+        return self.prepare_load("testdb")
+
+    def prepare_load(self, database):
+        """Makes pgbench's tables there; backups are taken under load from now on."""
+        self._pgbench_in = database
+        run(self._pgbench("-i", "-q", "-s", "1"), user=self.user)
         return self
+
+    def _pgbench(self, *words):
+        return [self.clients / "pgbench", *words, "-h", self.sockets, "-p", str(self.port),
+                "-U", self.superuser, self._pgbench_in]
 
     def work(self, transactions=200):
         """Changes pages all over pgbench's tables."""
-        run([self.clients / "pgbench", "-n", "-t", str(transactions), "-h", self.sockets,
-             "-p", str(self.port), "-U", self.superuser, "testdb"], user=self.user)
+        run(self._pgbench("-n", "-t", str(transactions)), user=self.user)
+
+    @contextlib.contextmanager
+    def under_load(self):
+        """pgbench commits before, all the while, and after; what rig/soundness.py asks of its tables
+        in the end holds in between any two of its transactions. Of sources with prepare_load()."""
+        if self._pgbench_in is None:
+            yield
+            return
+        # So many that no page of the tables stays as it is, and not more WAL than is archived.
+        load = Daemon(self._pgbench("-n", "-c", "2", "-T", "600", "-R", "50"),
+                      self.directory / "pgbench.log", user=self.user)
+        try:
+            self._more_history(load)
+            yield
+            self._more_history(load)
+        finally:
+            load.stop()
+        wait_until(lambda: self.sql("select count(*) from pg_stat_activity where application_name = "
+                                    "'pgbench'") == "0", 30, "pgbench's sessions end")
+
+    def _more_history(self, load):
+        """Waits until one more of its transactions is committed."""
+        count = "select count(*) from pgbench_history"
+        now = self.sql(count, self._pgbench_in)
+        wait_until(lambda: self.sql(count, self._pgbench_in) != now or not load.running(), 60,
+                   "pgbench commits")
+        if not load.running():
+            raise Failed(f"pgbench ended: {load.tail()}")
 
     def mark(self, what):
         """A row that tells how far a recovery came."""

@@ -1,6 +1,7 @@
 """Whether a cluster's data is sound all through: the last thing that every scenario asks.
 
 Rows that are right say nothing about an index that is not used, or about a page that nobody reads.
+What pgbench did while a backup was taken is there as a whole or not at all.
 """
 
 import re
@@ -31,6 +32,7 @@ def prove(cluster):
     for node in nodes:
         for database in databases:
             _amcheck(cluster, node, database)
+            balances(cluster, node, database)
     cluster.stop()
     for node in nodes:
         _page_checksums(cluster.root / node / "data")
@@ -79,6 +81,29 @@ def _amcheck(cluster, node, database):
     if result.returncode != 0 or said:
         raise Failed(f"pg_amcheck of {database} on {node} of {cluster.name}: exit "
                      f"{result.returncode}\n" + "\n".join(said))
+
+
+# Each of pgbench's transactions adds one amount to four of its tables.
+_BALANCES = r"""
+select to_regclass('public.pgbench_history') is not null as loaded \gset
+\if :loaded
+select case when a = b and a = t and a = h then 'equal' else concat_ws(' ', a, b, t, h) end
+  from (select coalesce(sum(abalance), 0) a from pgbench_accounts) accounts,
+       (select coalesce(sum(bbalance), 0) b from pgbench_branches) branches,
+       (select coalesce(sum(tbalance), 0) t from pgbench_tellers) tellers,
+       (select coalesce(sum(delta), 0) h from pgbench_history) history;
+\else
+\echo equal
+\endif
+"""
+
+
+def balances(cluster, node, database):
+    """Raises Failed where pgbench's tables are in that database and a transaction is there in part."""
+    said = cluster.sql(node, _BALANCES, database, user=_superuser(cluster))
+    if said != "equal":
+        raise Failed(f"pgbench's tables in {database} on {node} of {cluster.name} do not add up: "
+                     f"{said}")
 
 
 def _page_checksums(data):

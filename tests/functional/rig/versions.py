@@ -11,7 +11,7 @@ import shutil
 
 from rig.backrest import BackrestRepo
 from rig.postgres import SourceCluster, binaries, server_user
-from rig.process import Daemon, Failed, run
+from rig.process import Failed, run
 from rig.program import ROOT
 from rig.workspace import give
 
@@ -60,14 +60,9 @@ class Left:
                                  stanza_options=None if known else self._claim())
         self.repo.create_stanza()
         source.mark("before-backup")
-        load = Daemon([source.clients / "pgbench", "-n", "-c", "2", "-T", "600", "-R", "300",
-                       "-h", source.sockets, "-p", str(source.port), "-U", "postgres", "testdb"],
-                      directory / "pgbench.log", user=source.user)
         self.repo.backup("full")
-        assert load.running(), load.tail()
         source.mark("after-backup")
         source.sql(f"select pg_create_restore_point('{HALF_WAY}')")
-        load.stop()
         source.work()
         source.mark("last-archived")
         self.answer = source.sql(QUESTION, "testdb")
