@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import stat
 
 from rig.process import Failed
 
@@ -16,23 +17,29 @@ from rig.process import Failed
 def _files(root):
     """Relative path to what a stat tells of every file and directory below root."""
     found = {}
-    for directory, names, files in os.walk(root):
-        for name in names + files:
-            path = os.path.join(directory, name)
-            status = os.lstat(path)
-            # A directory's time changes when something is made in it and removed again.
-            found[os.path.relpath(path, root)] = (status.st_mode, status.st_size,
-                                                  status.st_mtime_ns, status.st_uid)
+    places = [""]
+    while places:
+        place = places.pop()
+        with os.scandir(os.path.join(root, place)) as entries:
+            for entry in entries:
+                name = place + entry.name
+                status = entry.stat(follow_symlinks=False)
+                # A directory's time changes when something is made in it and removed again.
+                found[name] = (status.st_mode, status.st_size, status.st_mtime_ns, status.st_uid)
+                if stat.S_ISDIR(status.st_mode):
+                    places.append(name + "/")
     return found
 
 
-def _contents(root, paths):
+def _contents(root, files):
     digests = {}
-    for path in paths:
-        whole = pathlib.Path(root) / path
-        if whole.is_file() and not whole.is_symlink():
-            with open(whole, "rb") as file:
-                digests[path] = hashlib.file_digest(file, "sha1").hexdigest()
+    for name, (mode, *_) in files.items():
+        if stat.S_ISREG(mode):
+            with open(os.path.join(root, name), "rb", buffering=0) as file:
+                digest = hashlib.sha1()
+                while block := file.read(1 << 20):
+                    digest.update(block)
+                digests[name] = digest.digest()
     return digests
 
 
