@@ -236,6 +236,8 @@ void check_archiver(const Settings& settings, const StateDirectory& directory,
     check_backrest_knows(version, settings.wal_archive);
 }
 
+namespace {
+
 // Replicas of a new cluster are copies of its primary. Packages of a server bring the program
 // along; other collections of its programs may not.
 void check_copier(const Settings& settings, const StateDirectory& directory,
@@ -253,10 +255,14 @@ void check_copier(const Settings& settings, const StateDirectory& directory,
   }
 }
 
+}  // namespace
+
 bool needs_restore(const Settings& settings, const StateDirectory& directory) {
   return settings.restore_from_backup &&
          restore::inspect_directory(directory.data("primary")) != restore::DirectoryState::complete;
 }
+
+namespace {
 
 // Of a cluster that is there already. Before the probe, which writes into the stanza.
 void check_takeover(const Settings& settings, const StateDirectory& directory) {
@@ -272,6 +278,8 @@ void check_takeover(const Settings& settings, const StateDirectory& directory) {
             "WAL_ARCHIVE=source");
   if (record->promoted) refuse_source_that_went_on(settings, *record);
 }
+
+}  // namespace
 
 void preflight(const Settings& settings, const StateDirectory& directory, const Marker& marker,
                const Identity& owner) {

@@ -5,9 +5,9 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "cluster/doctor_sample.h"
 #include "cluster/partial.h"
 #include "cluster/recovery_end.h"
+#include "cluster/throughput.h"
 #include "repository/open.h"
 #include "restore/restore.h"
 

@@ -10,9 +10,9 @@
 
 #include "base/error.h"
 #include "cluster/doctor_host.h"
-#include "cluster/doctor_sample.h"
 #include "cluster/doctor_way.h"
 #include "cluster/findings.h"
+#include "cluster/throughput.h"
 #include "repository/layout.h"
 #include "storage/posix.h"
 #include "support/temp_dir.h"

@@ -1,4 +1,4 @@
-#include "cluster/doctor_sample.h"
+#include "cluster/throughput.h"
 
 #include <algorithm>
 #include <array>
