@@ -16,14 +16,15 @@ constexpr std::chrono::seconds kConnectTimeout{5};
 
 }  // namespace
 
-postgres::Connection Access::open(int port, const std::string& database) const {
+postgres::Connection Access::open(int port, const std::string& database,
+                                  const std::function<void()>& while_waiting) const {
   try {
-    return open_only(port, database);
+    return open_only(port, database, while_waiting);
   } catch (const Error&) {
     // A cluster may have no database "postgres", but never none of these.
     if (database == "postgres") {
       try {
-        return open_only(port, "template1");
+        return open_only(port, "template1", while_waiting);
       } catch (const Error&) {
       }
     }

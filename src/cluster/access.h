@@ -20,9 +20,10 @@ class Access {
 
   // Throws Error{postgres} when no role is let in, with what the server said to the first.
   // Where there is no database "postgres" to be had, the connection is to template1.
-  postgres::Connection open(int port, const std::string& database = "postgres") const;
-  // To that database and no other. With `while_waiting` (ConnectionOptions) statements may take as
-  // long as they like.
+  // With `while_waiting` (ConnectionOptions) statements may take as long as they like.
+  postgres::Connection open(int port, const std::string& database = "postgres",
+                            const std::function<void()>& while_waiting = {}) const;
+  // To that database and no other.
   postgres::Connection open_only(int port, const std::string& database,
                                  const std::function<void()>& while_waiting = {}) const;
   // Which role was let in, and is a superuser.

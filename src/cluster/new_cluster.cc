@@ -1,5 +1,7 @@
 #include "cluster/new_cluster.h"
 
+#include <fmt/format.h>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -42,6 +44,24 @@ NodeRecord begin(Site& site, const std::string& node) {
   record.unfinished = true;
   record.save(directory, node);
   return record;
+}
+
+// The server writes as zeros what is a hole on its disk: what was left out of a partial cluster
+// takes its full size in a copy.
+void check_room(Site& site, const std::string& node, postgres::Connection& connection) {
+  const auto bytes =
+      parse_unsigned(
+          connection.value("select sum(pg_tablespace_size(oid)) from pg_tablespace").value_or(""))
+          .value_or(0);
+  const auto place = site.directory.data(node);
+  const auto free = disk_space(place).free_bytes;
+  if (bytes <= free) return;
+  throw Error(ErrorKind::system,
+              fmt::format("{} has {} free, and a copy of the primary, {}, does not fit",
+                          place.string(), format_bytes(free), format_bytes(bytes)))
+      .with_hint(
+          "free some; databases that were left out of the restore have their full size in a copy, "
+          "so drop them (DB_DROP_LEFT_OUT=true)");
 }
 
 void finish(Site& site, const std::string& node, NodeRecord& record) {
@@ -87,6 +107,7 @@ void copy_primary(Site& site, const std::string& node) {
                                         "--no-password"};
   const auto primary = NodeRecord::load(directory, "primary");
   auto connection = site.access(primary ? primary->source_user : "").open(site.port("primary"));
+  check_room(site, node, connection);
   for (const auto& row :
        connection.query("select oid::text, pg_tablespace_location(oid) from pg_tablespace "
                         "where pg_tablespace_location(oid) <> ''")) {

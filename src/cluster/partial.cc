@@ -43,6 +43,20 @@ void remove_subscriptions(Site& site, postgres::Connection& connection,
   }
 }
 
+// It removes files that may be many, and waits for a checkpoint: however long that takes, and no
+// longer than somebody wants to wait for it. A connection of its own, because one that was told to
+// stop is of no further use.
+void drop(Site& site, const std::string& source_user, const restore::Database& database) {
+  auto connection = site.access(source_user).open(site.port("primary"), "postgres", [&] {
+    site.rest(std::chrono::milliseconds(0));
+    site.servers.tick();
+  });
+  connection.query("set default_transaction_read_only = off");
+  site.board.log("primary: dropping database " + printable(database.text()) +
+                 ", which was left out of the restore");
+  connection.query("drop database " + connection.quote_identifier(database.name));
+}
+
 }  // namespace
 
 PartialBackup check_choice(const Settings& settings, const repository::Manifest& manifest) {
@@ -92,10 +106,9 @@ void settle_left_out(Site& site, postgres::Connection& connection, NodeRecord& r
   record.left_out.clear();
   for (const auto& database : databases) {
     try {
-      connection.query("drop database " + connection.quote_identifier(database.name));
-      site.board.log("primary: dropped database " + printable(database.text()) +
-                     ", which was left out of the restore");
+      drop(site, record.source_user, database);
     } catch (const Error& error) {
+      if (error.kind() == ErrorKind::cancelled) throw;
       record.left_out.push_back(database);
       site.board.warn("database " + printable(database.text()) +
                       " was left out and cannot be dropped: " + error.text());

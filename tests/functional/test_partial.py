@@ -14,6 +14,7 @@ import shutil
 import pytest
 
 from rig import fixtures, repofiles, tree
+from rig.case import SYSTEM
 from rig.cluster import Cluster
 from rig.postgres import Server, binaries, server_user, trusting_hba
 from rig.process import run, wait_until
@@ -446,6 +447,74 @@ def test_a_whole_node_decides_what_the_others_are_made_of(pgrevive, space, shop)
         assert_whole(cluster)
     finally:
         victim.write_bytes(good)
+        cluster.gone()
+
+
+def test_a_drop_that_takes_long(pgrevive, space, shop):
+    """It may take as long as it likes, until somebody asks to stop; and is done at the next start."""
+    cluster = make_cluster(pgrevive, space, shop, "patient", {"DB_INCLUDE": "shop", "REPLICAS": 0,
+                                                              "WAL_ARCHIVE": "off"})
+    log = cluster.root / "primary" / "logs" / "postgresql.log"
+    try:
+        cluster.start()
+        # A lock that outlives a restart.
+        cluster.sql("primary", "begin; lock table pg_database in share mode; "
+                    "prepare transaction 'for long'", "shop")
+        cluster.stop()
+        cluster.values["DB_DROP_LEFT_OUT"] = "true"
+        cluster.write_env()
+        cluster.start("--detach")
+        wait_until(lambda: cluster.sql(
+            "primary", "select query from pg_stat_activity where wait_event_type = 'Lock'", "shop",
+            check=False).stdout.startswith("drop database "), 60, "it waits to drop a database")
+        cluster.stop()
+        assert 'STATEMENT:  drop database "' in log.read_text()
+        assert "statement timeout" not in log.read_text()
+
+        cluster.values["DB_DROP_LEFT_OUT"] = "false"
+        cluster.write_env()
+        cluster.start()
+        assert left_out_of(cluster) == {"testdb", "odd name ü", "fast only"}
+        cluster.sql("primary", "rollback prepared 'for long'", "shop")
+        cluster.values["DB_DROP_LEFT_OUT"] = "true"
+        cluster.write_env()
+        cluster.run("restart")
+        assert left_out_of(cluster) == set()
+        assert cluster.sql("primary", GOODS, "shop") == shop.goods
+    finally:
+        cluster.gone()
+
+
+def test_a_copy_that_does_not_fit(pgrevive, space, shop):
+    """What was left out has its full size in a copy of the primary."""
+    cluster = make_cluster(pgrevive, space, shop, "narrow", {"DB_INCLUDE": "shop", "REPLICAS": 0,
+                                                             "WAL_ARCHIVE": "off"})
+    replica = cluster.root / "replica"
+    try:
+        cluster.start()
+        cluster.stop()
+        replica.mkdir()
+        give(replica, server_user())
+        if run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", replica],
+               check=False).returncode != 0:
+            pytest.skip("this user may not mount a small file system")
+        try:
+            give(replica, server_user())
+            cluster.values["REPLICAS"] = 1
+            cluster.write_env()
+            result = cluster.start(check=False)
+            assert result.returncode == SYSTEM, message(result)
+            for words in (str(replica), "a copy of the primary", "does not fit",
+                          "DB_DROP_LEFT_OUT"):
+                assert words in result.stderr, message(result)
+            assert not (replica / "data" / "base").exists()
+            cluster.stop()
+        finally:
+            run(["umount", replica])
+        cluster.start()
+        cluster.caught_up(database="shop")
+        assert_whole(cluster)
+    finally:
         cluster.gone()
 
 

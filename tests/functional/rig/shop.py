@@ -18,7 +18,8 @@ class Shop:
     them). All but later have tables in both places."""
 
     def __init__(self, directory):
-        self.source = source = SourceCluster(directory / "source").create().start().fill()
+        self.source = source = SourceCluster(directory / "source").create()
+        source.start(max_prepared_transactions=4).fill()
         source.sql('create database shop; create database "fast only" tablespace fast; '
                    "create database doomed")
         for database in ("shop", "fast only", "doomed"):
