@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cluster/dialect.h"
+#include "cluster/fork_segments.h"
 #include "cluster/locales.h"
 #include "cluster/node_files.h"
 #include "cluster/partial.h"
@@ -360,14 +361,13 @@ class Recovery {
     const auto wal_name = connection.value(
         in_words_of(connection.server_version(), "select pg_walfile_name(pg_current_wal_lsn())"));
     const auto timeline = Timeline::parse_hex(wal_name.value_or("").substr(0, 8));
-    const auto file =
-        wal_directory(site_, kPrimary) / postgres::TimelineHistory::file_name(timeline);
-    const auto text = read_file(file);
+    const auto text = straight_history(timeline);
     const wal::Fork fork{.history = postgres::TimelineHistory::parse(timeline, text),
                          .history_text = text};
     fork.save(site_.directory.fork());
 
     keep_sibling_histories(timeline);
+    keep_fork_segments(fork.history);
 
     if (!record_.recovery_end) record_.recovery_end = RecoveryEnd{};
     record_.recovery_end->new_timeline = timeline.value();
@@ -388,6 +388,23 @@ class Recovery {
                     record_.recovery_end->fork_lsn);
   }
 
+  // The history of the new timeline; its file says what is true. PostgreSQL writes that the new
+  // timeline left the one that recovery was on the way to, also where it never got there: the
+  // target lay before a failover of the source. By that file a replica would be sent the old line
+  // past the fork (postgres/history.h). Nobody else has read it yet, and nothing is archived before
+  // the set-up.
+  std::string straight_history(Timeline timeline) const {
+    const auto file =
+        wal_directory(site_, kPrimary) / postgres::TimelineHistory::file_name(timeline);
+    auto text = read_file(file);
+    const auto written = postgres::TimelineHistory::parse(timeline, text);
+    const auto straight = written.straight();
+    if (straight == written) return text;
+    text = straight.text();
+    write_file_atomic(file, text);
+    return text;
+  }
+
   // A replica asks its primary for the history of every timeline between its own and the primary's,
   // also of those that are not on their line (the source was promoted, and an older timeline was
   // recovered). One that cannot be had keeps it from streaming for good.
@@ -398,6 +415,25 @@ class Recovery {
           wal_directory(site_, kPrimary) / postgres::TimelineHistory::file_name(Timeline(value));
       if (std::filesystem::exists(file)) continue;
       if (const auto text = source_->history(Timeline(value))) write_file_atomic(file, *text);
+    }
+  }
+
+  // What is in them up to the fork is the same in the primary's own.
+  void keep_fork_segments(const postgres::TimelineHistory& own) const {
+    const auto wal = wal_directory(site_, kPrimary);
+    for (const auto& segment : fork_segments(own, control_.wal_segment_size)) {
+      const auto file = wal / segment.name();
+      if (std::filesystem::exists(file)) continue;
+      // It is in the source's archive or nowhere, and not ours to archive.
+      write_file_atomic(wal / "archive_status" / (segment.name() + ".done"), "");
+      const auto copy = wal / (segment.name() + ".pgrevive.tmp");
+      std::error_code error;
+      std::filesystem::copy_file(wal / segment.on(own.timeline).name(), copy,
+                                 std::filesystem::copy_options::overwrite_existing, error);
+      if (error) throw system_error(error.value(), "cannot make " + copy.string());
+      fsync_path(copy);
+      std::filesystem::rename(copy, file);
+      fsync_path(wal);
     }
   }
 

@@ -72,4 +72,29 @@ bool TimelineHistory::passes(Timeline other, Lsn lsn) const {
   return end && lsn <= *end;
 }
 
+TimelineHistory TimelineHistory::straight() const {
+  TimelineHistory result{timeline, {}};
+  Lsn begun;  // where this ancestor branched off the one before it
+  for (auto ancestor = ancestors.begin(); ancestor != ancestors.end(); ++ancestor) {
+    // The later one that left at the lowest point is the one that follows.
+    const auto first_left = std::min_element(
+        ancestor, ancestors.end(), [](const auto& a, const auto& b) { return a.ended < b.ended; });
+    const bool cut = first_left->ended < ancestor->ended;
+    // One that ends where it began was there and wrote nothing, unless it was cut back to that.
+    const bool touched = cut ? begun < first_left->ended : begun <= ancestor->ended;
+    if (touched)
+      result.ancestors.push_back({ancestor->timeline, first_left->ended, first_left->reason});
+    begun = ancestor->ended;
+  }
+  return result;
+}
+
+std::string TimelineHistory::text() const {
+  std::string text;
+  for (const auto& ancestor : ancestors)
+    text += fmt::format("{}\t{}\t{}\n", ancestor.timeline.value(), ancestor.ended.text(),
+                        ancestor.reason);
+  return text;
+}
+
 }  // namespace pgrevive::postgres

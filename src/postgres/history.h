@@ -18,7 +18,9 @@ namespace pgrevive::postgres {
 //   1  0/5000000   (where 2 began)
 //   2  0/3000000   (where 3 began)
 //
-// Its line runs on timeline 1 up to 0/3000000 and never touches 2; so ask left() and passes().
+// Its line runs on timeline 1 up to 0/3000000 and never touches 2; so ask left() and passes(). A
+// standby that begins on 1 is not that clever: its primary sends it 1 as far as the file says, past
+// the point where the line left it. straight() is the same line in words that mislead nobody.
 struct TimelineHistory {
   struct Ancestor {
     Timeline timeline;
@@ -41,6 +43,14 @@ struct TimelineHistory {
   // Whether the line of this timeline passes `lsn` on `other`: it is the timeline itself, or an
   // ancestor that was left at or after `lsn`.
   bool passes(Timeline other, Lsn lsn) const;
+
+  // The same line without the ancestors that it never touches, so that `ended` rises; of a history
+  // that rises already, that history.
+  TimelineHistory straight() const;
+  // As a history file; parse() gives the same value again.
+  std::string text() const;
+
+  bool operator==(const TimelineHistory&) const = default;
 };
 
 }  // namespace pgrevive::postgres

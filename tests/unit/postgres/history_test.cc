@@ -61,6 +61,47 @@ TEST(TimelineHistory, LeavesAnAncestorAtAnEarlierSwitchOfALaterOne) {
   EXPECT_FALSE(history.passes(Timeline(1), Lsn(0x80FB61)));
 }
 
+struct Line {
+  const char* name;
+  const char* written;
+  const char* straight;
+};
+
+class HistoryOfALine : public testing::TestWithParam<Line> {};
+
+TEST_P(HistoryOfALine, IsStraightWithoutWhatItNeverTouched) {
+  const auto history = parse(6, GetParam().written);
+  const auto straight = history.straight();
+
+  EXPECT_EQ(straight.text(), GetParam().straight);
+  EXPECT_EQ(straight.straight(), straight);
+  EXPECT_EQ(parse(6, straight.text()), straight);
+  for (const auto& ancestor : straight.ancestors)
+    EXPECT_EQ(history.left(ancestor.timeline), straight.left(ancestor.timeline));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, HistoryOfALine,
+    testing::Values(
+        Line{"first", "", ""},
+        Line{"rising", "1\t0/20\ta\n2\t0/30\tb\n", "1\t0/20\ta\n2\t0/30\tb\n"},
+        // A timeline that was promoted again at once.
+        Line{"standing", "1\t0/20\ta\n2\t0/20\tb\n5\t0/30\tc\n",
+             "1\t0/20\ta\n2\t0/20\tb\n5\t0/30\tc\n"},
+        // Recovery on the way to 5 stopped on 1, or on 2, or exactly where 2 was left.
+        Line{"on_1", "1\t0/20\ta\n2\t0/30\tb\n4\t0/40\tc\n5\t0/10\ttime\n", "1\t0/10\ttime\n"},
+        Line{"on_2", "1\t0/20\ta\n2\t0/30\tb\n4\t0/40\tc\n5\t0/25\ttime\n",
+             "1\t0/20\ta\n2\t0/25\ttime\n"},
+        Line{"where_2_was_left", "1\t0/20\ta\n2\t0/30\tb\n4\t0/40\tc\n5\t0/30\ttime\n",
+             "1\t0/20\ta\n2\t0/30\tb\n"},
+        Line{"where_5_begins", "1\t0/20\ta\n4\t0/40\tc\n5\t0/40\ttime\n",
+             "1\t0/20\ta\n4\t0/40\tc\n5\t0/40\ttime\n"},
+        // The source had been recovered like that itself.
+        Line{"source", "1\t0/20\ta\n2\t0/10\ttime\n3\t0/40\tb\n", "1\t0/10\ttime\n3\t0/40\tb\n"},
+        Line{"twice", "1\t0/30\ta\n2\t0/20\ttime\n3\t0/40\tb\n4\t0/10\tagain\n",
+             "1\t0/10\tagain\n"}),
+    [](const auto& test) { return test.param.name; });
+
 TEST(TimelineHistory, IsNamedByItsTimeline) {
   EXPECT_EQ(TimelineHistory::file_name(Timeline(26)), "0000001A.history");
 }

@@ -1,0 +1,75 @@
+"""A source that fails over: its primaries, one after the other or side by side."""
+
+import shutil
+import signal
+
+from rig.backrest import BackrestRepo
+from rig.postgres import Server, SourceCluster, server_user
+from rig.process import run, wait_until
+
+
+class Line(Server):
+    """One primary of the source: the data directory of the one before it, or a copy."""
+
+    def __init__(self, repo, data, sockets):
+        super().__init__(data, sockets=sockets, log=sockets / f"{data.name}.log")
+        self.repo = repo
+        push, get = (f"pgbackrest --config={repo.conf} --stanza=main --pg1-path={data} archive-"
+                     f"{verb}" for verb in ("push %p", "get %f %p"))
+        self.settings = {"archive_command": push, "restore_command": get}
+
+    def promote(self):
+        """As a standby that has all of what was written before, and follows nobody else."""
+        (self.data / "standby.signal").touch()
+        shutil.chown(self.data / "standby.signal", server_user())
+        self.start(**self.settings, recovery_target_timeline="current")
+        self.sql("select pg_promote()")
+        self.sql("checkpoint")  # pgBackRest asks pg_control which timeline this is
+        return self
+
+    def die(self):
+        """With its last segment unfinished, so that the next timeline begins in the midst of it."""
+        self.daemon.stop(signal.SIGQUIT)
+        self.daemon = None
+
+    def mark(self, what):
+        self.sql(f"insert into markers (what) values ('{what}')", "testdb")
+
+    def moment(self):
+        """A time that parts what was marked before it from what is marked after it."""
+        return self.sql("select pg_sleep(0.01); select clock_timestamp(); select pg_sleep(0.01)") \
+            .split("\n")[1]
+
+    def switch_wal(self):
+        name = self.sql("select pg_walfile_name(pg_current_wal_lsn()); select pg_switch_wal()") \
+            .split("\n")[0]
+        wait_until(lambda: self.sql("select coalesce(last_archived_wal, '') >= "
+                                    f"'{name}' from pg_stat_archiver") == "t", 60,
+                   f"{name} is archived; see {self.log}")
+        return name
+
+    def backup(self):
+        self.repo.pgbackrest(f"--pg1-path={self.data}", f"--pg1-socket-path={self.sockets}",
+                             f"--pg1-port={self.port}", "--type=full", "--no-expire-auto",
+                             "--repo1-retention-full=9", "backup")
+
+    def copy(self, data):
+        """Of a server that is stopped; its WAL with it."""
+        run(["cp", "-a", self.data, data])
+        wal = (data / "pg_wal").resolve()
+        (data / "pg_wal").unlink()
+        run(["cp", "-a", wal, data / "pg_wal"])
+        return Line(self.repo, data, self.sockets)
+
+
+def first_line(directory, segment_mb=1):
+    """A source on timeline 1 with a full backup and an empty table of markers, in directory/source; its
+    repository is in directory/backups."""
+    source = SourceCluster(directory / "source", segment_mb=segment_mb).create().start()
+    source.sql("create database testdb")
+    source.sql("create table markers (id serial primary key, what text)", "testdb")
+    repo = BackrestRepo(directory / "backups", source, compress="zst").create_stanza()
+    repo.backup("full")
+    source.stop()
+    line = Line(repo, source.data, source.sockets)
+    return line.start(**line.settings)

@@ -1,0 +1,168 @@
+"""A source that has failed over again and again: recovery to points on every one of its timelines.
+
+    1 ── 2 ── 4 ── 5        archived by whoever was the primary at the time
+          `── 3             a primary that was given up; what it wrote was archived as well
+"""
+
+import dataclasses
+import shutil
+
+import pytest
+
+from rig.cluster import Cluster
+from rig.line import first_line
+from rig.postgres import server_user
+from rig.process import run, wait_until
+from rig.story import MARKERS, Target
+
+
+class Failovers:
+    """What is left of such a source, with points on each timeline between its rows "b" and "c"."""
+
+    def __init__(self, directory):
+        line = first_line(directory)
+        self.repo = line.repo
+        self.at, self.lsn, self.names = {}, {}, {}
+        for timeline in (1, 2, 4, 5):
+            if timeline > 1:
+                line.promote()
+            line.mark(f"{timeline}a")
+            if timeline in (2, 5):
+                line.backup()
+            line.mark(f"{timeline}b")
+            self.lsn[timeline] = line.sql("select pg_current_wal_lsn()")
+            self.at[timeline] = line.moment()
+            self.names[timeline] = f"on {timeline}"
+            line.sql(f"select pg_create_restore_point('on {timeline}')")
+            line.mark(f"{timeline}c")
+            # The next timeline begins in the segment of that moment (1, 4) or in a later one (2).
+            if timeline in (2, 5):
+                line.switch_wal()
+            if timeline == 2:
+                line.mark("2d")
+            assert line.sql("select pg_walfile_name(pg_current_wal_lsn())")[:8] == f"{timeline:08X}"
+            line.die()
+            if timeline == 2:
+                given_up = line.copy(directory / "source" / "given-up")
+                given_up.promote()
+                given_up.mark("3a")
+                given_up.switch_wal()
+                given_up.die()
+        shutil.rmtree(directory / "source")
+        self.labels = [backup["label"] for backup in self.repo.info()[0]["backup"]]
+
+    def target(self, kind, timeline, label):
+        """Where a timeline has its row "b" and not "c" yet."""
+        value = {"time": self.at, "lsn": self.lsn, "name": self.names}[kind][timeline]
+        return Target(kind, value, exclusive=kind == "lsn", label=label)
+
+    def values(self):
+        return {"REPO_TYPE": "posix", "REPO_PATH": self.repo.path}
+
+
+@pytest.fixture(scope="module")
+def failovers(session_workspace):
+    return Failovers(session_workspace.directory("failovers", owner=server_user()))
+
+
+EVERY = ["1a", "1b", "1c", "2a", "2b", "2c", "2d", "4a", "4b", "4c", "5a", "5b", "5c"]
+LATEST = ",".join(EVERY)
+
+
+def rows_to(last, *more):
+    return ",".join([*EVERY[:EVERY.index(last) + 1], *more])
+
+
+def history(cluster, node="primary"):
+    """The timelines that the cluster's own comes from, and where each was left."""
+    timeline = cluster.status()["supervisor"]["recovery_end"]["new_timeline"]
+    text = (cluster.root / node / "data/pg_wal" / f"{timeline:08X}.history").read_text()
+    return [(int(words[0]), words[1]) for words in (line.split("\t") for line in text.splitlines())
+            if words[0]]
+
+
+def works(cluster, expected):
+    """Both have these rows and the same history, and what the primary writes the replica gets."""
+    for node in ("primary", "replica"):
+        assert cluster.sql(node, MARKERS) == expected
+    assert cluster.node("replica")["replication"] == "streaming"
+    assert history(cluster) == history(cluster, "replica")
+    cluster.sql("primary", "insert into markers (what) values ('own')")
+    cluster.caught_up()
+    assert cluster.sql("replica", MARKERS) == f"{expected},own"
+    assert cluster.run("test").returncode == 0
+
+
+@pytest.fixture
+def make_cluster(pgrevive, space):
+    made = []
+
+    def make(name, values):
+        cluster = Cluster(pgrevive, space.directory("h"), {"WAL_ARCHIVE": "off", "ADMINER_PORT": 0,
+                          **values}, name=name.replace(" ", "-"))
+        made.append(cluster)
+        return cluster
+
+    yield make
+    for cluster in made:
+        cluster.gone()
+
+
+@pytest.mark.parametrize("backup, target, expected, ancestors", [
+    pytest.param(0, Target("default"), LATEST, [1, 2, 4, 5], id="latest"),
+    pytest.param(2, Target("default"), LATEST, [1, 2, 4, 5], id="latest from the last backup"),
+    pytest.param(1, Target("immediate"), rows_to("2a"), [1, 2], id="immediate on 2"),
+    # 2d was never archived on 2 itself.
+    pytest.param(0, Target("default", timeline="2"), rows_to("2c"), [1, 2], id="timeline 2"),
+    pytest.param(1, Target("default", timeline="3"), rows_to("2d", "3a"), [1, 2, 3], id="timeline 3"),
+])
+def test_end_of_a_line(make_cluster, failovers, backup, target, expected, ancestors):
+    target = dataclasses.replace(target, label=failovers.labels[backup])
+    cluster = make_cluster(f"end-{target.kind}-{target.timeline}-{backup}",
+                           {**failovers.values(), **target.env()})
+    cluster.start()
+    works(cluster, expected)
+    assert [timeline for timeline, _ in history(cluster)] == ancestors
+
+
+@pytest.mark.parametrize("kind, timeline, backup", [
+    ("time", 1, 0), ("time", 2, 0), ("time", 2, 1), ("time", 4, 1), ("time", 5, 0), ("lsn", 4, 0),
+    ("name", 2, 0)])
+def test_before_a_failover(make_cluster, failovers, kind, timeline, backup):
+    """On the way to the latest timeline, which a point before its beginning is not part of: what is
+    made of it left the timeline that the point lies on, and says so."""
+    cluster = make_cluster(f"{kind}-on-{timeline}-from-{backup}", {
+        **failovers.values(),
+        **failovers.target(kind, timeline, failovers.labels[backup]).env()})
+    cluster.start()
+    works(cluster, rows_to(f"{timeline}b"))
+    ancestors = history(cluster)
+    assert [timeline for timeline, _ in ancestors] == [t for t in (1, 2, 4, 5) if t <= timeline]
+    fork = cluster.status()["supervisor"]["recovery_end"]["fork_lsn"]
+    assert ancestors[-1] == (timeline, fork)
+
+
+def test_clone_of_a_clone(make_cluster, failovers, space):
+    """What came of a point before a failover archives and is cloned as if nothing had been."""
+    target = failovers.target("time", 2, failovers.labels[0])
+    first = make_cluster("first", {**failovers.values(), **target.env(), "WAL_ARCHIVE": "own"})
+    first.start()
+    works(first, rows_to("2b"))
+    conf = next(first.root.rglob("pgbackrest.conf"))
+    run(["pgbackrest", f"--config={conf}", "--stanza=main", "--type=full", "backup"],
+        user=server_user(), timeout=120)
+    first.sql("primary", "insert into markers (what) values ('archived')")
+    name = first.sql("primary", "select pg_walfile_name(pg_current_wal_lsn())")
+    first.sql("primary", "select pg_switch_wal()")
+    wait_until(lambda: first.sql("primary", "select last_archived_wal >= "
+                                 f"'{name}' from pg_stat_archiver") == "t", 60, f"{name} archived")
+    # One more replica, and one that is lost.
+    first.values["REPLICAS"] = 2
+    first.write_env()
+    shutil.rmtree(first.root / "replica" / "data")
+    first.run("restart")
+    wait_until(lambda: all(first.node(node)["replication"] == "streaming"
+                           for node in ("replica", "replica-2")), 30, "both stream")
+    second = make_cluster("second", {"REPO_TYPE": "posix", "REPO_PATH": first.status()["archive"]})
+    second.start()
+    works(second, rows_to("2b", "own", "archived"))
