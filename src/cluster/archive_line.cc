@@ -39,7 +39,7 @@ ArchiveLine choose_line(const repository::WalArchive& archive, Timeline begin,
                         postgres::Lsn position, const std::string& wanted) {
   const ArchiveLine current{.history = {.timeline = begin, .ancestors = {}}};
   if (wanted == "current") return current;
-  if (wanted.empty() || wanted == "latest") {
+  if (wants_latest(wanted)) {
     auto timelines = archive.list_histories();
     std::ranges::sort(timelines, std::greater<>());
     for (const auto timeline : timelines) {
@@ -60,6 +60,25 @@ ArchiveLine choose_line(const repository::WalArchive& archive, Timeline begin,
   return {.history = std::move(history)};
 }
 
+NewerLines newer_lines(const repository::WalArchive& archive, const ArchiveLine& line,
+                       Timeline begin, postgres::Lsn start, Timeline on, postgres::Lsn position) {
+  NewerLines found;
+  auto timelines = archive.list_histories();
+  std::ranges::sort(timelines, std::greater<>());
+  for (const auto timeline : timelines) {
+    if (timeline <= line.timeline()) break;
+    auto history = load_history(archive, timeline);
+    if (history.passes(on, position)) {
+      found.onward = ArchiveLine{.history = std::move(history)};
+      break;
+    }
+    if (history.passes(begin, start)) found.aside.push_back(std::move(history));
+  }
+  return found;
+}
+
+bool wants_latest(const std::string& wanted) { return wanted.empty() || wanted == "latest"; }
+
 std::string wanted_timeline(const restore::RecoveryTarget& target) {
   if (target.timeline.empty() && target.type == restore::RecoveryType::immediate) return "current";
   return target.timeline;
@@ -68,8 +87,7 @@ std::string wanted_timeline(const restore::RecoveryTarget& target) {
 restore::OnTheWay on_the_way(const repository::Repository& repository,
                              const repository::BackupInfo& info,
                              const restore::RecoveryTarget& target) {
-  if (target.timeline.empty() || target.timeline == "latest" || target.timeline == "current")
-    return {};
+  if (wants_latest(target.timeline) || target.timeline == "current") return {};
   const auto timeline = parse_number(target.timeline);
   TimelineHistory history{.timeline = timeline, .ancestors = {}};
   // The first has none.

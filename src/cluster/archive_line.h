@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "postgres/history.h"
 #include "postgres/wal_name.h"
@@ -28,6 +29,22 @@ struct ArchiveLine {
 // does not pass it.
 ArchiveLine choose_line(const repository::WalArchive& archive, postgres::Timeline begin,
                         postgres::Lsn position, const std::string& wanted);
+
+// Timelines that were opened while recovery went along a line.
+struct NewerLines {
+  std::optional<ArchiveLine> onward;             // the newest that has all that was replayed
+  std::vector<postgres::TimelineHistory> aside;  // those that left before the end of that
+};
+
+// What there is beyond `line`, of which all up to `position`, on its timeline `on`, was replayed.
+// `begin` and `start` are the backup's timeline and the LSN that recovery had to pass: what left
+// before them was not to be chosen from the beginning.
+NewerLines newer_lines(const repository::WalArchive& archive, const ArchiveLine& line,
+                       postgres::Timeline begin, postgres::Lsn start, postgres::Timeline on,
+                       postgres::Lsn position);
+
+// Whether this wish for a timeline is for the newest, whichever that is.
+bool wants_latest(const std::string& wanted);
 
 // What choose_line() is to be asked for. A backup's own consistency lies on its own timeline.
 std::string wanted_timeline(const restore::RecoveryTarget& target);

@@ -27,6 +27,7 @@ std::optional<NodeRecord> NodeRecord::load(const StateDirectory& directory,
     for (const auto& database : j.value("left_out", json::array()))
       record.left_out.push_back({.oid = database.at("oid").get<std::uint32_t>(),
                                  .name = database.at("name").get<std::string>()});
+    record.line = j.value("line", 0u);
     record.promoting = j.at("promoting").get<bool>();
     record.promoted = j.at("promoted").get<bool>();
     record.set_up = j.at("set_up").get<bool>();
@@ -58,6 +59,7 @@ void NodeRecord::save(const StateDirectory& directory, const std::string& node) 
                   {"lsn_stop", lsn_stop},
                   {"source_user", source_user},
                   {"left_out", without},
+                  {"line", line},
                   {"promoting", promoting},
                   {"promoted", promoted},
                   {"set_up", set_up},

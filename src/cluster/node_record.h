@@ -33,6 +33,7 @@ struct NodeRecord {
   std::vector<restore::Database> left_out;
 
   // Of the primary:
+  std::uint32_t line = 0;  // the timeline that recovery is on the way to; 0: it has not begun
   bool promoting = false;  // it was told to become a primary; it may have begun to
   bool promoted = false;
   bool set_up = false;              // roles, database, quarantine

@@ -1,6 +1,7 @@
 #include "cluster/recovery.h"
 
 #include <algorithm>
+#include <set>
 #include <system_error>
 
 #include "base/error.h"
@@ -108,6 +109,10 @@ class Recovery {
 
   void start() {
     forget_report();
+    if (source_) {
+      record_.line = source_->line().timeline().value();
+      record_.save(site_.directory, kPrimary);
+    }
     set_standby(site_, kPrimary, true);
     configure();
     newest_ = source_ ? source_->newest() : std::nullopt;
@@ -137,13 +142,45 @@ class Recovery {
           site_.servers.start(kPrimary, server_options(site_, kPrimary), site_.port(kPrimary));
           break;
         case RecoveryVerdict::Kind::ended:
+          if (verdict.exhausted && go_on_elsewhere(view)) break;
           note_end(view);
           return;
         case RecoveryVerdict::Kind::failed:
+          if (verdict.exhausted && go_on_elsewhere(view)) break;
           throw *verdict.error;
       }
       site_.rest(kLook);
     }
+  }
+
+  // The line was chosen before its first byte was replayed, and its end is reached. A source that
+  // failed over meanwhile goes on elsewhere; who wants the latest is taken there, if that has all
+  // that was replayed. Whether it does.
+  bool go_on_elsewhere(const RecoveryView& view) {
+    if (!source_ || !wants_latest(wanted_timeline(goal_.target))) return false;
+    auto newer = source_->newer(timeline_before(view.replayed), view.replayed);
+    for (const auto& history : newer.aside) tell_of(history, view.replayed);
+    if (!newer.onward) return false;
+    const auto timeline = newer.onward->timeline();
+    site_.board.warn(
+        "timeline " + std::to_string(timeline.value()) + " was opened while timeline " +
+        std::to_string(source_->line().timeline().value()) +
+        " was recovered: the source failed over; recovery follows it from " + view.replayed.text());
+    site_.servers.stop(kPrimary);
+    source_->follow(*std::move(newer.onward));
+    caught_up_since_.reset();
+    start();
+    return true;
+  }
+
+  void tell_of(const postgres::TimelineHistory& history, Lsn replayed) {
+    if (!told_.insert(history.timeline).second) return;
+    const auto number = std::to_string(history.timeline.value());
+    site_.board.warn("timeline " + number +
+                     " was opened meanwhile and is not followed: it left at " +
+                     history.left(source_->begin().timeline()).value_or(Lsn()).text() +
+                     ", and recovery was at " + replayed.text() +
+                     " already; for that one start anew with RECOVERY_TARGET_TIMELINE=" + number);
   }
 
   RecoveryView look() {
@@ -294,17 +331,21 @@ class Recovery {
                     (newest_ ? newest_->name() : std::string("none from there on")));
   }
 
-  // The name of the segment that ends with, or holds, the byte before `lsn` on the followed line.
+  // The timeline of the followed line that the byte before `lsn` lies on.
+  Timeline timeline_before(Lsn lsn) const {
+    if (!source_) return control_.checkpoint_timeline;
+    const auto line = source_->line().history.straight();
+    for (const auto& ancestor : line.ancestors)
+      if (lsn <= ancestor.ended) return ancestor.timeline;
+    return line.timeline;
+  }
+
+  // The name of the segment that ends with, or holds, that byte.
   std::string segment_before(Lsn lsn) const {
     if (!lsn.is_valid()) return {};
-    const Lsn last(lsn.value() - 1);
-    auto on = source_ ? source_->line().timeline() : control_.checkpoint_timeline;
-    if (source_) {
-      const auto& ancestors = source_->line().history.ancestors;
-      for (auto i = ancestors.rbegin(); i != ancestors.rend() && last < i->ended; ++i)
-        on = i->timeline;
-    }
-    return WalSegment::containing(on, last, control_.wal_segment_size).name();
+    return WalSegment::containing(timeline_before(lsn), Lsn(lsn.value() - 1),
+                                  control_.wal_segment_size)
+        .name();
   }
 
   void promote() {
@@ -470,6 +511,7 @@ class Recovery {
   std::int64_t settling_since_ms_ = 0;  // the clock of the reports
   std::optional<std::chrono::steady_clock::time_point> exhausted_since_;
   std::optional<std::chrono::steady_clock::time_point> caught_up_since_;
+  std::set<Timeline> told_;  // that were opened meanwhile
   ReplayWatch watch_{kStuckLimit};
   bool stuck_ = false;
   bool complained_ = false;

@@ -76,14 +76,16 @@ RecoveryVerdict judge_exhausted(const RecoveryGoal& goal, const RecoveryView& vi
   if (!view.settled) return {};
   if (view.newest && view.replayed < view.newest->begin() && !waits_for_rest_of_record(view))
     return {};
-  if (!has_target(goal.target)) return {.kind = Kind::ended};
+  if (!has_target(goal.target)) return {.kind = Kind::ended, .exhausted = true};
 
   std::string where = "recovery target " + describe(goal.target) +
                       " was not reached: the archive ends at " + view.replayed.text();
   if (!view.last_commit_time.empty()) where += ", its newest commit is of " + view.last_commit_time;
-  return failed(
-      Error(ErrorKind::not_found, where)
-          .with_hint("choose an earlier target, or leave it out to recover all there is"));
+  auto verdict =
+      failed(Error(ErrorKind::not_found, where)
+                 .with_hint("choose an earlier target, or leave it out to recover all there is"));
+  verdict.exhausted = true;
+  return verdict;
 }
 
 }  // namespace
@@ -109,7 +111,7 @@ RecoveryVerdict judge_recovery(const RecoveryGoal& goal, const RecoveryView& vie
                   view.replayed.text())
             .with_hint("choose an online backup with RESTORE_SET, or leave the target out"));
   }
-  if (may_end_between_two_segments(goal, view)) return {.kind = Kind::ended};
+  if (may_end_between_two_segments(goal, view)) return {.kind = Kind::ended, .exhausted = true};
   return archive_is_exhausted(view) ? judge_exhausted(goal, view) : RecoveryVerdict{};
 }
 

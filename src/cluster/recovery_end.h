@@ -54,6 +54,8 @@ struct RecoveryVerdict {
     failed,            // never to be promoted; `error` says why
   } kind = Kind::going_on;
   std::optional<Error> error;
+  // ended or failed because the line has no more WAL, not at a target
+  bool exhausted = false;
 };
 
 RecoveryVerdict judge_recovery(const RecoveryGoal& goal, const RecoveryView& view);

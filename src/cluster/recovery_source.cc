@@ -13,6 +13,11 @@ Lsn passed(const NodeRecord& record, const WalSegment& begin) {
   return record.lsn_stop.empty() ? begin.begin() : Lsn::parse(record.lsn_stop);
 }
 
+std::string wanted_line(const Site& site, const NodeRecord& record) {
+  auto wanted = wanted_timeline(site.settings.target);
+  return wants_latest(wanted) && record.line != 0 ? std::to_string(record.line) : wanted;
+}
+
 }  // namespace
 
 RecoverySource::RecoverySource(const Site& site, const NodeRecord& record,
@@ -20,8 +25,12 @@ RecoverySource::RecoverySource(const Site& site, const NodeRecord& record,
     : repository_(repository::open_repository(site.settings.repository)),
       archive_(repository_, repository_.load_archive_info(), control.system_id, site.version),
       begin_(WalSegment::parse(record.archive_start, control.wal_segment_size)),
-      line_(choose_line(archive_, begin_.timeline(), passed(record, begin_),
-                        wanted_timeline(site.settings.target))) {}
+      start_(passed(record, begin_)),
+      line_(choose_line(archive_, begin_.timeline(), start_, wanted_line(site, record))) {}
+
+NewerLines RecoverySource::newer(postgres::Timeline on, Lsn position) const {
+  return newer_lines(archive_, line_, begin_.timeline(), start_, on, position);
+}
 
 std::optional<std::string> RecoverySource::history(postgres::Timeline timeline) const {
   return archive_.load_history(postgres::TimelineHistory::file_name(timeline));

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "cluster/archive_line.h"
 #include "cluster/node_record.h"
@@ -15,14 +16,19 @@ namespace pgrevive::cluster {
 // the restored files begins. Refers to its own repository, so it stays where it was made.
 class RecoverySource {
  public:
-  // Throws Error{not_found} where the archive never held this cluster, and Error{usage} for a
-  // target timeline that does not pass the backup.
+  // The line is the one that `record` says was chosen before, where the wish is for the newest:
+  // what was replayed along it may be no part of one that is newer. Throws Error{not_found} where
+  // the archive never held this cluster, and Error{usage} for a target timeline that does not pass
+  // the backup.
   RecoverySource(const Site& site, const NodeRecord& record, const postgres::ControlFile& control);
   RecoverySource(const RecoverySource&) = delete;
   RecoverySource& operator=(const RecoverySource&) = delete;
 
   const ArchiveLine& line() const { return line_; }
   const postgres::WalSegment& begin() const { return begin_; }
+  // What was opened meanwhile; all up to `position`, on the line's timeline `on`, was replayed.
+  NewerLines newer(postgres::Timeline on, postgres::Lsn position) const;
+  void follow(ArchiveLine line) { line_ = std::move(line); }
   // The text of a timeline's history file; empty: the archive has none.
   std::optional<std::string> history(postgres::Timeline timeline) const;
   // The newest segment on the line, looked up anew; empty: there is none from begin() on.
@@ -32,6 +38,7 @@ class RecoverySource {
   repository::Repository repository_;
   repository::WalArchive archive_;
   postgres::WalSegment begin_;
+  postgres::Lsn start_;  // that recovery has to pass
   ArchiveLine line_;
 };
 

@@ -14,6 +14,7 @@ import http.client
 import http.server
 import itertools
 import re
+import select
 import socket
 import ssl
 import struct
@@ -32,7 +33,7 @@ _ANSWERS = {
     "error_in_200": (200, "InternalError"),
 }
 # What is done to the body of a good answer.
-_SPOILED = ("reset", "truncated", "flipped", "wrong_range")
+_SPOILED = ("reset", "truncated", "flipped", "wrong_range", "stall")
 KINDS = (*_ANSWERS, *_SPOILED, "dies")
 
 
@@ -41,7 +42,8 @@ class Rule:
     """Which requests get which fault.
 
     `pattern` is searched in the path with its query, as it was sent. The first `times` GETs that fit
-    (None: all) get the fault, later ones go through. `dies` takes the whole service down,
+    (None: all) get the fault, later ones go through. `stall` sends half of the body and then nothing
+    more, for as long as the program waits and the rule is there. `dies` takes the whole service down,
     connections that are open included, until revive().
     """
 
@@ -106,14 +108,18 @@ class FaultyService:
             threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def verdict(self, method, path):
-        """The kind of fault that this request gets, counted; None where it goes through."""
+        """The rule whose fault this request gets, counted; None where it goes through."""
         with self._lock:
             for rule in self._rules:
                 if method == "GET" and re.search(rule.pattern, path) and (
                         rule.times is None or rule.hits < rule.times):
                     rule.hits += 1
-                    return rule.kind
+                    return rule
         return None
+
+    def has(self, rule):
+        with self._lock:
+            return rule in self._rules
 
     def opened(self, connection):
         with self._lock:
@@ -172,7 +178,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _serve(self):
         service = self.server.service
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        kind = service.verdict(self.command, self.path)
+        rule = service.verdict(self.command, self.path)
+        kind = rule and rule.kind
         if kind == "dies":
             service.die()
             self.close_connection = True
@@ -180,7 +187,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if kind in _ANSWERS:
             self._answer(*_ANSWERS[kind])
             return
-        self._pass_on(body, kind)
+        self._pass_on(body, kind, rule)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve
 
@@ -193,9 +200,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
-    def _pass_on(self, body, kind):
-        upstream = http.client.HTTPConnection("127.0.0.1", self.server.service.gateway.plain_port,
-                                              timeout=120)
+    def _pass_on(self, body, kind, rule):
+        service = self.server.service
+        upstream = http.client.HTTPConnection("127.0.0.1", service.gateway.plain_port, timeout=120)
         headers = dict(self.headers.items())
         if kind == "wrong_range" and "Range" in headers:
             first, last = map(int, re.fullmatch(r"bytes=(\d+)-(\d+)", headers["Range"]).groups())
@@ -217,9 +224,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        if kind in ("reset", "truncated"):
+        if kind in ("reset", "truncated", "stall"):
             self.wfile.write(data[:len(data) // 2])
             self.wfile.flush()
+            # Until the other side gives it up, or a test takes the rule away.
+            while kind == "stall" and service.has(rule) and not select.select(
+                    [self.connection], [], [], 0.1)[0]:
+                pass
             self.close_connection = True
             if kind == "reset":
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LOST)

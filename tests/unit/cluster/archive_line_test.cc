@@ -64,6 +64,40 @@ TEST_F(ArchiveLineTest, LatestIsTheNewestTimelineThatPassesTheBackup) {
   EXPECT_EQ(choose("latest").timeline(), Timeline(3));
 }
 
+// Recovery goes along timeline 2; the source is promoted to 3 meanwhile.
+TEST_F(ArchiveLineTest, ANewerLineGoesOnWhereItHasAllThatWasReplayed) {
+  const auto from = [&](const char* wanted, std::uint32_t on, const char* position) {
+    return newer_lines(archive_, choose(wanted), Timeline(1), Lsn::parse("0/3000100"), Timeline(on),
+                       Lsn::parse(position));
+  };
+  const auto all = from("2", 2, "0/7000000");
+  ASSERT_TRUE(all.onward);
+  EXPECT_EQ(all.onward->timeline(), Timeline(3));
+  EXPECT_THAT(all.aside, testing::IsEmpty());
+
+  const auto early = from("2", 1, "0/4000000");
+  ASSERT_TRUE(early.onward);
+  EXPECT_EQ(early.onward->timeline(), Timeline(3));
+
+  EXPECT_FALSE(from("3", 3, "0/9000000").onward);
+}
+
+TEST_F(ArchiveLineTest, ANewerLineThatLeftBeforeIsAside) {
+  const auto from = [&](const char* wanted, std::uint32_t on, const char* position) {
+    return newer_lines(archive_, choose(wanted), Timeline(1), Lsn::parse("0/3000100"), Timeline(on),
+                       Lsn::parse(position));
+  };
+  const auto found = from("2", 2, "0/7000001");
+  EXPECT_FALSE(found.onward);
+  ASSERT_EQ(found.aside.size(), 1u);
+  EXPECT_EQ(found.aside[0].timeline, Timeline(3));
+
+  // 2 and 3 left 1 at 0/5000000; 4 had left it before the backup, and was never to be chosen.
+  std::vector<Timeline> aside;
+  for (const auto& history : from("1", 1, "0/6000000").aside) aside.push_back(history.timeline);
+  EXPECT_THAT(aside, testing::ElementsAre(Timeline(3), Timeline(2)));
+}
+
 TEST_F(ArchiveLineTest, CurrentIsTheBackupsOwn) {
   EXPECT_EQ(choose("current").timeline(), Timeline(1));
 }

@@ -28,6 +28,7 @@ TEST_F(StateFiles, ARecordComesBackAsItWasSaved) {
   record.lsn_stop = "0/3000100";
   record.source_user = "dba";
   record.left_out = {{16400, "shop"}, {16401, ""}};
+  record.line = 3;
   record.promoting = true;
   record.promoted = true;
   record.set_up = true;
@@ -48,6 +49,7 @@ TEST_F(StateFiles, ARecordComesBackAsItWasSaved) {
   ASSERT_EQ(back->left_out.size(), 2u);
   EXPECT_EQ(back->left_out[0].text(), "shop (16400)");
   EXPECT_EQ(back->recovery_end->fork_lsn, "0/4");
+  EXPECT_EQ(back->line, 3u);
   EXPECT_TRUE(back->joined && back->archiving && back->promoting && !back->online);
 }
 

@@ -1,0 +1,155 @@
+"""A source that fails over while its archive is being recovered. The line was chosen before the first
+byte; what was opened since is followed where it has all that was replayed, and told of where not."""
+
+import shutil
+
+import pytest
+
+from rig import repofiles
+from rig.cluster import Cluster
+from rig.faults import FaultyService, Rule
+from rig.line import first_line
+from rig.postgres import server_user
+from rig.process import wait_until
+from rig.s3 import cluster_values
+from rig.story import MARKERS
+
+PREFIX = "meanwhile"
+
+
+class Living:
+    """A source on timeline 1 with a few segments behind its backup; the replay of the one that is
+    `held` can be held up."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.line = line = first_line(directory)
+        self.repo = line.repo
+        line.mark("1a")
+        line.switch_wal()
+        line.mark("1b")
+        self.held = line.switch_wal()
+        line.mark("1c")
+        line.switch_wal()
+
+    def fail_over(self):
+        """Whoever is promoted has everything: timeline 2 goes on where 1 ends."""
+        self.line.die()
+        self.line.promote()
+        self.line.mark("2a")
+        self.line.switch_wal()
+
+    def split(self):
+        """1 goes on beside 2, which left it before that."""
+        self.line.die()
+        other = self.line.copy(self.directory / "source" / "other")
+        other.settings["restore_command"] = "false"  # it never hears of what 1 archives since
+        self.line.start(**self.line.settings)
+        self.line.mark("1d")
+        self.line.switch_wal()
+        yield
+        other.promote()
+        other.mark("2a")
+        other.switch_wal()
+        other.die()
+
+
+@pytest.fixture
+def living(workspace):
+    made = Living(workspace.directory("living", owner=server_user()))
+    yield made
+    made.line.stop()
+
+
+@pytest.fixture
+def service(gateway, workspace):
+    with FaultyService(gateway, workspace.path / "tls") as made:
+        yield made
+
+
+@pytest.fixture
+def cluster(pgrevive, space, service, bucket, living, request):
+    ca_file = space.path / "meanwhile-ca.crt"
+    shutil.copy(service.ca_file, ca_file)
+    ca_file.chmod(0o644)
+    prefix = f"{PREFIX}-{request.node.name}".replace("_", "-")
+    made = Cluster(pgrevive, space.directory("h"), {
+        **cluster_values(bucket, prefix), "S3_ENDPOINT": service.endpoint, "S3_CA_FILE": ca_file,
+        "WAL_ARCHIVE": "off", "ADMINER_PORT": 0}, name="meanwhile")
+    made.upload = lambda: bucket.s3.upload(living.repo.path, bucket.name, prefix)
+    made.upload()
+    yield made
+    made.gone()
+    shutil.rmtree(made.home)
+
+
+def held_up(cluster, service, living):
+    """A start whose replay waits for a segment that the store does not let go of."""
+    rule = service.add(Rule(living.held, "stall"))
+    cluster.start("--detach")
+    wait_until(lambda: rule.hits, 120, "the segment is asked for")
+    assert cluster.status()["supervisor"]["phase"] in ("restoring", "recovering")
+
+
+def up_with(cluster, service, rows):
+    service.clear()
+    cluster.start()
+    for node in ("primary", "replica"):
+        assert cluster.sql(node, MARKERS) == rows
+    cluster.sql("primary", "insert into markers (what) values ('own')")
+    cluster.caught_up()
+    assert cluster.sql("replica", MARKERS) == f"{rows},own"
+    return cluster.status()["supervisor"]
+
+
+def test_followed(cluster, service, living):
+    """All that was replayed is part of the new timeline: recovery goes on along it, to its end."""
+    held_up(cluster, service, living)
+    living.fail_over()
+    cluster.upload()
+    status = up_with(cluster, service, "1a,1b,1c,2a")
+    end = status["recovery_end"]
+    assert (end["timeline"], end["new_timeline"]) == (2, 3)
+    assert end["newest_archived_wal"] == max(repofiles.segments(living.repo.path))
+    assert any("timeline 2 was opened while timeline 1 was recovered" in warning
+               for warning in status["warnings"]), status["warnings"]
+
+
+def test_not_followed(cluster, service, living):
+    """1 went on beside the new timeline, and that was replayed: what has begun on 1 ends on 1."""
+    split = living.split()
+    next(split)
+    cluster.upload()
+    held_up(cluster, service, living)
+    next(split, None)
+    cluster.upload()
+    status = up_with(cluster, service, "1a,1b,1c,1d")
+    assert status["recovery_end"]["timeline"] == 1
+    assert status["recovery_end"]["new_timeline"] == 3
+    assert any("timeline 2 was opened meanwhile and is not followed" in warning
+               and "RECOVERY_TARGET_TIMELINE=2" in warning
+               for warning in status["warnings"]), status["warnings"]
+
+
+def test_named(cluster, service, living):
+    """Who named a timeline gets that one."""
+    cluster.values["RECOVERY_TARGET_TIMELINE"] = "1"
+    cluster.write_env()
+    held_up(cluster, service, living)
+    living.fail_over()
+    cluster.upload()
+    status = up_with(cluster, service, "1a,1b,1c")
+    assert status["recovery_end"]["timeline"] == 1
+
+
+def test_stopped_in_between(cluster, service, living):
+    """A `start` that goes on does so on the line that was begun, though a new one would choose the
+    other: it knows what was replayed, not what should have been."""
+    split = living.split()
+    next(split)
+    cluster.upload()
+    held_up(cluster, service, living)
+    cluster.stop()
+    next(split, None)
+    cluster.upload()
+    assert up_with(cluster, service, "1a,1b,1c,1d")["recovery_end"]["timeline"] == 1
