@@ -1,6 +1,6 @@
 #include "cluster/replica.h"
 
-#include <tuple>
+#include <algorithm>
 
 #include <fmt/format.h>
 
@@ -10,6 +10,7 @@
 #include "cluster/archive_report.h"
 #include "cluster/archiving.h"
 #include "cluster/dialect.h"
+#include "cluster/join_watch.h"
 #include "cluster/node_files.h"
 #include "cluster/recovery.h"
 
@@ -17,6 +18,7 @@ namespace pgrevive::cluster {
 namespace {
 
 using postgres::Lsn;
+using postgres::Timeline;
 
 // How long a replica may neither stream nor get anywhere before it counts as stuck.
 constexpr std::chrono::minutes kStuckLimit{10};
@@ -51,19 +53,29 @@ void configure(Site& site, const std::string& node, const NodeRecord& record) {
 struct Joining {
   std::string state;  // of its walsender; empty: not connected
   Lsn replayed;
+  std::optional<Timeline> primary_timeline;  // empty: the primary could not be asked
+  Lsn primary_end;
 };
 
 Joining ask_primary(Site& site, const std::string& node, const std::string& source_user) {
   try {
     auto connection = site.access(source_user).open(site.port("primary"));
-    const auto rows = connection.query(
-        in_words_of(connection.server_version(),
+    const int version = connection.server_version();
+    Joining seen;
+    const auto senders = connection.query(
+        in_words_of(version,
                     "select state, coalesce(replay_lsn::text, '0/0') from pg_stat_replication "
                     "where application_name = $1"),
         {node});
-    if (rows.empty()) return {};
-    return {.state = rows.at(0).at(0).value_or(""),
-            .replayed = Lsn::parse(rows.at(0).at(1).value_or("0/0"))};
+    if (!senders.empty()) {
+      seen.state = senders.at(0).at(0).value_or("");
+      seen.replayed = Lsn::parse(senders.at(0).at(1).value_or("0/0"));
+    }
+    const auto end = connection.query(in_words_of(
+        version, "select pg_current_wal_lsn()::text, pg_walfile_name(pg_current_wal_lsn())"));
+    seen.primary_end = Lsn::parse(end.at(0).at(0).value_or("0/0"));
+    seen.primary_timeline = Timeline::parse_hex(end.at(0).at(1).value_or("").substr(0, 8));
+    return seen;
   } catch (const Error&) {
     return {};  // a primary that was just restarted
   }
@@ -88,27 +100,33 @@ void join_replica(Site& site, const std::string& node, NodeRecord& record) {
           .value_or("0/0"));
   start_replica(site, node, record);
 
-  // What moves while it gets somewhere: what the primary sees, what the archive delivered, and how
-  // far the replica's own pg_control says it is.
-  using Progress = std::tuple<std::string, Lsn, std::int64_t, Lsn, Lsn>;
-  std::optional<Progress> last;
-  auto moved = std::chrono::steady_clock::now();
+  JoinWatch watch(kStuckLimit);
   for (;;) {
+    // Before the primary is asked: what it has written since would hide that the replica is past
+    // it.
+    const auto control = load_control_file(site.directory.data(node));
     const auto seen = ask_primary(site, node, source_user);
-    if (seen.state == "streaming" && seen.replayed >= goal) break;
     const auto report = load_archive_report(site.directory.wal_report(node));
+    const auto server = postgres::read_postmaster_pid(site.directory.data(node));
+    const JoinSight sight{
+        .server = server ? server->pid : 0,
+        .timeline = control.checkpoint_timeline,
+        .reached = std::max({control.checkpoint, control.minimum_recovery_point, seen.replayed}),
+        .last_delivered = report ? report->last_delivered : "",
+        .primary_timeline = seen.primary_timeline,
+        .primary_end = seen.primary_end};
+    if (const auto why = off_the_line(sight))
+      throw Error(ErrorKind::postgres, node + " cannot stream from its primary: " + *why)
+          .with_hint("it went another way than its primary; save what you need from " +
+                     site.directory.data(node).string() +
+                     ", remove that directory and start again: the primary is copied then");
+    if (seen.state == "streaming" && seen.replayed >= goal) break;
     if (report && report->outcome == ArchiveReport::Outcome::error)
       throw Error(
           ErrorKind::unavailable,
           "WAL file " + report->name + " could not be fetched for " + node + ": " + report->error)
           .with_hint("the primary runs; start again to go on with the replica");
-    const auto control = load_control_file(site.directory.data(node));
-    const Progress progress{seen.state, seen.replayed, report ? report->delivered_count : 0,
-                            control.checkpoint, control.minimum_recovery_point};
-    const auto time = std::chrono::steady_clock::now();
-    if (progress != last) moved = time;
-    last = progress;
-    if (time - moved > kStuckLimit)
+    if (watch.stuck(sight, std::chrono::steady_clock::now()))
       throw Error(ErrorKind::postgres, node + " does not stream from its primary: " +
                                            last_lines(site.directory.logs(node) / "postgresql.log"))
           .with_hint("its log is " + (site.directory.logs(node) / "postgresql.log").string());

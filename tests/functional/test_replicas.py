@@ -11,7 +11,7 @@ import pytest
 from rig import soundness
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
-from rig.postgres import SourceCluster
+from rig.postgres import Server, SourceCluster, server_user, trusting_hba
 from rig.process import consecutive_ports, wait_until
 from rig.program import message
 from rig.story import MARKERS, ROWS
@@ -92,6 +92,37 @@ def test_data_directory_that_is_lost(make_cluster, story, running):
     wait_until(lambda: all_stream(cluster, 1), 30, "it streams")
     cluster.caught_up()
     assert cluster.sql("replica", MARKERS) == ROWS + ",meanwhile"
+
+
+@pytest.mark.parametrize("promoted", [True, False])
+def test_replica_that_went_another_way(make_cluster, story, space, promoted):
+    """Somebody opened it by hand: it can never stream again, and that is said at once."""
+    cluster = make_cluster(story.values(), 1)
+    cluster.start()
+    cluster.stop()
+    data = cluster.root / "replica" / "data"
+    place = space.directory("by-hand", owner=server_user())
+    server = Server(data, sockets=place, log=place / "server.log")
+    if not promoted:
+        (data / "standby.signal").unlink()
+    server.start(config_file=cluster.root / "replica" / "conf" / "postgresql.conf",
+                 hba_file=trusting_hba(place), primary_conninfo="")
+    try:
+        if promoted:
+            server.sql("select pg_promote()")
+        server.sql("create table astray as select generate_series(1, 50000) i; checkpoint", "testdb")
+    finally:
+        server.stop()
+    result = cluster.start(check=False)
+    assert result.returncode == 27, message(result)
+    for words in ("replica cannot stream from its primary: it ", "hint: it went another way"):
+        assert words in result.stderr, message(result)
+    assert cluster.sql("primary", MARKERS) == ROWS
+    # The remedy that is named.
+    cluster.stop()
+    shutil.rmtree(data)
+    cluster.start()
+    assert all_stream(cluster, 1)
 
 
 @pytest.mark.parametrize("when", ["promoting", "promoted", "set_up"])
