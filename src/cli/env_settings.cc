@@ -201,6 +201,20 @@ void read_ca_file(Reader& reader, const char* name, std::filesystem::path& into)
   }
 }
 
+void read_backup_set(Reader& reader, cluster::Settings& settings) {
+  reader.text("RESTORE_SET", settings.backup_set.emplace());
+  if (settings.backup_set->empty()) {
+    settings.backup_set.reset();
+  } else if (*settings.backup_set != "latest") {
+    try {
+      repository::BackupLabel::parse(*settings.backup_set);
+    } catch (const Error&) {
+      reader.bad(*reader.file().find("RESTORE_SET"),
+                 "write a label as `pgrevive info` shows it, such as 20240115-020000F");
+    }
+  }
+}
+
 void read_repository(Reader& reader, cluster::Settings& settings) {
   repository::RepositoryOptions& repository = settings.repository;
   using Type = repository::RepositoryOptions::Type;
@@ -215,17 +229,6 @@ void read_repository(Reader& reader, cluster::Settings& settings) {
   }
   reader.secret("REPO_CIPHER_PASS", repository.cipher_passphrase);
   reader.number("PGBACKREST_PROCESS_MAX", settings.process_max, 1, 999);
-  reader.text("RESTORE_SET", settings.backup_set.emplace());
-  if (settings.backup_set->empty()) {
-    settings.backup_set.reset();
-  } else if (*settings.backup_set != "latest") {
-    try {
-      repository::BackupLabel::parse(*settings.backup_set);
-    } catch (const Error&) {
-      reader.bad(*reader.file().find("RESTORE_SET"),
-                 "write a label as `pgrevive info` shows it, such as 20240115-020000F");
-    }
-  }
 
   if (repository.type == Type::posix) {
     if (reader.required("REPO_PATH", "(REPO_TYPE is posix)") != nullptr) {
@@ -467,6 +470,8 @@ cluster::Settings settings_from_env(const EnvFile& file, EnvNeeds needs) {
   reader.check_names();
   cluster::Settings settings;
   if (needs.cluster) reader.boolean("RESTORE_FROM_BACKUP", settings.restore_from_backup);
+  // The backup may be one of a repository that stands elsewhere.
+  if (settings.restore_from_backup) read_backup_set(reader, settings);
   if (needs.repository && settings.restore_from_backup) read_repository(reader, settings);
   if (needs.cluster) read_cluster(reader, settings);
   reader.throw_if_wrong();

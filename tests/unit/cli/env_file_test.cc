@@ -319,6 +319,11 @@ TEST(EnvFile, AsksOnlyForWhatIsNeeded) {
   EXPECT_EQ(settings_from_env(parse("POSTGRES_PASSWORD=x"), {.cluster = true, .repository = false})
                 .password.reveal(),
             "x");
+  // Which of its backups is another matter.
+  EXPECT_EQ(settings_from_env(parse("POSTGRES_PASSWORD=x\nRESTORE_SET=20240115-020000F"),
+                              {.cluster = true, .repository = false})
+                .backup_set,
+            "20240115-020000F");
 }
 
 TEST(EnvFile, LeavesDockerComposeItsVariables) {
