@@ -1,7 +1,11 @@
 #include "cli/backrest_config.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -297,6 +301,30 @@ repository::RepositoryOptions read_options(const RepositoryReader& reader,
 
 }  // namespace
 
+namespace {
+
+// io-timeout: seconds, or with a unit as newer versions have it.
+std::optional<std::chrono::milliseconds> io_timeout_of(const BackrestConfig& config) {
+  const std::string* value = config.find("io-timeout");
+  if (value == nullptr) return std::nullopt;
+  constexpr std::array<std::pair<std::string_view, double>, 4> kUnits{
+      {{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60'000}}};
+  double number = 0;
+  const auto [stop, status] = std::from_chars(value->data(), value->data() + value->size(), number);
+  const std::string_view rest(stop, static_cast<std::size_t>(value->data() + value->size() - stop));
+  const auto* unit = std::ranges::find(kUnits, rest, &std::pair<std::string_view, double>::first);
+  if (status == std::errc() && unit != kUnits.end()) {
+    const auto milliseconds = number * unit->second;
+    // The range that pgBackRest allows.
+    if (milliseconds >= 100 && milliseconds <= 3'600'000)
+      return std::chrono::milliseconds(static_cast<std::int64_t>(milliseconds));
+  }
+  throw Error(ErrorKind::usage, fmt::format("io-timeout={} cannot be", printable(*value, 60)))
+      .with_hint("write a number of seconds from 0.1 to 3600");
+}
+
+}  // namespace
+
 std::vector<IndexedRepository> repositories_of(const BackrestConfig& config,
                                                const std::string& stanza,
                                                std::vector<std::string>& warnings) {
@@ -319,6 +347,8 @@ std::vector<IndexedRepository> repositories_of(const BackrestConfig& config,
     }
   }
   if (found.empty()) throw *left_out;
+  if (const auto limit = io_timeout_of(config))
+    for (auto& repository : found) repository.options.s3.stall_timeout = *limit;
   return found;
 }
 

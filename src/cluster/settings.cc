@@ -69,7 +69,8 @@ json repository_to_json(const repository::RepositoryOptions& repository) {
             {"connect_port", s3.connect_port},
             {"verify_tls", s3.verify_tls},
             {"ca_file", s3.ca_file.string()},
-            {"ca_path", s3.ca_path.string()}}}};
+            {"ca_path", s3.ca_path.string()},
+            {"stall_timeout_ms", s3.stall_timeout.count()}}}};
 }
 
 repository::RepositoryOptions repository_from_json(const json& j) {
@@ -93,6 +94,8 @@ repository::RepositoryOptions repository_from_json(const json& j) {
   s3.verify_tls = from.at("verify_tls").get<bool>();
   s3.ca_file = from.at("ca_file").get<std::string>();
   s3.ca_path = from.at("ca_path").get<std::string>();
+  s3.stall_timeout = std::chrono::milliseconds(
+      from.value("stall_timeout_ms", storage::S3Options().stall_timeout.count()));
   return repository;
 }
 

@@ -215,6 +215,21 @@ TEST(BackrestConfig, AFileThatWasNamedMustBeThere) {
   EXPECT_THROW(load_backrest_config("/nowhere/pgbackrest.conf", {}, "main", "restore"), Error);
 }
 
+TEST(BackrestConfig, AnIoTimeoutIsForHowLongAStoreMayBeSilent) {
+  const auto limit = [](const std::string& value) {
+    std::vector<std::string> warnings;
+    const auto config = parse("[global]\nrepo1-path=/a\n" + value);
+    return repositories_of(config, "main", warnings).front().options.s3.stall_timeout;
+  };
+  EXPECT_EQ(limit(""), std::chrono::seconds(30));
+  EXPECT_EQ(limit("io-timeout=5\n"), std::chrono::seconds(5));
+  EXPECT_EQ(limit("io-timeout=.5\n"), std::chrono::milliseconds(500));
+  EXPECT_EQ(limit("io-timeout=2.000\n"), std::chrono::seconds(2));
+  EXPECT_EQ(limit("io-timeout=2m\n"), std::chrono::minutes(2));
+  for (const auto* wrong : {"0", "3601", "soon", "5 s", "-1", ""})
+    EXPECT_THROW(limit(std::string("io-timeout=") + wrong + "\n"), Error) << wrong;
+}
+
 TEST(BackrestConfig, RefusesAProcessMaxThatCannotBe) {
   EXPECT_THROW(process_max_of(parse("[global]\nprocess-max=many\n")), Error);
   EXPECT_EQ(process_max_of(parse("[global]\n")), std::nullopt);

@@ -83,6 +83,14 @@ TEST(SourceConf, TakesHostStyleForAmazonOnly) {
   EXPECT_THAT(source_conf(settings, "/d"), HasSubstr("uri-style=path"));
 }
 
+TEST(SourceConf, SaysForHowLongAStoreMayBeSilentWhereThatIsNotTheUsual) {
+  auto settings = s3();
+  EXPECT_THAT(source_conf(settings, "/d"), testing::Not(HasSubstr("io-timeout")));
+
+  settings.repository.s3.stall_timeout = std::chrono::milliseconds(1500);
+  EXPECT_THAT(source_conf(settings, "/d"), HasSubstr("\nio-timeout=1.500\n"));
+}
+
 TEST(OwnArchive, LiesBesideTheSourceAndNeverInIt) {
   EXPECT_EQ(own_archive(s3(), kDirectory, {}).s3.prefix, "/pg/main-copy");
   EXPECT_EQ(own_archive(s3(), kDirectory, "20261122T151407").s3.prefix,
