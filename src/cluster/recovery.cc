@@ -520,7 +520,19 @@ class Recovery {
 
 }  // namespace
 
-void recover_primary(Site& site, NodeRecord& record) { Recovery(site, record).run(); }
+void recover_primary(Site& site, NodeRecord& record) {
+  try {
+    Recovery(site, record).run();
+  } catch (Error& error) {
+    // Whatever ends it before the promotion, a person reads what that has left.
+    const auto& hint = error.hint();
+    if (!record.promoting && error.kind() != ErrorKind::cancelled &&
+        hint.find("nothing was opened") == std::string::npos)
+      error.with_hint(hint + (hint.empty() ? "" : "; ") +
+                      "nothing was opened; start again to go on from here");
+    throw;
+  }
+}
 
 std::string source_restore_command(const Site& site, const std::string& node) {
   const auto& directory = site.directory;

@@ -61,11 +61,7 @@ def test_denied_midway(pgrevive, space, gateway, story, midway):
         assert result.returncode == 22, message(result)
         for words in (lost, "nothing was opened", "AccessDenied"):
             assert words in result.stderr, message(result)
-        status = cluster.status()
-        assert status["supervisor"]["phase"] == "failed", status["supervisor"]
-        assert status["supervisor"]["recovery_end"] is None
-        record = json.loads((cluster.root / "primary" / "pgrevive-node.json").read_text())
-        assert not record["promoted"] and not record["promoting"]
+        cluster.prove_unopened()
         again = cluster.start(check=False)
         assert again.returncode == 22, message(again)
         deny()

@@ -1,11 +1,11 @@
 """A store that fails in the middle of replay, in ways that pass and in ways that stay."""
 
-import json
 import shutil
 
 import pytest
 
 from rig import repofiles
+from rig.backrest import s3_options, write_conf
 from rig.cluster import Cluster
 from rig.faults import FaultyService, Rule
 from rig.program import message
@@ -23,17 +23,43 @@ def service(gateway, bucket, story, workspace):
 
 
 @pytest.fixture
-def cluster(pgrevive, space, service, story, bucket):
-    ca_file = space.path / "faulty-ca.crt"
-    shutil.copy(service.ca_file, ca_file)
-    ca_file.chmod(0o644)
-    made = Cluster(pgrevive, space.directory("h"), {
-        **cluster_values(bucket, PREFIX), "S3_ENDPOINT": service.endpoint, "S3_CA_FILE": ca_file,
-        "REPO_CIPHER_PASS": CIPHER_PASS,
-        "RESTORE_SET": story.repo.labels[0], "WAL_ARCHIVE": "off", "ADMINER_PORT": 0})
-    yield made
-    made.gone()
-    shutil.rmtree(made.home)
+def ca_file(space, service):
+    path = space.path / "faulty-ca.crt"
+    shutil.copy(service.ca_file, path)
+    path.chmod(0o644)
+    return path
+
+
+@pytest.fixture
+def make_cluster(pgrevive, space, story):
+    made = []
+
+    def make(values, **options):
+        made.append(Cluster(pgrevive, space.directory("h"), {
+            **values, "RESTORE_SET": story.repo.labels[0], "WAL_ARCHIVE": "off",
+            "ADMINER_PORT": 0}, **options))
+        return made[-1]
+
+    yield make
+    for cluster in made:
+        cluster.gone()
+        shutil.rmtree(cluster.home)
+
+
+@pytest.fixture
+def cluster(make_cluster, service, ca_file, bucket):
+    return make_cluster({**cluster_values(bucket, PREFIX), "S3_ENDPOINT": service.endpoint,
+                         "S3_CA_FILE": ca_file, "REPO_CIPHER_PASS": CIPHER_PASS})
+
+
+@pytest.fixture
+def hasty(make_cluster, service, ca_file, bucket, gateway, space):
+    """The same with a pgbackrest.conf, whose io-timeout is a second."""
+    conf = write_conf(space.path / "hasty.conf", {"global": {
+        **s3_options(gateway, bucket.name, PREFIX), "repo1-s3-endpoint": "localhost",
+        "repo1-storage-port": service.port, "repo1-storage-ca-file": ca_file, "io-timeout": 1,
+        "repo1-cipher-type": "aes-256-cbc", "repo1-cipher-pass": CIPHER_PASS}})
+    return make_cluster({}, options=["--config", conf, "--stanza", "main"])
 
 
 @pytest.fixture
@@ -52,15 +78,8 @@ def whole(cluster, story):
     assert cluster.status()["supervisor"]["recovery_end"]["newest_archived_wal"] == story.newest_wal
 
 
-def unopened(cluster):
-    status = cluster.status()["supervisor"]
-    assert status["phase"] == "failed" and status["recovery_end"] is None, status
-    record = json.loads((cluster.root / "primary" / "pgrevive-node.json").read_text())
-    assert not record["promoted"] and not record["promoting"]
-
-
 @pytest.mark.parametrize("kind", ["slow_down", "internal_error", "reset", "truncated", "flipped",
-                                  "wrong_range", "error_in_200"])
+                                  "wrong_range", "error_in_200", "stall"])
 def test_trouble_that_passes(cluster, service, story, segment, kind):
     """Recovery ends right by itself."""
     rule = service.add(Rule(segment, kind, times=1))
@@ -69,21 +88,30 @@ def test_trouble_that_passes(cluster, service, story, segment, kind):
     whole(cluster, story)
 
 
-@pytest.mark.parametrize("kind, words", [
-    ("dies", ["Connection refused", "from https://localhost:"]),
-    ("flipped", ["{segment}", "nothing was opened"]),
-    ("truncated", ["{segment}", "nothing was opened"]),
-    ("expired", ["{segment}", "nothing was opened", "ExpiredToken"])])
-def test_trouble_that_stays(cluster, service, story, segment, kind, words):
+def stays(cluster, service, story, segment, kind, words):
     """Nothing is opened, the reason is named, and `start` goes on when the store is well again."""
     rule = service.add(Rule(segment, kind))
     result = cluster.start(check=False, timeout=400)
-    assert rule.hits >= 1
+    assert rule.hits >= 1, message(result)
     assert result.returncode == 22, message(result)
-    for said in ("hint: ", *words):
+    for said in ("hint: ", "nothing was opened", *words):
         assert said.format(segment=segment) in result.stderr, message(result)
-    unopened(cluster)
+    cluster.prove_unopened()
     service.clear()
     service.revive()
     cluster.start()
     whole(cluster, story)
+
+
+@pytest.mark.parametrize("kind, words", [
+    ("dies", ["Connection refused", "from https://localhost:"]),
+    ("flipped", ["{segment}"]),
+    ("truncated", ["{segment}"]),
+    ("expired", ["{segment}", "ExpiredToken"])])
+def test_trouble_that_stays(cluster, service, story, segment, kind, words):
+    stays(cluster, service, story, segment, kind, words)
+
+
+def test_silence_that_stays(hasty, service, story, segment):
+    """A store that sends no more is as bad as one that is gone, and not waited for without end."""
+    stays(hasty, service, story, segment, "stall", ["{segment}", "bytes"])

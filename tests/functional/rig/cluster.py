@@ -106,6 +106,14 @@ class Cluster:
     def node(self, name):
         return next(node for node in self.status()["nodes"] if node["name"] == name)
 
+    def prove_unopened(self):
+        """Recovery failed, and its primary was not even told to become one."""
+        status = self.status()["supervisor"]
+        assert status["phase"] == "failed" and status["recovery_end"] is None, status
+        assert "nothing was opened" in status["error"], status
+        record = json.loads((self.root / "primary" / "pgrevive-node.json").read_text())
+        assert not record["promoted"] and not record["promoting"]
+
     def logs(self):
         result = self.run("logs", "-n", "60", check=False)
         return message(result)[-6000:]
