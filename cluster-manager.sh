@@ -45,15 +45,21 @@ fail() {
   exit "${3:-29}"
 }
 
-# Whether the settings ask for a cluster without Adminer, whose packages it then does not need.
-without_adminer() {
+# The file of settings that the words name.
+settings_file() {
   local file=${PGREVIVE_ENV_FILE:-$here/.env} previous= word
   for word in "${globals[@]}" "${words[@]}"; do
     case "$word" in --env-file=*) file=${word#*=} ;; esac
     [ "$previous" != --env-file ] || file=$word
     previous=$word
   done
-  grep -Eqs "^[[:space:]]*(export[[:space:]]+)?ADMINER_PORT[[:space:]]*=[[:space:]]*[\"']?0[\"']?[[:space:]]*(#.*)?$" "$file"
+  echo "$file"
+}
+
+# Whether the settings say so.
+is_set() {
+  grep -Eqs "^[[:space:]]*(export[[:space:]]+)?$1[[:space:]]*=[[:space:]]*[\"']?$2[\"']?[[:space:]]*(#.*)?$" \
+    "$(settings_file)"
 }
 
 # Options that stand before the command belong to the program.
@@ -85,11 +91,19 @@ case "$command" in
   logs-replica|exec-replica|psql-replica) words=("${command%-replica}" replica "$@") ;;
   *) words=("$command" "$@") ;;  # the program knows them, and names the closest where it does not
 esac
-if [ "${groups[*]}" = run ] && ! without_adminer; then groups+=(adminer); fi
+# Without Adminer its packages are not needed.
+if [ "${groups[*]}" = run ] && ! is_set ADMINER_PORT 0; then groups+=(adminer); fi
 # What is not going to run needs no packages.
 for word in "$@"; do
   case "$word" in --help|-h|--clean) groups=() ;; esac
 done
+
+if [ "$command" != demo ] && is_set RUNTIME docker; then
+  env_file=$(readlink -f "$(settings_file)")
+  . "$here/scripts/docker-runtime.sh"
+  docker_command "${words[@]}"
+  exit
+fi
 
 # Where the program is built: in the checkout, or where that cannot be written to, beside the
 # user's other caches. PGREVIVE_BUILD overrides.

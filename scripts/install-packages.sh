@@ -1,8 +1,8 @@
 #!/bin/bash
 # Installs the Debian packages that pgrevive needs: only what is missing, without questions.
 #
-#   scripts/install-packages.sh GROUP...           GROUP is build, unit, run, adminer, demo,
-#                                                  test or bench
+#   scripts/install-packages.sh GROUP...           GROUP is build-program, build, unit, run,
+#                                                  adminer, demo, test or bench
 #   scripts/install-packages.sh --check GROUP...   only name what is missing (exit status 1)
 #
 # This is the one place that knows the lists. Who is not root is told what to ask root for.
@@ -10,12 +10,14 @@ set -euo pipefail
 
 packages_of() {
   case "$1" in
-    build)  # to compile the program and its unit tests
+    build-program)  # to compile the program alone, as the Dockerfile does
       echo g++ cmake ninja-build pkg-config \
         libcurl4-openssl-dev libssl-dev libisal-dev zlib1g-dev libzstd-dev liblz4-dev libbz2-dev \
         libxxhash-dev liburing-dev libpq-dev libfmt-dev nlohmann-json3-dev libpugixml-dev libcli11-dev \
-        libhowardhinnant-date-dev \
-        libgtest-dev libgmock-dev libbenchmark-dev ;;
+        libhowardhinnant-date-dev ;;
+    build)  # to compile the program and its unit tests
+      packages_of build-program
+      echo libgtest-dev libgmock-dev libbenchmark-dev ;;
     unit)  # to run the unit tests, some of which start a server
       packages_of build
       echo postgresql tzdata ;;
@@ -32,12 +34,12 @@ packages_of() {
       packages_of demo
       # npm: for scripts/install-postgres-versions.sh
       echo python3 python3-pytest radosgw ceph-mon ceph-osd ceph-base ceph-common s3cmd openssl \
-        zstd procps locales nodejs npm ;;
+        zstd procps locales nodejs npm docker.io docker-compose mmdebstrap iptables ;;
     bench)  # for bench/compare.sh, beside build
       packages_of test
       echo e2fsprogs xfsprogs btrfs-progs ;;
     *)
-      echo "install-packages: there is no group '$1' (build, unit, run, adminer, demo, test, bench)" >&2
+      echo "install-packages: there is no group '$1' (build-program, build, unit, run, adminer, demo, test, bench)" >&2
       return 2 ;;
   esac
 }

@@ -68,6 +68,7 @@ struct Program {
     add_prefetch(parser);
     add_version(parser);
     add_supervise(parser);
+    add_container(parser);
     CLI::App* help = app.add_subcommand("help", "Print this help, or that of a command");
     help->add_option("COMMAND", help_for, "The command to explain");
     help->footer("Examples:\n  pgrevive help\n  pgrevive help restore");

@@ -1,6 +1,7 @@
 #include "cli/env_file.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include <fmt/format.h>
 
@@ -146,7 +147,30 @@ EnvFile load_env(const std::filesystem::path& path) {
         .with_hint(
             "make one with `cp .env.cluster.example .env`, fill it in, and run the command again");
   }
-  return parse_env(*text, absolute);
+  EnvFile file = parse_env(*text, absolute);
+  const auto value_of = [](const std::string& name) -> std::optional<std::string> {
+    const char* value = std::getenv(name.c_str());
+    if (value == nullptr || *value == '\0') return {};
+    return value;
+  };
+  if (value_of("PGREVIVE_ENVIRONMENT")) add_environment(file, value_of);
+  return file;
+}
+
+void add_environment(
+    EnvFile& file, const std::function<std::optional<std::string>(const std::string&)>& value_of) {
+  for (const std::string& name : env_names()) {
+    auto value = value_of(name);
+    if (!value && find_env_name(name)->secret) {
+      if (const auto path = value_of(name + "_FILE")) {
+        value = read_file(*path);
+        while (value->ends_with('\n') || value->ends_with('\r')) value->pop_back();
+      }
+    }
+    if (!value) continue;
+    std::erase_if(file.entries, [&](const EnvEntry& entry) { return entry.name == name; });
+    file.entries.push_back({name, *std::move(value), 0});
+  }
 }
 
 }  // namespace pgrevive::cli

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,7 +41,14 @@ struct EnvFile {
 
 // Pure; `path` is for messages and for relative file names in values.
 EnvFile parse_env(std::string_view text, const std::filesystem::path& path);
-// Throws Error{not_found} with the way to make one.
+// Throws Error{not_found} with the way to make one. Where PGREVIVE_ENVIRONMENT is set, as in the
+// image for containers, variables of the environment are added (add_environment).
 EnvFile load_env(const std::filesystem::path& path);
+
+// Adds what a container is told by its environment, which counts before the file: NAME itself, and
+// for a secret the text of the file that NAME_FILE names, without the line end it may have. Empty
+// variables say nothing. `value_of` is getenv.
+void add_environment(EnvFile& file,
+                     const std::function<std::optional<std::string>(const std::string&)>& value_of);
 
 }  // namespace pgrevive::cli

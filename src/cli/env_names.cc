@@ -11,6 +11,7 @@ namespace pgrevive::cli {
 namespace {
 
 constexpr std::array kNames{
+    EnvName{"RUNTIME", "local, or docker for containers"},
     EnvName{"CLUSTER_NAME", "the cluster's name"},
     EnvName{"POSTGRES_USER", "the superuser's name"},
     EnvName{"POSTGRES_PASSWORD", "the superuser's password", true},

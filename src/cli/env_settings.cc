@@ -372,6 +372,11 @@ void check_ports(Reader& reader, const cluster::Settings& settings) {
 }
 
 void read_cluster(Reader& reader, cluster::Settings& settings) {
+  // Which of the two it is is the front door's to act on.
+  if (const EnvEntry* entry = reader.given("RUNTIME");
+      entry != nullptr && entry->value != "local" && entry->value != "docker") {
+    reader.bad(*entry, "write local or docker");
+  }
   if (const EnvEntry* entry = reader.given("CLUSTER_NAME")) {
     const std::string wrong = cluster_name_problem(entry->value);
     if (wrong.empty()) {

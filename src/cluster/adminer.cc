@@ -202,7 +202,7 @@ void Adminer::start() {
     board_.warn("Adminer is off: PHP cannot talk to PostgreSQL (Debian package php-pgsql)");
     return;
   }
-  if (address.empty() || address.find(':') != std::string::npos) {
+  if (!settings_.containers && (address.empty() || address.find(':') != std::string::npos)) {
     board_.warn("Adminer is off: it reaches servers over IPv4 only, and LISTEN_ADDRESSES has none");
     return;
   }
@@ -211,8 +211,10 @@ void Adminer::start() {
   std::vector<AdminerServer> servers;
   for (const auto& node : node_names(settings_.replicas)) {
     const int port = port_of(settings_, node);
-    servers.push_back(
-        {.name = fmt::format("{} ({})", node, port), .address = host_and_port(address, port)});
+    servers.push_back({.name = fmt::format("{} ({})", node, port),
+                       .address = settings_.containers
+                                      ? host_and_port(host_of(settings_, node), kContainerPort)
+                                      : host_and_port(address, port)});
   }
   write_file_atomic(page_file(directory_),
                     adminer_page(servers, settings_.user, settings_.database));
@@ -277,7 +279,10 @@ bool stop_orphaned_adminer(const StateDirectory& directory) {
 
 bool adminer_answers(const Settings& settings, std::chrono::milliseconds limit) {
   if (settings.adminer_port == 0) return false;
-  const auto answer = get_page(reachable(settings.adminer_listen), settings.adminer_port, limit);
+  const auto answer =
+      settings.containers
+          ? get_page(host_of(settings, "adminer"), kContainerAdminerPort, limit)
+          : get_page(reachable(settings.adminer_listen), settings.adminer_port, limit);
   return answer.find(" 200 ") != std::string::npos &&
          answer.find("auth[driver]") != std::string::npos;
 }

@@ -148,6 +148,15 @@ std::string source_conf(const Settings& settings, const std::filesystem::path& d
   return out.take();
 }
 
+std::string source_for_info(const Settings& settings, int number) {
+  const std::string first = "repo1-";
+  Writer out;
+  out.section("global:info");
+  for (const auto& [name, value] : repository_options(settings.repository))
+    out.set("repo" + std::to_string(number) + "-" + name.substr(first.size()), value);
+  return "\n" + out.take();
+}
+
 RepositoryOptions own_archive(const Settings& settings, const StateDirectory& directory,
                               const std::string& life) {
   const auto& source = settings.repository;

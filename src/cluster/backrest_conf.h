@@ -14,6 +14,9 @@ namespace pgrevive::cluster {
 // Describes the source repository, for archive-get and for `pgbackrest info`.
 std::string source_conf(const Settings& settings, const std::filesystem::path& data_directory);
 
+// A section that tells pgBackRest's `info`, and no other command, of the source as that repository.
+std::string source_for_info(const Settings& settings, int number);
+
 // Where the cluster archives: into the source's repository, or beside it. In a bucket that is the
 // source's path plus "-CLUSTER_NAME", else the cluster's own state directory, unless the settings
 // name a path. `life` (Marker::archive_suffix) keeps it apart in a bucket from the archive of an

@@ -162,6 +162,50 @@ void start_primary(Site& site, const NodeRecord& record) {
   });
 }
 
+void bring_up_replica(Site& site, const std::string& node) {
+  for (;;) {
+    auto record = record_of(site, node);
+    switch (next_step(Role::replica, view_of(site, node), view_of(site, kPrimary),
+                      site.settings.restore_from_backup)) {
+      case Step::refuse:
+        refuse(site, node);
+      case Step::copy_primary:
+        copy_primary(site, node);
+        break;
+      case Step::join:
+      case Step::run:
+        join_replica(site, node, record);
+        return;
+      case Step::wait:
+      case Step::restore:
+      case Step::initialize:
+      case Step::recover:
+      case Step::set_up:
+        throw Error(ErrorKind::internal, "a step for " + node + " that its primary has behind it");
+    }
+  }
+}
+
+// A tablespace that the source made after the backup is made anew by its WAL, at the place it had
+// on the source's host. Two nodes of one host must never replay that: both would have their files
+// there. So the replicas become copies of the primary, which get a place of their own.
+void keep_tablespaces_apart(Site& site) {
+  const auto outside = outside_tablespaces(site.directory, kPrimary);
+  if (outside.empty()) return;
+  for (const auto& node : replicas(site)) {
+    const auto record = record_of(site, node);
+    if (record.joined || record.unfinished || record.backup_label.empty()) continue;
+    site.board.warn("the WAL of the source made a tablespace in " + outside.front().string() +
+                    ", where the primary has it now; " + node +
+                    " is copied from the primary, with a place of its own for it");
+    NodeRecord again;
+    again.unfinished = true;
+    again.save(site.directory, node);
+  }
+}
+
+}  // namespace
+
 void bring_up_primary(Site& site) {
   for (;;) {
     const auto view = view_of(site, kPrimary);
@@ -211,50 +255,6 @@ void bring_up_primary(Site& site) {
     }
   }
 }
-
-void bring_up_replica(Site& site, const std::string& node) {
-  for (;;) {
-    auto record = record_of(site, node);
-    switch (next_step(Role::replica, view_of(site, node), view_of(site, kPrimary),
-                      site.settings.restore_from_backup)) {
-      case Step::refuse:
-        refuse(site, node);
-      case Step::copy_primary:
-        copy_primary(site, node);
-        break;
-      case Step::join:
-      case Step::run:
-        join_replica(site, node, record);
-        return;
-      case Step::wait:
-      case Step::restore:
-      case Step::initialize:
-      case Step::recover:
-      case Step::set_up:
-        throw Error(ErrorKind::internal, "a step for " + node + " that its primary has behind it");
-    }
-  }
-}
-
-// A tablespace that the source made after the backup is made anew by its WAL, at the place it had
-// on the source's host. Two nodes of one host must never replay that: both would have their files
-// there. So the replicas become copies of the primary, which get a place of their own.
-void keep_tablespaces_apart(Site& site) {
-  const auto outside = outside_tablespaces(site.directory, kPrimary);
-  if (outside.empty()) return;
-  for (const auto& node : replicas(site)) {
-    const auto record = record_of(site, node);
-    if (record.joined || record.unfinished || record.backup_label.empty()) continue;
-    site.board.warn("the WAL of the source made a tablespace in " + outside.front().string() +
-                    ", where the primary has it now; " + node +
-                    " is copied from the primary, with a place of its own for it");
-    NodeRecord again;
-    again.unfinished = true;
-    again.save(site.directory, node);
-  }
-}
-
-}  // namespace
 
 BroughtUp bring_up(Site& site) {
   if (site.settings.restore_from_backup)

@@ -13,6 +13,8 @@ struct BroughtUp {
 // From whatever state the directories are in to a primary with its replicas streaming, one
 // next_step() after the other.
 BroughtUp bring_up(Site& site);
+// The primary's part of it.
+void bring_up_primary(Site& site);
 
 // The version of PostgreSQL this cluster is or will be: of its data directory, else of the backup
 // to restore, else the newest installed.

@@ -89,12 +89,13 @@ class Checks {
   // As the user does: by address and password where the servers listen at all.
   Connection open(const std::string& node, const std::string& database = {}) {
     if (hanging_.contains(node)) fail(node + " does not answer");
-    const auto address = local_address(settings_.listen_addresses);
+    const auto address =
+        settings_.containers ? host_of(settings_, node) : local_address(settings_.listen_addresses);
     const auto began = std::chrono::steady_clock::now();
     try {
       return Connection::open(
           {.host = address.empty() ? marker_.socket_directory.string() : address,
-           .port = port_of(settings_, node),
+           .port = settings_.containers ? kContainerPort : port_of(settings_, node),
            .user = settings_.user,
            .database = database.empty() ? settings_.database : database,
            .password = settings_.password,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cluster/collations.h"
+#include "cluster/marker.h"
 #include "cluster/progress.h"
 #include "cluster/settings.h"
 #include "cluster/state_directory.h"
@@ -27,9 +28,16 @@ enum class Launch { started, already_running };
 Launch launch(const Settings& settings, const StateDirectory& directory,
               const std::filesystem::path& own_program, bool reindex = false);
 
+// Makes the state directory and what the supervisor reads: `marker`, `settings`, the programs
+// (`own_program` and its client beside it). As `owner`, to whom the directory must belong.
+void write_state(const Settings& settings, const StateDirectory& directory, const Marker& marker,
+                 const Identity& owner, const std::filesystem::path& own_program);
+
 // The supervisor itself: brings the cluster up (whatever state the directories are in), keeps it
-// up, takes it down on SIGTERM. Returns its exit code.
-int supervise(const StateDirectory& directory);
+// up, takes it down on SIGTERM. Returns its exit code. Until::brought_up takes it down as soon as
+// it is up: the exit code is 0 only if it was.
+enum class Until { stopped, brought_up };
+int supervise(const StateDirectory& directory, Until until = Until::stopped);
 
 // What the supervisor last wrote, if this cluster has ever been launched; and whether it lives now.
 std::optional<SupervisorStatus> read_status(const StateDirectory& directory);

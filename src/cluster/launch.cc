@@ -115,34 +115,29 @@ FileLock lock_launch(const StateDirectory& directory) {
       .with_hint("end that one, then start again");
 }
 
-// Writes what the supervisor reads, and starts it.
-void launch_supervisor(const Settings& settings, const StateDirectory& directory,
-                       const Marker& marker, const Identity& owner,
-                       const std::filesystem::path& own_program) {
+}  // namespace
+
+void write_state(const Settings& settings, const StateDirectory& directory, const Marker& marker,
+                 const Identity& owner, const std::filesystem::path& own_program) {
   const auto program = read_file(own_program);
   const auto archive_get =
       read_file_if_exists(own_program.parent_path() / directory.archive_get().filename());
-  {
-    const IdentityScope scope(owner);
-    marker.save(directory);
-    for (const auto& path : {directory.secrets(), directory.root() / "logs"})
-      make_directories(path, 0700);
-    make_socket_directory(marker.socket_directory, owner);
-    write_file_atomic(directory.settings(), to_json(settings));
-    copy_program(program, directory.program());
-    std::error_code ignored;
-    // An older client does not fit this program.
-    if (archive_get)
-      copy_program(*archive_get, directory.archive_get());
-    else
-      std::filesystem::remove(directory.archive_get(), ignored);
-    // The last supervisor's end is not this one's.
-    std::filesystem::remove(directory.status(), ignored);
-  }
-  start_supervisor(directory, owner);
+  const IdentityScope scope(owner);
+  marker.save(directory);
+  for (const auto& path : {directory.secrets(), directory.root() / "logs"})
+    make_directories(path, 0700);
+  make_socket_directory(marker.socket_directory, owner);
+  write_file_atomic(directory.settings(), to_json(settings));
+  copy_program(program, directory.program());
+  std::error_code ignored;
+  // An older client does not fit this program.
+  if (archive_get)
+    copy_program(*archive_get, directory.archive_get());
+  else
+    std::filesystem::remove(directory.archive_get(), ignored);
+  // The last supervisor's end is not this one's.
+  std::filesystem::remove(directory.status(), ignored);
 }
-
-}  // namespace
 
 Launch launch(const Settings& settings, const StateDirectory& directory,
               const std::filesystem::path& own_program, bool reindex) {
@@ -177,7 +172,8 @@ Launch launch(const Settings& settings, const StateDirectory& directory,
   if (find_supervisor(directory)) return Launch::already_running;
   // The other start's, if it wrote one before it failed.
   if (auto written = Marker::load(directory)) marker = std::move(written);
-  launch_supervisor(settings, directory, *marker, owner, own_program);
+  write_state(settings, directory, *marker, owner, own_program);
+  start_supervisor(directory, owner);
   return Launch::started;
 }
 

@@ -120,7 +120,7 @@ NodeConfiguration describe_node(Site& site, const std::string& node, Stage stage
   configuration.source = std::move(source.kept);
   configuration.floor = load_control_file(configuration.data_directory).parameters;
   // A replica must not stay below its primary, whose parameters may have been raised since.
-  if (node != "primary")
+  if (node != "primary" && !site.alone)
     configuration.floor =
         greatest(configuration.floor, load_control_file(site.directory.data("primary")).parameters);
   return configuration;
@@ -169,11 +169,13 @@ bool is_standby(Site& site, const std::string& node) {
 
 postgres::ServerOptions server_options(Site& site, const std::string& node) {
   make_directories(site.directory.logs(node));
-  return {.binaries = site.binaries,
-          .data_directory = site.directory.data(node),
-          .config_file = site.directory.conf(node) / "postgresql.conf",
-          .log = site.directory.logs(node) / "postgresql.log",
-          .identity = {}};
+  postgres::ServerOptions options{.binaries = site.binaries,
+                                  .data_directory = site.directory.data(node),
+                                  .config_file = site.directory.conf(node) / "postgresql.conf",
+                                  .log = {},
+                                  .identity = {}};
+  if (!site.alone) options.log = site.directory.logs(node) / "postgresql.log";
+  return options;
 }
 
 postgres::ControlFile load_control_file(const std::filesystem::path& data_directory) {
@@ -199,12 +201,10 @@ std::vector<std::filesystem::path> outside_tablespaces(const StateDirectory& dir
                                                        const std::string& node) {
   std::vector<std::filesystem::path> found;
   std::error_code ignored;
-  const auto inside = directory.root().lexically_normal().string() + "/";
   for (const auto& entry :
        std::filesystem::directory_iterator(directory.data(node) / "pg_tblspc", ignored)) {
     const auto target = std::filesystem::read_symlink(entry.path(), ignored);
-    if (!target.empty() && !target.lexically_normal().string().starts_with(inside))
-      found.push_back(target);
+    if (!target.empty() && !directory.holds(target)) found.push_back(target);
   }
   return found;
 }

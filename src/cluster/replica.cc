@@ -38,9 +38,10 @@ void configure(Site& site, const std::string& node, const NodeRecord& record) {
   recovery.push_back(
       {"primary_conninfo",
        fmt::format("host={} port={} user={} passfile={} application_name={}",
-                   conninfo_value(site.marker.socket_directory), site.port("primary"),
-                   kReplicationRole, conninfo_value(site.directory.replication_passfile()),
-                   conninfo_value(node))});
+                   conninfo_value(site.alone ? host_of(site.settings, "primary")
+                                             : site.marker.socket_directory.string()),
+                   site.port("primary"), kReplicationRole,
+                   conninfo_value(site.directory.replication_passfile()), conninfo_value(node))});
   recovery.push_back({"primary_slot_name", slot_name(node)});
   if (!record.joined && !record.backup_label.empty() && recovered_from_archive(site))
     recovery.push_back({"restore_command", source_restore_command(site, node)});

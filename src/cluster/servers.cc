@@ -45,6 +45,13 @@ void Servers::start(const std::string& node, const postgres::ServerOptions& opti
   launch(node, server);
 }
 
+void Servers::ask_to_stop(const std::string& node, postgres::ShutdownMode mode) {
+  const auto found = servers_.find(node);
+  if (found == servers_.end()) return;
+  found->second.wanted = false;
+  postgres::stop_server(found->second.options.data_directory, mode, {});
+}
+
 void Servers::stop(const std::string& node) {
   const auto found = servers_.find(node);
   if (found == servers_.end()) return;

@@ -27,6 +27,8 @@ class Servers {
   // From here on the server shall run. One that runs already is adopted, unless it listens on
   // another port; that one is stopped and started.
   void start(const std::string& node, const postgres::ServerOptions& options, int port);
+  // Has it stop and wants it no more, without waiting for that.
+  void ask_to_stop(const std::string& node, postgres::ShutdownMode mode);
   // Stops it (fast mode) and wants it no more. Throws Error{busy} if it does not stop in time.
   void stop(const std::string& node);
   // Stops every server that was started here: replicas first, so that what the primary writes at

@@ -161,6 +161,10 @@ int port_of(const Settings& settings, const std::string& node) {
   return settings.replica_port + static_cast<int>(number.value_or(1)) - 1;
 }
 
+std::string host_of(const Settings& settings, const std::string& node) {
+  return settings.cluster_name + "-" + node;
+}
+
 std::string to_json(const Settings& settings) {
   const auto& target = settings.target;
   const json j = {
@@ -201,6 +205,7 @@ std::string to_json(const Settings& settings) {
       {"max_wal_senders", optional_to_json(settings.max_wal_senders)},
       {"max_replication_slots", optional_to_json(settings.max_replication_slots)},
       {"postgres_binaries", settings.postgres_binaries.string()},
+      {"containers", settings.containers},
   };
   try {
     return j.dump(2) + '\n';
@@ -254,6 +259,7 @@ Settings from_json(const std::string& text) {
     settings.max_wal_senders = optional_from_json<int>(j.at("max_wal_senders"));
     settings.max_replication_slots = optional_from_json<int>(j.at("max_replication_slots"));
     settings.postgres_binaries = j.at("postgres_binaries").get<std::string>();
+    settings.containers = j.value("containers", false);
     return settings;
   } catch (const json::exception& error) {
     throw Error(ErrorKind::corrupt, std::string("settings.json cannot be read: ") + error.what())

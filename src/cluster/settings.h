@@ -87,10 +87,20 @@ struct Settings {
   std::optional<int> max_replication_slots;  // MAX_REPLICATION_SLOTS
 
   std::filesystem::path postgres_binaries;  // POSTGRES_BIN; empty: found by version
+
+  // RUNTIME=docker: each node is a host of its own (host_of) and its server is on kContainerPort
+  // there; the ports above are where the containers' host publishes them.
+  bool containers = false;
 };
 
 // The port of "primary", "replica", "replica-2", ...
 int port_of(const Settings& settings, const std::string& node);
+
+// Of a cluster in containers: what others find a node, or "adminer", by:
+// "postgres-cluster-primary"; and the ports there.
+std::string host_of(const Settings& settings, const std::string& node);
+inline constexpr int kContainerPort = 5432;
+inline constexpr int kContainerAdminerPort = 8080;
 
 // The settings as a cluster's state directory keeps them for its supervisor (secrets included, so
 // the file is 0600).

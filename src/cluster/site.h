@@ -31,6 +31,9 @@ struct Site {
   Host host;
   postgres::Version version;
   std::filesystem::path binaries;
+  // A node in its container: its primary is on a host of its own, and what the server says is ours
+  // to say.
+  bool alone = false;
 
   int port(const std::string& node) const;
   // Connections to a node that came from `source_user`'s files.

@@ -27,6 +27,19 @@ StateDirectory StateDirectory::locate(const std::string& cluster_name,
   return StateDirectory(state / "pgrevive" / cluster_name);
 }
 
+StateDirectory StateDirectory::on_volume(const std::filesystem::path& volumes,
+                                         const std::string& node) {
+  StateDirectory directory(volumes / node / "pgrevive");
+  directory.nodes_ = volumes;
+  directory.data_name_ = "pgdata";  // where the images of PostgreSQL have it on a volume
+  return directory;
+}
+
+bool StateDirectory::holds(const std::filesystem::path& path) const {
+  // The root is one of the nodes' or holds them.
+  return path.lexically_normal().string().starts_with(nodes_.lexically_normal().string() + "/");
+}
+
 std::vector<std::string> node_names(int replicas) {
   std::vector<std::string> names = {"primary"};
   for (int i = 1; i <= replicas; ++i)

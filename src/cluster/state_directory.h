@@ -26,9 +26,15 @@ namespace pgrevive::cluster {
 //   <root>/<node>/made-tablespaces     which ones the source's WAL made outside of here
 //   <root>/<node>/pgrevive-node.json   which backup it was made of, its promotion
 //   <root>/primary/collations.json     indexes that were built by another version of a collation
+//
+// In containers the nodes lie on volumes of their own, beside each other, and the root is on one of
+// them: <volumes>/<node>/pgdata, conf and so on, and <volumes>/primary/pgrevive is the root.
 class StateDirectory {
  public:
-  explicit StateDirectory(std::filesystem::path root) : root_(std::move(root)) {}
+  explicit StateDirectory(std::filesystem::path root) : root_(root), nodes_(std::move(root)) {}
+
+  // Of a cluster in containers, as the one who sees the volume of `node` keeps it.
+  static StateDirectory on_volume(const std::filesystem::path& volumes, const std::string& node);
 
   // PGREVIVE_HOME/NAME; without it /var/lib/pgrevive/NAME for root, and for others
   // $XDG_STATE_HOME/pgrevive/NAME or $HOME/.local/state/pgrevive/NAME. `home` is the value of
@@ -65,8 +71,8 @@ class StateDirectory {
   // Written at the primary's promotion: what replicas may take from the source (wal::Fork).
   std::filesystem::path fork() const { return root_ / "fork"; }
 
-  std::filesystem::path node(const std::string& name) const { return root_ / name; }
-  std::filesystem::path data(const std::string& name) const { return node(name) / "data"; }
+  std::filesystem::path node(const std::string& name) const { return nodes_ / name; }
+  std::filesystem::path data(const std::string& name) const { return node(name) / data_name_; }
   std::filesystem::path conf(const std::string& name) const { return node(name) / "conf"; }
   std::filesystem::path logs(const std::string& name) const { return node(name) / "logs"; }
   std::filesystem::path node_record(const std::string& name) const {
@@ -81,9 +87,13 @@ class StateDirectory {
   std::filesystem::path tablespaces(const std::string& name) const {
     return node(name) / "tablespaces";
   }
+  // Whether a place is one of the cluster's own. Pure.
+  bool holds(const std::filesystem::path& path) const;
 
  private:
   std::filesystem::path root_;
+  std::filesystem::path nodes_;
+  std::string data_name_ = "data";
 };
 
 // "primary", "replica", "replica-2", ... for a cluster with that many replicas.

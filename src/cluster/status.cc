@@ -106,8 +106,20 @@ void ask_about_replicas(std::vector<NodeStatus>& nodes, Connection& primary) {
   }
 }
 
-NodeStatus node_status(const StateDirectory& directory, const Settings& settings,
-                       const Access& access, const std::string& name) {
+// How this process reaches a node's server: over the cluster's sockets, or where nodes are
+// containers, from another one.
+struct Way {
+  Access access;
+  int port = 0;
+};
+Way way_to(const std::string& node, const Settings& settings, const Marker& marker,
+           const std::vector<std::string>& roles) {
+  if (settings.containers) return {{host_of(settings, node), roles}, kContainerPort};
+  return {{marker.socket_directory, roles}, port_of(settings, node)};
+}
+
+NodeStatus node_status(const StateDirectory& directory, const Settings& settings, const Way& way,
+                       const std::string& name) {
   NodeStatus node;
   node.name = name;
   node.port = port_of(settings, name);
@@ -117,17 +129,21 @@ NodeStatus node_status(const StateDirectory& directory, const Settings& settings
   node.backup_label = record.backup_label;
   node.data_bytes = tree_bytes(data) + tree_bytes(directory.tablespaces(name));
   node.disk_free_bytes = disk_space(data).free_bytes;
-  if (!postgres::is_running(data)) {
+  const auto readiness = way.access.ping(way.port);
+  // Of a process in another container only its server can tell.
+  const bool running = settings.containers ? readiness != postgres::Readiness::no_response
+                                           : postgres::is_running(data);
+  if (!running) {
     node.state = state_of_files(data, record.unfinished);
     return node;
   }
   if (const auto pid = postgres::read_postmaster_pid(data)) node.pid = pid->pid;
-  if (access.ping(node.port) != postgres::Readiness::accepting) {
+  if (readiness != postgres::Readiness::accepting) {
     node.state = "starting";
     return node;
   }
   try {
-    auto connection = access.open(node.port);
+    auto connection = way.access.open(way.port);
     ask_server(node, connection);
     node.state = "accepting";
   } catch (const Error& error) {
@@ -174,10 +190,10 @@ ClusterStatus collect_status(const StateDirectory& directory) {
   status.supervisor_running = supervisor_running(directory);
   status.supervisor = read_status(directory).value_or(SupervisorStatus{});
   const auto primary = NodeRecord::load(directory, "primary").value_or(NodeRecord{});
-  const Access access(marker.socket_directory,
-                      candidate_roles(settings, primary.source_user, directory.data("primary")));
+  const auto roles = candidate_roles(settings, primary.source_user, directory.data("primary"));
   for (const auto& name : node_names(settings.replicas))
-    status.nodes.push_back(node_status(directory, settings, access, name));
+    status.nodes.push_back(
+        node_status(directory, settings, way_to(name, settings, marker, roles), name));
 
   // A supervisor that was started again after a restore knows of it by the record.
   if (status.supervisor.backup_label.empty()) status.supervisor.backup_label = primary.backup_label;
@@ -193,7 +209,8 @@ ClusterStatus collect_status(const StateDirectory& directory) {
   if (status.nodes.front().role == "primary") {
     status.archiving_ok = !settings.archives();
     try {
-      auto connection = access.open(settings.primary_port);
+      const auto way = way_to("primary", settings, marker, roles);
+      auto connection = way.access.open(way.port);
       ask_about_replicas(status.nodes, connection);
       ask_archiver(status, settings, connection);
       status.left_out = still_there(connection, primary.left_out);

@@ -1,6 +1,3 @@
-#include <atomic>
-#include <csignal>
-#include <ctime>
 #include <thread>
 
 #include <fcntl.h>
@@ -14,41 +11,11 @@
 #include "cluster/node_record.h"
 #include "cluster/reindex.h"
 #include "cluster/site.h"
+#include "cluster/stop_signals.h"
 #include "postgres/binaries.h"
 
 namespace pgrevive::cluster {
 namespace {
-
-// Turns SIGTERM and SIGINT into a stop request and SIGHUP into "try again what was given up". The
-// signals are blocked in every thread and waited for in one, so no handler interrupts anything.
-class Signals {
- public:
-  Signals() {
-    sigemptyset(&signals_);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals_, signal);
-    ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-    std::signal(SIGPIPE, SIG_IGN);
-    thread_ = std::jthread([this](const std::stop_token& end) { wait(end); });
-  }
-
-  std::stop_token stop() const { return stop_.get_token(); }
-  bool take_try_again() { return try_again_.exchange(false); }
-
- private:
-  void wait(const std::stop_token& end) {
-    while (!end.stop_requested()) {
-      const timespec limit{.tv_sec = 0, .tv_nsec = 100'000'000};
-      const int signal = ::sigtimedwait(&signals_, nullptr, &limit);
-      if (signal == SIGHUP) try_again_ = true;
-      if (signal == SIGTERM || signal == SIGINT) stop_.request_stop();
-    }
-  }
-
-  sigset_t signals_{};
-  std::stop_source stop_;
-  std::atomic<bool> try_again_ = false;
-  std::jthread thread_;
-};
 
 FileLock lock(const StateDirectory& directory) {
   // Someone who only asks whether a supervisor lives holds the lock for a moment.
@@ -77,7 +44,7 @@ void fail(StatusBoard& board, const Error& error) {
 // Keeps the cluster up until a stop is asked for.
 class Watch {
  public:
-  Watch(Site& site, Adminer& adminer, Signals& signals)
+  Watch(Site& site, Adminer& adminer, StopSignals& signals)
       : site_(site), adminer_(adminer), signals_(signals) {}
 
   [[noreturn]] void run(const BroughtUp& first) {
@@ -129,14 +96,21 @@ class Watch {
 
   Site& site_;
   Adminer& adminer_;
-  Signals& signals_;
+  StopSignals& signals_;
   bool failed_ = false;
 };
 
-void bring_up_and_watch(Site& site, Signals& signals) {
+void bring_up_and_watch(Site& site, StopSignals& signals, Until until) {
   Adminer adminer(site.settings, site.directory, site.board);
   try {
     const auto brought_up = bring_up(site);
+    if (until == Until::brought_up) {
+      if (brought_up.replica_failure) throw *brought_up.replica_failure;
+      site.board.enter(Phase::stopping);
+      site.servers.stop_all();
+      site.board.enter(Phase::stopped);
+      return;
+    }
     adminer.start();
     Watch(site, adminer, signals).run(brought_up);
   } catch (const Error& error) {
@@ -152,8 +126,8 @@ void bring_up_and_watch(Site& site, Signals& signals) {
 
 }  // namespace
 
-int supervise(const StateDirectory& directory) {
-  Signals signals;
+int supervise(const StateDirectory& directory, Until until) {
+  StopSignals signals;
   const auto held = lock(directory);
   const auto marker = load_marker(directory);
   if (marker.owner != ::geteuid())
@@ -178,11 +152,12 @@ int supervise(const StateDirectory& directory) {
               .host = look_at_host(),
               .version = version,
               .binaries = postgres::find_binaries(version, settings.postgres_binaries)};
-    bring_up_and_watch(site, signals);
+    bring_up_and_watch(site, signals, until);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::cancelled && signals.stop().stop_requested()) {
       board.enter(Phase::stopped);
-      return 0;
+      // Who waits for a cluster that was brought up must not go on.
+      return until == Until::stopped ? 0 : error.exit_code();
     }
     fail(board, error);
     return error.exit_code();

@@ -9,6 +9,7 @@
 
 #include "cli/restore_words.h"
 #include "cli/source.h"
+#include "cluster/state_directory.h"
 
 // One source file for each command. A command adds itself to the parser, and where its word was
 // given, `work` is what it does; it prints its results, throws Error, and returns the exit code.
@@ -38,7 +39,12 @@ void add_restore(Parser& parser);
 void add_archive_get(Parser& parser);
 void add_prefetch(Parser& parser);
 void add_supervise(Parser& parser);
+void add_container(Parser& parser);
 void add_version(Parser& parser);
+
+// What `status` and `test` print of a cluster, and their exit code.
+int show_status(const cluster::StateDirectory& directory, bool json);
+int show_checks(const cluster::StateDirectory& directory, bool json);
 
 // Adds --repo-type, --repo-path, --cipher-pass-file and --repo.
 void add_repository_words(CLI::App& command, RepositoryWords& words);

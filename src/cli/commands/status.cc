@@ -49,6 +49,22 @@ int watch_status(const cluster::StateDirectory& directory) {
 
 }  // namespace
 
+int show_status(const cluster::StateDirectory& directory, bool json) {
+  const cluster::ClusterStatus status = cluster::collect_status(directory);
+  const std::string text = json ? cluster::to_json(status) : status_text(status);
+  out("{}{}", text, text.ends_with('\n') ? "" : "\n");
+  return healthy(status) ? 0 : 1;
+}
+
+int show_checks(const cluster::StateDirectory& directory, bool json) {
+  const auto checks = cluster::run_checks(directory);
+  out("{}", json ? checks_json(checks) : checks_text(checks));
+  const bool failed = std::ranges::any_of(checks, [](const cluster::Check& check) {
+    return check.result == cluster::Check::Result::failed;
+  });
+  return failed ? 1 : 0;
+}
+
 void add_status(Parser& parser) {
   CLI::App* command = parser.app.add_subcommand("status", "Show every node and what it does");
   CLI::Option* json = command->add_flag("--json", parser.json, "As JSON");
@@ -62,10 +78,7 @@ void add_status(Parser& parser) {
     parser.work = [&parser, watch] {
       const cluster::StateDirectory directory = existing_state_directory(parser.global);
       if (*watch) return watch_status(directory);
-      const cluster::ClusterStatus status = cluster::collect_status(directory);
-      const std::string text = parser.json ? cluster::to_json(status) : status_text(status);
-      out("{}{}", text, text.ends_with('\n') ? "" : "\n");
-      return healthy(status) ? 0 : 1;
+      return show_status(directory, parser.json);
     };
   });
 }
@@ -79,12 +92,7 @@ void add_test(Parser& parser) {
       "Examples:\n  pgrevive test\n  pgrevive test --json");
   command->callback([&parser] {
     parser.work = [&parser] {
-      const auto checks = cluster::run_checks(existing_state_directory(parser.global));
-      out("{}", parser.json ? checks_json(checks) : checks_text(checks));
-      const bool failed = std::ranges::any_of(checks, [](const cluster::Check& check) {
-        return check.result == cluster::Check::Result::failed;
-      });
-      return failed ? 1 : 0;
+      return show_checks(existing_state_directory(parser.global), parser.json);
     };
   });
 }

@@ -87,13 +87,16 @@ class CephRGW:
     """The service. Attributes: port (TLS), plain_port, access_key, secret_key, ca_file, region; reader
     is a pair of keys that can read all that these can, and write nothing."""
 
-    def __init__(self, directory, *, like_far_away=False, uid="pgrevive"):
+    def __init__(self, directory, *, like_far_away=False, uid="pgrevive", domain=DOMAIN,
+                 address=None):
+        """`address`: where others than this host reach it, by the name `domain`."""
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.plain_port = free_port()
         self.region = REGION
-        self.domain = DOMAIN
+        self.domain = domain
+        self._address = address
         self.access_key = "PGREVIVETESTKEY00001"
         self.secret_key = "tEstSecret+with/odd=signs0123456789abcdef"
         self.reader = ("PGREVIVEREADSONLY001", "tEstSecret+of/those=who0123456789read")
@@ -109,7 +112,7 @@ class CephRGW:
 
     @property
     def endpoint(self):
-        return f"https://localhost:{self.port}"
+        return f"https://{self.domain}:{self.port}"
 
     @property
     def plain_endpoint(self):
@@ -133,9 +136,11 @@ class CephRGW:
     def _start(self):
         authority = Authority.make(self.directory / "tls")
         certificate = authority.sign(
-            "gateway", ",".join([f"DNS:{DOMAIN}", "IP:127.0.0.1",
+            "gateway", ",".join([f"DNS:{self.domain}", "IP:127.0.0.1",
                                   # A wildcard right below a top-level name counts nowhere.
-                                  *(f"DNS:{bucket}.{DOMAIN}" for bucket in HOST_STYLE_BUCKETS)]))
+                                  *(f"DNS:{bucket}.{self.domain}"
+                                    for bucket in HOST_STYLE_BUCKETS)]))
+        elsewhere = f" ssl_endpoint={self._address}:{self.port}" if self._address else ""
 
         # Nagle and delayed acknowledgement together make every answer 40 ms late, which is what a
         # far service looks like; tests of correctness have no use for it.
@@ -183,8 +188,8 @@ osd max object name len = 256
 osd max object namespace len = 64
 [client]
 rgw data = {self.directory}/rgw
-rgw dns name = {DOMAIN}
-rgw frontends = beast endpoint=127.0.0.1:{self.plain_port} ssl_endpoint=127.0.0.1:{self.port}{_also_on_ipv6(self.port)} ssl_certificate={certificate}{nodelay}
+rgw dns name = {self.domain}
+rgw frontends = beast endpoint=127.0.0.1:{self.plain_port} ssl_endpoint=127.0.0.1:{self.port}{elsewhere}{_also_on_ipv6(self.port)} ssl_certificate={certificate}{nodelay}
 rgw enable usage log = false
 rgw enable gc threads = false
 rgw enable lc threads = false
@@ -242,7 +247,7 @@ rgw thread pool size = 64
             return False
         context = ssl.create_default_context(cafile=str(self.ca_file))
         try:
-            with urllib.request.urlopen(self.endpoint + "/", context=context, timeout=5) as answer:
+            with urllib.request.urlopen(f"https://127.0.0.1:{self.port}/", context=context, timeout=5) as answer:
                 return answer.status == 200
         except OSError:
             return False

@@ -1,3 +1,5 @@
+#include <map>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -105,7 +107,8 @@ TEST(EnvFile, GivesTheReferencesDefaults) {
 
 TEST(EnvFile, TakesEveryName) {
   const cluster::Settings made = settings(
-      "CLUSTER_NAME=copy-2\nPOSTGRES_USER=admin\nPOSTGRES_DB=shop\nPOSTGRES_PRIMARY_PORT=6001\n"
+      "RUNTIME=docker\nCLUSTER_NAME=copy-2\nPOSTGRES_USER=admin\nPOSTGRES_DB=shop\nPOSTGRES_"
+      "PRIMARY_PORT=6001\n"
       "POSTGRES_REPLICA_PORT=6002\nADMINER_PORT=0\nADMINER_LISTEN=0.0.0.0\nREPLICAS=2\n"
       "LISTEN_ADDRESSES=*\nALLOWED_NETWORKS=10.0.0.0/8, fd00::1\nPGBACKREST_STANZA=prod\n"
       "PGBACKREST_PROCESS_MAX=8\nREPO_CIPHER_PASS=pass\nS3_SESSION_TOKEN=token\n"
@@ -257,6 +260,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"ports_run_out", "REPLICAS=4\nPOSTGRES_REPLICA_PORT=65533", "pass 65535"},
         Bad{"replicas", "REPLICAS=5", "from 0 to 4"},
         Bad{"cluster_name", "CLUSTER_NAME=../etc", "letters, digits"},
+        Bad{"runtime", "RUNTIME=podman", "local or docker"},
         Bad{"cluster_dot", "CLUSTER_NAME=..", "letters, digits"},
         Bad{"network", "ALLOWED_NETWORKS=10.0.0.0/8,everyone", "\"everyone\" is not a network"},
         Bad{"adminer_listen", "ADMINER_LISTEN=localhost", "write an IP address"},
@@ -324,6 +328,29 @@ TEST(EnvFile, AsksOnlyForWhatIsNeeded) {
                               {.cluster = true, .repository = false})
                 .backup_set,
             "20240115-020000F");
+}
+
+TEST(EnvFile, TakesWhatAContainersEnvironmentSays) {
+  const test::TempDir directory;
+  write_file_atomic(directory.path() / "key", "from a file\n");
+  const std::map<std::string, std::string> environment = {
+      {"S3_BUCKET", "from the environment"},
+      {"S3_SECRET_KEY_FILE", directory.path() / "key"},
+      {"S3_BUCKET_FILE", "/of/no/secret"},
+      {"POSTGRES_PASSWORD", "itself"},
+      {"POSTGRES_PASSWORD_FILE", "/not/looked/at"},
+      {"UNKNOWN", "x"}};
+  EnvFile file = parse("S3_BUCKET=from .env\nS3_REGION=eu\n");
+  add_environment(file, [&](const std::string& name) -> std::optional<std::string> {
+    const auto found = environment.find(name);
+    if (found == environment.end()) return {};
+    return found->second;
+  });
+  EXPECT_EQ(file.find("S3_BUCKET")->value, "from the environment");
+  EXPECT_EQ(file.find("S3_REGION")->value, "eu");
+  EXPECT_EQ(file.find("S3_SECRET_KEY")->value, "from a file");
+  EXPECT_EQ(file.find("POSTGRES_PASSWORD")->value, "itself");
+  EXPECT_EQ(file.entries.size(), 4u);
 }
 
 TEST(EnvFile, LeavesDockerComposeItsVariables) {

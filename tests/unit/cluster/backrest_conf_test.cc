@@ -91,6 +91,14 @@ TEST(SourceConf, SaysForHowLongAStoreMayBeSilentWhereThatIsNotTheUsual) {
   EXPECT_THAT(source_conf(settings, "/d"), HasSubstr("\nio-timeout=1.500\n"));
 }
 
+TEST(SourceForInfo, IsTheNumberedRepositoryOfThatCommandAlone) {
+  EXPECT_EQ(source_for_info(local(), 2),
+            "\n[global:info]\n"
+            "repo2-type=posix\n"
+            "repo2-path=/srv/backups\n");
+  EXPECT_THAT(source_for_info(s3(), 1), HasSubstr("\nrepo1-s3-key-secret=SECRET\n"));
+}
+
 TEST(OwnArchive, LiesBesideTheSourceAndNeverInIt) {
   EXPECT_EQ(own_archive(s3(), kDirectory, {}).s3.prefix, "/pg/main-copy");
   EXPECT_EQ(own_archive(s3(), kDirectory, "20261122T151407").s3.prefix,

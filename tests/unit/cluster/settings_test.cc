@@ -70,6 +70,7 @@ Settings unusual() {
   settings.max_wal_senders = 20;
   settings.max_replication_slots = 21;
   settings.postgres_binaries = "/opt/pg/bin";
+  settings.containers = true;
   return settings;
 }
 

@@ -1,0 +1,64 @@
+# The image of the cluster in containers (docker-compose.yml), usable alone too:
+#
+#   docker build -t pgrevive .                                  PostgreSQL 15
+#   docker build -t pgrevive --build-arg POSTGRES_MAJOR=17 .    another major, from apt.postgresql.org
+#   docker run --rm --env-file s3.env pgrevive info
+#
+# Two stages make it: what runs, and what compiles. No secret is an argument of any.
+
+FROM debian:bookworm-slim AS runtime
+ARG POSTGRES_MAJOR=15
+# Of the databases in the backup; more with blanks between them.
+ARG LOCALES="en_US.UTF-8 pt_BR.UTF-8"
+
+# The user has the ids that other images of PostgreSQL give it, for volumes and mounted repositories.
+RUN groupadd --system --gid 999 postgres \
+ && useradd --system --uid 999 --gid postgres --home-dir /var/lib/postgresql --shell /bin/bash postgres
+
+# No cluster of Debian's own: ours are made by pgrevive. What the package of pgBackRest brings as its
+# configuration would stand before nothing and name directories that are not there.
+RUN set -eu; export DEBIAN_FRONTEND=noninteractive; \
+    mkdir -p /etc/postgresql-common/createcluster.d; \
+    echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/pgrevive.conf; \
+    apt-get update; \
+    apt-get install -y --no-install-recommends ca-certificates tzdata locales postgresql-common; \
+    if [ "$POSTGRES_MAJOR" != 15 ]; then /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y; fi; \
+    apt-get install -y --no-install-recommends \
+        "postgresql-$POSTGRES_MAJOR" pgbackrest adminer php-cli php-cgi php-pgsql \
+        libcurl4 libssl3 libisal2 zlib1g libzstd1 liblz4-1 libbz2-1.0 libxxhash0 liburing2 libpq5 \
+        libfmt9 libpugixml1v5 libdate-tz3; \
+    for locale in $LOCALES; do localedef -i "${locale%%.*}" -f "${locale#*.}" "$locale"; done; \
+    apt-get clean; \
+    rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* /usr/share/doc /usr/share/man \
+        /etc/pgbackrest.conf
+
+# docker/env is where settings are looked for; it is empty and Compose lays .env over it.
+COPY docker/env /etc/pgrevive/env
+RUN mkdir -p /pgrevive /var/lib/postgresql/data /var/log/pgbackrest /etc/pgbackrest /run/pgrevive \
+ && chown postgres:postgres /var/lib/postgresql /var/lib/postgresql/data /var/log/pgbackrest \
+        /etc/pgbackrest /run/pgrevive \
+ && install -d -o postgres -g postgres -m 2775 /var/run/postgresql
+
+# Settings may also be variables of the environment, and secrets files that NAME_FILE names.
+ENV PGREVIVE_ENV_FILE=/etc/pgrevive/env PGREVIVE_ENVIRONMENT=1 \
+    PATH=/usr/lib/postgresql/$POSTGRES_MAJOR/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    PGDATA=/var/lib/postgresql/data/pgdata LANG=C.UTF-8
+# To a server: a fast shutdown. SIGTERM is a smart one, which waits for its clients.
+STOPSIGNAL SIGINT
+EXPOSE 5432 8080
+ENTRYPOINT ["pgrevive"]
+CMD ["help"]
+
+
+FROM debian:bookworm-slim AS compiler
+COPY scripts/install-packages.sh /src/scripts/
+RUN /src/scripts/install-packages.sh build-program
+COPY CMakeLists.txt CMakePresets.json /src/
+COPY cmake /src/cmake
+COPY src /src/src
+RUN cd /src && cmake --preset release && cmake --build --preset release --target pgrevive \
+ && install -s -D -t /out build/release/pgrevive build/release/pgrevive-archive-get
+
+
+FROM runtime
+COPY --from=compiler /out/ /usr/local/bin/

@@ -1,0 +1,367 @@
+#include "cluster/containers.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <optional>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+#include <grp.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "cluster/adminer.h"
+#include "cluster/backrest_conf.h"
+#include "cluster/bring_up.h"
+#include "cluster/cluster.h"
+#include "cluster/configuration.h"
+#include "cluster/node_files.h"
+#include "cluster/node_record.h"
+#include "cluster/preflight.h"
+#include "cluster/replica.h"
+#include "cluster/stop_signals.h"
+#include "postgres/binaries.h"
+#include "restore/restore.h"
+
+namespace pgrevive::cluster::containers {
+namespace {
+
+constexpr const char* kData = "/var/lib/postgresql/data";  // a node's volume in its container
+constexpr const char* kBackrestConf = "/etc/pgbackrest/pgbackrest.conf";
+constexpr const char* kAdminerPlace = "/run/pgrevive";
+
+StateDirectory on_volume_of(const std::string& node) {
+  return StateDirectory::on_volume(kVolumes, node);
+}
+
+// From here on this process is that user and can be no other.
+void become(const Identity& identity) {
+  if (::geteuid() == identity.uid) return;
+  if (::initgroups(identity.name.c_str(), identity.gid) != 0 || ::setgid(identity.gid) != 0 ||
+      ::setuid(identity.uid) != 0)
+    throw system_error(errno, "cannot become user " + identity.name);
+  ::setenv("HOME", identity.home.c_str(), 1);
+  ::setenv("USER", identity.name.c_str(), 1);
+}
+
+// Docker makes a volume's directory for root.
+void give(const std::filesystem::path& directory, const Identity& owner) {
+  if (::geteuid() == owner.uid) return;
+  if (::lchown(directory.c_str(), owner.uid, owner.gid) != 0)
+    throw system_error(errno, "cannot give " + directory.string() + " to " + owner.name)
+        .with_hint("is there a volume?");
+}
+
+// Held by whoever works on the volume. Every container sees it, which none does of another's
+// processes.
+std::optional<FileLock> lock_volume(const std::string& node) {
+  const auto directory = on_volume_of(node);
+  make_directories(directory.root());
+  make_directories(directory.run());
+  auto held = FileLock::try_acquire(directory.supervisor_lock());
+  // Its pid says nothing here, where it may be that of another process.
+  std::error_code ignored;
+  if (held) std::filesystem::remove(directory.data(node) / "postmaster.pid", ignored);
+  return held;
+}
+
+std::vector<std::string> nodes_of(const Settings& settings) {
+  return node_names(settings.replicas);
+}
+
+bool is_whole(const StateDirectory& directory, const std::string& node) {
+  const auto record = NodeRecord::load(directory, node);
+  return record && !record->unfinished &&
+         restore::inspect_directory(directory.data(node)) == restore::DirectoryState::complete &&
+         (node == "primary" ? record->promoted && record->set_up : record->joined);
+}
+
+// What a replica needs in a container of its own; is there only once the replica can run.
+void hand_over(const StateDirectory& whole, const std::string& node) {
+  const auto own = on_volume_of(node);
+  make_directories(own.secrets());
+  write_file_atomic(own.replication_passfile(), read_file(whole.replication_passfile()));
+  if (const auto record = NodeRecord::load(whole, "primary"))
+    write_file_atomic(own.secrets() / "superuser", record->superuser);
+  load_marker(whole).save(own);
+}
+
+bool is_handed_over(const std::string& node) {
+  std::error_code ignored;
+  return node == "primary" || std::filesystem::exists(on_volume_of(node).marker(), ignored);
+}
+
+// /etc/pgbackrest/pgbackrest.conf, for people: pgBackRest's own commands work on the cluster's own
+// archive, and `info` tells of the source's repository as well, which no other command knows.
+std::string backrest_conf(const Settings& settings, const std::string& own) {
+  std::string text = "# Written by pgrevive at every start.\n" + own;
+  if (!settings.restore_from_backup || settings.wal_archive == WalArchiveMode::source) return text;
+  return text + source_for_info(settings, own.empty() ? 1 : 2);
+}
+
+void write_backrest_conf(const Site& site, const std::string& superuser) {
+  std::string own;
+  if (site.settings.archives()) {
+    for (const auto* name : {"log", "lock", "spool"})
+      make_directories(site.directory.pgbackrest() / name);
+    own = own_archive_conf(site.settings, site.directory, site.marker.archive_suffix,
+                           site.marker.socket_directory, superuser);
+    write_file_atomic(site.directory.pgbackrest_conf(), own);
+  }
+  write_file_atomic(kBackrestConf, backrest_conf(site.settings, own));
+}
+
+// PostgreSQL does not read them there, but that is where people look.
+void show_configuration(const Site& site, const std::string& node) {
+  for (const auto* name : {"pg_hba.conf", "pg_ident.conf"})
+    write_file_atomic(site.directory.data(node) / name,
+                      read_file(site.directory.conf(node) / name));
+}
+
+void start(Site& site, const std::string& node) {
+  const auto record = NodeRecord::load(site.directory, node).value();
+  if (node == "primary") {
+    write_backrest_conf(site, record.superuser);
+    bring_up_primary(site);
+  } else {
+    write_backrest_conf(
+        site, read_file_if_exists(site.directory.secrets() / "superuser").value_or("postgres"));
+    start_replica(site, node, record);
+  }
+  show_configuration(site, node);
+  site.board.enter(Phase::running);
+}
+
+// What lost its parent is the first process's to bury.
+void reap_orphans() {
+  if (::getpid() != 1) return;
+  while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+  }
+}
+
+void watch(Site& site, const std::string& node) {
+  for (;;) {
+    site.rest(std::chrono::milliseconds(200));
+    site.servers.tick();
+    if (const auto error = site.servers.gave_up(node)) throw *error;
+    reap_orphans();
+  }
+}
+
+postgres::ShutdownMode mode_of(int signal) {
+  if (signal == SIGINT) return postgres::ShutdownMode::fast;
+  return signal == SIGQUIT ? postgres::ShutdownMode::immediate : postgres::ShutdownMode::smart;
+}
+
+// A second signal may be more urgent than the first.
+void take_down(Site& site, const std::string& node, const StopSignals& signals) {
+  site.board.enter(Phase::stopping);
+  for (int told = 0; site.servers.running(node);) {
+    if (const int last = signals.last(); last != told) {
+      site.servers.ask_to_stop(node, mode_of(last));
+      told = last;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  reap_orphans();
+  site.board.enter(Phase::stopped);
+}
+
+// It says why, where it was the primary's that could not be filled.
+[[noreturn]] void refuse_volume(const std::string& node) {
+  const auto status = read_status(on_volume_of(node));
+  std::string reason;
+  if (status && !status->error.empty()) reason = ": " + status->error;
+  throw Error(ErrorKind::busy, fmt::format("the volume of {} is not whole{}", node, reason))
+      .with_hint(
+          "the restore service fills it, and goes on where it stopped: start that one, and "
+          "read its log");
+}
+
+}  // namespace
+
+Settings settings_for(Settings settings) {
+  if (settings.replicas != 1)
+    throw Error(ErrorKind::usage, "RUNTIME=docker has one replica, and REPLICAS says otherwise")
+        .with_hint("leave REPLICAS out, or use RUNTIME=local");
+  if (settings.wal_archive == WalArchiveMode::own && settings.wal_archive_path &&
+      settings.repository.type == repository::RepositoryOptions::Type::posix)
+    throw Error(ErrorKind::usage,
+                "WAL_ARCHIVE_PATH is a directory, which is in no volume of RUNTIME=docker")
+        .with_hint("leave it out: the archive is then in the primary's volume");
+  settings.containers = true;
+  settings.postgres_binaries.clear();  // of the host
+  return settings;
+}
+
+int fill_volumes(const Settings& told) {
+  auto settings = told;
+  // While the cluster is made its servers are nobody's to talk to.
+  settings.listen_addresses.clear();
+  settings.adminer_port = 0;
+  const auto owner = find_owner();
+  const auto directory = on_volume_of("primary");
+  for (const auto& node : nodes_of(settings)) {
+    give(directory.node(node), owner);
+    give(directory.logs(node), owner);
+  }
+  become(owner);
+
+  auto marker = check_directory(settings, directory, owner);
+  if (!marker) {
+    marker = make_marker(settings.cluster_name, directory, owner, unix_milliseconds());
+    // Before the lock: the next attempt has to know what lies there for ours.
+    make_directories(directory.root());
+    marker->save(directory);
+  }
+  std::vector<FileLock> held;
+  bool whole = true;
+  for (const auto& node : nodes_of(settings)) {
+    whole = whole && is_whole(directory, node) && is_handed_over(node);
+    auto lock = lock_volume(node);
+    if (!lock && !whole)
+      throw Error(ErrorKind::busy,
+                  "the container of " + node + " runs, and the volumes are not whole")
+          .with_hint("stop the nodes' containers, then start this one again");
+    // The supervisor takes the primary's itself.
+    if (lock && node != "primary") held.push_back(*std::move(lock));
+  }
+  if (whole) {
+    fmt::print(stderr, "the volumes are whole; there is nothing to restore\n");
+    return 0;
+  }
+  preflight(settings, directory, *marker, owner);
+  write_state(settings, directory, *marker, owner, std::filesystem::read_symlink("/proc/self/exe"));
+  const int result = supervise(directory, Until::brought_up);
+  if (result != 0) return result;
+  for (const auto& node : nodes_of(settings))
+    if (node != "primary") hand_over(directory, node);
+  return 0;
+}
+
+int run_node(const Settings& told, const std::string& node) {
+  auto settings = told;
+  settings.primary_port = settings.replica_port = kContainerPort;
+  settings.listen_addresses = "*";
+  // Whom Docker's own networks bring here, the host included.
+  settings.allowed_networks.emplace_back("samenet");
+  const auto owner = find_owner();
+  const auto directory = on_volume_of(node);
+  std::error_code ignored;
+  // Tablespaces are linked by the path that they had where the volume was filled.
+  if (!std::filesystem::exists(directory.node(node), ignored)) {
+    make_directories(kVolumes, 0755);
+    std::filesystem::create_symlink(kData, directory.node(node));
+  }
+  give(directory.node(node) / ".", owner);
+  become(owner);
+
+  StopSignals signals;
+  const auto held = lock_volume(node);
+  if (!held)
+    throw Error(ErrorKind::busy, "another container works on the volume of " + node)
+        .with_hint("the restore service while it fills it; this one is to be started again then");
+  if (!is_whole(directory, node) || !is_handed_over(node)) refuse_volume(node);
+  auto marker = check_directory(settings, directory, owner).value();
+  marker.socket_directory = kSockets;
+  // For those who look at the cluster from outside.
+  write_file_atomic(directory.settings(), to_json(told));
+
+  auto first = read_status(directory).value_or(SupervisorStatus{});
+  first.cluster_name = settings.cluster_name;
+  first.pid = ::getpid();
+  first.error.clear();
+  // The phases of its way up belong to the start that filled the volume, and to no later one.
+  if (std::ranges::find(first.phases, Phase::running, &PhaseTime::phase) != first.phases.end())
+    first.phases.clear();
+  StatusBoard board(directory, std::move(first));
+  Servers servers(board);
+  Prefetch prefetch(settings, directory, board);
+  const auto version =
+      postgres::Version::parse(trim(read_file(directory.data(node) / "PG_VERSION")));
+  Site site{.settings = settings,
+            .directory = directory,
+            .marker = marker,
+            .board = board,
+            .servers = servers,
+            .prefetch = prefetch,
+            .stop = signals.stop(),
+            .host = look_at_host(),
+            .version = version,
+            .binaries = postgres::find_binaries(version, settings.postgres_binaries),
+            .alone = true};
+  try {
+    start(site, node);
+    watch(site, node);
+  } catch (const Error& error) {
+    const bool asked = error.kind() == ErrorKind::cancelled && signals.stop().stop_requested();
+    if (!asked) servers.stop_all();
+    if (!asked) throw;
+    take_down(site, node, signals);
+  }
+  return 0;
+}
+
+int run_adminer(const Settings& told) {
+  auto settings = told;
+  settings.adminer_listen = "0.0.0.0";
+  settings.adminer_port = kContainerAdminerPort;
+  const auto owner = find_owner();
+  const StateDirectory directory(kAdminerPlace);
+  make_directories(directory.root(), 0755);
+  give(directory.root(), owner);
+  become(owner);
+  StopSignals signals;
+  make_directories(directory.run());
+  make_directories(directory.root() / "logs");
+  StatusBoard board(directory, {.cluster_name = settings.cluster_name, .pid = ::getpid()});
+  Adminer adminer(settings, directory, board);
+  adminer.start();
+  while (!signals.stop().stop_requested()) {
+    adminer.tick();
+    reap_orphans();
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+  adminer.stop();
+  return 0;
+}
+
+std::string trouble_of(const std::string& node) {
+  if (node == "adminer") {
+    Settings settings;
+    settings.adminer_listen = "127.0.0.1";
+    settings.adminer_port = kContainerAdminerPort;
+    return adminer_answers(settings, std::chrono::seconds(3)) ? "" : "Adminer does not answer";
+  }
+  const auto directory = on_volume_of(node);
+  const auto settings = from_json(read_file(directory.settings()));
+  const auto record = NodeRecord::load(directory, node).value_or(NodeRecord{});
+  const Access access(kSockets,
+                      candidate_roles(settings, record.source_user, directory.data(node)));
+  auto connection = access.open(kContainerPort);
+  if (node == "primary") {
+    if (connection.value("select pg_is_in_recovery()") != "f") return "the primary is in recovery";
+    // Takes a transaction's id, which is a write.
+    connection.query("select txid_current()");
+    return {};
+  }
+  if (connection.value("select pg_is_in_recovery()") != "t")
+    return "the replica is not in recovery";
+  const auto streaming =
+      connection.value("select count(*) from pg_stat_wal_receiver where status = 'streaming'");
+  return streaming == "1" ? "" : "the replica does not stream";
+}
+
+StateDirectory seen_from_outside() {
+  auto directory = on_volume_of("primary");
+  ::setenv("PGPASSFILE", directory.user_passfile().c_str(), 1);
+  return directory;
+}
+
+}  // namespace pgrevive::cluster::containers

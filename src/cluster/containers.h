@@ -1,0 +1,45 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "cluster/settings.h"
+#include "cluster/state_directory.h"
+
+// A cluster whose nodes are containers (RUNTIME=docker; docker/README.md). One container, which
+// sees the volumes of all nodes, makes the whole cluster as the local runtime does, takes it down
+// and ends. From then on each node is a container of its own that runs one server on its volume.
+//
+// fill_volumes() and the run_ functions are the whole work of a container's first process: called
+// by root, they go on as user postgres. Volumes are mounted below kVolumes, each by the name of its
+// node.
+namespace pgrevive::cluster::containers {
+
+inline constexpr const char* kVolumes = "/pgrevive";
+inline constexpr const char* kSockets = "/var/run/postgresql";
+
+// The settings as they count in containers. Throws Error{usage} for what containers cannot do.
+// Pure.
+Settings settings_for(Settings settings);
+
+// Fills the volumes: restores all nodes in one pass, recovers, promotes, joins the replicas, and
+// stops. What is whole already is left alone, a half-made cluster is continued. Returns the exit
+// code; 0 as well where the nodes run.
+int fill_volumes(const Settings& settings);
+
+// Runs the server of one node for as long as the container lives: SIGTERM is a smart shutdown,
+// SIGINT a fast one, SIGQUIT an immediate one. Throws where its volume is not whole, saying why.
+int run_node(const Settings& settings, const std::string& node);
+
+// Runs Adminer on all addresses of the container.
+int run_adminer(const Settings& settings);
+
+// Why the node in this container is not what it should be: a primary that accepts writes, a replica
+// that streams. Empty: it is. For "adminer": its page is served.
+std::string trouble_of(const std::string& node);
+
+// The cluster as a container sees it that has the volumes of all nodes, for collect_status() and
+// run_checks(). From then on connections of this process know the superuser's password.
+StateDirectory seen_from_outside();
+
+}  // namespace pgrevive::cluster::containers

@@ -1,0 +1,117 @@
+"""Docker for the tests: a daemon of their own, the base image, the image of the program."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+
+from rig.process import Daemon, Failed, run, wait_until
+from rig.program import ROOT
+
+PACKAGES = ["docker.io", "docker-compose", "mmdebstrap", "iptables"]
+PROGRAMS = ["dockerd", "docker", "docker-compose", "mmdebstrap", "iptables"]
+
+BASE = "debian:bookworm-slim"  # the tag that the Dockerfile names
+# Addresses of the daemon's networks: no default bridge, so that another daemon's is left alone.
+ADDRESSES = "base=10.231.0.0/16,size=24"
+
+
+def obstacle():
+    """Why no daemon can run here; empty if one can."""
+    absent = [name for name in PROGRAMS if shutil.which(name) is None]
+    if absent:
+        return f"no {', '.join(absent)} (packages: {' '.join(PACKAGES)})"
+    return "" if os.geteuid() == 0 else "dockerd runs as root only"
+
+
+def _apt_of_host():
+    """The host's way to Debian's packages, in words of mmdebstrap: its sources, and as options what
+    it has set for fetching, which may be a proxy."""
+    places = [pathlib.Path("/etc/apt/sources.list"),
+              *sorted(pathlib.Path("/etc/apt/sources.list.d").glob("*"))]
+    sources = [path for path in places if path.is_file() and "debian" in path.read_text()
+               and "bookworm" in path.read_text()]
+    options = [f"--aptopt={path}" for path in sorted(pathlib.Path("/etc/apt/apt.conf.d").glob("*"))
+               if path.is_file() and "Acquire::" in path.read_text()
+               and "Dir::" not in path.read_text()]
+    return options, sources
+
+
+class Docker:
+    """A daemon and what talks to it; all of it lies in one directory."""
+
+    def __init__(self, directory):
+        self.directory = pathlib.Path(directory)
+        self.daemon = None
+        self.environment = {"DOCKER_HOST": f"unix://{self.directory}/docker.sock",
+                            "DOCKER_CONFIG": str(self.directory / "config"),
+                            "DOCKER_BUILDKIT": "0", "COMPOSE_DOCKER_CLI_BUILD": "0"}
+
+    def start(self):
+        self.daemon = Daemon(
+            ["dockerd", "--data-root", self.directory / "data", "--exec-root",
+             self.directory / "exec", "--pidfile", self.directory / "pid", "--bridge", "none",
+             "--default-address-pool", ADDRESSES, "-H", self.environment["DOCKER_HOST"]],
+            self.directory / "dockerd.log")
+        wait_until(lambda: not self.daemon.running() or self("info", check=False).returncode == 0,
+                   60, "dockerd answers")
+        if not self.daemon.running():
+            raise Failed(f"dockerd ended: {self.daemon.tail()}")
+        return self
+
+    def stop(self):
+        """Ends the daemon, and with it the containers, as a shutdown of the host would."""
+        if self.daemon is not None:
+            self.daemon.stop(signal.SIGTERM, 120)
+            self.daemon = None
+
+    def gone(self):
+        """Nothing is left of it."""
+        if self.daemon is None:
+            return
+        try:
+            for container in self.out("ps", "-aq").split():
+                self("rm", "-f", "-v", container, check=False)
+            self("network", "prune", "-f", check=False)
+        finally:
+            self.stop()
+
+    def __call__(self, *words, check=True, timeout=300, **options):
+        return run(["docker", *words], env=self.environment, check=check, timeout=timeout,
+                   **options)
+
+    def out(self, *words, **options):
+        return self(*words, **options).stdout.strip()
+
+    def inspect(self, name):
+        return json.loads(self.out("inspect", name))[0]
+
+    def make_base(self):
+        """As no registry of images is asked: Debian itself, under the name that the image has."""
+        archive = self.directory / "base.tar"
+        options, sources = _apt_of_host()
+        run(["mmdebstrap", "--variant=minbase", "--components=main", *options, "bookworm", archive,
+             *sources], timeout=300)
+        self("import", archive, BASE)
+        archive.unlink()
+
+    def make_image(self, pgrevive, tag="pgrevive"):
+        """What the Dockerfile makes, with the programs that are there instead of its last stage,
+        which compiles them anew for minutes."""
+        self("build", "--network", "host", "--target", "runtime", "-t", f"{tag}-runtime", ROOT,
+             timeout=900)
+        place = self.directory / "programs"
+        place.mkdir(exist_ok=True)
+        for program in (pgrevive.path, pgrevive.archive_get):
+            run(["strip", "-o", place / program.name, program])
+        (place / "Dockerfile").write_text(
+            f"FROM {tag}-runtime\nCOPY pgrevive pgrevive-archive-get /usr/local/bin/\n")
+        self("build", "-t", tag, place)
+        return tag
+
+    def network_of_host(self, name="pgrevive-host"):
+        """Makes a network and returns the address that the host has in it, where containers of
+        every network reach what listens there."""
+        self("network", "create", name)
+        return self.inspect(name)["IPAM"]["Config"][0]["Gateway"]

@@ -1,0 +1,350 @@
+"""The cluster in containers, as docker-compose and cluster-manager.sh make it: with a Docker daemon
+of the test's own, and S3 that the containers reach over the network.
+
+Where no daemon can run this fails; PGREVIVE_TEST_WITHOUT_DOCKER=1 lets it be skipped.
+"""
+
+import json
+import os
+import re
+import shutil
+
+import pytest
+
+from rig import docker as rig
+from rig import rgw
+from rig.cluster import PASSWORD, AdminerBrowser, env_text
+from rig.postgres import binaries
+from rig.process import free_port, run, wait_until
+from rig.program import ROOT, message
+from rig.s3 import S3
+from rig.story import CIPHER_PASS, MARKERS, ROWS
+
+PRIMARY, REPLICA, ADMINER, RESTORE = (f"postgres-cluster-{name}" for name in
+                                      ("primary", "replica", "adminer", "restore"))
+VOLUMES = {f"postgres_cluster_{node}_{what}" for node in ("primary", "replica")
+           for what in ("data", "logs")}
+S3_HOST = "s3.pgrevive.test"
+
+
+@pytest.fixture(scope="module")
+def docker(pgrevive, session_workspace):
+    obstacle = rig.obstacle()
+    if obstacle and os.environ.get("PGREVIVE_TEST_WITHOUT_DOCKER") == "1":
+        pytest.skip(obstacle)
+    assert not obstacle, f"no Docker daemon can run here: {obstacle}"
+    daemon = rig.Docker(session_workspace.directory("docker"))
+    try:
+        daemon.start()
+        daemon.make_base()
+        daemon.make_image(pgrevive)
+        yield daemon
+    finally:
+        daemon.gone()
+
+
+@pytest.fixture(scope="module")
+def service(docker, session_workspace):
+    """S3 that listens where containers reach it."""
+    address = docker.network_of_host()
+    gateway = rgw.CephRGW(session_workspace.directory("rgw-docker"), domain=S3_HOST,
+                          address=address).start()
+    gateway.directory.chmod(0o755)
+    S3(gateway).make_bucket("backups")
+    yield gateway, address
+    gateway.stop()
+
+
+class Site:
+    """A checkout with its .env, and what is asked of it."""
+
+    def __init__(self, docker, directory, service, story):
+        gateway, address = service
+        self.docker = docker
+        self.directory = directory
+        for name in ("cluster-manager.sh", "scripts", "docker-compose.yml", ".env.cluster.example"):
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+            copy(ROOT / name, directory / name)
+        # The name of the test's S3 service is in no DNS.
+        (directory / "docker-compose.override.yml").write_text("services:\n" + "".join(
+            f"  {name}:\n    extra_hosts: ['{S3_HOST}:{address}']\n"
+            for name in (PRIMARY, REPLICA, RESTORE)))
+        self.ports = {name: free_port() for name in ("primary", "replica", "adminer")}
+        self.values = {
+            "RUNTIME": "docker", "POSTGRES_PASSWORD": PASSWORD, "POSTGRES_DB": "testdb",
+            "POSTGRES_PRIMARY_PORT": self.ports["primary"],
+            "POSTGRES_REPLICA_PORT": self.ports["replica"], "ADMINER_PORT": self.ports["adminer"],
+            "SHARED_BUFFERS": "32MB", "S3_BUCKET": "backups", "S3_ENDPOINT": gateway.endpoint,
+            "S3_REGION": gateway.region, "S3_ACCESS_KEY": gateway.access_key,
+            "S3_SECRET_KEY": gateway.secret_key, "S3_PATH": "/repo", "S3_URI_STYLE": "path",
+            "S3_CA_FILE": gateway.ca_file, "REPO_CIPHER_PASS": CIPHER_PASS,
+            "PGBACKREST_STANZA": "main"}
+        self.write_env()
+
+    def write_env(self, **changes):
+        path = self.directory / ".env"
+        path.write_text(env_text({**self.values, **changes}))
+        path.chmod(0o600)
+
+    def compose(self, *words, check=True, timeout=240):
+        return run(["docker-compose", *words], cwd=self.directory, env=self.docker.environment,
+                   check=check, timeout=timeout)
+
+    def manager(self, *words, check=True, timeout=240, **options):
+        """Without a compiler, PostgreSQL or anything else of ours in its way."""
+        return run([self.directory / "cluster-manager.sh", *words], env=self.docker.environment,
+                   check=check, timeout=timeout, **options)
+
+    def shell(self, line):
+        """One of the lines of the reference, as a person types it."""
+        return run(["bash", "-c", line], env=self.docker.environment).stdout
+
+    def sql(self, container, statement, database="testdb", check=True):
+        return self.docker("exec", container, "psql", "-U", "postgres", "-d", database, "-Atc",
+                           statement, check=check)
+
+    def value(self, container, statement, database="testdb"):
+        return self.sql(container, statement, database).stdout.strip()
+
+    def from_host(self, node, statement):
+        return run([binaries() / "psql", "-h", "localhost", "-p", str(self.ports[node]), "-U",
+                    "postgres", "-d", "testdb", "-Atc", statement],
+                   env={"PGPASSWORD": PASSWORD}).stdout.strip()
+
+    def health(self, container):
+        return self.docker.out("inspect", "--format", "{{.State.Health.Status}}", container,
+                               check=False)
+
+    def healthy(self, *containers):
+        for container in containers or (PRIMARY, REPLICA, ADMINER):
+            wait_until(lambda name=container: self.health(name) == "healthy", 90,
+                       f"{container} is healthy", every=0.3)
+
+    def log(self, container):
+        return message(self.docker("logs", container))
+
+    def restores(self):
+        """How often a restore was begun."""
+        return self.log(RESTORE).count("phase restoring")
+
+
+@pytest.fixture(scope="module")
+def site(docker, service, story, session_workspace):
+    S3(service[0]).upload(story.repo.path, "backups", "repo")
+    return Site(docker, session_workspace.directory("docker-site"), service, story)
+
+
+def test_failed_restore_says_why_and_is_continued(site):
+    """The containers are there, their logs say what is wrong, and a start goes on."""
+    site.write_env(REPO_CIPHER_PASS="not the passphrase")
+    result = site.compose("up", "-d", check=False)
+    assert result.returncode != 0
+    assert site.docker.inspect(RESTORE)["State"]["ExitCode"] != 0
+    assert "passphrase" in site.log(RESTORE)
+    # A node that is started all the same says what it waits for.
+    site.docker("start", PRIMARY)
+    wait_until(lambda: "the volume of primary is not whole" in site.log(PRIMARY), 60,
+               "the primary says why it does not run")
+    site.docker("stop", PRIMARY)
+    site.write_env()
+    site.compose("up", "-d")
+    site.healthy()
+    assert site.restores() == 1
+
+
+def test_names_volumes_and_network(site):
+    assert set(site.docker.out("ps", "--format", "{{.Names}}").split()) == {
+        PRIMARY, REPLICA, ADMINER}
+    assert site.docker.inspect(RESTORE)["State"]["ExitCode"] == 0
+    assert set(site.docker.out("volume", "ls", "-q").split()) >= VOLUMES
+    for name in (PRIMARY, REPLICA, ADMINER):
+        container = site.docker.inspect(name)
+        assert container["Config"]["Hostname"] == name
+        assert container["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+        assert list(container["NetworkSettings"]["Networks"]) == ["postgres-cluster-network"]
+
+
+def test_lines_of_the_reference(site):
+    """Each as it stands there."""
+    line = site.shell
+    streaming = line(f'docker exec {PRIMARY} psql -U postgres -c '
+                     '"SELECT client_addr, state, sync_state FROM pg_stat_replication;"')
+    address = site.docker.inspect(REPLICA)["NetworkSettings"]["Networks"][
+        "postgres-cluster-network"]["IPAddress"]
+    assert re.search(rf"{re.escape(address)} +\| streaming +\| async", streaming)
+    assert re.search(r"^ t$", line(f'docker exec {REPLICA} psql -U postgres -c '
+                                   '"SELECT pg_is_in_recovery();"'), re.M)
+    for container in (PRIMARY, REPLICA):
+        assert "testdb" in line(f'docker exec {container} psql -U postgres -c "\\l"')
+        log = line(f"docker exec {container} cat /var/log/pgbackrest/main-restore.log")
+        assert "to primary, replica in one pass" in log
+        conf = line(f"docker exec {container} cat /etc/pgbackrest/pgbackrest.conf")
+        assert "\n[main]\npg1-path=" in conf
+        info = line(f"docker exec {container} pgbackrest --stanza=main info")
+        assert "full backup: " in info and "repo2: ok" in info
+    assert "accepting connections" in line(
+        f"docker exec {REPLICA} pg_isready -h {PRIMARY} -p 5432")
+    hba = line(f"docker exec {PRIMARY} cat /var/lib/postgresql/data/pgdata/pg_hba.conf")
+    assert "samenet" in hba and "trust" not in hba
+    assert "ready to accept connections" in line(f"docker logs {PRIMARY} 2>&1")
+
+
+def test_restored_rows_replication_and_refused_writes(site):
+    """The three tests of the reference."""
+    for container in (PRIMARY, REPLICA):
+        assert site.value(container, MARKERS) == ROWS
+        assert site.value(container, "select count(*) from fast_t") == "5000"  # in a tablespace
+    site.sql(PRIMARY, "create table written as select 42 as answer")
+    wait_until(lambda: site.sql(REPLICA, "select answer from written", check=False)
+               .stdout.strip() == "42", 30, "the row reaches the replica")
+    refused = site.sql(REPLICA, "create table refused (n int)", check=False)
+    assert refused.returncode != 0 and "read-only" in refused.stderr
+
+
+def test_from_the_host(site):
+    assert site.from_host("primary", "select pg_is_in_recovery()") == "f"
+    assert site.from_host("replica", "select pg_is_in_recovery()") == "t"
+
+
+def test_adminer_offers_both_servers_primary_first(site):
+    page = AdminerBrowser(site.ports["adminer"]).get()
+    assert re.findall(r"<option value='(postgres-cluster-\w+:5432)'", page) == [
+        f"{PRIMARY}:5432", f"{REPLICA}:5432"]
+
+
+def test_secrets_are_nobodys_to_see(site):
+    """Neither in a layer nor in a container's environment; readable for the server's user alone."""
+    secrets = (PASSWORD, CIPHER_PASS, site.values["S3_SECRET_KEY"])
+    seen = site.docker.out("history", "--no-trunc", "pgrevive") + json.dumps(
+        [site.docker.inspect(name) for name in (PRIMARY, REPLICA, ADMINER, RESTORE)])
+    assert not any(secret in seen for secret in secrets)
+    assert site.docker.out("exec", PRIMARY, "stat", "-c", "%U %a",
+                           "/etc/pgbackrest/pgbackrest.conf") == "postgres 600"
+
+
+def test_servers_run_as_postgres(site):
+    for container in (PRIMARY, REPLICA, ADMINER):
+        users = site.docker.out("exec", container, "sh", "-c", "grep -h Uid /proc/1/status")
+        assert set(users.split()) == {"Uid:", "999"}
+
+
+def test_first_process_buries_orphans(site):
+    site.docker("exec", PRIMARY, "sh", "-c", "(sleep 0.2 &) ; exit 0")
+    wait_until(lambda: "(sleep)" not in site.docker.out(
+        "exec", PRIMARY, "sh", "-c", "cat /proc/[0-9]*/stat 2>/dev/null || true"), 20,
+        "nothing is left of it, not even a zombie")
+
+
+def test_smart_shutdown_waits_and_fast_does_not(site):
+    """SIGTERM lets a client finish; SIGINT, as `docker stop` sends it, does not wait for one."""
+    started = site.docker.inspect(REPLICA)["State"]["StartedAt"]
+    site.docker("exec", "-d", REPLICA, "psql", "-U", "postgres", "-c", "select pg_sleep(600)")
+    wait_until(lambda: site.value(REPLICA, "select count(*) from pg_stat_activity where query = "
+                                  "'select pg_sleep(600)'") == "1", 30, "a client works")
+    site.docker("kill", "-s", "TERM", REPLICA)
+    wait_until(lambda: "received smart shutdown request" in site.log(REPLICA), 30,
+               "a smart shutdown")
+    assert site.docker.inspect(REPLICA)["State"]["StartedAt"] == started
+    assert site.docker.inspect(REPLICA)["State"]["Running"]
+    site.docker("stop", "-t", "60", REPLICA)
+    assert "received fast shutdown request" in site.log(REPLICA)
+    assert site.docker.inspect(REPLICA)["State"]["ExitCode"] == 0
+    site.docker("start", REPLICA)
+    site.healthy(REPLICA)
+
+
+def test_health_means_something(site):
+    """A replica that does not stream is not healthy, though it answers."""
+    def asked():
+        return site.docker("exec", REPLICA, "pgrevive", "container", "health", "replica", check=False)
+    assert asked().stdout == "healthy\n"
+    site.docker("stop", PRIMARY)
+    wait_until(lambda: asked().returncode == 1, 30, "the replica is not healthy")
+    assert asked().stdout == "the replica does not stream\n"
+    assert site.value(REPLICA, "select 1") == "1"
+    site.docker("start", PRIMARY)
+    wait_until(lambda: asked().returncode == 0, 60, "the replica streams again")
+    site.healthy(PRIMARY)
+
+
+def test_kill_of_a_container(site):
+    """kill -9 of the first process is a crash; Docker starts it again, which recovers by itself."""
+    site.sql(PRIMARY, "insert into written values (43)")
+    restarts = site.docker.inspect(PRIMARY)["RestartCount"]
+    os.kill(site.docker.inspect(PRIMARY)["State"]["Pid"], 9)
+    wait_until(lambda: site.docker.inspect(PRIMARY)["RestartCount"] > restarts, 60,
+               "Docker starts it again")
+    wait_until(lambda: site.sql(PRIMARY, "select 1", check=False).returncode == 0, 60,
+               "the primary is back")
+    assert site.value(PRIMARY, "select max(answer) from written") == "43"
+    wait_until(lambda: site.value(PRIMARY, "select state from pg_stat_replication") == "streaming",
+               60, "the replica is back")
+
+
+def test_restart_of_docker_needs_no_restore(site):
+    site.docker.stop()
+    site.docker.start()
+    site.healthy()
+    assert site.value(PRIMARY, "select max(answer) from written") == "43"
+    assert site.restores() == 1
+    assert site.docker.inspect(RESTORE)["State"]["Status"] == "exited"
+
+
+def test_up_again_changes_nothing(site):
+    started = site.docker.inspect(PRIMARY)["State"]["StartedAt"]
+    site.compose("up", "-d")
+    assert "the volumes are whole; there is nothing to restore" in site.log(RESTORE)
+    assert site.docker.inspect(PRIMARY)["State"]["StartedAt"] == started
+    assert site.restores() == 1
+
+
+def test_commands_of_the_manager(site):
+    status = site.manager("status").stdout
+    assert re.search(r"^primary +primary +\d+ +accepting", status, re.M)
+    assert re.search(r"^replica +replica +\d+ +accepting .* streaming", status, re.M)
+    nodes = json.loads(site.manager("status", "--json").stdout)["nodes"]
+    assert [node["port"] for node in nodes] == [site.ports["primary"], site.ports["replica"]]
+    assert "11 passed, 0 failed" in site.manager("test").stdout
+    assert site.manager("psql-primary", "-Atc", "select count(*) from docs").stdout == "1500\n"
+    assert site.manager("exec-replica", "printenv", "PGDATA").stdout == (
+        "/var/lib/postgresql/data/pgdata\n")
+    assert "started streaming WAL" in site.manager("logs-replica", "-n", "200").stdout
+    assert "full" in site.manager("info").stdout
+    assert message(site.manager("start", "--set", "x", check=False)).startswith("error: ")
+    site.manager("stop")
+    assert site.docker.out("ps", "-q") == ""
+    started = site.manager("start").stdout
+    assert "postgres-cluster is running" in started and str(site.ports["primary"]) in started
+
+
+def test_image_alone(site, service):
+    """docker run pgrevive info, restore, doctor: settings from the environment, keys from files."""
+    gateway, address = service
+    keys = site.directory / "keys"
+    keys.mkdir()
+    for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY"):
+        (keys / name).write_text(site.values[name] + "\n")
+    command = ["run", "--rm", "--network", "pgrevive-host", "--add-host", f"{S3_HOST}:{address}",
+               "-v", f"{keys}:/keys:ro", "-v", f"{gateway.ca_file}:{gateway.ca_file}:ro"]
+    for name in ("S3_BUCKET", "S3_ENDPOINT", "S3_REGION", "S3_PATH", "S3_URI_STYLE", "S3_CA_FILE",
+                 "REPO_CIPHER_PASS"):
+        command += ["-e", f"{name}={site.values[name]}"]
+    for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY"):
+        command += ["-e", f"{name}_FILE=/keys/{name}"]
+    assert "full" in site.docker(*command, "pgrevive", "info").stdout
+    restored = site.docker(*command, "--user", "postgres", "pgrevive", "restore", "--node", "a=/tmp/a",
+                           "--tablespace-map-all", "/tmp/t", "--type", "none")
+    assert "restored" in message(restored)
+    doctor = site.docker(*command, "-e", "POSTGRES_PASSWORD=x", "pgrevive", "doctor", check=False)
+    assert "signature" in doctor.stdout.lower() or "bucket" in doctor.stdout.lower()
+
+
+def test_cleanup_removes_exactly_its_own(site):
+    site.docker("volume", "create", "postgres_cluster_other")
+    refused = site.manager("cleanup", check=False, input="no\n")
+    assert refused.returncode != 0 and site.docker.inspect(PRIMARY)["State"]["Running"]
+    site.manager("cleanup", "--yes")
+    assert site.docker.out("ps", "-aq") == ""
+    assert set(site.docker.out("volume", "ls", "-q").split()) == {"postgres_cluster_other"}
+    networks = set(site.docker.out("network", "ls", "--format", "{{.Name}}").split())
+    assert networks == {"none", "host", "pgrevive-host"}

@@ -1,0 +1,41 @@
+#include "cluster/containers.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+TEST(Containers, TakeSettingsButForTheHostsPrograms) {
+  Settings told;
+  told.postgres_binaries = "/opt/pg/bin";
+  const auto settings = containers::settings_for(told);
+  EXPECT_TRUE(settings.containers);
+  EXPECT_EQ(settings.postgres_binaries, "");
+  EXPECT_EQ(settings.primary_port, told.primary_port);
+}
+
+TEST(Containers, RefuseWhatTheServicesDoNotHave) {
+  Settings replicas;
+  replicas.replicas = 2;
+  EXPECT_THROW(containers::settings_for(replicas), Error);
+
+  Settings archive;
+  archive.repository.type = repository::RepositoryOptions::Type::posix;
+  archive.wal_archive_path = "/srv/archive";
+  EXPECT_THROW(containers::settings_for(archive), Error);
+  archive.repository.type = repository::RepositoryOptions::Type::s3;
+  EXPECT_EQ(containers::settings_for(archive).wal_archive_path, "/srv/archive");
+}
+
+TEST(Containers, FindNodesByTheirNames) {
+  EXPECT_EQ(host_of({}, "primary"), "postgres-cluster-primary");
+  Settings other;
+  other.cluster_name = "staging";
+  EXPECT_EQ(host_of(other, "adminer"), "staging-adminer");
+}
+
+}  // namespace
+}  // namespace pgrevive::cluster
