@@ -190,8 +190,9 @@ Settings settings_for(Settings settings) {
   if (settings.replicas != 1)
     throw Error(ErrorKind::usage, "RUNTIME=docker has one replica, and REPLICAS says otherwise")
         .with_hint("leave REPLICAS out, or use RUNTIME=local");
-  if (settings.wal_archive == WalArchiveMode::own && settings.wal_archive_path &&
-      settings.repository.type == repository::RepositoryOptions::Type::posix)
+  if (settings.wal_archive == WalArchiveMode::own && settings.own_archive.path &&
+      own_archive(settings, on_volume_of("primary"), {}).type ==
+          repository::RepositoryOptions::Type::posix)
     throw Error(ErrorKind::usage,
                 "WAL_ARCHIVE_PATH is a directory, which is in no volume of RUNTIME=docker")
         .with_hint("leave it out: the archive is then in the primary's volume");

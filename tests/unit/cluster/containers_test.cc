@@ -24,10 +24,13 @@ TEST(Containers, RefuseWhatTheServicesDoNotHave) {
 
   Settings archive;
   archive.repository.type = repository::RepositoryOptions::Type::posix;
-  archive.wal_archive_path = "/srv/archive";
+  archive.own_archive.path = "/srv/archive";
   EXPECT_THROW(containers::settings_for(archive), Error);
   archive.repository.type = repository::RepositoryOptions::Type::s3;
-  EXPECT_EQ(containers::settings_for(archive).wal_archive_path, "/srv/archive");
+  archive.repository.s3.bucket = "backups";
+  EXPECT_EQ(containers::settings_for(archive).own_archive.path, "/srv/archive");
+  archive.own_archive.type = repository::RepositoryOptions::Type::posix;
+  EXPECT_THROW(containers::settings_for(archive), Error);
 }
 
 TEST(Containers, FindNodesByTheirNames) {
