@@ -288,6 +288,7 @@ def story(session_workspace):
                         cipher_pass="never-in-a-process-list-77aa").create_stanza()
     source.sql("create database testdb")
     source.sql("create table markers (id serial primary key, what text)", "testdb")
+    source.prepare_load("testdb", accounts=500)
     repo.backup("full")
     for number in range(12):
         source.mark(f"segment {number}")

@@ -26,6 +26,7 @@ class Story:
         source.sql("create database testdb")
         source.sql("create table markers (id serial primary key, what text); "
                    "create table filler (what text)", "testdb")
+        source.prepare_load("testdb", accounts=500)
         source.mark("before-offline")
         source.stop()
         self.repo.pgbackrest("--no-online", "--type=full", "--no-expire-auto",

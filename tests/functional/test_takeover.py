@@ -30,6 +30,7 @@ def source(space):
     source.repo = BackrestRepo(space.directory("backups"), source, compress="zst").create_stanza()
     source.sql("create database testdb")
     source.sql("create table t (i int); insert into t values (1)", "testdb")
+    source.prepare_load("testdb", accounts=500)
     source.repo.backup("full")
     source.sql("insert into t values (2)", "testdb")
     source.switch_wal()

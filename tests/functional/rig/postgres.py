@@ -11,6 +11,22 @@ from rig.workspace import give
 
 PACKAGES = ["postgresql-15", "postgresql-client-15", "postgresql-contrib"]
 
+ACCOUNTS = 100_000  # that pgbench makes
+
+# What pgbench does by itself, with another number of accounts.
+_FEWER_ACCOUNTS = r"""
+\set aid random(1, ACCOUNTS)
+\set tid random(1, 10)
+\set delta random(-5000, 5000)
+begin;
+update pgbench_accounts set abalance = abalance + :delta where aid = :aid;
+select abalance from pgbench_accounts where aid = :aid;
+update pgbench_tellers set tbalance = tbalance + :delta where tid = :tid;
+update pgbench_branches set bbalance = bbalance + :delta where bid = 1;
+insert into pgbench_history (tid, bid, aid, delta, mtime) values (:tid, 1, :aid, :delta, now());
+end;
+"""
+
 
 def server_user():
     """Who runs servers: PostgreSQL refuses root."""
@@ -99,6 +115,7 @@ class SourceCluster(Server):
         # Every pgbackrest.conf linked here gets each WAL segment.
         self.archive_to = self.directory / "archive.d"
         self._pgbench_in = None  # the database that has pgbench's tables
+        self._script = None  # where it is not the one that pgbench brings along
         super().__init__(data or self.directory / "data", sockets=self.directory,
                          log=self.directory / "server.log", bin=bin)
 
@@ -199,10 +216,21 @@ insert into markers (what) values ('m1-filled');
         self.sql("create table names (name text); insert into names values ('ü');", "odd name ü")
         return self.prepare_load("testdb")
 
-    def prepare_load(self, database):
-        """Makes pgbench's tables there; backups are taken under load from now on."""
+    def prepare_load(self, database, accounts=ACCOUNTS):
+        """Makes pgbench's tables there; backups are taken under load from now on. Fewer accounts than
+        pgbench makes are less WAL, for tests that count segments or make many sources."""
         self._pgbench_in = database
-        run(self._pgbench("-i", "-q", "-s", "1"), user=self.user)
+        if accounts == ACCOUNTS:
+            run(self._pgbench("-i", "-q", "-s", "1"), user=self.user)
+            return self
+        run(self._pgbench("-i", "-q", "-I", "dtp"), user=self.user)
+        self.sql(f"""
+insert into pgbench_branches (bid, bbalance) values (1, 0);
+insert into pgbench_tellers (tid, bid, tbalance) select i, 1, 0 from generate_series(1, 10) i;
+insert into pgbench_accounts (aid, bid, abalance) select i, 1, 0 from generate_series(1, {accounts}) i;
+""", database)
+        self._script = self.directory / "load.sql"
+        self._script.write_text(_FEWER_ACCOUNTS.replace("ACCOUNTS", str(accounts)))
         return self
 
     def _pgbench(self, *words):
@@ -211,7 +239,10 @@ insert into markers (what) values ('m1-filled');
 
     def work(self, transactions=200):
         """Changes pages all over pgbench's tables."""
-        run(self._pgbench("-n", "-t", str(transactions)), user=self.user)
+        run(self._pgbench(*self._load(), "-t", str(transactions)), user=self.user)
+
+    def _load(self):
+        return ["-n"] if self._script is None else ["-n", "-f", self._script]
 
     @contextlib.contextmanager
     def under_load(self):
@@ -221,7 +252,7 @@ insert into markers (what) values ('m1-filled');
             yield
             return
         # So many that no page of the tables stays as it is, and not more WAL than is archived.
-        load = Daemon(self._pgbench("-n", "-c", "2", "-T", "600", "-R", "50"),
+        load = Daemon(self._pgbench(*self._load(), "-c", "2", "-T", "600", "-R", "50"),
                       self.directory / "pgbench.log", user=self.user)
         try:
             self._more_history(load)
