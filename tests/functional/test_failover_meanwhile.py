@@ -76,8 +76,8 @@ def cluster(pgrevive, space, service, bucket, living, request):
     made = Cluster(pgrevive, space.directory("h"), {
         **cluster_values(bucket, prefix), "S3_ENDPOINT": service.endpoint, "S3_CA_FILE": ca_file,
         "WAL_ARCHIVE": "off", "ADMINER_PORT": 0}, name="meanwhile")
-    made.upload = lambda: bucket.s3.upload(living.repo.path, bucket.name, prefix)
-    made.upload()
+    made.upload = lambda **how: bucket.s3.upload(living.repo.path, bucket.name, prefix, **how)
+    made.upload(finished=False)
     yield made
     made.gone()
     shutil.rmtree(made.home)
@@ -119,7 +119,7 @@ def test_not_followed(cluster, service, living):
     """1 went on beside the new timeline, and that was replayed: what has begun on 1 ends on 1."""
     split = living.split()
     next(split)
-    cluster.upload()
+    cluster.upload(finished=False)
     held_up(cluster, service, living)
     next(split, None)
     cluster.upload()
@@ -147,7 +147,7 @@ def test_stopped_in_between(cluster, service, living):
     other: it knows what was replayed, not what should have been."""
     split = living.split()
     next(split)
-    cluster.upload()
+    cluster.upload(finished=False)
     held_up(cluster, service, living)
     cluster.stop()
     next(split, None)

@@ -50,6 +50,7 @@ class Failovers:
                 given_up.die()
         shutil.rmtree(directory / "source")
         self.labels = [backup["label"] for backup in self.repo.info()[0]["backup"]]
+        self.repo.finished()
 
     def target(self, kind, timeline, label):
         """Where a timeline has its row "b" and not "c" yet."""

@@ -44,9 +44,9 @@ default_mime_type = binary/octet-stream
         self._s3cmd("mb", f"s3://{bucket}")
         signed.request(self.gateway, self.keys, "PUT", f"/{bucket}", {"versioning": ""}, _VERSIONED)
 
-    def upload(self, directory, bucket, prefix, workers=4):
+    def upload(self, directory, bucket, prefix, workers=4, finished=True):
         """Uploads what lies below `directory` as prefix/..., symbolic links as nothing. It is a
-        source, and sealed (rig/seals.py)."""
+        source, and sealed (rig/seals.py) where it is finished: of one that lives more comes later."""
         directory = pathlib.Path(directory)
         files = sorted(str(path.relative_to(directory)) for path in directory.rglob("*")
                        if path.is_file() and not path.is_symlink())
@@ -62,7 +62,8 @@ default_mime_type = binary/octet-stream
         parts = [files[i::workers] for i in range(workers) if files[i::workers]]
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
             list(pool.map(send, parts))
-        seals.seal_bucket(Versions(self.gateway), bucket, prefix)
+        if finished:
+            seals.seal_bucket(Versions(self.gateway), bucket, prefix)
 
     def put(self, path, bucket, key):
         self._s3cmd("put", path, f"s3://{bucket}/{key}")
