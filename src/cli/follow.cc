@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "cli/collations_text.h"
 #include "cli/front_door.h"
+#include "cli/point_watch.h"
 #include "cli/print.h"
 #include "cli/progress_view.h"
 #include "cli/restore_command.h"
@@ -64,11 +65,16 @@ Mark mark_of(const std::optional<cluster::SupervisorStatus>& status) {
 
 }  // namespace
 
-int launch_and_follow(const cluster::Settings& settings, const cluster::StateDirectory& directory,
+int launch_and_follow(cluster::Settings settings, const cluster::StateDirectory& directory,
                       bool detach, bool reindex) {
   const Mark before = mark_of(cluster::read_status(directory));
   const bool ran_before = cluster::supervisor_running(directory);
-  const cluster::Launch launched = cluster::launch(settings, directory, own_program(), reindex);
+  const cluster::Launch launched =
+      cluster::launch(settings, directory, own_program(), watch_search(), reindex);
+  if (settings.point && launched == cluster::Launch::started) {
+    print(fmt::format("target: {}; from backup {}\n", describe(*settings.point, settings.target),
+                      settings.point->backup));
+  }
   if (detach) {
     print(launched == cluster::Launch::started
               ? fmt::format("{} is being brought up; `{} status` shows how far it is\n",

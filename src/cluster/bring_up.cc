@@ -14,6 +14,7 @@
 #include "cluster/next_step.h"
 #include "cluster/node_files.h"
 #include "cluster/node_record.h"
+#include "cluster/preflight.h"
 #include "cluster/recovery.h"
 #include "cluster/reindex.h"
 #include "cluster/replica.h"
@@ -291,6 +292,47 @@ std::optional<std::string> label_under_way(const Settings& settings,
   return {};
 }
 
+namespace {
+
+// What an earlier start found and did not come to.
+std::optional<TargetPoint> point_of_earlier(const Settings& settings,
+                                            const StateDirectory& directory,
+                                            const std::string& label) {
+  const auto text = read_file_if_exists(directory.settings());
+  if (!text) return {};
+  auto earlier = from_json(*text);
+  if (earlier.target != settings.target || !earlier.point || earlier.point->backup != label)
+    return {};
+  return std::move(earlier.point);
+}
+
+}  // namespace
+
+std::optional<Error> find_point(Settings& settings, const StateDirectory& directory,
+                                const PointWatch& watch, bool again) {
+  settings.point.reset();
+  if (!lies_in_records(settings.target) || !needs_restore(settings, directory)) return {};
+  const auto under_way = label_under_way(settings, directory);
+  if (under_way && !again) {
+    settings.point = point_of_earlier(settings, directory, *under_way);
+    if (settings.point) return {};
+  }
+  const auto chosen = backup_for(settings, directory);
+  const auto& database = database_of(chosen);
+  const auto repository = repository::open_repository(settings.repository);
+  std::optional<std::string> set = under_way;
+  // Also "latest".
+  if (!set && settings.backup_set) set = chosen.backup.label.text();
+  auto found = while_doing("looking for the target in the WAL archive", [&] {
+    return look_up_point(
+        SourceArchive{
+            .repository = repository, .system_id = database.system_id, .version = database.version},
+        chosen.info, set, settings.target, watch, again);
+  });
+  settings.point = std::move(found.point);
+  return std::move(found.problem);
+}
+
 ChosenBackup backup_for(const Settings& settings, const StateDirectory& directory) {
   const auto under_way = label_under_way(settings, directory);
   if (!under_way) return choose_backup(settings);
@@ -303,12 +345,14 @@ ChosenBackup choose_backup(const Settings& settings) {
   const auto repository = repository::open_repository(settings.repository);
   auto info = repository.load_backup_info();
   if (settings.backup_set) repository.check_finished(info, *settings.backup_set);
+  auto set = settings.backup_set;
+  if (settings.point && (!set || *set == "latest")) set = settings.point->backup;
   std::optional<std::int64_t> time;
   if (settings.target.type == restore::RecoveryType::time)
     time = parse_target_time(settings.target.target);
   restore::OnTheWay way;
-  if (!settings.backup_set) way = on_the_way(repository, info, settings.target);
-  auto backup = restore::choose_backup(info, settings.backup_set, settings.target, time, way);
+  if (!set) way = on_the_way(repository, info, settings.target);
+  auto backup = restore::choose_backup(info, set, settings.target, time, way);
   return {.info = std::move(info), .backup = std::move(backup)};
 }
 

@@ -20,7 +20,8 @@ void bring_up_primary(Site& site);
 // to restore, else the newest installed.
 postgres::Version cluster_version(const Settings& settings, const StateDirectory& directory);
 
-// The backup to restore, and its time target as Unix seconds. Reads the repository.
+// The backup to restore: of a target of name or xid the one that leads to the point of `settings`,
+// where that is known. Reads the repository.
 struct ChosenBackup {
   repository::BackupInfo info;
   repository::Backup backup;
@@ -31,6 +32,11 @@ const repository::DatabaseHistory& database_of(const ChosenBackup& chosen);
 // The backup an interrupted or half-done cluster is made of; empty: a new one will be chosen.
 std::optional<std::string> label_under_way(const Settings& settings,
                                            const StateDirectory& directory);
+// Where a target of name or xid lies, put into `settings`: found by an earlier start that was told
+// the same, or in the WAL of the archive (look_up_point()). Nothing to be found where the target is
+// another one, or no backup is to be restored. Returns why it cannot be reached.
+std::optional<Error> find_point(Settings& settings, const StateDirectory& directory,
+                                const PointWatch& watch, bool again = false);
 // That one, or a new one.
 ChosenBackup backup_for(const Settings& settings, const StateDirectory& directory);
 

@@ -23,10 +23,12 @@ namespace pgrevive::cluster {
 // has it try again what it gave up (phase failed). `own_program`
 // is the path of the running pgrevive, which is copied into the state directory.
 // With `reindex` it rebuilds, when all is up, the indexes that depend on collations which changed;
-// one that runs does so at once.
+// one that runs does so at once. A target of name or xid is looked for under `watch`, and where it
+// lies is put into `settings`.
 enum class Launch { started, already_running };
-Launch launch(const Settings& settings, const StateDirectory& directory,
-              const std::filesystem::path& own_program, bool reindex = false);
+Launch launch(Settings& settings, const StateDirectory& directory,
+              const std::filesystem::path& own_program, const PointWatch& watch,
+              bool reindex = false);
 
 // Makes the state directory and what the supervisor reads: `marker`, `settings`, the programs
 // (`own_program` and its client beside it). As `owner`, to whom the directory must belong.

@@ -201,7 +201,7 @@ Settings settings_for(Settings settings) {
   return settings;
 }
 
-int fill_volumes(const Settings& told) {
+int fill_volumes(const Settings& told, const PointWatch& watch) {
   auto settings = told;
   // While the cluster is made its servers are nobody's to talk to.
   settings.listen_addresses.clear();
@@ -237,7 +237,7 @@ int fill_volumes(const Settings& told) {
     fmt::print(stderr, "the volumes are whole; there is nothing to restore\n");
     return 0;
   }
-  preflight(settings, directory, *marker, owner);
+  preflight(settings, directory, *marker, owner, watch);
   write_state(settings, directory, *marker, owner, std::filesystem::read_symlink("/proc/self/exe"));
   const int result = supervise(directory, Until::brought_up);
   if (result != 0) return result;

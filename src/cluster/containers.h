@@ -5,6 +5,7 @@
 
 #include "cluster/settings.h"
 #include "cluster/state_directory.h"
+#include "cluster/target_point.h"
 
 // A cluster whose nodes are containers (RUNTIME=docker; docker/README.md). One container, which
 // sees the volumes of all nodes, makes the whole cluster as the local runtime does, takes it down
@@ -23,9 +24,9 @@ inline constexpr const char* kSockets = "/var/run/postgresql";
 Settings settings_for(Settings settings);
 
 // Fills the volumes: restores all nodes in one pass, recovers, promotes, joins the replicas, and
-// stops. What is whole already is left alone, a half-made cluster is continued. Returns the exit
-// code; 0 as well where the nodes run.
-int fill_volumes(const Settings& settings);
+// stops. What is whole already is left alone, a half-made cluster is continued. A target of name or
+// xid is looked for under `watch`. Returns the exit code; 0 as well where the nodes run.
+int fill_volumes(const Settings& settings, const PointWatch& watch);
 
 // Runs the server of one node for as long as the container lives: SIGTERM is a smart shutdown,
 // SIGINT a fast one, SIGQUIT an immediate one. Throws where its volume is not whole, saying why.

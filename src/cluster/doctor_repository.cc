@@ -290,7 +290,7 @@ class Examination {
     if (outlook.problem) return failed(outlook.problem->what(), outlook.problem->hint());
     const auto target = describe(settings_.target);
     if (!outlook.certain)
-      return fine(target + "; whether the archive holds it is known after replay");
+      return fine(target + "; start looks for it in the WAL before it fetches anything");
     return fine(outlook.segments == 0 ? target
                                       : fmt::format("{}: {} WAL segments, up to {}", target,
                                                     outlook.segments, outlook.last_segment));

@@ -139,8 +139,8 @@ void write_state(const Settings& settings, const StateDirectory& directory, cons
   std::filesystem::remove(directory.status(), ignored);
 }
 
-Launch launch(const Settings& settings, const StateDirectory& directory,
-              const std::filesystem::path& own_program, bool reindex) {
+Launch launch(Settings& settings, const StateDirectory& directory,
+              const std::filesystem::path& own_program, const PointWatch& watch, bool reindex) {
   check_name(settings.cluster_name);
   const auto owner = find_owner();
   auto marker = check_directory(settings, directory, owner);
@@ -151,7 +151,7 @@ Launch launch(const Settings& settings, const StateDirectory& directory,
   }
   if (!marker) marker = make_marker(settings.cluster_name, directory, owner, unix_milliseconds());
   try {
-    preflight(settings, directory, *marker, owner);
+    preflight(settings, directory, *marker, owner, watch);
   } catch (const Error&) {
     // Another start may have been faster, and its servers hold the ports.
     if (!find_supervisor(directory)) throw;

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "cluster/archive_line.h"
 #include "cluster/recovery_end.h"
+#include "cluster/recovery_way.h"
 #include "cluster/target_time.h"
 #include "postgres/wal_name.h"
 #include "wal/transaction_times.h"
@@ -36,53 +37,25 @@ std::string moment(std::int64_t microseconds) {
 
 std::string moment_of(const Backup& backup) { return moment(backup.timestamp_stop * 1'000'000); }
 
-std::string gap_text(const repository::WalGap& gap) {
-  return gap.count == 1
-             ? fmt::format("segment {} is missing", gap.first)
-             : fmt::format("segments {} to {} ({}) are missing", gap.first, gap.last, gap.count);
-}
-
-// The segment of that place that recovery along the line reads.
-WalSegment segment_on(const postgres::TimelineHistory& line, std::uint64_t number,
-                      std::uint32_t segment_size) {
-  for (const auto& ancestor : line.ancestors) {
-    if (number < ancestor.ended.value() / segment_size)
-      return {ancestor.timeline, number, segment_size};
-  }
-  return {line.timeline, number, segment_size};
-}
-
-// As much of a line as another one shares that left it at `ended`.
-RecoveryLine cut_at(RecoveryLine line, Lsn ended, std::uint32_t segment_size) {
-  if (line.end <= ended) return line;
-  const auto last = WalSegment::parse(line.last_segment, segment_size);
-  // The segment in which it left is there, and the rest of it is not of the line.
-  const WalSegment cut(last.timeline(), (ended.value() - 1) / segment_size, segment_size);
-  line.last_segment = cut.name();
-  line.end = ended;
-  line.gaps.clear();
-  return line;
-}
-
 class Judge {
  public:
-  Judge(const Backup& backup, const RecoveryLine& line, const postgres::TimelineHistory& history,
+  Judge(const Backup& backup, RecoveryLine line, const postgres::TimelineHistory& history,
         std::uint32_t segment_size, const RecoveryTarget& target,
         const LatestTransaction& latest_transaction, bool exact)
       : backup_(backup),
-        line_(line),
+        line_(std::move(line)),
         history_(history),
         target_(target),
         latest_transaction_(latest_transaction),
         exact_(exact),
         first_(WalSegment::parse(*backup.archive_start, segment_size)),
         stop_(WalSegment::parse(*backup.archive_stop, segment_size)),
-        last_(WalSegment::parse(line.last_segment, segment_size)) {
-    outlook_.timeline = line.timeline;
+        last_(WalSegment::parse(line_.last_segment, segment_size)) {
+    outlook_.timeline = line_.timeline;
     outlook_.first_segment = *backup.archive_start;
     outlook_.segment_size = segment_size;
-    outlook_.gaps = line.gaps;
-    outlook_.end = line.end;
+    outlook_.gaps = line_.gaps;
+    outlook_.end = line_.end;
   }
 
   Outlook run() {
@@ -211,7 +184,7 @@ class Judge {
   }
 
   const Backup& backup_;
-  const RecoveryLine& line_;
+  const RecoveryLine line_;
   const postgres::TimelineHistory& history_;
   const RecoveryTarget& target_;
   const LatestTransaction& latest_transaction_;
@@ -224,6 +197,23 @@ class Judge {
 
 }  // namespace
 
+std::string gap_text(const repository::WalGap& gap) {
+  return gap.count == 1
+             ? fmt::format("segment {} is missing", gap.first)
+             : fmt::format("segments {} to {} ({}) are missing", gap.first, gap.last, gap.count);
+}
+
+Error lacks_its_wal(const Backup& backup, const repository::RecoveryPoints& points) {
+  return Error(ErrorKind::not_found,
+               fmt::format("the archive has no {}, and backup {} is not consistent without the WAL "
+                           "from {} to {}",
+                           points.missing, backup.label.text(), *backup.archive_start,
+                           *backup.archive_stop))
+      .with_hint(
+          "choose another backup (--set, RESTORE_SET), or look why archiving on the source "
+          "lost it");
+}
+
 Outlook judge_target(const Backup& backup, const repository::RecoveryPoints& points,
                      std::uint32_t segment_size, const postgres::TimelineHistory& line,
                      const RecoveryTarget& target, const LatestTransaction& latest_transaction,
@@ -231,32 +221,21 @@ Outlook judge_target(const Backup& backup, const repository::RecoveryPoints& poi
   if (!points.missing.empty()) {
     Outlook outlook;
     outlook.timeline = line.timeline;
-    outlook.problem =
-        Error(ErrorKind::not_found,
-              fmt::format("the archive has no {}, and backup {} is not consistent without the WAL "
-                          "from {} to {}",
-                          points.missing, backup.label.text(), *backup.archive_start,
-                          *backup.archive_stop))
-            .with_hint(
-                "choose another backup (--set, RESTORE_SET), or look why archiving on the "
-                "source lost it");
+    outlook.problem = lacks_its_wal(backup, points);
     return outlook;
   }
-  // A timeline without WAL leads no further than to where it left the one before.
-  const auto line_of = [&](Timeline timeline) -> const RecoveryLine* {
-    const auto found = std::ranges::find(points.lines, timeline, &RecoveryLine::timeline);
-    return found == points.lines.end() ? nullptr : &*found;
-  };
-  if (const auto* found = line_of(line.timeline))
-    return Judge(backup, *found, line, segment_size, target, latest_transaction, exact).run();
-  for (auto ancestor = line.ancestors.rbegin(); ancestor != line.ancestors.rend(); ++ancestor) {
-    const auto* found = line_of(ancestor->timeline);
-    if (found == nullptr) continue;
-    const auto cut = cut_at(*found, ancestor->ended, segment_size);
-    return Judge(backup, cut, line, segment_size, target, latest_transaction, exact).run();
-  }
-  return Judge(backup, points.lines.front(), line, segment_size, target, latest_transaction, exact)
+  return Judge(backup, line_to(line, points, segment_size), line, segment_size, target,
+               latest_transaction, exact)
       .run();
+}
+
+void lead_to(Outlook& outlook, const TargetPoint& point) {
+  if (outlook.problem || outlook.first_segment.empty()) return;
+  const auto last = WalSegment::parse(point.segment, outlook.segment_size);
+  const auto first = WalSegment::parse(outlook.first_segment, outlook.segment_size);
+  outlook.last_segment = last.name();
+  outlook.segments = last.number() - first.number() + 1;
+  outlook.certain = true;
 }
 
 namespace {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "cluster/target_point.h"
 #include "postgres/history.h"
 #include "repository/recovery_points.h"
 #include "repository/repository.h"
@@ -30,7 +31,8 @@ struct Outlook {
   // 1970), which is only looked up for a target of time.
   postgres::Lsn end;
   std::optional<std::int64_t> newest_transaction;
-  // false: the archive's names do not tell whether the target is in it, replay will (name, xid).
+  // false: nothing here tells whether the target is in the archive (a name or xid of which no
+  // TargetPoint is known).
   bool certain = true;
 };
 
@@ -46,12 +48,13 @@ Outlook judge_target(const repository::Backup& backup, const repository::Recover
                      const restore::RecoveryTarget& target,
                      const LatestTransaction& latest_transaction, bool exact);
 
-// The archive that stands beside a backup.
-struct SourceArchive {
-  const repository::Repository& repository;
-  std::uint64_t system_id;
-  postgres::Version version;
-};
+// Makes it that of the point, which was found in the WAL of that backup's way.
+void lead_to(Outlook& outlook, const TargetPoint& point);
+
+// "segment ... is missing".
+std::string gap_text(const repository::WalGap& gap);
+// Of a backup of which `points.missing`.
+Error lacks_its_wal(const repository::Backup& backup, const repository::RecoveryPoints& points);
 
 // Looks into the archive and judges; a gap is looked at again after two seconds, and is one if it
 // is still there. Offline backups are not judged but for `immediate`: where their WAL begins is

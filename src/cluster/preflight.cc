@@ -281,8 +281,8 @@ void check_takeover(const Settings& settings, const StateDirectory& directory) {
 
 }  // namespace
 
-void preflight(const Settings& settings, const StateDirectory& directory, const Marker& marker,
-               const Identity& owner) {
+void preflight(Settings& settings, const StateDirectory& directory, const Marker& marker,
+               const Identity& owner, const PointWatch& watch) {
   check_target(settings);
   check_own_archive(settings, directory);
   refuse_foreign_servers(directory);
@@ -292,6 +292,7 @@ void preflight(const Settings& settings, const StateDirectory& directory, const 
   check_archiver(settings, directory, version);
   check_copier(settings, directory, binaries, version);
   if (needs_restore(settings, directory)) {
+    if (const auto problem = find_point(settings, directory, watch)) throw *problem;
     const auto chosen = backup_for(settings, directory);
     for (const auto& need : space_needs(settings, directory, chosen)) check_space(need);
     const auto outlook = look_ahead(settings, chosen, false);

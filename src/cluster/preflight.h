@@ -17,9 +17,10 @@ namespace pgrevive::cluster {
 
 // What can be known to be wrong before anything is written: settings that do not go together,
 // somebody else's server on a data directory, ports, programs, the repository and its backup, disk
-// space, an archive of its own that cannot be written. Throws Error that names the first.
-void preflight(const Settings& settings, const StateDirectory& directory, const Marker& marker,
-               const Identity& owner);
+// space, a target out of reach, an archive of its own that cannot be written. Throws Error that
+// names the first. Puts the point of the target into `settings` (find_point()).
+void preflight(Settings& settings, const StateDirectory& directory, const Marker& marker,
+               const Identity& owner, const PointWatch& watch);
 
 // Its rules one by one, for `doctor`, which wants to see them all. None changes anything; each
 // throws Error that says what is wrong, with a remedy.

@@ -47,13 +47,16 @@ double wal_bytes(const Outlook& outlook) {
 Outlook look_ahead(const Settings& settings, const ChosenBackup& chosen, bool exact) {
   const auto repository = repository::open_repository(settings.repository);
   const auto& database = database_of(chosen);
-  return look_ahead(
+  auto outlook = look_ahead(
       SourceArchive{
           .repository = repository, .system_id = database.system_id, .version = database.version},
       chosen.info, chosen.backup, settings.target, exact);
+  if (settings.point && settings.point->backup == chosen.backup.label.text())
+    lead_to(outlook, *settings.point);
+  return outlook;
 }
 
-Preview make_preview(const Settings& settings, const StateDirectory& directory) {
+Preview make_preview(Settings settings, const StateDirectory& directory, const PointWatch& watch) {
   Preview preview;
   preview.repository = settings.repository.describe();
   preview.target = describe(settings.target);
@@ -67,6 +70,9 @@ Preview make_preview(const Settings& settings, const StateDirectory& directory) 
     preview.work = Preview::Work::new_empty;
   if (preview.work != Preview::Work::restore) return preview;
 
+  auto problem = find_point(settings, directory, watch, true);
+  preview.point = settings.point;
+  if (preview.point) preview.point_text = describe(*preview.point, settings.target);
   const auto chosen = backup_for(settings, directory);
   preview.backup = chosen.backup;
   preview.node_bytes = chosen.backup.size;
@@ -83,6 +89,7 @@ Preview make_preview(const Settings& settings, const StateDirectory& directory) 
   }
   preview.free_bytes = disk_space(directory.root()).free_bytes;
   preview.outlook = look_ahead(settings, chosen, true);
+  if (problem) preview.outlook.problem = std::move(problem);
   if (preview.outlook.problem) return preview;
   preview.bytes_per_second = sample(settings, chosen.backup);
   if (preview.bytes_per_second)
@@ -117,6 +124,7 @@ std::string to_text(const Preview& preview, const std::string& cluster_name) {
   line("write",
        fmt::format("{} {} of {}; {} free", preview.nodes, preview.nodes == 1 ? "node" : "nodes",
                    format_bytes(preview.node_bytes), format_bytes(preview.free_bytes)));
+  if (preview.point) line("point", preview.point_text);
   if (outlook.problem) {
     line("problem", std::string(outlook.problem->what()));
     return text;
@@ -145,6 +153,11 @@ std::string to_text(const Preview& preview, const std::string& cluster_name) {
                       ? "nothing"
                       : fmt::format("{} to {}, behind the target", outlook.gaps.front().first,
                                     outlook.gaps.front().last));
+  if (preview.point && preview.point->again)
+    text += fmt::format(
+        "Another restore point of that name is at {}; only a backup made between both leads to "
+        "it.\n",
+        preview.point->again->text());
   if (!outlook.certain)
     text += "Whether the archive holds the target is only known once it was replayed.\n";
   return text;
@@ -171,6 +184,15 @@ std::string to_json(const Preview& preview) {
                                         : nlohmann::ordered_json(nullptr);
   if (outlook.problem)
     json["problem"] = {{"message", outlook.problem->what()}, {"hint", outlook.problem->hint()}};
+  json["point"] = nullptr;
+  if (const auto& point = preview.point)
+    json["point"] = {{"what", point->what},
+                     {"begin_lsn", point->begin.text()},
+                     {"end_lsn", point->end.text()},
+                     {"time_us", point->time},
+                     {"timeline", point->timeline},
+                     {"again_lsn", point->again ? nlohmann::ordered_json(point->again->text())
+                                                : nlohmann::ordered_json(nullptr)}};
   json["timeline"] = outlook.timeline.value();
   json["wal"] = {{"first", outlook.first_segment},
                  {"last", outlook.last_segment},

@@ -30,6 +30,8 @@ struct Preview {
   std::uint64_t fetch_bytes = 0;  // of the backup, as stored
   std::uint64_t free_bytes = 0;   // where the nodes go
   Outlook outlook;
+  std::optional<TargetPoint> point;  // of a target of name or xid
+  std::string point_text;
   // From a sample of the backup; empty: it did not tell.
   std::optional<double> bytes_per_second;
   std::optional<std::chrono::seconds> fetch_time;  // of the backup
@@ -41,7 +43,8 @@ inline constexpr double kReplayRate = 100e6;  // bytes of WAL a second
 
 // Reads of the repository what it needs, and writes nothing anywhere. Throws what keeps it from
 // knowing; that the target is out of reach is in the outlook.
-Preview make_preview(const Settings& settings, const StateDirectory& directory);
+Preview make_preview(Settings settings, const StateDirectory& directory,
+                     const PointWatch& watch = {});
 
 std::string to_text(const Preview& preview, const std::string& cluster_name);
 std::string to_json(const Preview& preview);

@@ -144,6 +144,26 @@ OwnArchive own_archive_from_json(const json& j) {
   return own;
 }
 
+json point_to_json(const std::optional<TargetPoint>& point) {
+  if (!point) return nullptr;
+  return {{"backup", point->backup},  {"what", point->what}, {"begin", point->begin.text()},
+          {"end", point->end.text()}, {"time", point->time}, {"timeline", point->timeline},
+          {"segment", point->segment}};
+}
+
+std::optional<TargetPoint> point_from_json(const json& j) {
+  if (j.is_null()) return {};
+  TargetPoint point;
+  point.backup = j.at("backup").get<std::string>();
+  point.what = j.at("what").get<std::string>();
+  point.begin = postgres::Lsn::parse(j.at("begin").get<std::string>());
+  point.end = postgres::Lsn::parse(j.at("end").get<std::string>());
+  point.time = j.at("time").get<std::int64_t>();
+  point.timeline = j.at("timeline").get<std::uint32_t>();
+  point.segment = j.at("segment").get<std::string>();
+  return point;
+}
+
 }  // namespace
 
 bool OwnArchive::has_s3_of_its_own() const {
@@ -189,6 +209,7 @@ std::string to_json(const Settings& settings) {
         {"timeline", target.timeline},
         {"action", target.action}}},
       {"target_given", settings.target_given},
+      {"point", point_to_json(settings.point)},
       {"db_include", settings.databases.include},
       {"db_exclude", settings.databases.exclude},
       {"drop_left_out", settings.drop_left_out},
@@ -240,6 +261,7 @@ Settings from_json(const std::string& text) {
     settings.target.timeline = target.at("timeline").get<std::string>();
     settings.target.action = target.at("action").get<std::string>();
     settings.target_given = j.value("target_given", false);
+    settings.point = point_from_json(j.value("point", json()));
     settings.databases.include = j.value("db_include", std::vector<std::string>());
     settings.databases.exclude = j.value("db_exclude", std::vector<std::string>());
     settings.drop_left_out = j.value("drop_left_out", false);

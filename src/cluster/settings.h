@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/secret.h"
+#include "cluster/target_point.h"
 #include "repository/open.h"
 #include "restore/databases.h"
 #include "restore/recovery.h"
@@ -64,6 +65,8 @@ struct Settings {
   // Both were words of `start`: until they are reached, a later `start` without them goes on there
   // and not to what .env says.
   bool target_given = false;
+  // Of a target of name or xid, once it was found; whoever goes on with it need not look again.
+  std::optional<TargetPoint> point;
   restore::DatabaseChoice databases;  // DB_INCLUDE, DB_EXCLUDE
   bool drop_left_out = false;         // DB_DROP_LEFT_OUT
   unsigned process_max = 0;           // PGBACKREST_PROCESS_MAX; 0: processors

@@ -23,6 +23,8 @@ struct RecoveryTarget {
   std::string action;    // "pause", "promote", "shutdown"; empty: pause
   // pgBackRest's --archive-mode=off: what is restored does not archive, whatever its source did.
   bool archive_mode_off = false;
+
+  bool operator==(const RecoveryTarget&) const = default;
 };
 
 // The files of a data directory that hold recovery settings in that version.

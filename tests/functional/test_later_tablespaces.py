@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from rig import repofiles
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
 from rig.postgres import SourceCluster, server_user
@@ -41,6 +42,12 @@ class Living:
     def values(self):
         return {"REPO_TYPE": "posix", "REPO_PATH": self.repo.path, "WAL_ARCHIVE": "off",
                 "ADMINER_PORT": 0}
+
+    def unused_lsn(self):
+        """In what was left empty of the newest segment that is archived."""
+        name = repofiles.segments(self.repo.path)[-1]
+        size = self.segment_mb << 20
+        return f"{int(name[8:16], 16):X}/{(int(name[16:], 16) + 1) * size - 8:X}"
 
     def files(self):
         """Path to content and inode of all in the tablespace, also of what is empty."""
@@ -119,8 +126,8 @@ def test_place_that_is_free(pgrevive, space, living, crash):
     cluster = Cluster(pgrevive, space.directory("h"), living.values(), name=f"free-{living.segment_mb}-{crash}")
     try:
         if crash:
-            # A target that is not there: all is replayed, and the server ends unpromoted.
-            result = cluster.start("--type", "name", "--target", "nowhere", check=False)
+            # A target that no record is at: all is replayed, and the server ends unpromoted.
+            result = cluster.start("--type", "lsn", "--target", living.unused_lsn(), check=False)
             assert result.returncode == 23, message(result)
             assert any(living.late.iterdir())
         cluster.start("--type", "default")

@@ -71,7 +71,7 @@ def test_latest(cluster, story):
 
 @pytest.mark.parametrize("name", ["immediate", "xid", "time", "time, exclusive", "lsn", "name"])
 def test_targets_of_the_story(cluster, story, name):
-    """What can be reached is said to be, or that only replay can tell."""
+    """What can be reached is said to be."""
     target = story.targets[name]
     words = ["--type", target.kind]
     if target.value:
@@ -81,7 +81,7 @@ def test_targets_of_the_story(cluster, story, name):
     if target.label:
         words += ["--set", target.label]
     told = preview(cluster, *words)
-    assert told["reachable"] is (None if target.kind in ("xid", "name") else True), told
+    assert told["reachable"] is True, told
     if target.label:
         assert told["backup"]["label"] == target.label
 

@@ -15,7 +15,7 @@ WORDS = {
     "time, exclusive": ["--type=time", "--target={time}", "--target-exclusive"],
     "name": ["--type=name", "--target=half way", "--target-action=pause"],
     "lsn": ["--type=lsn", "--target={lsn}", "--target-exclusive"],
-    "xid": ["--type=xid", "--target=12345", "--target-action=promote",
+    "xid": ["--type=xid", "--target={xid}", "--target-action=promote",
             "--target-timeline=latest"],
     "standby": ["--type=standby"],
     "standby, timeline": ["--type=standby", "--target-timeline=current"],
@@ -38,7 +38,7 @@ def recovery_of(data):
 @pytest.mark.parametrize("name", WORDS)
 def test_like_pgbackrest(pgrevive, workspace, story, name):
     # What the archive does not hold would be refused.
-    words = [word.format(time=story.targets["time"].value, lsn=story.targets["lsn"].value)
+    words = [word.format(**{kind: story.targets[kind].value for kind in ("time", "lsn", "xid")})
              for word in WORDS[name]]
     conf = workspace.path / "pgbackrest.conf"
     conf.write_text(story.repo.conf.read_text())

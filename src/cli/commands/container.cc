@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "cli/cluster_choice.h"
 #include "cli/commands/commands.h"
+#include "cli/point_watch.h"
 #include "cli/print.h"
 #include "cli/running_report.h"
 #include "cluster/cluster.h"
@@ -54,7 +55,7 @@ void add_container(Parser& parser) {
   command->add_flag("--json", parser.json);
   command->callback([&parser, work, node] {
     parser.work = [&parser, work, node] {
-      if (*work == "restore") return containers::fill_volumes(settings(parser.global));
+      if (*work == "restore") return containers::fill_volumes(settings(parser.global), watch_search());
       if (*work == "adminer") return containers::run_adminer(settings(parser.global));
       if (*work == "node") return containers::run_node(settings(parser.global), *node);
       if (*work == "health") return health(*node);

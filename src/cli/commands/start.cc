@@ -4,6 +4,7 @@
 #include "cli/cluster_choice.h"
 #include "cli/commands/commands.h"
 #include "cli/follow.h"
+#include "cli/point_watch.h"
 #include "cli/print.h"
 #include "cluster/node_record.h"
 #include "cluster/preview.h"
@@ -66,7 +67,7 @@ int run_preview(const GlobalOptions& global, const StartWords& words, bool json)
     keep_target(directory, settings, !json);
   }
   for (const std::string& warning : warnings) err("warning: {}\n", warning);
-  const auto preview = cluster::make_preview(settings, directory);
+  const auto preview = cluster::make_preview(settings, directory, watch_search());
   out("{}", json ? cluster::to_json(preview) : cluster::to_text(preview, settings.cluster_name));
   if (!preview.outlook.problem) return 0;
   if (json) return static_cast<int>(preview.outlook.problem->kind());

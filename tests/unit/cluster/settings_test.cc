@@ -45,6 +45,14 @@ Settings unusual() {
                      .timeline = "2",
                      .action = "promote"};
   settings.target_given = true;
+  settings.point = TargetPoint{.backup = "20240101-000000F",
+                               .what = "restore point",
+                               .begin = postgres::Lsn(0x16'B374D800),
+                               .end = postgres::Lsn(0x16'B374D848),
+                               .time = 1'704'067'200'123'456,
+                               .timeline = 2,
+                               .segment = "0000000200000016000000B3",
+                               .again = {}};
   settings.databases = {.include = {"shop", "16400"}, .exclude = {"old"}};
   settings.drop_left_out = true;
   settings.process_max = 7;

@@ -1,0 +1,289 @@
+"""Targets that only the WAL tells the place of: names of restore points and numbers of transactions are
+looked for in the archive before the first byte, and decide which backup is restored."""
+
+import itertools
+import json
+import threading
+
+import pytest
+
+from rig import repofiles
+from rig.backrest import BackrestRepo
+from rig.cluster import Cluster
+from rig.postgres import SourceCluster, server_user
+from rig.process import wait_until
+from rig.program import message
+from rig.story import Target
+from rig.workspace import give
+
+NOT_FOUND = 23
+MARKERS = SourceCluster.MARKERS
+
+
+def lsn(text):
+    high, low = text.split("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
+class Points:
+    """A stanza with two backups on timeline 1, and timeline 2, which leaves 1 before the second."""
+
+    def __init__(self, directory):
+        source = SourceCluster(directory / "source", segment_mb=1).create().start()
+        self.source = source
+        self.repo = repo = BackrestRepo(directory / "backups", source, compress="lz4").create_stanza()
+        source.sql("create database testdb")
+        source.sql("create table markers (id serial primary key, what text)", "testdb")
+        self.lsns = {}  # of restore points, as the server told them
+        self.xids = {}
+        self.first = repo.backup("full")
+        source.mark("one")
+        self.xids["two"] = self.transaction(source, "two")
+        self.point(source, "first")
+        source.mark("three")
+        self.point(source, "twice")
+        self.xids["top"], self.xids["sub"] = source.sql(
+            "begin; insert into markers (what) values ('four'); select txid_current(); "
+            "savepoint a; insert into markers (what) values ('five'); "
+            "select xmin from markers where what = 'five'; commit", "testdb").split()
+        fork = source.sql("select pg_current_wal_insert_lsn()")
+        source.mark("first-line")
+        self.during = self.backup_under_load()
+        source.mark("six")
+        self.point(source, "twice")
+        self.xids["seven"] = self.transaction(source, "seven")
+        source.switch_wal()
+        source.mark("eight")
+        self.point(source, "late")
+        source.mark("nine")
+        source.switch_wal()
+        source.stop()
+        self.labels = [backup["label"] for backup in repo.info()[0]["backup"]]
+        self.branch_off(directory / "branch", fork)
+
+    @staticmethod
+    def transaction(server, what):
+        return server.sql(f"begin; insert into markers (what) values ('{what}'); "
+                          "select txid_current(); commit", "testdb")
+
+    def point(self, server, name):
+        self.lsns[name] = server.sql(f"select pg_create_restore_point('{name}')")
+
+    def backup_under_load(self):
+        """Takes the second backup; returns restore point and transaction that lie within it."""
+        made = []
+        over = threading.Event()
+
+        def load():
+            while not over.is_set():
+                name = f"during {len(made)}"
+                xid = self.source.sql("select txid_current()")
+                made.append((name, xid, self.source.sql(
+                    f"select pg_create_restore_point('{name}')")))
+
+        thread = threading.Thread(target=load)
+        thread.start()
+        try:
+            self.second = self.repo.backup("full")
+        finally:
+            over.set()
+            thread.join()
+        backup = self.repo.info()[0]["backup"][-1]
+        begin, end = (lsn(backup["lsn"][edge]) for edge in ("start", "stop"))
+        within = [(name, xid) for (_, _, before), (name, xid, place) in zip(made, made[1:])
+                  if begin < lsn(before) and lsn(place) < end]
+        assert within, (backup, made)
+        return within[0]
+
+    def branch_off(self, directory, fork):
+        data = directory / "data"
+        for path in (directory, data):
+            path.mkdir(mode=0o700)
+            give(path, server_user())
+        self.repo.pgbackrest(f"--pg1-path={data}", f"--set={self.first}",
+                             *Target("lsn", fork, timeline="current").backrest_options(), "restore")
+        branch = SourceCluster(directory, data=data)
+        push = directory / "pgbackrest-push.sh"
+        push.write_text(f"#!/bin/sh\nexec pgbackrest --config={self.repo.conf} --stanza=main "
+                        f"--pg1-path={data} archive-push \"$1\"\n")
+        push.chmod(0o755)
+        branch.start(archive_command=f"{push} %p")
+        try:
+            wait_until(lambda: branch.sql("select pg_is_in_recovery()") == "f", 60, "promotion")
+            self.xids["of two"] = self.transaction(branch, "second-line")
+            self.point(branch, "of two")
+            branch.mark("end-of-two")
+            branch.switch_wal()
+        finally:
+            branch.stop()
+
+    def values(self, **more):
+        return {"REPO_TYPE": "posix", "REPO_PATH": self.repo.path, "WAL_ARCHIVE": "off",
+                "ADMINER_PORT": 0, **more}
+
+
+@pytest.fixture(scope="module")
+def points(session_workspace):
+    return Points(session_workspace.directory("points", owner=server_user()))
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def make_cluster(pgrevive, space):
+    made = []
+
+    def make(values):
+        cluster = Cluster(pgrevive, space.directory("h"), values, name=f"p{next(_numbers)}")
+        made.append(cluster)
+        return cluster
+
+    yield make
+    for cluster in made:
+        cluster.gone()
+
+
+@pytest.fixture
+def cluster(make_cluster, points):
+    return make_cluster(points.values())
+
+
+def preview(cluster, kind, target, *words, code=0):
+    result = cluster.run("start", "--preview", "--json", "--type", kind, "--target", target, *words,
+                         check=False)
+    assert result.returncode == code, message(result)
+    return json.loads(result.stdout)
+
+
+def refused(cluster, kind, target, *words):
+    """What the preview of a target says that cannot be reached."""
+    told = preview(cluster, kind, target, *words, code=NOT_FOUND)
+    assert told["reachable"] is False and told["point"] is None
+    return told["problem"]["message"] + "; " + told["problem"]["hint"]
+
+
+def test_the_backup_is_the_newest_before_the_point(cluster, points):
+    """Of names and transactions alike; and what is needed is no more than up to there."""
+    first, second = points.first, points.second
+    for kind, target, label in (
+            ("name", "first", first), ("name", "late", second), ("name", "twice", second),
+            ("xid", points.xids["two"], first), ("xid", points.xids["seven"], second)):
+        told = preview(cluster, kind, target)
+        assert told["reachable"] is True and told["backup"]["label"] == label, (target, told)
+        if kind == "name":
+            assert told["point"]["end_lsn"] == points.lsns[target]
+            assert told["point"]["what"] == "restore point"
+        else:
+            assert told["point"]["what"] == "commit"
+        place = lsn(told["point"]["end_lsn"]) - 1
+        last = told["wal"]["last"]
+        assert (int(last[8:16], 16) << 32) + (int(last[16:], 16) << 20) == place >> 20 << 20
+    text = cluster.run("start", "--preview", "--type", "name", "--target", "late").stdout
+    assert f"restore point 'late' at {points.lsns['late']}, of 20" in text, text
+    assert not cluster.root.exists()
+
+
+def test_a_name_that_is_there_twice(cluster, points):
+    """PostgreSQL stops at the first one behind the backup, so the backup decides."""
+    told = preview(cluster, "name", "twice")
+    assert told["point"]["again_lsn"] is None
+    earlier = preview(cluster, "name", "twice", "--set", points.first, "--target-timeline", "1")
+    assert earlier["backup"]["label"] == points.first
+    assert lsn(earlier["point"]["end_lsn"]) < lsn(points.lsns["twice"])
+    assert earlier["point"]["again_lsn"] == points.lsns["twice"]
+    text = cluster.run("start", "--preview", "--type", "name", "--target", "twice", "--set",
+                       points.first, "--target-timeline", "1").stdout
+    assert f"Another restore point of that name is at {points.lsns['twice']}" in text, text
+
+
+def test_a_point_within_a_backup_needs_an_older_one(cluster, points):
+    name, xid = points.during
+    for kind, target in (("name", name), ("xid", xid)):
+        told = preview(cluster, kind, target, "--target-timeline", "1")
+        assert told["backup"]["label"] == points.first, told
+        assert f"within backup {points.second}" in refused(cluster, kind, target, "--set",
+                                                           points.second)
+
+
+def test_timelines(cluster, points):
+    """Each has its own; a transaction's number is that of another one there."""
+    xid = points.xids["of two"]
+    for kind, target in (("name", "of two"), ("xid", xid)):
+        told = preview(cluster, kind, target)
+        assert told["backup"]["label"] == points.first and told["point"]["timeline"] == 2, told
+    assert told["point"]["what"] == "commit"
+    other = preview(cluster, "xid", xid, "--target-timeline", "1")
+    assert other["point"]["timeline"] == 1
+    assert other["point"]["end_lsn"] != told["point"]["end_lsn"]
+    text = refused(cluster, "name", "late", "--target-timeline", "2")
+    assert "is not in the archive" in text and "it is on timeline 1" in text, text
+    assert "it is on timeline 2" in refused(cluster, "name", "of two", "--target-timeline", "1")
+
+
+def test_refused_before_the_first_byte(cluster, points, space):
+    """By preview, `start` and `restore`, and the nearest points are named."""
+    unknown = str(int(points.xids["seven"]) + 100000)
+    for kind, target, expected in (
+            ("name", "nonesuch", ("restore point 'nonesuch' is not in the archive", "'late' ",
+                                  points.lsns["late"], points.first)),
+            ("name", "frist", ("did you mean 'first'?",)),
+            ("xid", unknown, ("the next transaction is", "ends at"))):
+        words = ["--type", kind, "--target", target]
+        text = refused(cluster, kind, target)
+        plain = cluster.run("start", "--preview", *words, check=False)
+        start = cluster.start(*words, check=False)
+        data = space.directory("data")
+        restore = cluster.pgrevive("--stanza", "main", "restore", "--repo-path", points.repo.path,
+                                   "--node", f"primary={data}", *words, check=False)
+        assert (plain.returncode, start.returncode, restore.returncode) == (NOT_FOUND,) * 3, \
+            message(restore)
+        assert not cluster.root.exists() and not list(data.iterdir())
+        for found in (text, plain.stderr, start.stderr, restore.stderr):
+            for part in expected:
+                assert part in found, found
+    sub = refused(cluster, "xid", points.xids["sub"])
+    assert f"part of transaction {points.xids['top']} " in sub, sub
+    assert "ended before backup" in refused(cluster, "xid", points.xids["two"], "--set",
+                                            points.second)
+
+
+def test_gap(make_cluster, points, space):
+    """What lies before it can be had, what lies behind it is refused, and the gap is named."""
+    repository = repofiles.copy(points.repo.path, space.path / "gap")
+    place = lsn(points.lsns["late"]) - 1
+    lost = f"{1:08X}{place >> 32:08X}{(place & 0xffffffff) >> 20:08X}"
+    before = [name for name in repofiles.segments(repository) if name < lost][-1]
+    repofiles.archive(repository)[before].unlink()
+    cluster = make_cluster(points.values(REPO_PATH=repository))
+    text = refused(cluster, "name", "late")
+    assert f"segment {before} is missing" in text and points.second in text, text
+    assert preview(cluster, "name", "first")["reachable"] is True
+
+
+def test_start_at_a_name(cluster, points):
+    """The older backup, since the point lies before the newer; where it ends is what was said."""
+    result = cluster.start("--type", "name", "--target", "first")
+    assert f"target: restore point 'first' at {points.lsns['first']}" in result.stdout
+    assert f"from backup {points.first}" in result.stdout
+    for node in ("primary", "replica"):
+        assert cluster.sql(node, MARKERS) == "one,two"
+    end = cluster.status()["supervisor"]["recovery_end"]
+    assert end["lsn"] == points.lsns["first"] and end["timeline"] == 2
+
+
+def test_start_at_a_transaction_of_another_timeline(cluster, points):
+    told = preview(cluster, "xid", points.xids["of two"])
+    cluster.start("--type", "xid", "--target", points.xids["of two"])
+    for node in ("primary", "replica"):
+        assert cluster.sql(node, MARKERS) == "one,two,three,four,five,second-line"
+    end = cluster.status()["supervisor"]["recovery_end"]
+    assert end["lsn"] == told["point"]["end_lsn"] and end["timeline"] == 2
+
+
+def test_restore_takes_the_backup_of_the_point(pgrevive, points, space):
+    place = space.directory("alone", owner=server_user())
+    result = pgrevive("--stanza", "main", "restore", "--repo-path", points.repo.path, "--node",
+                      f"primary={place / 'data'}", "--type", "xid", "--target", points.xids["two"])
+    assert f"target: commit of transaction {points.xids['two']} at " in result.stdout
+    assert f"restoring backup {points.first} " in result.stdout
