@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace pgrevive::postgres {
 
@@ -29,7 +30,7 @@ Lsn Lsn::parse(std::string_view text) {
     const auto low = parse_hex32(text.substr(slash + 1));
     if (high && low) return Lsn(std::uint64_t{*high} << 32 | *low);
   }
-  throw Error(ErrorKind::corrupt, fmt::format("'{}' is not an LSN", text));
+  throw Error(ErrorKind::corrupt, fmt::format("'{}' is not an LSN", printable(text)));
 }
 
 std::string Lsn::text() const {
@@ -40,7 +41,7 @@ Timeline Timeline::parse_hex(std::string_view text) {
   const auto value = text.size() == 8 ? parse_hex32(text) : std::nullopt;
   if (!value || *value == 0) {
     throw Error(ErrorKind::corrupt,
-                fmt::format("'{}' is not a timeline of eight hex digits", text));
+                fmt::format("'{}' is not a timeline of eight hex digits", printable(text)));
   }
   return Timeline(*value);
 }

@@ -50,7 +50,7 @@ Version Version::parse(std::string_view text) {
       return Version(static_cast<int>(*major * 100 + *second));
     }
   }
-  throw Error(ErrorKind::corrupt, fmt::format("'{}' is not a PostgreSQL version", text));
+  throw Error(ErrorKind::corrupt, fmt::format("'{}' is not a PostgreSQL version", printable(text)));
 }
 
 std::string Version::text() const {

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace pgrevive::postgres {
 
@@ -40,7 +41,8 @@ WalSegment WalSegment::parse(std::string_view name, std::uint32_t segment_size) 
                 fmt::format("{} bytes is not a size of WAL segments", segment_size));
   }
   if (!is_hex(name, 24)) {
-    throw Error(ErrorKind::corrupt, fmt::format("'{}' is not the name of a WAL segment", name));
+    throw Error(ErrorKind::corrupt,
+                fmt::format("'{}' is not the name of a WAL segment", printable(name)));
   }
   const auto timeline = Timeline::parse_hex(name.substr(0, 8));
   const std::uint64_t high = hex_value(name.substr(8, 8));

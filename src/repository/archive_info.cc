@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "repository/history_order.h"
 #include "repository/info_file.h"
 #include "repository/json_text.h"
 
@@ -24,7 +25,7 @@ class ArchiveInfoReader : public Sink {
 
   void finish() override {
     text_.finish();
-    std::ranges::sort(into_.history, {}, &DatabaseHistory::id);
+    order_history(name_, into_.history);
     if (std::ranges::find(into_.history, into_.current_id, &DatabaseHistory::id) ==
         into_.history.end()) {
       throw Error(ErrorKind::corrupt,

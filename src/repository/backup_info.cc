@@ -1,12 +1,15 @@
 #include "repository/backup_info.h"
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 
 #include <fmt/format.h>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "postgres/wal_name.h"
+#include "repository/history_order.h"
 #include "repository/info_file.h"
 #include "repository/json_text.h"
 
@@ -17,6 +20,15 @@ namespace {
 std::optional<std::string> optional_text(JsonReader& json) {
   if (json.take_null()) return {};
   return std::string(json.string());
+}
+
+std::optional<std::string> optional_segment(JsonReader& json) {
+  auto name = optional_text(json);
+  if (name && postgres::wal_file_kind(*name) != postgres::WalFileKind::segment) {
+    throw Error(ErrorKind::corrupt,
+                fmt::format("'{}' is not the name of a WAL segment", printable(*name)));
+  }
+  return name;
 }
 
 Backup parse_backup(std::string_view label, std::string_view value) {
@@ -35,9 +47,9 @@ Backup parse_backup(std::string_view label, std::string_view value) {
         backup.annotations.insert_or_assign(std::move(kept), std::string(json.string()));
       });
     } else if (key == "backup-archive-start") {
-      backup.archive_start = optional_text(json);
+      backup.archive_start = optional_segment(json);
     } else if (key == "backup-archive-stop") {
-      backup.archive_stop = optional_text(json);
+      backup.archive_stop = optional_segment(json);
     } else if (key == "backup-error") {
       if (!json.take_null()) backup.error = json.boolean();
     } else if (key == "backup-info-repo-size") {
@@ -115,7 +127,7 @@ class BackupInfoReader : public Sink {
 
   void finish() override {
     text_.finish();
-    std::ranges::sort(into_.history, {}, &DatabaseHistory::id);
+    order_history(name_, into_.history);
     if (into_.database(into_.current_id) == nullptr) {
       throw Error(ErrorKind::corrupt,
                   fmt::format("{}: the current database (db-id {}) is not in its history", name_,
@@ -124,7 +136,12 @@ class BackupInfoReader : public Sink {
     std::ranges::sort(into_.backups, [](const Backup& a, const Backup& b) {
       return std::tie(a.timestamp_stop, a.label) < std::tie(b.timestamp_stop, b.label);
     });
+    std::set<BackupLabel> labels;
     for (const auto& backup : into_.backups) {
+      if (!labels.insert(backup.label).second) {
+        throw Error(ErrorKind::corrupt,
+                    fmt::format("{}: backup {} is listed twice", name_, backup.label.text()));
+      }
       if (into_.database(backup.database_id) == nullptr) {
         throw Error(
             ErrorKind::corrupt,

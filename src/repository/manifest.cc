@@ -17,6 +17,7 @@
 #include "repository/info_file.h"
 #include "repository/json_text.h"
 #include "repository/manifest_name.h"
+#include "repository/manifest_nesting.h"
 
 namespace pgrevive::repository {
 
@@ -85,6 +86,18 @@ constexpr std::uint32_t kMaxBlockSize = 64u << 20;
 constexpr std::uint8_t kDefaultBlockChecksumSize = 6;
 constexpr std::uint32_t kMaxBlockChecksumSize = 16;  // all of XXH3-128
 
+// More than any compression, cipher and block map add to a file, which is below a tenth. A size
+// beyond it is a lie that would cost memory and requests before it shows.
+bool can_be_stored_size(std::uint64_t stored, std::uint64_t size) {
+  return stored / 2 <= size + (32u << 10);
+}
+
+// For each block a checksum and, where every one has a super block and a group of its own, eight
+// numbers of ten bytes; and what a cipher adds.
+std::uint64_t largest_block_map(const ManifestFile& file) {
+  return 64 + (file.size / file.block_size + 1) * (8 * 10 + kMaxBlockChecksumSize);
+}
+
 // Marks of what an entry leaves to the default section, until that section, which comes later in
 // the file, is known. An owner that is known to be unknown is an empty view that is not null.
 constexpr std::uint16_t kModeMissing = 0xFFFF;
@@ -127,6 +140,7 @@ class ManifestReader : public Sink {
     order("path", into_.paths);
     order("link", into_.links);
     check_targets();
+    check_nesting(name_, into_);
   }
 
  private:
@@ -334,10 +348,14 @@ class ManifestReader : public Sink {
     constexpr auto kMaxSize = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
     if (file.repo_size > kMaxSize - file.bundle_offset)
       refuse("the place in the bundle is out of range");
+    if (!can_be_stored_size(file.repo_size, file.size))
+      refuse("the stored size is larger than that of such a file can be");
     if (file.block_map_size != 0) {
       if (file.block_size == 0) refuse("there is a block map and no block size");
       if (file.block_map_size > file.repo_size)
         refuse("the block map is larger than the stored file");
+      if (file.block_map_size > largest_block_map(file))
+        refuse("the block map is larger than that of such a file can be");
     }
     file.owner = index_of(EntryKind::file, owner);
     file.name = into_.keep(key);
@@ -480,6 +498,14 @@ class ManifestReader : public Sink {
       refuse(fmt::format("{}: the list of references does not end in {} itself", name_,
                          into_.label.text()));
     }
+    for (const auto& label : into_.references) {
+      // Nothing can need what was made after it, nor what rests on another full backup.
+      const bool later = into_.label.type() == BackupType::full && label != into_.label;
+      if (later || label.full() != into_.label.full()) {
+        refuse(fmt::format("{}: backup {} cannot refer to backup {}", name_, into_.label.text(),
+                           label.text()));
+      }
+    }
     const auto own = static_cast<std::uint32_t>(into_.references.size() - 1);
     std::vector<std::uint32_t> index_of_seen;
     for (const auto& label : seen_references_) {
@@ -523,6 +549,8 @@ class ManifestReader : public Sink {
     };
     resolve_modes(into_.files, EntryKind::file);
     resolve_modes(into_.paths, EntryKind::path);
+    // No file of a cluster runs as somebody else, whatever a manifest says.
+    for (auto& file : into_.files) file.mode &= 0777;
   }
 
   void order(std::string_view what, auto& items) {

@@ -125,8 +125,9 @@ class Manifest {
 
 // Reads the plain text of backup.manifest into `into`, which is whole and true only after finish().
 // Everything in it is checked: names stay below pg_data/ or pg_tblspc/<oid>/ without "..", sizes
-// and offsets fit 63 bits, references are known, no entry comes twice. Error{corrupt} names the
-// entry.
+// and offsets fit 63 bits, what is stored of a file is no larger than it can be, references are
+// known and rest on the same full backup, no entry comes twice or lies below a file. Error{corrupt}
+// names the entry.
 std::unique_ptr<Sink> make_manifest_reader(std::string name, Manifest& into);
 
 }  // namespace pgrevive::repository

@@ -1,11 +1,30 @@
 #include "repository/manifest_name.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "base/error.h"
 #include "base/text.h"
 
 namespace pgrevive::repository {
+
+namespace {
+
+// What Linux takes (limits.h): no source had a file with a longer name.
+constexpr std::size_t kLongestPath = 4095;
+constexpr std::size_t kLongestPart = 255;
+
+bool fits_a_file_system(std::string_view path) {
+  if (path.size() > kLongestPath) return false;
+  while (true) {
+    const auto slash = path.find('/');
+    if (std::min(slash, path.size()) > kLongestPart) return false;
+    if (slash == std::string_view::npos) return true;
+    path.remove_prefix(slash + 1);
+  }
+}
+
+}  // namespace
 
 std::optional<std::uint32_t> parse_oid(std::string_view text) {
   const auto value = parse_unsigned(text);
@@ -23,6 +42,8 @@ std::optional<std::uint32_t> tablespace_of(std::string_view name) {
 void check_name(std::string_view name, EntryKind kind) {
   if (!is_plain_path(name))
     throw Error(ErrorKind::corrupt, "the name is not a relative path of plain parts");
+  if (!fits_a_file_system(name))
+    throw Error(ErrorKind::corrupt, "the name is longer than any file's can be");
   const std::string_view root = name.substr(0, name.find('/'));
   const bool below_root = root.size() < name.size();
   if (root == kDataName) {

@@ -29,6 +29,7 @@ constexpr std::size_t kDirectoryDigits = 16;
 constexpr std::size_t kTimelineDigits = 8;
 constexpr std::size_t kChecksumDigits = 40;
 constexpr std::size_t kMaxHistory = 16u << 20;
+constexpr std::uint64_t kLargestSegment = 1u << 30;
 
 bool is_wal_digits(std::string_view text, std::size_t count) {
   return text.size() == count && std::ranges::all_of(text, [](char c) {
@@ -72,6 +73,12 @@ class ChecksumGate : public Sink {
   ChecksumGate(const codec::Sha1& expected, Sink& next) : expected_(expected), next_(next) {}
 
   void write(ByteView bytes) override {
+    // Few readers need to know how long the segments of the cluster are, and all have an end.
+    if (bytes.size() > kLargestSegment - size_) {
+      throw Error(ErrorKind::corrupt, fmt::format("has more than the {} of the largest WAL segment",
+                                                  format_bytes(kLargestSegment)));
+    }
+    size_ += bytes.size();
     hasher_.update(bytes);
     next_.write(bytes);
   }
@@ -90,6 +97,7 @@ class ChecksumGate : public Sink {
   codec::Sha1 expected_;
   Sink& next_;
   codec::Sha1Hasher hasher_;
+  std::uint64_t size_ = 0;
 };
 
 // Takes the header of a segment's first page and then ends the reading by an exception of its own,

@@ -49,7 +49,10 @@ std::vector<WantedSuperBlock> wanted_super_blocks(const repository::Manifest& ma
     const auto& super_block = map.super_blocks.at(block.super_block);
     auto& at = position[block.super_block];
     if (at == kUnseen) {
-      if (super_block.stored_size == 0 ||
+      // It is fetched as a whole, so its size is memory. Neither compression nor a cipher makes so
+      // much more of the plain bytes.
+      const auto most = (64u << 10) + 2 * super_block.logical_size;
+      if (super_block.stored_size == 0 || super_block.stored_size > most ||
           super_block.offset >
               std::numeric_limits<std::uint64_t>::max() - super_block.stored_size) {
         throw Error(ErrorKind::corrupt, "its block map has a super block that cannot be");

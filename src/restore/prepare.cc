@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cerrno>
 #include <exception>
+#include <limits>
 #include <thread>
 
 #include <fcntl.h>
@@ -78,6 +79,12 @@ void inspect_tablespace(const Layout& layout, const NodeLayout& node, std::size_
 }
 
 std::uint64_t blocks_of(std::uint64_t size) { return (size + 4095) / 4096 * 4096; }
+
+// Sizes are a manifest's word, and a sum that wraps around would look small.
+std::uint64_t add(std::uint64_t a, std::uint64_t b) {
+  const std::uint64_t sum = a + b;
+  return sum < a ? std::numeric_limits<std::uint64_t>::max() : sum;
+}
 
 std::uint64_t space_used(const std::filesystem::path& directory) {
   std::uint64_t used = 0;
@@ -265,16 +272,20 @@ std::vector<Found> inspect_nodes(const Layout& layout, const Options& options) {
 void check_space(const repository::Manifest& manifest, const Layout& layout,
                  const std::vector<Found>& found) {
   std::vector<std::uint64_t> sizes(layout.tablespaces.size() + 1);
+  std::vector<const repository::ManifestFile*> largest(sizes.size());
   for (const auto& file : manifest.files) {
     if (layout.zeroes(file)) continue;
     if (const auto place = layout.place(file.name); place && layout.restores(file)) {
-      sizes[place->root] += blocks_of(file.size);
+      sizes[place->root] = add(sizes[place->root], blocks_of(file.size));
+      auto& most = largest[place->root];
+      if (most == nullptr || file.size > most->size) most = &file;
     }
   }
   struct Need {
     std::filesystem::path directory;
     std::uint64_t needed = 0;
     std::uint64_t available = 0;
+    const repository::ManifestFile* largest = nullptr;
   };
   std::map<dev_t, Need> needs;
   for (std::size_t i = 0; i < layout.nodes.size(); ++i) {
@@ -286,7 +297,11 @@ void check_space(const repository::Manifest& manifest, const Layout& layout,
         need.directory = node.roots[root];
         need.available = space.free_bytes;
       }
-      need.needed += sizes[root];
+      need.needed = add(need.needed, sizes[root]);
+      if (need.largest == nullptr ||
+          (largest[root] != nullptr && largest[root]->size > need.largest->size)) {
+        need.largest = largest[root];
+      }
       if (!found[i].has_files()) continue;
       need.available +=
           space_used(root == 0 ? node.roots[root] : node.roots[root] / layout.tablespace_version);
@@ -294,10 +309,16 @@ void check_space(const repository::Manifest& manifest, const Layout& layout,
   }
   for (const auto& [device, need] : needs) {
     if (need.needed <= need.available) continue;
+    // A file that alone is too large may be one whose size is wrong.
+    std::string share_of_largest;
+    if (need.largest != nullptr && need.largest->size > need.available) {
+      share_of_largest = fmt::format(" ({} for {} alone)", format_bytes(need.largest->size),
+                                     printable(need.largest->name));
+    }
     throw Error(ErrorKind::system,
-                fmt::format("not enough space on the file system of {}: the restore needs {}, {} "
+                fmt::format("not enough space on the file system of {}: the restore needs {}{}, {} "
                             "are free",
-                            need.directory.string(), format_bytes(need.needed),
+                            need.directory.string(), format_bytes(need.needed), share_of_largest,
                             format_bytes(need.available)))
         .with_hint("free some space, or name directories on a larger file system");
   }

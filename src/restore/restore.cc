@@ -19,6 +19,8 @@ namespace pgrevive::restore {
 
 namespace {
 
+constexpr std::uint64_t kLargestControlFile = 64u << 10;
+
 // Not strict on purpose: a backup that can be restored is worth more than one that is well formed.
 void check_manifest(const repository::Manifest& manifest) {
   if (manifest.files.empty() || manifest.references.empty()) {
@@ -26,6 +28,11 @@ void check_manifest(const repository::Manifest& manifest) {
                 fmt::format("the manifest of backup {} lists no files", manifest.label.text()));
   }
   for (const auto& file : manifest.files) {
+    // It is read as a whole when it is published. PostgreSQL's has 8 kB.
+    if (file.name == "pg_data/global/pg_control" && file.size > kLargestControlFile) {
+      throw Error(ErrorKind::corrupt, fmt::format("the manifest's size of {} cannot be: {}",
+                                                  file.name, format_bytes(file.size)));
+    }
     if (file.reference >= manifest.references.size()) {
       throw Error(ErrorKind::corrupt, fmt::format("the manifest does not say which backup holds {}",
                                                   printable(file.name)));

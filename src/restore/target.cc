@@ -8,6 +8,8 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "restore/marker.h"
+#include "restore/nodes.h"
 #include "restore/tree.h"
 
 namespace pgrevive::restore {
@@ -123,7 +125,12 @@ bool Layout::preserves(std::size_t root, std::string_view path) const {
 bool Layout::restores(const repository::ManifestFile& file) const {
   if (file.name == "pg_data/tablespace_map") return false;
   const auto where = place(file.name);
-  return !where || !preserves(where->root, where->path);
+  if (!where) return true;
+  // Names that are ours while a restore is under way: a file of the backup there would make the
+  // directory look whole too early, or replace its pg_control.
+  if (where->root == 0 && (where->path == kMarker || where->path == kUnpublishedControlFile))
+    return false;
+  return !preserves(where->root, where->path);
 }
 
 bool Layout::zeroes(const repository::ManifestFile& file) const {

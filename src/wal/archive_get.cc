@@ -90,7 +90,7 @@ bool deliver_segment(const WalArchive& archive, std::uint32_t segment_size,
   const auto found = archive.find_segment(request.name);
   if (!found) return false;
   WalFile file(temporary_name(request.destination));
-  SegmentHead head(file);
+  SegmentHead head(file, segment_size);
   archive.read_segment(*found, head);
   head.check(*found, segment, {.system_id = request.system_id, .version = request.version});
   if (request.guard != nullptr) {

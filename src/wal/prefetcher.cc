@@ -264,7 +264,7 @@ class Prefetcher::Work {
         copies.emplace(stop, progress);
         for (const auto reader : fetch.readers)
           copies->add(spools_[reader]->temporary(fetch.segment.name()));
-        SegmentHead head(*copies);
+        SegmentHead head(*copies, fetch.segment.segment_size());
         options_.archives[archive]->read_segment(segment, head);
         head.check(segment, fetch.segment, options_.cluster);
         if (options_.guard_tablespaces && touches_tablespaces(*copies)) {

@@ -94,6 +94,8 @@ void WalFile::publish(const std::filesystem::path& destination) {
 }
 
 void SegmentHead::write(ByteView bytes) {
+  if (bytes.size() > most_ - size_)
+    throw Error(ErrorKind::corrupt, fmt::format("has more than {} bytes", most_));
   if (head_.size() < kHeaderSize) {
     const auto part = bytes.first(std::min(bytes.size(), kHeaderSize - head_.size()));
     head_.insert(head_.end(), part.begin(), part.end());

@@ -58,8 +58,10 @@ struct ExpectedCluster {
 // Passes a segment on and remembers what its first page says about itself.
 class SegmentHead : public Sink {
  public:
-  explicit SegmentHead(Sink& next) : next_(next) {}
-  void write(ByteView bytes) override;
+  // `most` bytes are passed on, the size of the cluster's segments: a segment that decodes to more
+  // is not one, and would fill the disk.
+  SegmentHead(Sink& next, std::uint64_t most) : next_(next), most_(most) {}
+  void write(ByteView bytes) override;  // throws Error{corrupt} above that
   void finish() override { next_.finish(); }
 
   // What the SHA-1 in its name cannot prove: that these bytes are what that name stands for. Throws
@@ -70,6 +72,7 @@ class SegmentHead : public Sink {
 
  private:
   Sink& next_;
+  std::uint64_t most_;
   Bytes head_;
   std::uint64_t size_ = 0;
 };

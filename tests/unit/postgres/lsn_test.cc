@@ -21,6 +21,13 @@ TEST(Lsn, OrdersAcrossTheBoundaryOfItsHalves) {
   EXPECT_LT(Lsn::parse("0/FFFFFFFF"), Lsn::parse("1/0"));
 }
 
+TEST(Lsn, QuotesWhatIsNoneSoThatItCanBeShown) {
+  EXPECT_THAT([] { Lsn::parse("\x1b[31m"); },
+              testing::ThrowsMessage<Error>(testing::HasSubstr("'\\x1b[31m'")));
+  EXPECT_THAT([] { Timeline::parse_hex("\x1b[31m"); },
+              testing::ThrowsMessage<Error>(testing::HasSubstr("'\\x1b[31m'")));
+}
+
 class MalformedLsn : public testing::TestWithParam<const char*> {};
 
 TEST_P(MalformedLsn, IsRefused) {

@@ -40,6 +40,11 @@ TEST(ArchiveInfo, RefusesAHistoryWithoutTheCurrentDatabase) {
   EXPECT_THAT(
       [] { read("[db]\ndb-id=1\n\n[db:history]\nx={\"db-id\":7,\"db-version\":\"15\"}\n"); },
       test::throws(ErrorKind::corrupt, "[db:history] x"));
+  const std::string line = "1={\"db-id\":7,\"db-version\":\"15\"}\n";
+  EXPECT_THAT([&] { read("[db]\ndb-id=1\n\n[db:history]\n" + line + line); },
+              test::throws(ErrorKind::corrupt, "db-id 1 is in the history twice"));
+  EXPECT_THAT([] { read("[db]\ndb-id=1\n\n[db:history]\n1={\"db-id\":7}\n"); },
+              test::throws(ErrorKind::corrupt, "does not say which cluster db-id 1 is"));
 }
 
 }  // namespace

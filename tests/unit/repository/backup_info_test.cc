@@ -121,6 +121,20 @@ TEST(BackupInfo, RefusesWhatDoesNotFitTogether) {
                         std::string(kDatabase)));
       },
       throws(ErrorKind::corrupt, "20240115-020000F"));
+  const std::string backup = "20240115-020000F={\"db-id\":2}\n";
+  EXPECT_THAT(
+      [&] {
+        read(test::seal("[backup:current]\n" + backup + backup + "\n" + std::string(kDatabase)));
+      },
+      throws(ErrorKind::corrupt, "backup 20240115-020000F is listed twice"));
+  EXPECT_THAT(
+      [] {
+        read(
+            test::seal("[backup:current]\n20240115-020000F={\"backup-archive-start\":\"../../"
+                       "\\u001b[31m\"}\n\n" +
+                       std::string(kDatabase)));
+      },
+      throws(ErrorKind::corrupt, "'../../\\x1b[31m' is not the name of a WAL segment"));
 }
 
 TEST(BackupInfo, LeavesOutTheRepositorySizeOfBlockIncrementalBackups) {

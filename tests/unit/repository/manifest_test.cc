@@ -288,6 +288,12 @@ struct BadEntry {
   const char* part;
 };
 
+std::string deep(int parts) {
+  std::string path;
+  for (int i = 0; i < parts; ++i) path += "/x";
+  return path;
+}
+
 class BadFile : public testing::TestWithParam<BadEntry> {};
 
 TEST_P(BadFile, IsRefusedByName) {
@@ -335,6 +341,17 @@ INSTANTIATE_TEST_SUITE_P(
         BadEntry{"map_without_block_size", file_entry("pg_data/x", "\"bim\":1"), "no block size"},
         BadEntry{"map_larger_than_file", file_entry("pg_data/x", "\"bi\":1,\"bim\":8193"),
                  "larger than the stored file"},
+        BadEntry{"stored_size_of_another_file",
+                 file_entry("pg_data/x", "\"repo-size\":9223372036854775807"),
+                 "pg_data/x: the stored size is larger"},
+        BadEntry{"map_of_another_file",
+                 "pg_data/x={\"bi\":1,\"bim\":8193,\"checksum\":\"" + codec::kSha1OfNothing.text() +
+                     "\",\"repo-size\":9000,\"size\":8192,\"timestamp\":1}\n",
+                 "pg_data/x: the block map is larger than that"},
+        BadEntry{"long_part", file_entry("pg_data/" + std::string(256, 'x')), "longer than any"},
+        BadEntry{"long_name", file_entry("pg_data" + deep(2100)), "longer than any"},
+        BadEntry{"below_a_file", file_entry("pg_data/x") + file_entry("pg_data/x/y"),
+                 "pg_data/x/y lies below the file pg_data/x"},
         BadEntry{"block_size_zero", file_entry("pg_data/x", "\"bi\":0"), "block size"},
         BadEntry{"block_size_huge", file_entry("pg_data/x", "\"bi\":4294967296"), "block size"},
         BadEntry{"no_block_checksum", file_entry("pg_data/x", "\"bi\":1,\"bic\":0"),
@@ -384,6 +401,18 @@ TEST(Manifest, RefusesBadTargetsPathsAndLinks) {
   Text bad_path;
   bad_path.path = "pg_data={}\npg_data/../x={}\n";
   EXPECT_THAT([&] { read(bad_path.text()); }, throws(ErrorKind::corrupt, "pg_data/../x"));
+  bad_path.path = "pg_data={}\npg_data/PG_VERSION={}\n";
+  EXPECT_THAT([&] { read(bad_path.text()); },
+              throws(ErrorKind::corrupt, "pg_data/PG_VERSION is a file and a directory"));
+  bad_path.path = "pg_data={}\npg_data/PG_VERSION/x={}\n";
+  EXPECT_THAT([&] { read(bad_path.text()); },
+              throws(ErrorKind::corrupt, "pg_data/PG_VERSION/x lies below the file"));
+  Text in_place_of_link;
+  in_place_of_link.target =
+      data + "pg_tblspc/1={\"path\":\"/x\",\"tablespace-id\":\"1\",\"type\":\"link\"}\n";
+  in_place_of_link.file = file_entry("pg_data/pg_tblspc/1");
+  EXPECT_THAT([&] { read(in_place_of_link.text()); },
+              throws(ErrorKind::corrupt, "pg_data/pg_tblspc/1 is a file and the link"));
   Text bad_link;
   bad_link.link = "pg_tblspc/1={\"destination\":\"/x\"}\n";
   EXPECT_THAT([&] { read(bad_link.text()); }, throws(ErrorKind::corrupt, "not below pg_data/"));
@@ -391,6 +420,27 @@ TEST(Manifest, RefusesBadTargetsPathsAndLinks) {
   EXPECT_THAT([&] { read(bad_link.text()); }, throws(ErrorKind::corrupt, "not a path"));
   bad_link.link = "pg_data/x={}\n";
   EXPECT_THAT([&] { read(bad_link.text()); }, throws(ErrorKind::corrupt, "destination is missing"));
+}
+
+TEST(Manifest, RefusesReferencesToWhatCannotBeNeeded) {
+  Text text;
+  text.backup =
+      "backup-label=\"20240115-020000F\"\n"
+      "backup-reference=\"20240115-020000F_20240116-020000I,20240115-020000F\"\n";
+  EXPECT_THAT(
+      [&] { read(text.text()); },
+      throws(ErrorKind::corrupt, "cannot refer to backup 20240115-020000F_20240116-020000I"));
+  text.backup =
+      "backup-label=\"20240115-020000F_20240116-020000I\"\n"
+      "backup-reference=\"20230115-020000F,20240115-020000F_20240116-020000I\"\n";
+  EXPECT_THAT([&] { read(text.text()); },
+              throws(ErrorKind::corrupt, "cannot refer to backup 20230115-020000F"));
+}
+
+TEST(Manifest, TakesNoModeThatLetsAFileRunAsItsOwner) {
+  Text text;
+  text.file = file_entry("pg_data/x", "\"mode\":\"6755\"");
+  EXPECT_EQ(read(text.text()).files.front().mode, 0755);
 }
 
 TEST(Manifest, RefusesOneThatDoesNotSayWhatItIsOf) {

@@ -129,6 +129,7 @@ TEST_F(ArchiveGet, RefusesASegmentThatIsNotWhatItsNameSays) {
   for (const auto& [bytes, why] :
        {Bad{wal(name, 'x', kSystemId, kSize - 1), "has 1048575 bytes instead of 1048576"},
         Bad{wal(name, 'x', kSystemId, 10), "has 10 bytes"},
+        Bad{wal(name, 'x', kSystemId, kSize + 1), "has more than 1048576 bytes"},
         Bad{wal(name, 'x', 42), "belongs to another cluster (system identifier 42"},
         Bad{wal("000000010000000000000006"), "holds the WAL at 0/600000 instead of 0/500000"},
         Bad{headless, "does not begin with a WAL page header"},
