@@ -55,7 +55,8 @@ void add_container(Parser& parser) {
   command->add_flag("--json", parser.json);
   command->callback([&parser, work, node] {
     parser.work = [&parser, work, node] {
-      if (*work == "restore") return containers::fill_volumes(settings(parser.global), watch_search());
+      if (*work == "restore")
+        return containers::fill_volumes(settings(parser.global), watch_search());
       if (*work == "adminer") return containers::run_adminer(settings(parser.global));
       if (*work == "node") return containers::run_node(settings(parser.global), *node);
       if (*work == "health") return health(*node);
