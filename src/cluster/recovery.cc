@@ -464,13 +464,15 @@ class Recovery {
     const auto wal = wal_directory(site_, kPrimary);
     for (const auto& segment : fork_segments(own, control_.wal_segment_size)) {
       const auto file = wal / segment.name();
-      if (std::filesystem::exists(file)) continue;
+      const auto own_file = wal / segment.on(own.timeline).name();
+      // After a crash it may have written on for long, and needs none of both any more.
+      if (std::filesystem::exists(file) || !std::filesystem::exists(own_file)) continue;
       // It is in the source's archive or nowhere, and not ours to archive.
       write_file_atomic(wal / "archive_status" / (segment.name() + ".done"), "");
       const auto copy = wal / (segment.name() + ".pgrevive.tmp");
       std::error_code error;
-      std::filesystem::copy_file(wal / segment.on(own.timeline).name(), copy,
-                                 std::filesystem::copy_options::overwrite_existing, error);
+      std::filesystem::copy_file(own_file, copy, std::filesystem::copy_options::overwrite_existing,
+                                 error);
       if (error) throw system_error(error.value(), "cannot make " + copy.string());
       fsync_path(copy);
       std::filesystem::rename(copy, file);

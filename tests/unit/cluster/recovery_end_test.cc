@@ -43,6 +43,23 @@ TEST(RecoveryEnd, IsProvenByTheAbsenceOfTheSegmentAfterTheNewest) {
   EXPECT_EQ(judge_recovery(latest(), at_the_end()).kind, Kind::ended);
 }
 
+// Where the line has no more, another one may have; at a target nobody looks for that.
+TEST(RecoveryEnd, IsTheLinesWhereItIsNotTheTargets) {
+  EXPECT_TRUE(judge_recovery(latest(), at_the_end()).exhausted);
+
+  auto goal = latest();
+  goal.target.type = RecoveryType::xid;
+  goal.target.target = "4711";
+  const auto missed = judge_recovery(goal, at_the_end());
+  EXPECT_EQ(missed.kind, Kind::failed);
+  EXPECT_TRUE(missed.exhausted);
+
+  auto view = at_the_end();
+  view.paused = true;
+  EXPECT_EQ(judge_recovery(goal, view).kind, Kind::ended);
+  EXPECT_FALSE(judge_recovery(goal, view).exhausted);
+}
+
 TEST(RecoveryEnd, IsNotProvenWhileWalIsStillDelivered) {
   auto view = at_the_end();
   view.report = asked(segment(5), Outcome::delivered);
