@@ -142,7 +142,7 @@ def test_failed_restore_says_why_and_is_continued(site):
     assert site.docker.inspect(RESTORE)["State"]["ExitCode"] != 0
     assert "passphrase" in site.log(RESTORE)
     # A node that is started all the same says what it waits for.
-    site.docker("start", PRIMARY)
+    site.compose("up", "-d", "--no-deps", PRIMARY)
     wait_until(lambda: "the volume of primary is not whole" in site.log(PRIMARY), 60,
                "the primary says why it does not run")
     site.docker("stop", PRIMARY)

@@ -13,7 +13,7 @@ from rig.process import Failed
 def request(gateway, keys, method, path, query=None, body=b""):
     """The answer's body; raises Failed with the service's words. `keys`: (access key, secret key)."""
     access_key, secret_key = keys
-    host = f"localhost:{gateway.plain_port}"
+    host = f"127.0.0.1:{gateway.plain_port}"  # a name could be taken for a bucket's
     now = datetime.datetime.now(datetime.timezone.utc)
     stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
     path = urllib.parse.quote(path)
