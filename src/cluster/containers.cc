@@ -221,10 +221,12 @@ int fill_volumes(const Settings& told, const PointWatch& watch) {
     make_directories(directory.root());
     marker->save(directory);
   }
+  const auto nodes = nodes_of(settings);
+  const bool whole = std::ranges::all_of(nodes, [&](const std::string& node) {
+    return is_whole(directory, node) && is_handed_over(node);
+  });
   std::vector<FileLock> held;
-  bool whole = true;
-  for (const auto& node : nodes_of(settings)) {
-    whole = whole && is_whole(directory, node) && is_handed_over(node);
+  for (const auto& node : nodes) {
     auto lock = lock_volume(node);
     if (!lock && !whole)
       throw Error(ErrorKind::busy,
@@ -241,7 +243,7 @@ int fill_volumes(const Settings& told, const PointWatch& watch) {
   write_state(settings, directory, *marker, owner, std::filesystem::read_symlink("/proc/self/exe"));
   const int result = supervise(directory, Until::brought_up);
   if (result != 0) return result;
-  for (const auto& node : nodes_of(settings))
+  for (const auto& node : nodes)
     if (node != "primary") hand_over(directory, node);
   return 0;
 }
