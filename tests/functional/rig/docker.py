@@ -49,6 +49,13 @@ class Docker:
                             "DOCKER_BUILDKIT": "0", "COMPOSE_DOCKER_CLI_BUILD": "0"}
 
     def start(self):
+        # It gives its own containerd 15 seconds to answer, which a busy machine may not.
+        for _ in range(4):
+            if self._start():
+                return self
+        raise Failed(f"dockerd ended: {self.daemon.tail()}")
+
+    def _start(self):
         self.daemon = Daemon(
             ["dockerd", "--data-root", self.directory / "data", "--exec-root",
              self.directory / "exec", "--pidfile", self.directory / "pid", "--bridge", "none",
@@ -56,9 +63,7 @@ class Docker:
             self.directory / "dockerd.log")
         wait_until(lambda: not self.daemon.running() or self("info", check=False).returncode == 0,
                    60, "dockerd answers")
-        if not self.daemon.running():
-            raise Failed(f"dockerd ended: {self.daemon.tail()}")
-        return self
+        return self.daemon.running()
 
     def stop(self):
         """Ends the daemon, and with it the containers, as a shutdown of the host would."""
@@ -71,7 +76,7 @@ class Docker:
         if self.daemon is None:
             return
         try:
-            for container in self.out("ps", "-aq").split():
+            for container in self.out("ps", "-aq", check=False).split():
                 self("rm", "-f", "-v", container, check=False)
             self("network", "prune", "-f", check=False)
         finally:
