@@ -269,7 +269,8 @@ def test_health_means_something(site):
 
 def test_kill_of_a_container(site):
     """kill -9 of the first process is a crash; Docker starts it again, which recovers by itself."""
-    site.sql(PRIMARY, "insert into written values (43)")
+    site.sql(PRIMARY, "create table if not exists written (answer int); "
+                      "insert into written values (43)")
     restarts = site.docker.inspect(PRIMARY)["RestartCount"]
     os.kill(site.docker.inspect(PRIMARY)["State"]["Pid"], 9)
     wait_until(lambda: site.docker.inspect(PRIMARY)["RestartCount"] > restarts, 60,
