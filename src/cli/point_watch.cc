@@ -21,8 +21,8 @@ cluster::PointWatch watch_search(std::stop_token stop) {
             const auto now = Clock::now();
             if (now < *next) return;
             *next = now + kEvery;
-            err("looking for the target in the WAL archive: {} segments read, at most {} to go\n",
-                read, most - read);
+            err("looking for the target in the WAL archive: {} segments read{}\n", read,
+                most > read ? fmt::format(", at most {} to go", most - read) : "");
           }};
 }
 

@@ -15,9 +15,8 @@ namespace {
 
 using postgres::WalSegment;
 
-// How many segments are on their way, and how much memory they may take together.
+// How many segments are on their way.
 constexpr std::size_t kFetches = 4;
-constexpr std::uint64_t kMemory = 256u << 20;
 // Segments between two marks: servers note one every 15 seconds.
 constexpr std::size_t kUnmarked = 64;
 // Of ways that are shorter all is read.
@@ -26,12 +25,14 @@ constexpr std::size_t kShort = 4;
 }  // namespace
 
 TargetSearch::TargetSearch(const repository::WalArchive& archive, postgres::Version version,
-                           WantedPoint wanted, std::stop_token stop, Progress progress)
+                           WantedPoint wanted, std::stop_token stop, Progress progress,
+                           std::uint64_t memory)
     : archive_(archive),
       version_(version),
       wanted_(std::move(wanted)),
       stop_(std::move(stop)),
-      progress_(std::move(progress)) {}
+      progress_(std::move(progress)),
+      memory_(memory) {}
 
 TargetSearch::Result TargetSearch::first_on(const Way& way, Span span) {
   const bool of_transaction = wanted_.kind == WantedPoint::Kind::transaction;
@@ -128,7 +129,7 @@ const std::optional<TransactionMark>& TargetSearch::first_mark(const WalSegment&
     refuse_to_go_on_if_stopped();
     TargetRecords records(wanted_, version_);
     RecordReader reader(records);
-    reader.write(fetch(name));
+    read(name, reader);
     told(0);
     if (!records.marks.empty()) first = records.marks.front();
   }
@@ -138,7 +139,7 @@ const std::optional<TransactionMark>& TargetSearch::first_mark(const WalSegment&
 // Reads from there on up to what is known already, or what settles the search.
 void TargetSearch::read_on(const Way& way, std::size_t first, const Span& span) {
   const auto size = way.front().segment_size();
-  const auto most = std::clamp<std::uint64_t>(kMemory / size, 1, kFetches);
+  const auto most = std::clamp<std::uint64_t>(memory_ / size, 1, kFetches);
   std::deque<std::future<Bytes>> coming;
   std::size_t next = first;
   TargetRecords records(wanted_, version_);
@@ -153,7 +154,7 @@ void TargetSearch::read_on(const Way& way, std::size_t first, const Span& span) 
   };
   for (std::size_t i = first; i < way.size(); ++i) {
     refuse_to_go_on_if_stopped();
-    for (; next < way.size() && next - i < most; ++next)
+    for (; most > 1 && next < way.size() && next - i < most; ++next)
       coming.push_back(
           std::async(std::launch::async, [this, name = way[next].name()] { return fetch(name); }));
     if (is_known(way, i)) {
@@ -161,8 +162,12 @@ void TargetSearch::read_on(const Way& way, std::size_t first, const Span& span) 
     } else {
       known_[way[i].name()] = {};
     }
-    reader.write(coming.front().get());
-    coming.pop_front();
+    if (coming.empty()) {
+      read(way[i].name(), reader);
+    } else {
+      reader.write(coming.front().get());
+      coming.pop_front();
+    }
     told(way.size() - i - 1);
 
     auto& here = known_[way[i].name()];
@@ -195,14 +200,16 @@ void TargetSearch::refuse_to_go_on_if_stopped() const {
 }
 
 Bytes TargetSearch::fetch(const std::string& name) const {
+  MemorySink sink(memory_);
+  read(name, sink);
+  return sink.take();
+}
+
+void TargetSearch::read(const std::string& name, Sink& sink) const {
   const auto object = objects_.find(name);
   if (object == objects_.end())
     throw Error(ErrorKind::not_found, "WAL segment " + name + " is gone from the archive");
-  return while_doing("reading WAL segment " + name, [&] {
-    MemorySink sink(std::size_t{1} << 30);
-    archive_.read_segment(object->second, sink);
-    return sink.take();
-  });
+  while_doing("reading WAL segment " + name, [&] { archive_.read_segment(object->second, sink); });
 }
 
 void TargetSearch::told(std::uint64_t left) {

@@ -19,15 +19,18 @@ namespace pgrevive::wal {
 // ways that recovery may take. A segment is read once, however many ways lead over it; a
 // transaction's is found by bisection, a name only by reading all that lies before it.
 //
-// Segments are fetched by a few threads ahead of the one that reads them. Used by one thread.
+// Segments are fetched by a few threads ahead of the one that reads them; where two do not fit into
+// `memory`, they pass by one after the other and are never there as a whole. Used by one thread.
 class TargetSearch {
  public:
   // Told after every segment that was read, of how many at most in this way.
   using Progress = std::function<void(std::uint64_t read, std::uint64_t most)>;
 
-  // `archive` must outlive it. Once `stop` is asked for, Error{cancelled} is thrown.
+  // `archive` must outlive it. Once `stop` is asked for, Error{cancelled} is thrown. `memory` is in
+  // bytes.
   TargetSearch(const repository::WalArchive& archive, postgres::Version version, WantedPoint wanted,
-               std::stop_token stop = {}, Progress progress = {});
+               std::stop_token stop = {}, Progress progress = {},
+               std::uint64_t memory = 256u << 20);
 
   // Why a way has no such point.
   enum class Absence {
@@ -80,6 +83,7 @@ class TargetSearch {
   bool settles(const Known& known, const Span& span) const;
   void refuse_to_go_on_if_stopped() const;
   Bytes fetch(const std::string& name) const;
+  void read(const std::string& name, Sink& sink) const;
   void told(std::uint64_t left);
 
   const repository::WalArchive& archive_;
@@ -87,6 +91,7 @@ class TargetSearch {
   WantedPoint wanted_;
   std::stop_token stop_;
   Progress progress_;
+  std::uint64_t memory_;
   std::map<std::string, repository::ArchivedSegment> objects_;
   std::map<std::string, Known> known_;
   std::map<std::string, std::optional<TransactionMark>> first_marks_;

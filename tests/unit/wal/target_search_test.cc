@@ -122,6 +122,21 @@ TEST(TargetSearch, ReadsNoSegmentTwiceForTwoBackups) {
   EXPECT_EQ(unknown.restore_points().size(), 11u);
 }
 
+// As segments of a gigabyte are read: none is in memory as a whole.
+TEST(TargetSearch, FindsTheSameInAsMuchMemoryAsThereIs) {
+  Story story;
+  story.fill(3 * kSegment);
+  const auto begin = story.restore_point("here");
+  story.fill(2 * kSegment);
+  story.archive_all();
+  for (const std::uint64_t memory : {std::uint64_t{1}, 2ul * kSegment, 64ul * kSegment}) {
+    TargetSearch search(*story.archive.get(), kVersion, named("here"), {}, {}, memory);
+    const auto found = search.first_on(story.way(), from(Lsn())).point;
+    ASSERT_TRUE(found) << memory;
+    EXPECT_EQ(found->begin, begin) << memory;
+  }
+}
+
 // Wherever the end of a segment cuts it, also of the one from which on all was read before.
 TEST(TargetSearch, FindsAPointThatGoesOnInTheNextSegment) {
   for (std::size_t left = 8; left <= 96; left += 8) {
