@@ -2,8 +2,6 @@
 message that names the thing, a hint where one helps, and no directory that could be started."""
 
 import concurrent.futures
-import hashlib
-import json
 import shutil
 
 import pytest
@@ -164,34 +162,13 @@ def test_unfinished_backup(case):
     assert result.returncode == 0 and case.repo.labels[-1] in result.stdout, message(result)
 
 
-def info_checksum_free(text):
-    """The text of an info file without its last section, which holds the checksum."""
-    return text[:text.rindex("[backrest]")]
-
-
-def with_checksum(text):
-    """An info file with the right checksum: SHA-1 over its JSON form, values as they stand."""
-    body, sections, section = info_checksum_free(text), {}, None
-    for line in body.splitlines():
-        if line.startswith("[") and line.endswith("]"):
-            section = sections.setdefault(line[1:-1], [])
-        elif line:
-            key, value = line.split("=", 1)
-            section.append((key, value))
-    joined = ",".join(
-        f'"{name}":{{' + ",".join(f"{json.dumps(k, ensure_ascii=False)}:{v}" for k, v in entries) + "}"
-        for name, entries in sections.items())
-    digest = hashlib.sha1(("{" + joined + "}").encode()).hexdigest()
-    return f'{body}[backrest]\nbackrest-checksum="{digest}"\n'
-
-
 @pytest.mark.parametrize("number", [4, 6, 7])
 def test_other_repository_format(files_case, number):
     """A plain repository of a format that we do not read, with its checksums right."""
     for path in (files_case.backup / "backup.info", files_case.path / "archive/main/archive.info"):
         text = path.read_text()
-        assert with_checksum(text) == text, "the test's own checksum is not pgBackRest's"
-        text = with_checksum(text.replace("backrest-format=5\n", f"backrest-format={number}\n"))
+        assert repofiles.with_checksum(text) == text, "the rig's checksum is not pgBackRest's"
+        text = repofiles.with_checksum(text.replace("backrest-format=5\n", f"backrest-format={number}\n"))
         for name in (path, path.with_name(path.name + ".copy")):
             name.write_text(text)
     files_case.refused(UNSUPPORTED, f"format {number}")

@@ -1,5 +1,7 @@
 """Finding, copying and damaging files of a repository, the way disks and people do."""
 
+import hashlib
+import json
 import pathlib
 import re
 import shutil
@@ -56,3 +58,47 @@ def exchange(one, other):
     shutil.move(one, aside)
     shutil.move(other, one)
     shutil.move(aside, other)
+
+
+def with_checksum(text):
+    """An info file's text with the right checksum: SHA-1 over its JSON form, values as they stand.
+    Bytes that are no UTF-8 are surrogates in it."""
+    body, sections, section = text[:text.rindex("[backrest]")], {}, None
+    for line in body.split("\n"):
+        if line.startswith("[") and line.endswith("]"):
+            section = sections.setdefault(line[1:-1], [])
+        elif line:
+            # A key may hold "=" itself; what follows the right one is JSON.
+            at = line.index("=")
+            while not _is_json(line[at + 1:]):
+                at = line.index("=", at + 1)
+            section.append((line[:at], line[at + 1:]))
+    joined = ",".join(
+        f'"{name}":{{' + ",".join(f"{_quoted(key)}:{value}" for key, value in entries) + "}"
+        for name, entries in sections.items())
+    digest = hashlib.sha1(("{" + joined + "}").encode("utf-8", "surrogateescape")).hexdigest()
+    return f'{body}[backrest]\nbackrest-checksum="{digest}"\n'
+
+
+def _is_json(text):
+    try:
+        json.loads(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _quoted(key):
+    """As pgBackRest has keys in that form: it leaves other control characters as they are."""
+    for character, escape in ('\\', '\\\\'), ('"', '\\"'), ("\r", "\\r"), ("\t", "\\t"):
+        key = key.replace(character, escape)
+    return f'"{key}"'
+
+
+def rewrite(path, change):
+    """Replaces an info file and its copy by what `change` makes of the text, its checksum right."""
+    path = pathlib.Path(path)
+    text = path.read_bytes().decode("utf-8", "surrogateescape")
+    changed = with_checksum(change(text)).encode("utf-8", "surrogateescape")
+    for name in (path, path.with_name(path.name + ".copy")):
+        name.write_bytes(changed)
