@@ -60,6 +60,7 @@ struct Program {
     add_psql(parser);
     add_exec(parser);
     add_cleanup(parser);
+    add_console(parser);
     add_doctor(parser);
     add_demo(parser);
     add_info(parser);
@@ -69,6 +70,7 @@ struct Program {
     add_version(parser);
     add_supervise(parser);
     add_container(parser);
+    add_serve_console(parser);
     CLI::App* help = app.add_subcommand("help", "Print this help, or that of a command");
     help->add_option("COMMAND", help_for, "The command to explain");
     help->footer("Examples:\n  pgrevive help\n  pgrevive help restore");

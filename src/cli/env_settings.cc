@@ -369,6 +369,7 @@ void check_ports(Reader& reader, const cluster::Settings& settings) {
     take(port, "POSTGRES_REPLICA_PORT", i == 0 ? "the replica" : fmt::format("replica {}", i + 1));
   }
   if (settings.adminer_port != 0) take(settings.adminer_port, "ADMINER_PORT", "Adminer");
+  if (settings.console_port != 0) take(settings.console_port, "CONSOLE_PORT", "the console");
 }
 
 void read_cluster(Reader& reader, cluster::Settings& settings) {
@@ -401,14 +402,32 @@ void read_cluster(Reader& reader, cluster::Settings& settings) {
   reader.number("POSTGRES_PRIMARY_PORT", settings.primary_port, 1, 65535);
   reader.number("POSTGRES_REPLICA_PORT", settings.replica_port, 1, 65535);
   reader.number("ADMINER_PORT", settings.adminer_port, 0, 65535);
+  reader.number("CONSOLE_PORT", settings.console_port, 0, 65535);
   reader.number("REPLICAS", settings.replicas, 0, 4);
   check_ports(reader, settings);
 
   reader.text("LISTEN_ADDRESSES", settings.listen_addresses);
-  if (const EnvEntry* entry = reader.given("ADMINER_LISTEN")) {
-    settings.adminer_listen = entry->value;
+  const auto address = [&](const char* name, std::string& value) {
+    const EnvEntry* entry = reader.given(name);
+    if (entry == nullptr) return;
+    value = entry->value;
     if (!parse_network(entry->value) || entry->value.find('/') != std::string::npos) {
       reader.bad(*entry, "write an IP address, such as 127.0.0.1 or 0.0.0.0");
+    }
+  };
+  address("ADMINER_LISTEN", settings.adminer_listen);
+  address("CONSOLE_LISTEN", settings.console_listen);
+  if (const EnvEntry* entry = reader.given("CONSOLE_HOSTS")) {
+    std::string list = entry->value;
+    std::ranges::replace(list, ' ', ',');
+    for (const std::string& part : split(list, ',')) {
+      if (!part.empty()) settings.console_hosts.push_back(part);
+      if (part.find_first_of(":/") != std::string::npos) {
+        reader.problem(*entry,
+                       fmt::format("CONSOLE_HOSTS: \"{}\" is not a host name; write such as "
+                                   "db1.example.org, without a port",
+                                   printable(part, 60)));
+      }
     }
   }
   if (const EnvEntry* entry = reader.given("ALLOWED_NETWORKS")) {

@@ -2,29 +2,16 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
-#include <utility>
 
+#include "cluster/pace.h"
 #include "cluster/progress.h"
 #include "restore/observer.h"
 
 namespace pgrevive::cli {
 
-// How fast bytes came in over the last seconds, and how long the rest takes at that pace. Time is
-// passed in. Used by one thread at a time.
-class Pace {
- public:
-  using Time = std::chrono::milliseconds;
-
-  void add(Time now, std::uint64_t bytes);
-  double bytes_per_second() const;
-  std::optional<Time> left(std::uint64_t bytes_total) const;
-
- private:
-  std::deque<std::pair<Time, std::uint64_t>> samples_;
-};
+using Pace = cluster::Pace;
 
 // "[########------------]  41 %  512 MB of 1.2 GB  1204/2930 files  180 MB/s  4 s left", cut to
 // `width` columns; without the bar where `width` is 0.

@@ -58,6 +58,9 @@ std::string running_report(const cluster::Settings& settings,
     line(i == 0 ? "replica" : fmt::format("replica-{}", i + 1),
          fmt::format("localhost:{}  reads", settings.replica_port + i));
   }
+  if (settings.console_port != 0) {
+    line("console", fmt::format("http://localhost:{}", settings.console_port));
+  }
   if (settings.adminer_port != 0) {
     line("Adminer", fmt::format("http://localhost:{}", settings.adminer_port));
   }

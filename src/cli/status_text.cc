@@ -145,6 +145,7 @@ std::string status_text(const cluster::ClusterStatus& status, const Pace& pace) 
     text += fact("archiving", status.archiving + (status.archiving_ok ? "" : "  TROUBLE"));
   }
   if (!status.archive.empty()) text += fact("archive", status.archive);
+  if (!status.console_url.empty()) text += fact("console", status.console_url);
   if (!status.adminer_url.empty()) {
     text +=
         fact("Adminer", status.adminer_url + (status.adminer_answers ? "" : "  (does not answer)"));
@@ -197,19 +198,6 @@ std::string redraw(const std::string& text, std::size_t width, std::size_t heigh
   std::string codes = "\x1b[H";
   for (const std::string& line : lines) codes += line + "\x1b[K\r\n";
   return codes + "\x1b[J";
-}
-
-bool healthy(const cluster::ClusterStatus& status) {
-  return status.supervisor_running &&
-         (status.supervisor.phase == Phase::running ||
-          status.supervisor.phase == Phase::reindexing) &&
-         status.archiving_ok && (status.adminer_url.empty() || status.adminer_answers) &&
-         std::ranges::all_of(status.nodes, [](const cluster::NodeStatus& node) {
-           // A replica that somebody promoted answers as well as ever.
-           if (node.state != "accepting") return false;
-           if (node.name == "primary") return node.role == "primary";
-           return node.role == "replica" && node.replication == "streaming";
-         });
 }
 
 std::string checks_text(const std::vector<Check>& checks) {

@@ -16,10 +16,6 @@ std::string status_text(const cluster::ClusterStatus& status, const Pace& pace =
 // on below, and what the screen has no room for is left out at the end. Pure.
 std::string redraw(const std::string& text, std::size_t width, std::size_t height);
 
-// Whether everything is as it should be: supervisor running, every node accepting, every replica
-// streaming, archiving without trouble.
-bool healthy(const cluster::ClusterStatus& status);
-
 // `test` for a person and for a program.
 std::string checks_text(const std::vector<cluster::Check>& checks);
 std::string checks_json(const std::vector<cluster::Check>& checks);

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
 #include <memory>
 #include <system_error>
@@ -22,7 +21,6 @@ namespace pgrevive::cluster {
 namespace {
 
 constexpr const char* kAdminer = "/usr/share/adminer/adminer.php";  // Debian's package
-constexpr std::chrono::seconds kRestartDelay{5};
 
 // A PHP string in single quotes.
 std::string php(const std::string& text) {
@@ -96,22 +94,14 @@ function adminer_object() {
 }
 )";
 
-std::filesystem::path pid_file(const StateDirectory& directory) {
-  return directory.run() / "adminer.pid";
-}
 std::filesystem::path page_file(const StateDirectory& directory) {
   return directory.adminer() / "index.php";
 }
 
-// Whether `pid` is PHP serving this cluster's page; a pid may have been given to something else.
-bool serves(pid_t pid, const StateDirectory& directory) {
-  const auto path = std::filesystem::path("/proc") / std::to_string(pid) / "cmdline";
-  try {
-    const auto text = read_file_if_exists(path);
-    return text && text->find(page_file(directory).string()) != std::string::npos;
-  } catch (const Error&) {
-    return false;  // gone while we looked
-  }
+SideProgram program_of(const StateDirectory& directory) {
+  return {.name = "Adminer's web server",
+          .pid_file = directory.run() / "adminer.pid",
+          .mark = page_file(directory).string()};
 }
 
 // Where a client on this host finds something that listens on `address`.
@@ -184,6 +174,12 @@ std::string local_address(const std::string& listen_addresses) {
   return first;
 }
 
+Adminer::Adminer(const Settings& settings, const StateDirectory& directory, StatusBoard& board)
+    : settings_(settings),
+      directory_(directory),
+      board_(board),
+      process_(board, program_of(directory)) {}
+
 void Adminer::start() {
   if (settings_.adminer_port == 0) return;
   const auto address = local_address(settings_.listen_addresses);
@@ -218,63 +214,26 @@ void Adminer::start() {
   }
   write_file_atomic(page_file(directory_),
                     adminer_page(servers, settings_.user, settings_.database));
-  stop_orphaned_adminer(directory_);
-  wanted_ = true;
-  launch();
-}
-
-void Adminer::tick() {
-  if (!wanted_ || (child_ && !child_->wait_for(std::chrono::milliseconds(0)))) return;
-  const auto time = std::chrono::steady_clock::now();
-  if (child_) {
-    board_.log("Adminer's web server died");
-    child_.reset();
-    next_start_ = time + kRestartDelay;
-  }
-  if (time >= next_start_) launch();
-}
-
-void Adminer::stop() {
-  wanted_ = false;
-  if (!child_) return;
-  child_->send(SIGTERM);
-  child_->wait_for(std::chrono::seconds(5));
-  child_.reset();
-  std::error_code ignored;
-  std::filesystem::remove(pid_file(directory_), ignored);
-}
-
-void Adminer::launch() {
   const auto temporary = (directory_.run() / "php").string();
-  try {
-    child_ = ChildProcess::start(
-        {.program = "php",
-         .arguments = {"-d", "session.save_path=" + temporary, "-d", "sys_temp_dir=" + temporary,
-                       "-d", "display_errors=0", "-S",
-                       host_and_port(settings_.adminer_listen, settings_.adminer_port), "-t",
-                       directory_.adminer().string(), page_file(directory_).string()},
-         .log = directory_.root() / "logs" / "adminer.log"});
-    write_file_atomic(pid_file(directory_), std::to_string(child_->pid()));
-  } catch (const Error& error) {
-    board_.warn("Adminer does not start: " + std::string(error.what()));
-    next_start_ = std::chrono::steady_clock::now() + kRestartDelay;
-  }
+  process_.start(
+      {.program = "php",
+       .arguments = {"-d", "session.save_path=" + temporary, "-d", "sys_temp_dir=" + temporary,
+                     "-d", "display_errors=0", "-S",
+                     host_and_port(settings_.adminer_listen, settings_.adminer_port), "-t",
+                     directory_.adminer().string(), page_file(directory_).string()},
+       .log = directory_.root() / "logs" / "adminer.log"});
 }
+
+void Adminer::tick() { process_.tick(); }
+
+void Adminer::stop() { process_.stop(); }
 
 std::optional<pid_t> find_adminer(const StateDirectory& directory) {
-  const auto text = read_file_if_exists(pid_file(directory));
-  const auto pid = text ? parse_unsigned(trim(*text)) : std::nullopt;
-  if (!pid || !serves(static_cast<pid_t>(*pid), directory)) return {};
-  return static_cast<pid_t>(*pid);
+  return find_side_process(program_of(directory));
 }
 
 bool stop_orphaned_adminer(const StateDirectory& directory) {
-  const auto pid = find_adminer(directory);
-  if (!pid) return false;
-  ::kill(*pid, SIGTERM);
-  // Not before the process itself is gone is its port free.
-  wait_for_end(*pid, std::chrono::seconds(5));
-  return true;
+  return stop_side_process(program_of(directory));
 }
 
 bool adminer_answers(const Settings& settings, std::chrono::milliseconds limit) {
@@ -287,9 +246,13 @@ bool adminer_answers(const Settings& settings, std::chrono::milliseconds limit) 
          answer.find("auth[driver]") != std::string::npos;
 }
 
+std::string url_of(const std::string& listen, int port) {
+  if (port == 0) return {};
+  return "http://" + host_and_port(reachable(listen), port) + "/";
+}
+
 std::string adminer_url(const Settings& settings) {
-  if (settings.adminer_port == 0) return {};
-  return "http://" + host_and_port(reachable(settings.adminer_listen), settings.adminer_port) + "/";
+  return url_of(settings.adminer_listen, settings.adminer_port);
 }
 
 }  // namespace pgrevive::cluster

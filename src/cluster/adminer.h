@@ -7,8 +7,8 @@
 
 #include <sys/types.h>
 
-#include "base/child_process.h"
 #include "cluster/settings.h"
+#include "cluster/side_process.h"
 #include "cluster/state_directory.h"
 #include "cluster/status_board.h"
 
@@ -31,8 +31,7 @@ std::string local_address(const std::string& listen_addresses);
 // Adminer on PHP's built-in server, kept running. Used by one thread at a time.
 class Adminer {
  public:
-  Adminer(const Settings& settings, const StateDirectory& directory, StatusBoard& board)
-      : settings_(settings), directory_(directory), board_(board) {}
+  Adminer(const Settings& settings, const StateDirectory& directory, StatusBoard& board);
 
   // Does nothing where ADMINER_PORT is 0; warns where a package is missing.
   void start();
@@ -41,14 +40,10 @@ class Adminer {
   void stop();
 
  private:
-  void launch();
-
   const Settings& settings_;
   const StateDirectory& directory_;
   StatusBoard& board_;
-  bool wanted_ = false;
-  std::optional<ChildProcess> child_;
-  std::chrono::steady_clock::time_point next_start_;
+  SideProcess process_;
 };
 
 // The process that this cluster's Adminer is served by; empty if there is none.
@@ -59,5 +54,7 @@ bool stop_orphaned_adminer(const StateDirectory& directory);
 // Whether a GET of its login page is answered with Adminer's page.
 bool adminer_answers(const Settings& settings, std::chrono::milliseconds limit);
 std::string adminer_url(const Settings& settings);
+// What a browser on this host opens for something that listens on that address; empty for port 0.
+std::string url_of(const std::string& listen, int port);
 
 }  // namespace pgrevive::cluster

@@ -9,6 +9,7 @@
 #include "cluster/collations.h"
 #include "cluster/marker.h"
 #include "cluster/progress.h"
+#include "cluster/restore_history.h"
 #include "cluster/settings.h"
 #include "cluster/state_directory.h"
 #include "restore/databases.h"
@@ -47,7 +48,10 @@ bool supervisor_running(const StateDirectory& directory);
 
 // Stops supervisor and servers, cleanly; kills nothing that is not this cluster's. True if
 // something ran. Throws Error{busy} naming what still runs when `limit` is over.
-bool stop(const StateDirectory& directory, std::chrono::milliseconds limit);
+// The console ends with them, unless it is the one that asks.
+enum class ConsoleFate { ends, stays };
+bool stop(const StateDirectory& directory, std::chrono::milliseconds limit,
+          ConsoleFate console = ConsoleFate::ends);
 
 // Removes everything below the state directory that belongs to this cluster, never following a
 // link. Refuses while a server runs on one of its data directories that its supervisor does not
@@ -76,7 +80,18 @@ struct NodeStatus {
   std::string data_directory;
   std::uint64_t data_bytes = 0;
   std::uint64_t disk_free_bytes = 0;
-  std::string error;  // why it could not be asked
+  std::uint64_t disk_total_bytes = 0;
+  std::optional<int> connections;  // of clients, ours not counted
+  std::optional<int> max_connections;
+  std::int64_t started_ms = 0;  // Unix milliseconds; 0: unknown
+  std::string error;            // why it could not be asked
+};
+
+// What pg_stat_archiver of the primary counts.
+struct ArchiverCounts {
+  std::int64_t archived = 0;
+  std::int64_t failed = 0;
+  std::optional<double> last_archived_seconds_ago;
 };
 
 struct ClusterStatus {
@@ -89,12 +104,19 @@ struct ClusterStatus {
   std::string archiving;  // "own: 12 archived, last 00000002... 5 s ago, 0 failed", "off"
   std::string archive;    // where to: a directory, or "s3://bucket/path"; empty: off
   bool archiving_ok = true;
-  std::string adminer_url;  // empty: off
+  std::optional<ArchiverCounts> archiver;  // empty: off, or the primary does not answer
+  std::string console_url;                 // empty: off
+  std::string adminer_url;                 // empty: off
   bool adminer_answers = false;
   std::optional<CollationFindings> collations;  // empty: nobody looked yet
   std::string collations_file;
+  std::vector<PastRestore> restores;  // the newest first
 };
-ClusterStatus collect_status(const StateDirectory& directory);
+
+// Who looks every second leaves out what costs more than a blink: the sizes of data directories,
+// for which every file in them is looked at, and whether Adminer answers.
+enum class Look { whole, quick };
+ClusterStatus collect_status(const StateDirectory& directory, Look look = Look::whole);
 std::string to_json(const ClusterStatus& status);
 
 // The checks of `test`, in order; run one after the other with a bound on each.

@@ -197,6 +197,7 @@ Settings settings_for(Settings settings) {
                 "WAL_ARCHIVE_PATH is a directory, which is in no volume of RUNTIME=docker")
         .with_hint("leave it out: the archive is then in the primary's volume");
   settings.containers = true;
+  settings.console_port = 0;  // there is no service for it
   settings.postgres_binaries.clear();  // of the host
   return settings;
 }

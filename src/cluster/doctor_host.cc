@@ -16,6 +16,7 @@
 #include "cluster/adminer.h"
 #include "cluster/backrest_conf.h"
 #include "cluster/configuration.h"
+#include "cluster/console_process.h"
 #include "cluster/host.h"
 #include "cluster/supervisor_process.h"
 #include "postgres/binaries.h"
@@ -39,9 +40,12 @@ void examine_ports(const Settings& settings, const StateDirectory& directory, Fi
   }
   for (const auto& wanted : ports)
     findings.look("port " + std::to_string(wanted.port), [&] {
-      const bool ours = wanted.user == "Adminer" ? find_adminer(directory).has_value()
-                                                 : server_is_ours(directory, wanted.user);
-      if (ours) return fine("used by this cluster's " + wanted.user);
+      const bool console = wanted.user == "the console";
+      const bool ours = console ? find_side_process(console_program(directory)).has_value()
+                        : wanted.user == "Adminer" ? find_adminer(directory).has_value()
+                                                   : server_is_ours(directory, wanted.user);
+      if (ours)
+        return fine("used by this cluster's " + std::string(console ? "console" : wanted.user));
       check_port(wanted);
       return fine("free, for " + wanted.user);
     });

@@ -20,6 +20,7 @@
 #include "cluster/backrest_conf.h"
 #include "cluster/backrest_version.h"
 #include "cluster/bring_up.h"
+#include "cluster/console_process.h"
 #include "cluster/node_record.h"
 #include "cluster/partial.h"
 #include "cluster/preview.h"
@@ -35,6 +36,7 @@ namespace pgrevive::cluster {
 namespace {
 
 constexpr const char* kAdminerPort = "ADMINER_PORT";
+constexpr const char* kConsolePort = "CONSOLE_PORT";
 
 // Empty if nobody listens there, so that something of ours can; else the system's reason. A bound
 // address that is not listened on is in nobody's way: two starts may look at the same moment.
@@ -69,9 +71,12 @@ std::string cannot_listen(const std::string& address, int port) {
 void check_ports(const Settings& settings, const StateDirectory& directory) {
   for (const auto& wanted : wanted_ports(settings)) {
     // A server that an ended supervisor left running is adopted.
-    const bool is_adminer = wanted.setting == kAdminerPort;
-    if (!is_adminer && server_is_ours(directory, wanted.user)) continue;
-    if (is_adminer) stop_orphaned_adminer(directory);
+    if (wanted.setting == kAdminerPort)
+      stop_orphaned_adminer(directory);
+    else if (wanted.setting == kConsolePort)
+      stop_side_process(console_program(directory));
+    else if (server_is_ours(directory, wanted.user))
+      continue;
     check_port(wanted);
   }
 }
@@ -161,6 +166,11 @@ std::vector<WantedPort> wanted_ports(const Settings& settings) {
                      .setting = kAdminerPort,
                      .addresses = settings.adminer_listen,
                      .port = settings.adminer_port});
+  if (settings.console_port != 0)
+    ports.push_back({.user = "the console",
+                     .setting = kConsolePort,
+                     .addresses = settings.console_listen,
+                     .port = settings.console_port});
   const auto named = [](const WantedPort& wanted) {
     return wanted.user.starts_with("replica-") ? wanted.setting + " of " + wanted.user
                                                : wanted.setting;

@@ -46,13 +46,13 @@ void check_archiver(const Settings& settings, const StateDirectory& directory,
 
 // A port that something of the cluster will listen on.
 struct WantedPort {
-  std::string user;     // "primary", "replica-2", "Adminer"
+  std::string user;     // "primary", "replica-2", "Adminer", "the console"
   std::string setting;  // "POSTGRES_PRIMARY_PORT"
   std::string addresses;
   int port = 0;
 };
-// The servers' in order of node_names(), then Adminer's. Throws Error{usage} where two want the
-// same.
+// The servers' in order of node_names(), then Adminer's and the console's. Throws Error{usage}
+// where two want the same.
 std::vector<WantedPort> wanted_ports(const Settings& settings);
 // Throws Error{busy} where somebody listens there, be it ourselves.
 void check_port(const WantedPort& wanted);

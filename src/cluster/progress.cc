@@ -30,6 +30,22 @@ Phase phase_from(const json& j) {
   throw Error(ErrorKind::corrupt, "status.json: unknown phase '" + text + "'");
 }
 
+json to_value(const ReindexProgress& reindex) {
+  return {{"indexes_total", reindex.indexes_total},
+          {"indexes_done", reindex.indexes_done},
+          {"now", reindex.now},
+          {"failures", reindex.failures}};
+}
+
+ReindexProgress reindex_from(const json& j) {
+  return {.indexes_total = j.at("indexes_total").get<std::size_t>(),
+          .indexes_done = j.at("indexes_done").get<std::size_t>(),
+          .now = j.at("now").get<std::string>(),
+          .failures = j.at("failures").get<std::vector<std::string>>()};
+}
+
+}  // namespace
+
 json to_value(const restore::Progress& progress) {
   return {{"files_total", progress.files_total}, {"files_done", progress.files_done},
           {"bytes_total", progress.bytes_total}, {"bytes_done", progress.bytes_done},
@@ -50,21 +66,22 @@ restore::Progress progress_from(const json& j) {
   return progress;
 }
 
-json to_value(const ReindexProgress& reindex) {
-  return {{"indexes_total", reindex.indexes_total},
-          {"indexes_done", reindex.indexes_done},
-          {"now", reindex.now},
-          {"failures", reindex.failures}};
+json to_value(const std::vector<PhaseTime>& phases) {
+  json list = json::array();
+  for (const auto& time : phases)
+    list.push_back(
+        {{"phase", name(time.phase)}, {"began_ms", time.began_ms}, {"ended_ms", time.ended_ms}});
+  return list;
 }
 
-ReindexProgress reindex_from(const json& j) {
-  return {.indexes_total = j.at("indexes_total").get<std::size_t>(),
-          .indexes_done = j.at("indexes_done").get<std::size_t>(),
-          .now = j.at("now").get<std::string>(),
-          .failures = j.at("failures").get<std::vector<std::string>>()};
+std::vector<PhaseTime> phases_from(const json& j) {
+  std::vector<PhaseTime> phases;
+  for (const auto& time : j)
+    phases.push_back({.phase = phase_from(time.at("phase")),
+                      .began_ms = time.at("began_ms").get<std::int64_t>(),
+                      .ended_ms = time.at("ended_ms").get<std::int64_t>()});
+  return phases;
 }
-
-}  // namespace
 
 json to_value(const RecoveryEnd& end) {
   return {{"target", end.target},
@@ -103,16 +120,13 @@ std::optional<Phase> parse_phase(std::string_view text) {
 }
 
 std::string to_json(const SupervisorStatus& status) {
-  json phases = json::array();
-  for (const auto& time : status.phases)
-    phases.push_back(
-        {{"phase", name(time.phase)}, {"began_ms", time.began_ms}, {"ended_ms", time.ended_ms}});
   const json j = {
       {"cluster_name", status.cluster_name},
       {"pid", status.pid},
       {"phase", name(status.phase)},
-      {"phases", phases},
+      {"phases", to_value(status.phases)},
       {"restore", to_value(status.restore)},
+      {"restore_retries", status.restore_retries},
       {"backup_label", status.backup_label},
       {"wal_segments_total", status.wal_segments_total},
       {"wal_segments_done", status.wal_segments_done},
@@ -136,11 +150,9 @@ SupervisorStatus status_from_json(const std::string& text) {
     status.cluster_name = j.at("cluster_name").get<std::string>();
     status.pid = j.at("pid").get<std::int64_t>();
     status.phase = phase_from(j.at("phase"));
-    for (const auto& time : j.at("phases"))
-      status.phases.push_back({.phase = phase_from(time.at("phase")),
-                               .began_ms = time.at("began_ms").get<std::int64_t>(),
-                               .ended_ms = time.at("ended_ms").get<std::int64_t>()});
+    status.phases = phases_from(j.at("phases"));
     status.restore = progress_from(j.at("restore"));
+    status.restore_retries = j.value("restore_retries", std::int64_t{0});
     status.backup_label = j.at("backup_label").get<std::string>();
     status.wal_segments_total = j.at("wal_segments_total").get<std::int64_t>();
     status.wal_segments_done = j.at("wal_segments_done").get<std::int64_t>();

@@ -61,6 +61,7 @@ struct SupervisorStatus {
   Phase phase = Phase::preparing;
   std::vector<PhaseTime> phases;
   restore::Progress restore;            // of the phase restoring
+  std::int64_t restore_retries = 0;     // requests to the storage that had to be made again
   std::string backup_label;             // it was made from; empty for an empty new cluster
   std::int64_t wal_segments_total = 0;  // to replay, known when recovery begins
   std::int64_t wal_segments_done = 0;

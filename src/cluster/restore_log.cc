@@ -42,7 +42,10 @@ void RestoreLog::end(const restore::Summary& summary) {
 void RestoreLog::failed(const Error& error) { line("ERROR", error.text()); }
 
 // A line is one write() at the end of each file, so lines of several threads do not mix.
-void RestoreLog::retry(const std::string& what) { line("WARN", what); }
+void RestoreLog::retry(const std::string& what) {
+  line("WARN", what);
+  board_.change([](SupervisorStatus& status) { ++status.restore_retries; });
+}
 
 void RestoreLog::message(const std::string& text) { line("INFO", text); }
 

@@ -196,6 +196,9 @@ std::string to_json(const Settings& settings) {
       {"replica_port", settings.replica_port},
       {"adminer_port", settings.adminer_port},
       {"adminer_listen", settings.adminer_listen},
+      {"console_port", settings.console_port},
+      {"console_listen", settings.console_listen},
+      {"console_hosts", settings.console_hosts},
       {"replicas", settings.replicas},
       {"listen_addresses", settings.listen_addresses},
       {"allowed_networks", settings.allowed_networks},
@@ -248,6 +251,10 @@ Settings from_json(const std::string& text) {
     settings.replica_port = j.at("replica_port").get<int>();
     settings.adminer_port = j.at("adminer_port").get<int>();
     settings.adminer_listen = j.at("adminer_listen").get<std::string>();
+    // A cluster of a version without it gets one with the next start that says so.
+    settings.console_port = j.value("console_port", 0);
+    settings.console_listen = j.value("console_listen", std::string("127.0.0.1"));
+    settings.console_hosts = j.value("console_hosts", std::vector<std::string>());
     settings.replicas = j.at("replicas").get<int>();
     settings.listen_addresses = j.at("listen_addresses").get<std::string>();
     settings.allowed_networks = j.at("allowed_networks").get<std::vector<std::string>>();

@@ -54,6 +54,9 @@ struct Settings {
   int replica_port = 5434;                     // POSTGRES_REPLICA_PORT; further ones count up
   int adminer_port = 8081;                     // ADMINER_PORT; 0: no Adminer
   std::string adminer_listen = "127.0.0.1";    // ADMINER_LISTEN, an address
+  int console_port = 8080;                     // CONSOLE_PORT; 0: no console
+  std::string console_listen = "127.0.0.1";    // CONSOLE_LISTEN, an address
+  std::vector<std::string> console_hosts;      // CONSOLE_HOSTS, beside addresses and localhost
   int replicas = 1;                            // REPLICAS, 0 to 4
   std::string listen_addresses = "localhost";  // LISTEN_ADDRESSES
   std::vector<std::string> allowed_networks;   // ALLOWED_NETWORKS, CIDR, beside localhost

@@ -10,10 +10,13 @@
 #include "cluster/adminer.h"
 #include "cluster/backrest_conf.h"
 #include "cluster/cluster.h"
+#include "cluster/console_process.h"
 #include "cluster/dialect.h"
 #include "cluster/marker.h"
 #include "cluster/node_record.h"
 #include "cluster/partial.h"
+#include "cluster/problems.h"
+#include "cluster/progress_json.h"
 #include "postgres/server.h"
 #include "restore/restore.h"
 
@@ -61,14 +64,21 @@ void ask_server(NodeStatus& node, Connection& connection) {
       version,
       "select pg_is_in_recovery(), current_setting('server_version'), "
       "case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() "
-      "end::text, (select timeline_id from pg_control_checkpoint())"));
+      "end::text, (select timeline_id from pg_control_checkpoint()), "
+      "(extract(epoch from pg_postmaster_start_time()) * 1000)::bigint, "
+      "(select count(*) from pg_stat_activity where client_port is not null "
+      "and datid is not null and pid <> pg_backend_pid()), current_setting('max_connections')"));
   const auto& row = rows.at(0);
   const bool recovering = row.at(0) == "t";
   node.role = !recovering ? "primary" : node.name == "primary" ? "recovering" : "replica";
   node.version = row.at(1).value_or("");
   node.lsn = row.at(2).value_or("");
   // pg_control knows a new timeline only after the next checkpoint.
-  node.timeline = static_cast<std::uint32_t>(parse_unsigned(row.at(3).value_or("")).value_or(0));
+  const auto number = [&](std::size_t i) { return parse_unsigned(row.at(i).value_or("")); };
+  node.timeline = static_cast<std::uint32_t>(number(3).value_or(0));
+  node.started_ms = static_cast<std::int64_t>(number(4).value_or(0));
+  if (const auto count = number(5)) node.connections = static_cast<int>(*count);
+  if (const auto most = number(6)) node.max_connections = static_cast<int>(*most);
   if (!recovering) {
     const auto name =
         connection.value(in_words_of(version, "select pg_walfile_name(pg_current_wal_lsn())"));
@@ -119,7 +129,7 @@ Way way_to(const std::string& node, const Settings& settings, const Marker& mark
 }
 
 NodeStatus node_status(const StateDirectory& directory, const Settings& settings, const Way& way,
-                       const std::string& name) {
+                       const std::string& name, Look look) {
   NodeStatus node;
   node.name = name;
   node.port = port_of(settings, name);
@@ -127,8 +137,11 @@ NodeStatus node_status(const StateDirectory& directory, const Settings& settings
   node.data_directory = data.string();
   const auto record = NodeRecord::load(directory, name).value_or(NodeRecord{});
   node.backup_label = record.backup_label;
-  node.data_bytes = tree_bytes(data) + tree_bytes(directory.tablespaces(name));
-  node.disk_free_bytes = disk_space(data).free_bytes;
+  if (look == Look::whole)
+    node.data_bytes = tree_bytes(data) + tree_bytes(directory.tablespaces(name));
+  const auto space = disk_space(data);
+  node.disk_free_bytes = space.free_bytes;
+  node.disk_total_bytes = space.total_bytes;
   const auto readiness = way.access.ping(way.port);
   // Of a process in another container only its server can tell.
   const bool running = settings.containers ? readiness != postgres::Readiness::no_response
@@ -172,6 +185,12 @@ void ask_archiver(ClusterStatus& status, const Settings& settings, Connection& p
   // Failures of long ago that were made good are no trouble of today.
   status.archiving_ok = text(4) != "t" && !text(5).empty();
   if (text(5).empty()) status.archiving += ", not set up";
+  const auto count = [&](std::size_t i) {
+    return static_cast<std::int64_t>(parse_unsigned(text(i)).value_or(0));
+  };
+  status.archiver = {.archived = count(0), .failed = count(3)};
+  if (const auto age = parse_unsigned(text(2)))
+    status.archiver->last_archived_seconds_ago = static_cast<double>(*age);
 }
 
 template <typename T>
@@ -181,7 +200,7 @@ json or_null(const std::optional<T>& value) {
 
 }  // namespace
 
-ClusterStatus collect_status(const StateDirectory& directory) {
+ClusterStatus collect_status(const StateDirectory& directory, Look look) {
   const auto marker = load_marker(directory);
   const auto settings = from_json(read_file(directory.settings()));
   ClusterStatus status;
@@ -193,7 +212,7 @@ ClusterStatus collect_status(const StateDirectory& directory) {
   const auto roles = candidate_roles(settings, primary.source_user, directory.data("primary"));
   for (const auto& name : node_names(settings.replicas))
     status.nodes.push_back(
-        node_status(directory, settings, way_to(name, settings, marker, roles), name));
+        node_status(directory, settings, way_to(name, settings, marker, roles), name, look));
 
   // A supervisor that was started again after a restore knows of it by the record.
   if (status.supervisor.backup_label.empty()) status.supervisor.backup_label = primary.backup_label;
@@ -218,10 +237,13 @@ ClusterStatus collect_status(const StateDirectory& directory) {
       status.nodes.front().error = error.what();
     }
   }
+  status.console_url = console_url(settings);
   status.adminer_url = adminer_url(settings);
-  status.adminer_answers = adminer_answers(settings, std::chrono::seconds(2));
+  if (look == Look::whole)
+    status.adminer_answers = adminer_answers(settings, std::chrono::seconds(2));
   status.collations = CollationFindings::load(directory.collations());
   status.collations_file = directory.collations().string();
+  status.restores = load_restores(directory);
   return status;
 }
 
@@ -243,7 +265,25 @@ std::string to_json(const ClusterStatus& status) {
                      {"data_directory", node.data_directory},
                      {"data_bytes", node.data_bytes},
                      {"disk_free_bytes", node.disk_free_bytes},
+                     {"disk_total_bytes", node.disk_total_bytes},
+                     {"connections", or_null(node.connections)},
+                     {"max_connections", or_null(node.max_connections)},
+                     {"started_ms", node.started_ms},
                      {"error", node.error}});
+  json problems = json::array();
+  for (const auto& problem : find_problems(status))
+    problems.push_back({{"id", problem.id},
+                        {"subject", problem.subject},
+                        {"grave", problem.grave},
+                        {"text", problem.text},
+                        {"remedy", problem.remedy}});
+  json restores = json::array();
+  for (const auto& restore : status.restores) restores.push_back(to_value(restore));
+  json archiver = nullptr;
+  if (status.archiver)
+    archiver = {{"archived", status.archiver->archived},
+                {"failed", status.archiver->failed},
+                {"last_archived_seconds_ago", or_null(status.archiver->last_archived_seconds_ago)}};
   json left_out = json::array();
   for (const auto& database : status.left_out)
     left_out.push_back({{"oid", database.oid}, {"name", database.name}});
@@ -256,6 +296,11 @@ std::string to_json(const ClusterStatus& status) {
                   {"archiving", status.archiving},
                   {"archive", status.archive},
                   {"archiving_ok", status.archiving_ok},
+                  {"archiver", archiver},
+                  {"healthy", healthy(status)},
+                  {"problems", problems},
+                  {"restores", restores},
+                  {"console_url", status.console_url},
                   {"adminer_url", status.adminer_url},
                   {"adminer_answers", status.adminer_answers},
                   {"collations", status.collations ? to_value(*status.collations) : json(nullptr)}};

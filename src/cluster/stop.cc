@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "cluster/adminer.h"
 #include "cluster/cluster.h"
+#include "cluster/console_process.h"
 #include "cluster/marker.h"
 #include "cluster/supervisor_process.h"
 #include "postgres/server.h"
@@ -42,12 +43,13 @@ bool stop_supervisor(const StateDirectory& directory, Clock::time_point end) {
 
 }  // namespace
 
-bool stop(const StateDirectory& directory, std::chrono::milliseconds limit) {
+bool stop(const StateDirectory& directory, std::chrono::milliseconds limit, ConsoleFate console) {
   load_marker(directory);
   const auto end = Clock::now() + limit;
   bool ran = stop_supervisor(directory, end);
   // What a supervisor that was killed left behind.
   ran = stop_orphaned_adminer(directory) || ran;
+  if (console == ConsoleFate::ends) stop_side_process(console_program(directory));
   for (const auto& node : existing_nodes(directory)) {
     if (!server_is_ours(directory, node)) continue;
     ran = true;

@@ -8,8 +8,10 @@
 #include "cluster/adminer.h"
 #include "cluster/bring_up.h"
 #include "cluster/cluster.h"
+#include "cluster/console_process.h"
 #include "cluster/node_record.h"
 #include "cluster/reindex.h"
+#include "cluster/restore_history.h"
 #include "cluster/site.h"
 #include "cluster/stop_signals.h"
 #include "postgres/binaries.h"
@@ -41,11 +43,34 @@ void fail(StatusBoard& board, const Error& error) {
   board.flush();
 }
 
+void note(Site& site, const std::string& outcome, const std::string& why) {
+  const auto restore = past_restore(site.board.status(), outcome, why, unix_milliseconds());
+  if (!restore) return;
+  try {
+    note_restore(site.directory, *restore);
+  } catch (const Error& error) {
+    site.board.log("how the restore went cannot be noted: " + error.text());
+  }
+}
+
+BroughtUp bring_up_and_note(Site& site) {
+  try {
+    auto brought_up = bring_up(site);
+    const auto& failure = brought_up.replica_failure;
+    note(site, failure ? "failed" : "done", failure ? failure->text() : "");
+    return brought_up;
+  } catch (const Error& error) {
+    const bool stopped = error.kind() == ErrorKind::cancelled && site.stop.stop_requested();
+    note(site, stopped ? "stopped" : "failed", stopped ? "" : error.text());
+    throw;
+  }
+}
+
 // Keeps the cluster up until a stop is asked for.
 class Watch {
  public:
-  Watch(Site& site, Adminer& adminer, StopSignals& signals)
-      : site_(site), adminer_(adminer), signals_(signals) {}
+  Watch(Site& site, Adminer& adminer, SideProcess& console, StopSignals& signals)
+      : site_(site), adminer_(adminer), console_(console), signals_(signals) {}
 
   [[noreturn]] void run(const BroughtUp& first) {
     reindex();
@@ -54,6 +79,7 @@ class Watch {
       site_.rest(std::chrono::milliseconds(500));
       site_.servers.tick();
       adminer_.tick();
+      console_.tick();
       if (signals_.take_try_again() && failed_) try_again();
       if (!failed_ && reindex()) site_.board.enter(Phase::running);
       for (const auto& node : node_names(site_.settings.replicas))
@@ -66,7 +92,7 @@ class Watch {
     site_.board.log("trying again");
     clear();
     site_.servers.try_again();
-    const auto brought_up = bring_up(site_);
+    const auto brought_up = bring_up_and_note(site_);
     reindex();
     settle(brought_up);
   }
@@ -96,14 +122,15 @@ class Watch {
 
   Site& site_;
   Adminer& adminer_;
+  SideProcess& console_;
   StopSignals& signals_;
   bool failed_ = false;
 };
 
-void bring_up_and_watch(Site& site, StopSignals& signals, Until until) {
+void bring_up_and_watch(Site& site, SideProcess& console, StopSignals& signals, Until until) {
   Adminer adminer(site.settings, site.directory, site.board);
   try {
-    const auto brought_up = bring_up(site);
+    const auto brought_up = bring_up_and_note(site);
     if (until == Until::brought_up) {
       if (brought_up.replica_failure) throw *brought_up.replica_failure;
       site.board.enter(Phase::stopping);
@@ -112,7 +139,7 @@ void bring_up_and_watch(Site& site, StopSignals& signals, Until until) {
       return;
     }
     adminer.start();
-    Watch(site, adminer, signals).run(brought_up);
+    Watch(site, adminer, console, signals).run(brought_up);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::cancelled && site.stop.stop_requested())
       site.board.enter(Phase::stopping);
@@ -124,19 +151,9 @@ void bring_up_and_watch(Site& site, StopSignals& signals, Until until) {
   }
 }
 
-}  // namespace
-
-int supervise(const StateDirectory& directory, Until until) {
-  StopSignals signals;
-  const auto held = lock(directory);
-  const auto marker = load_marker(directory);
-  if (marker.owner != ::geteuid())
-    throw Error(ErrorKind::denied, "the cluster in " + directory.root().string() +
-                                       " belongs to user " + marker.owner_name);
-  const auto settings = from_json(read_file(directory.settings()));
-
-  StatusBoard board(directory, {.cluster_name = settings.cluster_name, .pid = ::getpid()});
-  board.enter(Phase::preparing);
+int bring_up_watch_and_report(const StateDirectory& directory, const Settings& settings,
+                              const Marker& marker, StatusBoard& board, SideProcess& console,
+                              StopSignals& signals, Until until) {
   try {
     Servers servers(board);
     Prefetch prefetch(settings, directory, board);
@@ -152,7 +169,7 @@ int supervise(const StateDirectory& directory, Until until) {
               .host = look_at_host(),
               .version = version,
               .binaries = postgres::find_binaries(version, settings.postgres_binaries)};
-    bring_up_and_watch(site, signals, until);
+    bring_up_and_watch(site, console, signals, until);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::cancelled && signals.stop().stop_requested()) {
       board.enter(Phase::stopped);
@@ -167,6 +184,28 @@ int supervise(const StateDirectory& directory, Until until) {
     return internal.exit_code();
   }
   return 0;
+}
+
+}  // namespace
+
+int supervise(const StateDirectory& directory, Until until) {
+  StopSignals signals;
+  const auto held = lock(directory);
+  const auto marker = load_marker(directory);
+  if (marker.owner != ::geteuid())
+    throw Error(ErrorKind::denied, "the cluster in " + directory.root().string() +
+                                       " belongs to user " + marker.owner_name);
+  const auto settings = from_json(read_file(directory.settings()));
+
+  StatusBoard board(directory, {.cluster_name = settings.cluster_name, .pid = ::getpid()});
+  board.enter(Phase::preparing);
+  // Before all else, so that there is something to look at from the first second.
+  SideProcess console(board, console_program(directory));
+  if (settings.console_port != 0) console.start(console_command(directory));
+  const int code =
+      bring_up_watch_and_report(directory, settings, marker, board, console, signals, until);
+  console.leave();
+  return code;
 }
 
 std::optional<SupervisorStatus> read_status(const StateDirectory& directory) {

@@ -35,7 +35,7 @@ def test_demo(pgrevive, space, checkout, who):
     manager = Manager(cluster, checkout, ["--cluster", "demo"])
     demo = ("demo", "--primary-port", str(cluster.primary_port),
             "--replica-port", str(cluster.replica_port),
-            "--adminer-port", str(cluster.adminer_port), "--scale", "1")
+            "--adminer-port", str(cluster.adminer_port), "--console-port", "0", "--scale", "1")
     try:
         text = message(manager(*demo, timeout=900))
         for port in (cluster.primary_port, cluster.replica_port, cluster.adminer_port):

@@ -32,6 +32,8 @@ void add_test(Parser& parser);
 void add_cleanup(Parser& parser);
 void add_exec(Parser& parser);
 void add_psql(Parser& parser);
+void add_console(Parser& parser);
+void add_serve_console(Parser& parser);
 void add_doctor(Parser& parser);
 void add_demo(Parser& parser);
 void add_info(Parser& parser);

@@ -31,6 +31,7 @@ struct DemoWords {
   int primary_port = 5433;
   int replica_port = 5434;
   int adminer_port = 8081;
+  int console_port = 8080;
 };
 
 std::string env_text(const DemoWords& words, const std::string& name, const DemoSource& source,
@@ -38,10 +39,11 @@ std::string env_text(const DemoWords& words, const std::string& name, const Demo
   return fmt::format(
       "# Made by `pgrevive demo`.\n"
       "CLUSTER_NAME={}\nPOSTGRES_PASSWORD={}\nPOSTGRES_DB=shop\nPOSTGRES_PRIMARY_PORT={}\n"
-      "POSTGRES_REPLICA_PORT={}\nADMINER_PORT={}\nREPO_TYPE=posix\nREPO_PATH='{}'\n"
+      "POSTGRES_REPLICA_PORT={}\nADMINER_PORT={}\nCONSOLE_PORT={}\nREPO_TYPE=posix\nREPO_PATH='{}'"
+      "\n"
       "PGBACKREST_STANZA=main\n",
       name, password.reveal(), words.primary_port, words.replica_port, words.adminer_port,
-      source.repository().string());
+      words.console_port, source.repository().string());
 }
 
 // Rows of the source beside those of every node; true if they are the same. A replica may be a
@@ -159,6 +161,11 @@ void add_demo(Parser& parser) {
   port("--replica-port", words->replica_port, "The replica's port (default 5434)");
   command
       ->add_option("--adminer-port", words->adminer_port, "Adminer's port (default 8081, 0: none)")
+      ->type_name("PORT")
+      ->check(CLI::Range(0, 65535).description(""));
+  command
+      ->add_option("--console-port", words->console_port,
+                   "The console's port (default 8080, 0: none)")
       ->type_name("PORT")
       ->check(CLI::Range(0, 65535).description(""));
   command->add_option("--scale", words->scale, "Size of the sample, 15 MB each (default 5)")

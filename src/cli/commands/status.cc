@@ -9,6 +9,7 @@
 #include "cli/status_text.h"
 #include "cli/terminal.h"
 #include "cluster/cluster.h"
+#include "cluster/problems.h"
 
 namespace pgrevive::cli {
 namespace {

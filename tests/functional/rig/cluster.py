@@ -44,6 +44,7 @@ class Cluster:
             "CLUSTER_NAME": name, "POSTGRES_PASSWORD": PASSWORD, "POSTGRES_DB": "testdb",
             "POSTGRES_PRIMARY_PORT": self.primary_port,
             "POSTGRES_REPLICA_PORT": self.replica_port, "ADMINER_PORT": self.adminer_port,
+            "CONSOLE_PORT": 0,
             "SHARED_BUFFERS": "32MB", **(values or {})}
         self.env_file = self.home.parent / f"{name}.env"
         self.write_env()

@@ -109,7 +109,8 @@ TEST(EnvFile, TakesEveryName) {
   const cluster::Settings made = settings(
       "RUNTIME=docker\nCLUSTER_NAME=copy-2\nPOSTGRES_USER=admin\nPOSTGRES_DB=shop\nPOSTGRES_"
       "PRIMARY_PORT=6001\n"
-      "POSTGRES_REPLICA_PORT=6002\nADMINER_PORT=0\nADMINER_LISTEN=0.0.0.0\nREPLICAS=2\n"
+      "POSTGRES_REPLICA_PORT=6002\nADMINER_PORT=0\nADMINER_LISTEN=0.0.0.0\nCONSOLE_PORT=0\n"
+      "CONSOLE_LISTEN=::\nCONSOLE_HOSTS='a.example, b'\nREPLICAS=2\n"
       "LISTEN_ADDRESSES=*\nALLOWED_NETWORKS=10.0.0.0/8, fd00::1\nPGBACKREST_STANZA=prod\n"
       "PGBACKREST_PROCESS_MAX=8\nREPO_CIPHER_PASS=pass\nS3_SESSION_TOKEN=token\n"
       "S3_ENDPOINT=http://127.0.0.1:9000/\nS3_PATH=/"
@@ -131,6 +132,9 @@ TEST(EnvFile, TakesEveryName) {
   EXPECT_EQ(made.replica_port, 6002);
   EXPECT_EQ(made.adminer_port, 0);
   EXPECT_EQ(made.adminer_listen, "0.0.0.0");
+  EXPECT_EQ(made.console_port, 0);
+  EXPECT_EQ(made.console_listen, "::");
+  EXPECT_THAT(made.console_hosts, ElementsAre("a.example", "b"));
   EXPECT_EQ(made.replicas, 2);
   EXPECT_EQ(made.listen_addresses, "*");
   EXPECT_THAT(made.allowed_networks, ElementsAre("10.0.0.0/8", "fd00::1/128"));
@@ -263,6 +267,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"runtime", "RUNTIME=podman", "local or docker"},
         Bad{"cluster_dot", "CLUSTER_NAME=..", "letters, digits"},
         Bad{"network", "ALLOWED_NETWORKS=10.0.0.0/8,everyone", "\"everyone\" is not a network"},
+        Bad{"console_hosts", "CONSOLE_HOSTS=http://a", "is not a host name"},
         Bad{"adminer_listen", "ADMINER_LISTEN=localhost", "write an IP address"},
         Bad{"repo_type", "REPO_TYPE=gcs", "write s3, or posix"},
         Bad{"repo_path_missing", "REPO_TYPE=posix",

@@ -21,33 +21,6 @@ SupervisorStatus restoring(std::uint64_t done, std::uint64_t files) {
   return status;
 }
 
-TEST(Pace, IsThatOfTheLastSeconds) {
-  Pace pace;
-  EXPECT_EQ(pace.bytes_per_second(), 0);
-  EXPECT_FALSE(pace.left(100));
-
-  for (int second = 0; second <= 20; ++second) {
-    // Slow for ten seconds, fast after.
-    const std::uint64_t bytes =
-        second <= 10 ? static_cast<std::uint64_t>(second) * kMega
-                     : 10 * kMega + static_cast<std::uint64_t>(second - 10) * 50 * kMega;
-    pace.add(std::chrono::seconds(second), bytes);
-  }
-
-  EXPECT_NEAR(pace.bytes_per_second(), 50e6, 1e6);
-  EXPECT_EQ(pace.left(560 * kMega), 1000ms);
-}
-
-TEST(Pace, StartsAnewWithANewAttempt) {
-  Pace pace;
-  pace.add(0ms, 0);
-  pace.add(1000ms, 100 * kMega);
-  pace.add(2000ms, 0);
-  pace.add(3000ms, kMega);
-
-  EXPECT_NEAR(pace.bytes_per_second(), 1e6, 1);
-}
-
 TEST(ProgressLine, ShowsTheBarOnlyWhereThereIsRoom) {
   Pace pace;
   pace.add(0ms, 0);

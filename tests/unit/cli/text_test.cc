@@ -10,6 +10,7 @@
 #include "cli/repository_json.h"
 #include "cli/running_report.h"
 #include "cli/status_text.h"
+#include "cluster/problems.h"
 
 namespace pgrevive::cli {
 namespace {
@@ -204,6 +205,7 @@ TEST(RunningReport, TellsHowToConnectAndWhatWasDone) {
             "  primary    localhost:5433  reads and writes\n"
             "  replica    localhost:5434  reads\n"
             "  replica-2  localhost:5435  reads\n"
+            "  console    http://localhost:8080\n"
             "  Adminer    http://localhost:8081\n"
             "  connect    pgrevive psql primary\n"
             "             psql -h localhost -p 5433 -U postgres testdb\n"
@@ -223,6 +225,7 @@ TEST(RunningReport, SaysLessWhereNothingWasRestored) {
   settings.cluster_name = "copy";
   settings.replicas = 0;
   settings.adminer_port = 0;
+  settings.console_port = 0;
   cluster::SupervisorStatus status = running().supervisor;
   status.phases = {{Phase::preparing, 1000, 1500}, {Phase::running, 3000, 0}};
   status.warnings.clear();

@@ -18,6 +18,9 @@ Settings unusual() {
   settings.replica_port = 6001;
   settings.adminer_port = 0;
   settings.adminer_listen = "0.0.0.0";
+  settings.console_port = 0;
+  settings.console_listen = "::";
+  settings.console_hosts = {"db.example.org"};
   settings.replicas = 3;
   settings.listen_addresses = "*";
   settings.allowed_networks = {"10.0.0.0/8", "fd00::/8"};

@@ -1,0 +1,46 @@
+#include "cluster/console_process.h"
+
+#include "base/file.h"
+#include "base/text.h"
+#include "cluster/adminer.h"
+
+namespace pgrevive::cluster {
+
+SideProgram console_program(const StateDirectory& directory) {
+  return {
+      .name = "the console",
+      .pid_file = directory.run() / "console.pid",
+      .mark = std::string("serve-console\0", 14) + directory.root().string() + std::string(1, 0)};
+}
+
+Command console_command(const StateDirectory& directory) {
+  return {.program = directory.program(),
+          .arguments = {"serve-console", directory.root().string()},
+          .directory = directory.root(),
+          .log = directory.root() / "logs" / "console.log"};
+}
+
+namespace {
+std::filesystem::path token_file(const StateDirectory& directory) {
+  return directory.secrets() / "console.token";
+}
+}  // namespace
+
+std::optional<Secret> read_console_token(const StateDirectory& directory) {
+  const auto text = read_file_if_exists(token_file(directory));
+  if (!text || trim(*text).empty()) return {};
+  return Secret(std::string(trim(*text)));
+}
+
+Secret console_token(const StateDirectory& directory) {
+  if (auto token = read_console_token(directory)) return *std::move(token);
+  auto token = make_secret();
+  write_file_atomic(token_file(directory), token.reveal() + "\n");
+  return token;
+}
+
+std::string console_url(const Settings& settings) {
+  return url_of(settings.console_listen, settings.console_port);
+}
+
+}  // namespace pgrevive::cluster

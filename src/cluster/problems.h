@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cluster/cluster.h"
+
+namespace pgrevive::cluster {
+
+// Something about a cluster that a person should see to, or know.
+struct Problem {
+  std::string id;       // for programs and translations: "node_down", "archiving", ...
+  std::string subject;  // a node; else empty
+  bool grave = true;    // the cluster is not as it should be; false: it may come to that
+  std::string text;     // one sentence without a full stop
+  std::string remedy;   // another; empty: there is nothing to do but wait
+};
+
+// In order of weight. A cluster that is still being brought up has only the problems that it is not
+// at work on itself. Pure.
+std::vector<Problem> find_problems(const ClusterStatus& status);
+
+// Whether everything is as it should be: supervisor running, every node accepting, every replica
+// streaming, archiving without trouble.
+bool healthy(const ClusterStatus& status);
+
+}  // namespace pgrevive::cluster

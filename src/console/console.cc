@@ -1,0 +1,166 @@
+#include "console/console.h"
+
+#include <atomic>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cluster/console_process.h"
+#include "cluster/problems.h"
+#include "console/actions.h"
+#include "console/guard.h"
+#include "console/metrics.h"
+#include "console/page.h"
+#include "console/watcher.h"
+
+namespace pgrevive::console {
+namespace {
+
+using cluster::Phase;
+using http::ServerRequest;
+using http::ServerResponse;
+using nlohmann::json;
+
+constexpr std::int64_t kStaleMs = 60'000;
+
+ServerResponse json_response(const json& value) {
+  return {.type = "application/json",
+          .body = value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"};
+}
+
+// JSON has no line breaks in it but escaped ones, so a look is one line of an event.
+std::string event_of(const View& view) {
+  return "event: status\ndata: " +
+         to_value(view).dump(-1, ' ', false, json::error_handler_t::replace) + "\n\n";
+}
+
+// Nothing of ours is put into a page of somebody else, and nothing of somebody else's into ours.
+void add_headers(ServerResponse& response) {
+  response.headers.push_back({"Cache-Control", "no-store"});
+  response.headers.push_back({"X-Content-Type-Options", "nosniff"});
+  response.headers.push_back({"Referrer-Policy", "no-referrer"});
+  response.headers.push_back({"Cross-Origin-Resource-Policy", "same-origin"});
+  response.headers.push_back({"Content-Security-Policy",
+                              "default-src 'none'; script-src 'self'; style-src 'self'; img-src "
+                              "'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+                              "frame-ancestors 'none'"});
+}
+
+class Console {
+ public:
+  Console(const cluster::StateDirectory& directory, const cluster::Settings& settings)
+      : directory_(directory),
+        rules_{.hosts = settings.console_hosts, .token = cluster::console_token(directory)},
+        server_({.address = settings.console_listen, .port = settings.console_port},
+                [this](const ServerRequest& request) { return answer(request); }),
+        watcher_(directory, {.somebody_watches = [this] { return server_.listeners() > 0; },
+                             .looked =
+                                 [this](const View& view) {
+                                   if (server_.listeners() > 0) server_.publish(event_of(view));
+                                 }}),
+        repository_(directory, [this] { return may_read(); }) {}
+
+  void run(const std::stop_token& stop) { server_.run(stop); }
+
+ private:
+  bool may_read() {
+    const auto view = watcher_.view();
+    const auto phase = view->status.supervisor.phase;
+    return !view->status.supervisor_running || phase == Phase::running || phase == Phase::failed;
+  }
+
+  ServerResponse answer(const ServerRequest& request) {
+    auto response = [&]() -> ServerResponse {
+      if (auto refused = refusal(request, rules_)) return *std::move(refused);
+      return request.method == "POST" ? change(request) : look(request);
+    }();
+    if (response.later) {
+      response.later = [work = std::move(response.later)] {
+        auto late = work();
+        add_headers(late);
+        return late;
+      };
+    }
+    add_headers(response);
+    return response;
+  }
+
+  ServerResponse look(const ServerRequest& request) {
+    const auto& path = request.path;
+    if (path == "/healthz") return health();
+    if (path == "/metrics")
+      return {.type = "text/plain; version=0.0.4; charset=utf-8",
+              .body = metrics_text(*watcher_.view(), *repository_.view())};
+    if (path == "/api/v1/status") return json_response(to_value(*watcher_.view()));
+    if (path == "/api/v1/history") return json_response(watcher_.history());
+    if (path == "/api/v1/events")
+      return {.type = "text/event-stream", .body = event_of(*watcher_.view()), .stream = true};
+    if (path == "/api/v1/openapi.json") return {.type = "application/json", .body = openapi_text()};
+    if (path == "/api/v1/repository") return repository(request);
+    if (path == "/api/v1/preview")
+      return {.later = [this, request] { return preview(directory_, request); }};
+    if (path == "/api/v1/logs")
+      return {.later = [this, request] { return logs(directory_, request); }};
+    if (const auto* file = find_page_file(path == "/" ? "/index.html" : path))
+      return {.type = std::string(file->type), .body = std::string(file->content)};
+    if (path == "/")
+      return {.body =
+                  "This pgrevive was built without its page, for which the build needs Node.js "
+                  "and npm.\nEverything on it is in /api/v1/openapi.json and /metrics.\n"};
+    return error_response(404, "there is nothing at " + path, "see /api/v1/openapi.json");
+  }
+
+  // Of the console itself; what it says of the cluster is for people.
+  ServerResponse health() {
+    const auto view = watcher_.view();
+    const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
+                         std::chrono::system_clock::now().time_since_epoch())
+                         .count();
+    const bool fresh = now - view->time_ms < kStaleMs;
+    auto response = json_response({{"status", fresh ? "ok" : "stale"},
+                                   {"cluster_healthy", cluster::healthy(view->status)},
+                                   {"phase", cluster::name(view->status.supervisor.phase)}});
+    response.status = fresh ? 200 : 503;
+    return response;
+  }
+
+  ServerResponse repository(const ServerRequest& request) {
+    const auto known = repository_.view();
+    if (known->read_ms != 0 && !request.parameter("fresh")) return json_response(to_value(*known));
+    return {.later = [this] { return json_response(to_value(*repository_.read())); }};
+  }
+
+  ServerResponse change(const ServerRequest& request) {
+    constexpr std::string_view kActions = "/api/v1/actions/";
+    if (!request.path.starts_with(kActions) || !is_action(request.path.substr(kActions.size())))
+      return error_response(404, "there is no such action", "see /api/v1/openapi.json");
+    return {.later = [this, name = request.path.substr(kActions.size())] {
+      if (acting_.exchange(true)) return error_response(409, "another action is under way");
+      auto response = act(directory_, name);
+      acting_ = false;
+      return response;
+    }};
+  }
+
+  cluster::StateDirectory directory_;
+  GuardRules rules_;
+  std::atomic<bool> acting_ = false;
+  http::Server server_;
+  Watcher watcher_;
+  RepositoryWatcher repository_;
+};
+
+}  // namespace
+
+void serve(const cluster::StateDirectory& directory, const std::stop_token& stop) {
+  const auto settings = cluster::from_json(read_file(directory.settings()));
+  Console console(directory, settings);
+  console.run(stop);
+  // A preview or a test may take longer than whoever stops us waits, and nothing has to be put in
+  // order: all that changes a cluster is a process of its own.
+  ::_exit(0);
+}
+
+}  // namespace pgrevive::console

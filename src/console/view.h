@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "cluster/cluster.h"
+#include "repository/info_report.h"
+
+// What the console shows, as values.
+namespace pgrevive::console {
+
+// What the source's repository held when it was last looked into.
+struct RepositoryView {
+  std::int64_t read_ms = 0;  // Unix milliseconds; 0: nobody looked yet
+  std::string place;         // "s3://bucket/path"
+  std::string error;         // why it could not be read
+  std::optional<repository::StanzaReport> stanza;
+};
+
+// The moments between which the archive leads from some backup, as far as it is known without
+// reading WAL: it mostly reaches further. Unix seconds; empty: nothing can be recovered.
+struct Window {
+  std::int64_t from = 0;
+  std::int64_t to = 0;
+};
+std::optional<Window> recoverable_window(const RepositoryView& repository);
+
+// When the newest backup stopped, Unix seconds.
+std::optional<std::int64_t> newest_backup(const RepositoryView& repository);
+
+nlohmann::json to_value(const RepositoryView& repository);
+
+// A look at the cluster, with what only who looks again and again can know.
+struct View {
+  std::int64_t time_ms = 0;
+  cluster::ClusterStatus status;
+  double bytes_per_second = 0;              // of the restore, over the last seconds
+  double average_bytes_per_second = 0;      // and since it began
+  std::optional<std::int64_t> left_ms;      // of the restore at that pace
+  double segments_per_second = 0;           // of WAL, while the primary recovers
+  std::optional<std::int64_t> wal_left_ms;  // of the recovery at that pace
+};
+nlohmann::json to_value(const View& view);
+
+}  // namespace pgrevive::console

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "base/guarded.h"
+#include "cluster/pace.h"
+#include "cluster/state_directory.h"
+#include "console/view.h"
+
+namespace pgrevive::console {
+
+// Looks at the cluster again and again, on a thread of its own: every second while somebody watches
+// or the cluster is being brought up, else every five. Any thread may call anything.
+class Watcher {
+ public:
+  struct Told {
+    std::function<bool()> somebody_watches;
+    std::function<void(const View&)> looked;  // on the watcher's thread
+  };
+
+  // Looks once before it returns, so that there always is a view. Throws what keeps it from that.
+  Watcher(cluster::StateDirectory directory, Told told);
+  ~Watcher();
+
+  std::shared_ptr<const View> view();
+  // The lag of each replica over the last quarter of an hour: {"samples": [{"time_ms": ...,
+  // "nodes": {"replica": {"lag_bytes": ..., "lag_seconds": ...}}}]}.
+  nlohmann::json history();
+
+ private:
+  void run(const std::stop_token& stop);
+  void look();
+
+  cluster::StateDirectory directory_;
+  Told told_;
+  // Of the watcher's thread alone.
+  cluster::Pace bytes_;
+  cluster::Pace segments_;
+  std::chrono::steady_clock::time_point whole_look_;
+
+  struct State {
+    std::shared_ptr<const View> view;
+    std::deque<std::shared_ptr<const std::string>> samples;  // JSON, so that one look is made once
+  };
+  Guarded<State> state_;
+  std::jthread thread_;
+};
+
+// Reads the source's repository now and then; never while a restore has better use for the line.
+class RepositoryWatcher {
+ public:
+  explicit RepositoryWatcher(cluster::StateDirectory directory, std::function<bool()> may_read);
+  ~RepositoryWatcher();
+
+  std::shared_ptr<const RepositoryView> view();
+  // Reads it at once. Takes as long as the storage does.
+  std::shared_ptr<const RepositoryView> read();
+
+ private:
+  cluster::StateDirectory directory_;
+  std::function<bool()> may_read_;
+  Guarded<std::shared_ptr<const RepositoryView>> view_;
+  std::jthread thread_;
+};
+
+}  // namespace pgrevive::console

@@ -1,0 +1,286 @@
+"""The console: what it tells of a real cluster is what the servers say, and whom it tells nothing."""
+
+import concurrent.futures
+import http.client
+import json
+import os
+import re
+import signal
+
+import pytest
+
+from rig.cluster import PASSWORD, Cluster
+from rig.process import free_port, wait_until
+from rig.s3 import cluster_values
+from rig.story import CIPHER_PASS, MARKERS, ROWS
+from rig.throttle import SlowLine
+
+
+class Console:
+    """What a browser, Prometheus or curl get of it."""
+
+    def __init__(self, port):
+        self.port = port
+
+    def ask(self, path, method="GET", body=None, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method, path, body=body, headers={
+                name.replace("_", "-"): value for name, value in headers.items()})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode(), dict(answer.getheaders())
+        finally:
+            connection.close()
+
+    def json(self, path, **headers):
+        status, text, _ = self.ask(path, **headers)
+        assert status == 200, text
+        return json.loads(text)
+
+    def answers(self):
+        try:
+            return self.ask("/healthz")[0] == 200
+        except OSError:
+            return False
+
+    def act(self, name, token):
+        status, text, _ = self.ask(f"/api/v1/actions/{name}", "POST",
+                                   Authorization=f"Bearer {token}")
+        return status, json.loads(text)
+
+    def events(self):
+        """The looks that the stream brings, one after the other."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request("GET", "/api/v1/events")
+        answer = connection.getresponse()
+        assert answer.status == 200 and answer.getheader("Content-Type") == "text/event-stream"
+        try:
+            while line := answer.readline():
+                if line.startswith(b"data: "):
+                    yield json.loads(line[6:])
+        finally:
+            connection.close()
+
+
+def metrics_of(text):
+    """The samples of Prometheus' text format, by name and labels; refuses what is not of that format."""
+    samples, family, types = {}, None, {}
+    for line in text.splitlines():
+        if match := re.fullmatch(r"# (HELP|TYPE) ([a-z_]+) (.+)", line):
+            kind, name, rest = match.groups()
+            if kind == "HELP":
+                assert name not in types, f"{name} stands in two places"
+            else:
+                assert rest in ("gauge", "counter") and name == family
+                assert (rest == "counter") == name.endswith("_total"), name
+                types[name] = rest
+            family = name
+            continue
+        match = re.fullmatch(r'([a-z_]+)\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*",?)*)\} (-?[0-9.e+]+)', line)
+        assert match, line
+        name, labels, value = match.groups()
+        assert name == family, line
+        key = (name, *sorted(re.findall(r'([a-z_]+)="((?:[^"\\]|\\.)*)"', labels)))
+        assert key not in samples, line
+        samples[key] = float(value)
+    return samples
+
+
+class Metrics:
+    def __init__(self, text, cluster):
+        self.samples = metrics_of(text)
+        self.cluster = cluster
+
+    def __call__(self, name, **labels):
+        return self.samples[("pgrevive_" + name, *sorted({"cluster": self.cluster, **labels}.items()))]
+
+
+@pytest.fixture(scope="module")
+def seen(pgrevive, space, story, bucket):
+    """A cluster from the far end of a slow line, with a console; and every look at its start."""
+    prefix = bucket.upload_once(story.repo.path, "story/pgbackrest")
+    line = SlowLine(bucket.gateway.port, 2 << 20)
+    cluster = Cluster(pgrevive, space.directory("h"), {
+        **cluster_values(bucket, prefix), "S3_ENDPOINT": f"https://localhost:{line.port}",
+        "S3_VERIFY_TLS": "false", "REPO_CIPHER_PASS": CIPHER_PASS, "WAL_ARCHIVE": "off",
+        "ADMINER_PORT": 0, "CONSOLE_PORT": free_port()}, name="seen")
+    cluster.console = Console(cluster.values["CONSOLE_PORT"])
+    try:
+        cluster.start("--detach")
+        wait_until(cluster.console.answers, 60, "the console answers")
+        cluster.looks = []
+        for look in cluster.console.events():
+            cluster.looks.append(look)
+            phase = look["status"]["supervisor"]["phase"]
+            assert phase != "failed", look
+            if phase == "running":
+                break
+        yield cluster
+        # The page has to live through a stop that it asked for, and no other.
+        cluster.stop()
+        assert not cluster.console.answers()
+    finally:
+        line.close()
+        cluster.gone(prove=False)
+
+
+def test_a_restore_is_seen_as_it_goes(seen):
+    """From its first seconds on: phases, bytes and files, the rate and the time that is left."""
+    phases = [look["status"]["supervisor"]["phase"] for look in seen.looks]
+    assert phases[0] in ("preparing", "restoring"), phases
+    assert phases[-1] == "running"
+    restoring = [look for look in seen.looks
+                 if look["status"]["supervisor"]["phase"] == "restoring"]
+    done = [look["status"]["supervisor"]["restore"]["bytes_done"] for look in restoring]
+    assert len(done) > 2 and done == sorted(done) and done[-1] > done[0], done
+    assert any(look["pace"]["bytes_per_second"] > 0 and look["pace"]["left_ms"] for look in restoring)
+    total = restoring[-1]["status"]["supervisor"]["restore"]["bytes_total"]
+    assert all(count <= total for count in done)
+    # It is not called a problem that nothing is up while it is made.
+    assert not any(look["status"]["problems"] for look in restoring), restoring
+
+
+def test_shows_what_the_servers_say(seen):
+    primary = seen.sql("primary", "select pg_postmaster_start_time(), timeline_id "
+                                  "from pg_control_checkpoint()")
+    assert primary
+    wait_until(lambda: seen.console.json("/api/v1/status")["status"]["healthy"], 30, "it is well")
+    shown = seen.console.json("/api/v1/status")["status"]
+    said = seen.status()
+    for ours, theirs in zip(shown["nodes"], said["nodes"], strict=True):
+        for key in ("name", "role", "port", "state", "pid", "version", "timeline", "replication",
+                    "max_connections", "started_ms", "backup_label", "disk_total_bytes"):
+            assert ours[key] == theirs[key], key
+    assert shown["problems"] == []
+    assert shown["restores"][0]["outcome"] == "done"
+    assert shown["restores"] == said["restores"]
+    # An open connection is counted, and so is its end.
+    assert seen.sql("replica", MARKERS) == ROWS
+
+
+def test_metrics(seen):
+    status, text, headers = seen.console.ask("/metrics")
+    assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    metrics = Metrics(text, "seen")
+    assert metrics("supervisor_up") == 1
+    assert metrics("phase", phase="running") == 1 and metrics("phase", phase="failed") == 0
+    assert metrics("node_up", node="replica") == 1
+    assert metrics("node_primary", node="primary") == 1
+    assert metrics("replica_streaming", node="replica") == 1
+    restore = seen.status()["restores"][0]
+    assert metrics("last_restore_success") == 1
+    assert metrics("last_restore_duration_seconds") == pytest.approx(
+        (restore["ended_ms"] - restore["began_ms"]) / 1000)
+    assert metrics("restore_done_bytes") == restore["progress"]["bytes_total"]
+    position = int(seen.sql("primary", "select pg_current_wal_lsn() - '0/0'"))
+    assert 0 < metrics("node_wal_position_bytes", node="primary") <= position
+
+
+def test_metrics_follow_the_servers(seen):
+    """A position that the primary reached is seen within a few looks, and so is a server that died."""
+    seen.sql("primary", "select pg_switch_wal()")
+    seen.caught_up()
+    position = int(seen.sql("primary", "select pg_current_wal_lsn() - '0/0'"))
+
+    def shown(name, **labels):
+        return Metrics(seen.console.ask("/metrics")[1], "seen")(name, **labels)
+    wait_until(lambda: shown("node_wal_position_bytes", node="primary") >= position, 30,
+               "the position is shown")
+    wait_until(lambda: shown("node_wal_position_bytes", node="replica") >= position, 30,
+               "the replica's too")
+
+
+def test_repository_and_preview(seen, story):
+    repository = seen.console.json("/api/v1/repository?fresh")
+    assert repository["error"] == "" and repository["stanza"]["status"] == "ok"
+    backups = repository["stanza"]["databases"][0]["backups"]
+    assert [backup["label"] for backup in backups] == story.repo.labels
+    window = repository["recoverable"]
+    assert window["from"] == backups[0]["recovery"]["from"] == backups[0]["stopped"]
+    assert window["to"] >= backups[-1]["stopped"]
+    preview = seen.console.json("/api/v1/preview?type=time&target=" +
+                                story.targets["time"].value.replace("+", "%2B").replace(" ", "+"))
+    assert preview["restores"] is True and preview["reachable"] is True
+    assert preview["backup"]["label"] == story.repo.labels[-1]
+    far = seen.console.json("/api/v1/preview?type=time&target=2101-01-01+00:00:00%2B00")
+    assert far["reachable"] is False and far["problem"]["message"], far
+    status, text, _ = seen.console.ask("/api/v1/preview?type=time&target=2001-01-01+00:00:00%2B00")
+    assert status == 409 and story.repo.labels[0] in json.loads(text)["error"]["hint"], text
+    assert seen.console.ask("/api/v1/preview?type=time")[0] == 400
+
+
+def test_whom_it_refuses(seen):
+    console = seen.console
+    api = "/api/v1/status"
+    assert console.ask(api, Host=f"127.0.0.1:{console.port}")[0] == 200
+    for headers, status in (({"Host": "attacker.example"}, 421),
+                            ({"Origin": "http://attacker.example"}, 403),
+                            ({"Sec_Fetch_Site": "cross-site"}, 403)):
+        got, text, sent = console.ask(api, **headers)
+        assert got == status and "nodes" not in text, text
+        assert "Access-Control-Allow-Origin" not in sent
+    for headers in ({}, {"Authorization": "Bearer wrong"}):
+        assert console.ask("/api/v1/actions/stop", "POST", **headers)[0] == 401
+    assert console.ask(api, "PUT")[0] == 405
+    assert console.ask("/api/v1/actions/stop", "POST", body="x" * 100_000)[0] == 413
+    assert console.ask("/api/v1/nothing")[0] == 404
+    assert seen.status()["supervisor_running"] is True
+
+
+def test_no_secret_is_told(seen):
+    secrets = [PASSWORD, CIPHER_PASS, seen.values["S3_SECRET_KEY"],
+               (seen.root / "secrets" / "console.token").read_text().strip()]
+    for path in ("/api/v1/status", "/api/v1/history", "/api/v1/repository", "/api/v1/logs",
+                 "/metrics", "/healthz", "/api/v1/openapi.json", "/"):
+        text = seen.console.ask(path)[1]
+        for secret in secrets:
+            assert secret not in text and json.dumps(secret)[1:-1] not in text, path
+
+
+def test_many_listeners(seen):
+    """Each of fifty gets every look, and the process that serves them hardly works for it."""
+    pid = int((seen.root / "run" / "console.pid").read_text())
+
+    def three_looks(_):
+        stream = seen.console.events()
+        looks = [next(stream) for _ in range(3)]
+        stream.close()
+        return looks
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        for looks in pool.map(three_looks, range(50)):
+            times = [look["time_ms"] for look in looks]
+            assert times == sorted(times) and times[0] < times[-1]
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+        assert int(stat.read().rsplit(")", 1)[1].split()[17]) < 10  # threads
+
+
+def test_acts_for_those_who_hold_the_token(seen):
+    """Stop and start from the page: it lives on in between, and says what is the matter."""
+    token = seen.run("console", "--token").stdout.strip()
+    status, tested = seen.console.act("test", token)
+    assert status == 200 and tested["passed"] is True, tested
+    assert seen.console.act("nothing", token)[0] == 404
+    status, stopped = seen.console.act("stop", token)
+    assert status == 200 and stopped == {"done": "stop", "ran": True}
+    assert seen.status()["supervisor_running"] is False
+    wait_until(lambda: [problem["id"] for problem in
+                        seen.console.json("/api/v1/status")["status"]["problems"]] == ["stopped"],
+               30, "it is told")
+    # The start brings a console of its own, so this one may not live to answer.
+    try:
+        seen.console.act("start", token)
+    except (OSError, http.client.HTTPException):
+        pass
+
+    def is_well():
+        return seen.console.answers() and seen.console.json("/api/v1/status")["status"]["healthy"]
+    wait_until(is_well, 120, "it runs again")
+    assert seen.run("console").stdout.strip() == f"http://127.0.0.1:{seen.console.port}/"
+
+
+def test_a_console_that_dies_comes_back(seen):
+    pid = int((seen.root / "run" / "console.pid").read_text())
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: seen.console.answers()
+               and int((seen.root / "run" / "console.pid").read_text()) != pid, 60, "another one")
+    assert seen.status()["supervisor_running"] is True

@@ -1,0 +1,98 @@
+#include "cluster/problems.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace pgrevive::cluster {
+namespace {
+
+ClusterStatus sound() {
+  ClusterStatus status;
+  status.supervisor_running = true;
+  status.supervisor.phase = Phase::running;
+  status.nodes = {{.name = "primary", .role = "primary", .state = "accepting"},
+                  {.name = "replica",
+                   .role = "replica",
+                   .state = "accepting",
+                   .replication = "streaming",
+                   .lag_bytes = 100,
+                   .lag_seconds = 0.1}};
+  return status;
+}
+
+std::vector<std::string> ids(const ClusterStatus& status) {
+  std::vector<std::string> result;
+  for (const auto& problem : find_problems(status)) {
+    result.push_back(problem.id + (problem.subject.empty() ? "" : " " + problem.subject));
+    EXPECT_FALSE(problem.text.empty());
+  }
+  return result;
+}
+
+TEST(Problems, ThereAreNoneOfASoundCluster) {
+  EXPECT_TRUE(ids(sound()).empty());
+  EXPECT_TRUE(healthy(sound()));
+}
+
+struct Wrong {
+  const char* name;
+  void (*make)(ClusterStatus&);
+  std::vector<std::string> ids;
+  bool healthy = false;
+};
+class WrongCluster : public testing::TestWithParam<Wrong> {};
+
+TEST_P(WrongCluster, HasItsProblem) {
+  auto status = sound();
+  GetParam().make(status);
+  EXPECT_EQ(ids(status), GetParam().ids);
+  EXPECT_EQ(healthy(status), GetParam().healthy);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, WrongCluster,
+    testing::Values(
+        Wrong{"stopped", [](ClusterStatus& s) { s.supervisor_running = false; }, {"stopped"}},
+        Wrong{"failed",
+              [](ClusterStatus& s) {
+                s.supervisor_running = false;
+                s.supervisor.phase = Phase::failed;
+                s.supervisor.error = "the disk is full\n  while restoring";
+              },
+              {"failed"}},
+        Wrong{"restoring",
+              [](ClusterStatus& s) {
+                s.supervisor.phase = Phase::restoring;
+                for (auto& node : s.nodes) node.state = "restoring";
+              },
+              {}},
+        Wrong{"node_down",
+              [](ClusterStatus& s) { s.nodes[1].state = "down"; },
+              {"node_down replica"}},
+        Wrong{"promoted",
+              [](ClusterStatus& s) { s.nodes[1].role = "primary"; },
+              {"promoted replica"}},
+        Wrong{"disconnected",
+              [](ClusterStatus& s) { s.nodes[1].replication = "disconnected"; },
+              {"not_streaming replica"}},
+        Wrong{"archiving", [](ClusterStatus& s) { s.archiving_ok = false; }, {"archiving"}},
+        Wrong{"adminer", [](ClusterStatus& s) { s.adminer_url = "http://x/"; }, {"adminer"}},
+        Wrong{"lag",
+              [](ClusterStatus& s) { s.nodes[1].lag_bytes = 2ull << 30; },
+              {"lag replica"},
+              true},
+        Wrong{"long_lag",
+              [](ClusterStatus& s) { s.nodes[1].lag_seconds = 61; },
+              {"lag replica"},
+              true},
+        Wrong{"disk",
+              [](ClusterStatus& s) {
+                s.nodes[0].disk_total_bytes = 1000;
+                s.nodes[0].disk_free_bytes = 49;
+              },
+              {"disk primary"},
+              true}),
+    [](const auto& test) { return test.param.name; });
+
+}  // namespace
+}  // namespace pgrevive::cluster

@@ -1,0 +1,123 @@
+#include "console/guard.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace pgrevive::console {
+namespace {
+
+using Headers = std::vector<http::Header>;
+
+const GuardRules kRules{.hosts = {"db1.example.org"}, .token = Secret("sesame")};
+
+int status_for(const std::string& method, const std::string& path, Headers headers) {
+  http::ServerRequest request{.method = method, .path = path, .headers = std::move(headers)};
+  const auto refused = refusal(request, kRules);
+  return refused ? refused->status : 200;
+}
+
+struct Asked {
+  const char* name;
+  std::string method;
+  std::string path;
+  Headers headers;
+  int status;
+};
+class Guard : public testing::TestWithParam<Asked> {};
+
+TEST_P(Guard, Answers) {
+  EXPECT_EQ(status_for(GetParam().method, GetParam().path, GetParam().headers), GetParam().status);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, Guard,
+    testing::Values(
+        Asked{"address", "GET", "/", {{"Host", "127.0.0.1:8080"}}, 200},
+        Asked{"address_6", "GET", "/", {{"Host", "[::1]:8080"}}, 200},
+        Asked{"localhost", "GET", "/", {{"Host", "LOCALHOST"}}, 200},
+        Asked{"named", "GET", "/", {{"Host", "DB1.example.org:8080"}}, 200},
+        Asked{"rebound", "GET", "/", {{"Host", "evil.example"}}, 421},
+        Asked{"looks_alike", "GET", "/", {{"Host", "localhost.evil.example"}}, 421},
+        Asked{"looks_like_an_address", "GET", "/", {{"Host", "127.0.0.1.evil.example"}}, 421},
+        Asked{"no_host", "GET", "/", {}, 421},
+        Asked{"open_bracket", "GET", "/", {{"Host", "["}}, 421},
+        Asked{"own_origin",
+              "GET",
+              "/api/v1/status",
+              {{"Host", "localhost:8080"}, {"Origin", "http://localhost:8080"}},
+              200},
+        Asked{"other_port",
+              "GET",
+              "/api/v1/status",
+              {{"Host", "localhost:8080"}, {"Origin", "http://localhost:9090"}},
+              403},
+        Asked{"other_origin",
+              "GET",
+              "/api/v1/status",
+              {{"Host", "localhost:8080"}, {"Origin", "http://evil.example"}},
+              403},
+        Asked{"hidden_origin",
+              "GET",
+              "/api/v1/status",
+              {{"Host", "localhost:8080"}, {"Origin", "null"}},
+              403},
+        Asked{"image_of_another_site",
+              "GET",
+              "/api/v1/status",
+              {{"Host", "localhost:8080"}, {"Sec-Fetch-Site", "cross-site"}},
+              403},
+        Asked{"link_to_the_page",
+              "GET",
+              "/",
+              {{"Host", "localhost"},
+               {"Sec-Fetch-Site", "cross-site"},
+               {"Sec-Fetch-Mode", "navigate"}},
+              200},
+        Asked{"link_to_the_api",
+              "GET",
+              "/api/v1/status",
+              {{"Host", "localhost"},
+               {"Sec-Fetch-Site", "cross-site"},
+               {"Sec-Fetch-Mode", "navigate"}},
+              403},
+        Asked{"no_token", "POST", "/api/v1/actions/stop", {{"Host", "localhost"}}, 401},
+        Asked{"wrong_token",
+              "POST",
+              "/api/v1/actions/stop",
+              {{"Host", "localhost"}, {"Authorization", "Bearer sesamo"}},
+              401},
+        Asked{"longer_token",
+              "POST",
+              "/api/v1/actions/stop",
+              {{"Host", "localhost"}, {"Authorization", "Bearer sesamesesame"}},
+              401},
+        Asked{"empty_token",
+              "POST",
+              "/api/v1/actions/stop",
+              {{"Host", "localhost"}, {"Authorization", "Bearer "}},
+              401},
+        Asked{"token",
+              "POST",
+              "/api/v1/actions/stop",
+              {{"Host", "localhost"}, {"Authorization", "Bearer sesame"}},
+              200},
+        Asked{"token_from_elsewhere",
+              "POST",
+              "/api/v1/actions/stop",
+              {{"Host", "localhost"},
+               {"Origin", "http://evil.example"},
+               {"Authorization", "Bearer sesame"}},
+              403},
+        Asked{"delete", "DELETE", "/", {{"Host", "localhost"}}, 405}),
+    [](const auto& test) { return test.param.name; });
+
+TEST(Guard, LetsNobodyInWhereThereIsNoToken) {
+  const http::ServerRequest request{
+      .method = "POST",
+      .path = "/",
+      .headers = {{"Host", "localhost"}, {"Authorization", "Bearer "}}};
+  EXPECT_EQ(refusal(request, {})->status, 401);
+}
+
+}  // namespace
+}  // namespace pgrevive::console
