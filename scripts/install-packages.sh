@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs the Debian packages that pgrevive needs: only what is missing, without questions.
 #
-#   scripts/install-packages.sh GROUP...           GROUP is build-program, build, unit, run,
+#   scripts/install-packages.sh GROUP...           GROUP is build-program, build, page, unit, run,
 #                                                  adminer, demo, test, bench or fuzz
 #   scripts/install-packages.sh --check GROUP...   only name what is missing (exit status 1)
 #
@@ -18,6 +18,8 @@ packages_of() {
     build)  # to compile the program and its unit tests
       packages_of build-program
       echo libgtest-dev libgmock-dev libbenchmark-dev ;;
+    page)  # to build the console's page, beside build; without it there is none
+      echo nodejs npm ;;
     unit)  # to run the unit tests, some of which start a server
       packages_of build
       echo postgresql tzdata ;;
@@ -32,16 +34,16 @@ packages_of() {
       packages_of adminer ;;
     test)  # for tests/functional, beside build
       packages_of demo
-      # npm: for scripts/install-postgres-versions.sh
+      packages_of page  # npm is for scripts/install-postgres-versions.sh too
       echo python3 python3-pytest radosgw ceph-mon ceph-osd ceph-base ceph-common s3cmd openssl \
-        zstd procps locales nodejs npm docker.io docker-compose mmdebstrap iptables ;;
+        zstd procps locales chromium docker.io docker-compose mmdebstrap iptables ;;
     bench)  # for bench/compare.sh, beside build
       packages_of test
       echo e2fsprogs xfsprogs btrfs-progs ;;
     fuzz)  # for scripts/fuzz.sh, beside build; the inputs it left run without
       echo clang libclang-rt-14-dev llvm ;;
     *)
-      echo "install-packages: there is no group '$1' (build-program, build, unit, run, adminer, demo, test, bench, fuzz)" >&2
+      echo "install-packages: there is no group '$1' (build-program, build, page, unit, run, adminer, demo, test, bench, fuzz)" >&2
       return 2 ;;
   esac
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string_view>
 
 namespace pgrevive::console {
@@ -11,7 +12,10 @@ struct PageFile {
   std::string_view content;
 };
 
-// Null if there is none, as in a program that was built without Node.js.
+// All of them; none in a program that was built without Node.js. cmake/BuildPage.cmake writes it.
+std::span<const PageFile> page_files();
+
+// Null if there is none.
 const PageFile* find_page_file(std::string_view path);
 
 }  // namespace pgrevive::console

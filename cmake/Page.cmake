@@ -1,0 +1,28 @@
+# The console's page: TypeScript that Vite makes into a few files, which are compiled into the program.
+# They are made at build time, with npm's packages of src/console/page/package-lock.json. Without
+# npm, or where its registry cannot be reached, the program is built all the same and says that it
+# has no page.
+option(PGREVIVE_PAGE "Build the console's page, if npm is there" ON)
+
+# Adds the page to the module `console`.
+function(pgrevive_page)
+  set(source ${PROJECT_SOURCE_DIR}/src/console/page)
+  set(place ${PROJECT_BINARY_DIR}/page)
+  set(embedded ${place}/page_files.cc)
+  find_program(NPM npm)
+  if(PGREVIVE_PAGE AND NOT NPM)
+    message(STATUS "npm is not there, so the console will have no page (scripts/install-packages.sh page)")
+  endif()
+  if(NOT PGREVIVE_PAGE OR NOT NPM)
+    set(NPM "")
+  endif()
+  file(GLOB_RECURSE inputs CONFIGURE_DEPENDS ${source}/src/*)
+  list(APPEND inputs ${source}/.npmrc ${source}/index.html ${source}/package.json
+    ${source}/package-lock.json ${source}/tsconfig.json ${source}/vite.config.ts)
+  add_custom_command(OUTPUT ${embedded}
+    COMMAND ${CMAKE_COMMAND} -D SOURCE=${source} -D PLACE=${place} "-D NPM=${NPM}"
+      -D EMBEDDED=${embedded} -P ${PROJECT_SOURCE_DIR}/cmake/BuildPage.cmake
+    DEPENDS ${inputs} ${PROJECT_SOURCE_DIR}/cmake/BuildPage.cmake
+    COMMENT "Building the console's page" VERBATIM)
+  target_sources(console PRIVATE ${embedded})
+endfunction()

@@ -1,0 +1,164 @@
+// What the console's API answers, as far as the page uses it; /api/v1/openapi.json describes it.
+
+export interface Node {
+  name: string;
+  role: string;
+  port: number;
+  state: string;
+  timeline: number;
+  lsn: string;
+  version: string;
+  replication: string;
+  lag_bytes: number | null;
+  lag_seconds: number | null;
+  data_bytes: number;
+  disk_free_bytes: number;
+  disk_total_bytes: number;
+  connections: number | null;
+  max_connections: number | null;
+  started_ms: number;
+  error: string;
+}
+
+export interface PhaseTime {
+  phase: string;
+  began_ms: number;
+  ended_ms: number;
+}
+
+export interface Progress {
+  files_total: number;
+  files_done: number;
+  bytes_total: number;
+  bytes_done: number;
+  fetched: number;
+  requests: number;
+}
+
+export interface Problem {
+  id: string;
+  subject: string;
+  grave: boolean;
+  text: string;
+  remedy: string;
+}
+
+export interface PastRestore {
+  outcome: string;
+  error: string;
+  backup_label: string;
+  began_ms: number;
+  ended_ms: number;
+  phases: PhaseTime[];
+  progress: Progress;
+  retries: number;
+}
+
+export interface Status {
+  cluster_name: string;
+  supervisor_running: boolean;
+  healthy: boolean;
+  problems: Problem[];
+  nodes: Node[];
+  archiving: string;
+  archiving_ok: boolean;
+  archive: string;
+  adminer_url: string;
+  restores: PastRestore[];
+  supervisor: {
+    phase: string;
+    phases: PhaseTime[];
+    restore: Progress;
+    restore_retries: number;
+    backup_label: string;
+    wal_segments_total: number;
+    wal_segments_done: number;
+    replay_lsn: string;
+    warnings: string[];
+    recovery_end: { target: string; lsn: string; timeline: number; last_commit_time: string } | null;
+  };
+}
+
+export interface View {
+  time_ms: number;
+  status: Status;
+  pace: {
+    bytes_per_second: number;
+    average_bytes_per_second: number;
+    left_ms: number | null;
+    wal_left_ms: number | null;
+  };
+}
+
+export interface Sample {
+  time_ms: number;
+  nodes: Record<string, { lag_bytes: number | null; lag_seconds: number | null }>;
+}
+
+export interface Gap {
+  first: string;
+  last: string;
+  segments: number;
+}
+
+export interface Backup {
+  label: string;
+  type: string;
+  started: number;
+  stopped: number;
+  size: number;
+  repository_size: number | null;
+  recovery: {
+    from: number;
+    missing: string;
+    lines: { timeline: number; last_segment: string; reaches: number; gaps: Gap[] }[];
+  } | null;
+}
+
+export interface Repository {
+  read_ms: number;
+  place: string;
+  error: string;
+  stanza: { name: string; status: string; databases: { current: boolean; backups: Backup[] }[] } | null;
+  recoverable: { from: number; to: number } | null;
+}
+
+export interface Preview {
+  restores: boolean;
+  backup?: { label: string; type: string };
+  target?: string;
+  nodes?: number;
+  node_bytes?: number;
+  fetch_bytes?: number;
+  free_bytes?: number;
+  reachable?: boolean | null;
+  problem?: { message: string; hint: string };
+  wal?: { first: string; last: string; segments: number; gaps: Gap[] };
+  fetch_seconds?: number | null;
+  replay_seconds?: number | null;
+}
+
+export class Refused extends Error {
+  constructor(
+    message: string,
+    readonly hint: string,
+  ) {
+    super(message);
+  }
+}
+
+async function answer<T>(response: Response): Promise<T> {
+  const body = await response.json();
+  if (!response.ok) throw new Refused(body.error?.message ?? response.statusText, body.error?.hint ?? '');
+  return body as T;
+}
+
+export async function get<T>(path: string): Promise<T> {
+  return answer<T>(await fetch(path));
+}
+
+export async function act<T>(name: string, token: string): Promise<T> {
+  return answer<T>(
+    await fetch(`/api/v1/actions/${name}`, { method: 'POST', headers: { Authorization: `Bearer ${token}` } }),
+  );
+}

@@ -1,0 +1,97 @@
+import type { Node, Problem, Sample, View } from './api';
+import { LagChart } from './chart';
+import { Facts } from './facts';
+import { bytes, count, duration } from './format';
+import { named, t, language, type Word } from './words';
+
+export function lag(node: Node): string {
+  const parts = [];
+  if (node.lag_bytes !== null) parts.push(bytes(node.lag_bytes));
+  if (node.lag_seconds !== null) parts.push(duration(node.lag_seconds * 1000));
+  return parts.join(', ') || '–';
+}
+
+function NodeCard({ node, now }: { node: Node; now: number }) {
+  const good = node.state === 'accepting';
+  const facts: [string, string][] = [[t('port'), String(node.port)]];
+  if (good) {
+    facts.push([t('timeline'), String(node.timeline)], [t('lsn'), node.lsn]);
+    if (node.name !== 'primary') facts.push([t('lag'), lag(node)]);
+    if (node.connections !== null) facts.push([t('connections'), t('of', { done: count(node.connections), total: count(node.max_connections ?? 0) })]);
+    if (node.started_ms > 0) facts.push([t('uptime'), duration(now - node.started_ms)]);
+    facts.push([t('version'), node.version.split(' ')[0]]);
+  }
+  if (node.data_bytes > 0) facts.push([t('data'), bytes(node.data_bytes)]);
+  facts.push([t('disk'), t('diskOf', { free: bytes(node.disk_free_bytes), total: bytes(node.disk_total_bytes) })]);
+  return (
+    <article class={`card node ${good ? 'good' : 'waiting'}`} data-node={node.name}>
+      <h3>{node.name}</h3>
+      <p class="state">
+        <span class={`dot ${good ? 'good' : 'bad'}`} aria-hidden="true" />
+        {node.role && node.role !== node.name.split('-')[0] ? `${named(node.role)}, ` : ''}
+        {named(node.state)}
+      </p>
+      <Facts facts={facts} />
+      {node.error && <p class="error">{node.error}</p>}
+    </article>
+  );
+}
+
+// The text comes from pgrevive in English, with names and numbers in it; in another language it is
+// said by what kind of problem it is.
+function ProblemItem({ problem }: { problem: Problem }) {
+  const key = `p_${problem.id}` as Word;
+  const translated = language === 'en' ? '' : t(key, { subject: problem.subject });
+  return (
+    <li class={problem.grave ? 'grave' : 'minor'}>
+      {translated && <p>{translated}</p>}
+      <p lang="en">{problem.text}</p>
+      {!translated && problem.remedy && (
+        <p>
+          {t('remedy')}: {problem.remedy}
+        </p>
+      )}
+    </li>
+  );
+}
+
+export function ClusterView({ view, samples }: { view: View; samples: Sample[] }) {
+  const { status } = view;
+  const [primary, ...replicas] = status.nodes;
+  return (
+    <section id="cluster" aria-labelledby="cluster-title">
+      <h2 id="cluster-title">{t('cluster')}</h2>
+      {status.problems.length > 0 ? (
+        <div class="card problems">
+          <h3>{t('problems')}</h3>
+          <ul>{status.problems.map((problem) => <ProblemItem key={problem.id + problem.subject} problem={problem} />)}</ul>
+        </div>
+      ) : (
+        status.healthy && <p class="card well">{t('well')}</p>
+      )}
+      <div class="topology">
+        <NodeCard node={primary} now={view.time_ms} />
+        {replicas.length > 0 && (
+          <ul class="replicas">
+            {replicas.map((node) => (
+              <li key={node.name}>
+                <p class={`link ${node.replication === 'streaming' ? 'good' : 'bad'}`}>
+                  <span aria-hidden="true">→ </span>
+                  {named(node.replication || 'disconnected')}
+                </p>
+                <NodeCard node={node} now={view.time_ms} />
+              </li>
+            ))}
+          </ul>
+        )}
+      </div>
+      <div class="card">
+        <Facts facts={[[t('archiving'), status.archiving], ...(status.archive ? [[t('archive'), status.archive] as [string, string]] : [])]} />
+      </div>
+      <div class="card">
+        <h3>{t('lagOverTime')}</h3>
+        {replicas.length > 0 ? <LagChart samples={samples} names={replicas.map((node) => node.name)} /> : <p>{t('noReplicas')}</p>}
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,96 @@
+// The page's words in English and Brazilian Portuguese, chosen from what the browser asks for.
+
+const en = {
+  cluster: 'Cluster', restore: 'Restore', repository: 'Repository', acts: 'Actions',
+  lost: 'The connection to pgrevive is lost; trying again.', loading: 'Loading',
+  well: 'All is well', problems: 'Problems', remedy: 'What to do',
+  skip: 'Skip to content', sections: 'Sections',
+  primary: 'primary', replica: 'replica', recovering: 'recovering',
+  accepting: 'accepting connections', starting: 'starting', down: 'down', 'not restored': 'not restored',
+  restoring: 'restoring', stopped: 'stopped', preparing: 'preparing', promoting: 'promoting',
+  configuring: 'configuring', joining: 'joining replicas', reindexing: 'reindexing', running: 'running',
+  stopping: 'stopping', failed: 'failed',
+  streaming: 'streaming', disconnected: 'disconnected', catchup: 'catching up',
+  state: 'State', port: 'Port', timeline: 'Timeline', lsn: 'LSN', lag: 'Lag', connections: 'Connections',
+  disk: 'Disk', diskOf: '{free} free of {total}', data: 'Data', uptime: 'Up for', version: 'Version',
+  archiving: 'Archiving', archive: 'Archive', lagOverTime: 'Replication lag over time',
+  lagNow: 'Lag of {node}: {lag}', noReplicas: 'There are no replicas.', seconds: 'seconds',
+  phases: 'Phases', files: 'Files', bytes: 'Bytes', rate: 'Rate now', average: 'Average', left: 'Time left',
+  fetched: 'Fetched', requests: 'Requests', retries: 'Retries', backup: 'Backup', segments: 'WAL segments',
+  of: '{done} of {total}', noRestore: 'No restore is under way.', progress: 'Progress',
+  lastRestores: 'The last restores', outcome: 'Outcome', when: 'When', duration: 'Duration', size: 'Size',
+  done: 'done', never: 'None yet.', log: 'Log of the restore', recoveryEnd: 'Recovery ended at {lsn} on timeline {timeline} (target: {target})',
+  readAt: 'Read {time}', readAgain: 'Read again', window: 'Recoverable from {from} to {to} at least',
+  noWindow: 'Nothing can be recovered from this repository.', label: 'Label', type: 'Type', reaches: 'Reaches',
+  full: 'full', diff: 'differential', incr: 'incremental', gap: 'gap: {segments} segments from {first} to {last}',
+  gaps: 'Gaps in the WAL', noGaps: 'none', timelineOf: 'Backups and WAL over time', missing: 'needs {segment}, which is missing',
+  choose: 'Recover to a point in time', moment: 'Moment (your time zone)', slide: 'Moment on the timeline', preview: 'Preview',
+  previewing: 'Asking the repository', reachable: 'The archive holds this moment.',
+  unreachable: 'This moment cannot be reached.', unsure: 'Whether the archive holds it is known only after replay.',
+  fetch: 'To fetch', write: 'To write', writeOf: '{nodes} × {size}; {free} free', time: 'Time', about: 'about {time}', wal: 'WAL', nothingToRestore: 'Nothing would be restored.',
+  token: 'Token', tokenHelp: '`pgrevive console --token` prints it. It is kept until this tab is closed.',
+  test: 'Test', start: 'Start', stop: 'Stop', restart: 'Restart', working: 'Working: {act}', actDone: '{act}: done',
+  actFailed: '{act}: {message}', sureStop: 'Stop all servers of {cluster}?', sureRestart: 'Stop all servers of {cluster} and start them again?',
+  yes: 'Yes', no: 'No', passed: 'passed', not_applicable: 'does not apply',
+  p_failed: '', p_stopped: '', p_node_down: '', p_not_primary: '', p_promoted: '', p_not_streaming: '', p_lag: '', p_disk: '', p_archiving: '', p_adminer: '', p_collations: '',
+};
+
+export type Word = keyof typeof en;
+
+const pt: Record<Word, string> = {
+  cluster: 'Cluster', restore: 'Restauração', repository: 'Repositório', acts: 'Ações',
+  lost: 'A conexão com o pgrevive caiu; tentando de novo.', loading: 'Carregando',
+  well: 'Tudo vai bem', problems: 'Problemas', remedy: 'O que fazer',
+  skip: 'Ir para o conteúdo', sections: 'Seções',
+  primary: 'primário', replica: 'réplica', recovering: 'em recuperação',
+  accepting: 'aceita conexões', starting: 'iniciando', down: 'parado', 'not restored': 'não restaurado',
+  restoring: 'restaurando', stopped: 'parado', preparing: 'preparando', promoting: 'promovendo',
+  configuring: 'configurando', joining: 'conectando réplicas', reindexing: 'reindexando', running: 'no ar',
+  stopping: 'parando', failed: 'falhou',
+  streaming: 'recebendo', disconnected: 'desconectada', catchup: 'alcançando',
+  state: 'Estado', port: 'Porta', timeline: 'Timeline', lsn: 'LSN', lag: 'Atraso', connections: 'Conexões',
+  disk: 'Disco', diskOf: '{free} livres de {total}', data: 'Dados', uptime: 'No ar há', version: 'Versão',
+  archiving: 'Arquivamento', archive: 'Arquivo', lagOverTime: 'Atraso da replicação ao longo do tempo',
+  lagNow: 'Atraso de {node}: {lag}', noReplicas: 'Não há réplicas.', seconds: 'segundos',
+  phases: 'Fases', files: 'Arquivos', bytes: 'Bytes', rate: 'Taxa agora', average: 'Média', left: 'Tempo restante',
+  fetched: 'Baixado', requests: 'Requisições', retries: 'Repetições', backup: 'Backup', segments: 'Segmentos de WAL',
+  of: '{done} de {total}', noRestore: 'Nenhuma restauração em andamento.', progress: 'Progresso',
+  lastRestores: 'As últimas restaurações', outcome: 'Resultado', when: 'Quando', duration: 'Duração', size: 'Tamanho',
+  done: 'concluída', never: 'Nenhuma ainda.', log: 'Log da restauração', recoveryEnd: 'A recuperação terminou em {lsn} na timeline {timeline} (alvo: {target})',
+  readAt: 'Lido {time}', readAgain: 'Ler de novo', window: 'Recuperável de {from} até pelo menos {to}',
+  noWindow: 'Nada pode ser recuperado deste repositório.', label: 'Rótulo', type: 'Tipo', reaches: 'Alcança',
+  full: 'completo', diff: 'diferencial', incr: 'incremental', gap: 'lacuna: {segments} segmentos de {first} a {last}',
+  gaps: 'Lacunas no WAL', noGaps: 'nenhuma', timelineOf: 'Backups e WAL ao longo do tempo', missing: 'precisa de {segment}, que falta',
+  choose: 'Recuperar até um momento', moment: 'Momento (no seu fuso)', slide: 'Momento na linha do tempo', preview: 'Prever',
+  previewing: 'Consultando o repositório', reachable: 'O arquivo contém esse momento.',
+  unreachable: 'Esse momento não pode ser alcançado.', unsure: 'Só depois do replay se sabe se o arquivo o contém.',
+  fetch: 'A baixar', write: 'A gravar', writeOf: '{nodes} × {size}; {free} livres', time: 'Tempo', about: 'cerca de {time}', wal: 'WAL', nothingToRestore: 'Nada seria restaurado.',
+  token: 'Token', tokenHelp: '`pgrevive console --token` o mostra. Fica guardado até esta aba ser fechada.',
+  test: 'Testar', start: 'Iniciar', stop: 'Parar', restart: 'Reiniciar', working: 'Em andamento: {act}', actDone: '{act}: concluído',
+  actFailed: '{act}: {message}', sureStop: 'Parar todos os servidores de {cluster}?', sureRestart: 'Parar todos os servidores de {cluster} e iniciá-los de novo?',
+  yes: 'Sim', no: 'Não', passed: 'passou', not_applicable: 'não se aplica',
+  p_failed: 'Veja a causa e depois inicie: continua de onde parou.',
+  p_stopped: 'O cluster não está no ar e ninguém cuida dele. `start` o sobe.',
+  p_node_down: '{subject} não aceita conexões. Veja `logs {subject}`.',
+  p_not_primary: 'O primário ainda está em recuperação. Veja `logs primary`.',
+  p_promoted: '{subject} foi promovida e não é mais réplica. Se ninguém precisa do que nela foi gravado: pare, remova o diretório dela, inicie.',
+  p_not_streaming: '{subject} não recebe do primário. Veja `logs {subject}`.',
+  p_lag: '{subject} está atrasada. Uma consulta longa nela, um disco ou uma rede lentos podem ser a causa.',
+  p_disk: 'Pouco espaço livre no disco de {subject}. Libere espaço: o PostgreSQL para com o disco cheio.',
+  p_archiving: 'O WAL não é arquivado. Veja em `logs primary` o que o pgBackRest diz; o disco do primário enche enquanto isso.',
+  p_adminer: 'O Adminer não responde. Ele é reiniciado sozinho; adminer.log diz por que termina.',
+  p_collations: 'Há índices feitos com outra versão de uma collation, e consultas podem perder linhas. `start --reindex` reconstrói exatamente esses.',
+};
+
+const wanted = navigator.languages.find((language) => /^(pt|en)\b/i.test(language)) ?? 'en';
+export const language = /^pt/i.test(wanted) ? 'pt-BR' : 'en';
+const words: Record<Word, string> = language === 'en' ? en : pt;
+
+export function t(word: Word, values: Record<string, string | number> = {}): string {
+  return words[word].replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ''));
+}
+
+// What the servers and the supervisor call their states; as they call it where we have no word.
+export function named(text: string): string {
+  return text in words ? words[text as Word] : text;
+}
