@@ -12,7 +12,7 @@ _PIECE = 16 << 10
 
 class SlowLine:
     """Listens on `port`, passes everything on to `target_port`, and lets `rate` bytes a second back,
-    over all connections together."""
+    over all connections together. `rate` may change."""
 
     def __init__(self, target_port, rate):
         self.target_port = target_port
@@ -34,14 +34,14 @@ class SlowLine:
             while True:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(("127.0.0.1", self.target_port))
-                for pair in ((client, server, 0), (server, client, self.rate)):
+                for pair in ((client, server, False), (server, client, True)):
                     threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
 
-    def _pass_on(self, source, target, rate):
+    def _pass_on(self, source, target, slowed):
         with contextlib.suppress(OSError):
             while piece := source.recv(_PIECE):
-                if rate:
-                    self._wait(len(piece) / rate)
+                if slowed:
+                    self._wait(len(piece) / self.rate)
                 target.sendall(piece)
         for end, how in ((source, socket.SHUT_RD), (target, socket.SHUT_WR)):
             with contextlib.suppress(OSError):

@@ -1,0 +1,49 @@
+"""Debian's chromium, driven by playwright-core: what a person sees of a page."""
+
+import json
+import shutil
+import subprocess
+
+from rig.program import ROOT
+
+_WANTED = ROOT / "tests" / "browser"
+_PLACE = ROOT / "build" / "browser-tests"
+
+
+def install():
+    """The packages of tests/browser, from npm, into build/; what is there already is left alone."""
+    lock = _WANTED / "package-lock.json"
+    stamp = _PLACE / "installed"  # a copy of the lock file, written last
+    if stamp.exists() and stamp.read_bytes() == lock.read_bytes():
+        return
+    _PLACE.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        shutil.copy(_WANTED / name, _PLACE)
+    subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund",
+                    "--fetch-retries=5"], cwd=_PLACE, check=True, capture_output=True, timeout=600)
+    shutil.copy(lock, stamp)
+
+
+def look(url, **told):
+    """What tests/browser/look.mjs saw."""
+    return finish(begin(url, **told))
+
+
+def begin(url, **told):
+    words = json.dumps({"url": url, **told}, default=str)
+    return subprocess.Popen(["node", _WANTED / "look.mjs", _PLACE, words],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def told(process, word):
+    """Waits for what look.mjs says on standard error."""
+    for line in process.stderr:
+        if line == word + "\n":
+            return
+    raise AssertionError(f"the browser ended before it said '{word}'")
+
+
+def finish(process):
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return json.loads(out)
