@@ -46,8 +46,9 @@ void RecordReader::enter_page() {
       segment_size_ = load_le<std::uint32_t>(page_header_, 32);
       page_size_ = load_le<std::uint32_t>(page_header_, 36);
     }
+    // Records begin at multiples of eight, so no page ends in the middle of a record's length.
     ended_ = page_size_ < kSmallestPage || page_size_ > kLargestPage || page_size_ % 8 != 0 ||
-             segment_size_ < page_size_;
+             segment_size_ < page_size_ || address % 8 != 0;
   } else {
     ended_ = address != position_;  // as it was when the file was last in use
   }
@@ -142,7 +143,9 @@ void RecordReader::end_record() {
 }
 
 RecordReader::Unfinished RecordReader::unfinished() const {
-  if (ended_ || state_ == State::between || state_ == State::rest || kept_.empty()) return {};
+  if (ended_ || state_ == State::between || state_ == State::rest) return {};
+  // Of a file that was cut off anywhere there may be less.
+  if (kept_.size() < sizeof(std::uint32_t)) return {};
   return {.begin = Lsn(begin_), .bytes = kept_};
 }
 
