@@ -60,7 +60,12 @@ functional_tests() {
   # A program that does not build any more must not be tested in its last good form.
   rm -f build/release/pgrevive
   build release || return 1
-  /usr/bin/python3 -m pytest tests/functional "${pytest_words[@]}"
+  # The whole suite in as many runs side by side as there are processors, each with sources and an S3
+  # service of its own; two at most, for the memory that they need. Some words, such as --pdb, and
+  # a few tests are better served by one.
+  local side_by_side=()
+  [ ${#pytest_words[@]} -gt 0 ] || [ "$(nproc)" -lt 2 ] || side_by_side=(-n 2 --dist loadfile)
+  /usr/bin/python3 -m pytest tests/functional "${side_by_side[@]}" "${pytest_words[@]}"
 }
 
 groups=(unit)

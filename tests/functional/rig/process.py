@@ -1,9 +1,11 @@
 """Child processes that never outlive the test run, free ports, and waiting with a bound."""
 
 import ctypes
+import itertools
 import os
 import pathlib
 import pwd
+import random
 import shlex
 import signal
 import socket
@@ -102,18 +104,35 @@ class Daemon:
         return shown(self.log.read_bytes()) if self.log.exists() else ""
 
 
+# Below the ports that the system gives to whoever connects, so that none is gone between its choice
+# and its use. Runs side by side (pytest-xdist) have each a part of their own.
+_FIRST_PORT, _PORTS = 12_000, 5_000
 _given = set()
 
 
+def _candidates():
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
+    begin = random.randrange(_PORTS)
+    for i in itertools.count(begin):
+        yield _FIRST_PORT + worker * _PORTS + i % _PORTS
+
+
+_ports = _candidates()
+
+
 def free_port():
-    """A port of localhost that nobody listens on and that this run has not given out before."""
-    while True:
+    """A port that nobody listens on and that this run has not given out before."""
+    for port in _ports:
+        if port in _given:
+            continue
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
-            return port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("", port))
+            except OSError:
+                continue
+        _given.add(port)
+        return port
 
 
 def consecutive_ports(count):
@@ -121,7 +140,8 @@ def consecutive_ports(count):
     while True:
         first = free_port()
         ports = set(range(first + 1, first + count))
-        if max(ports | {first}) > 65535 or ports & _given or any(map(listening, ports)):
+        over = (first - _FIRST_PORT) % _PORTS + count > _PORTS
+        if over or ports & _given or any(map(listening, ports)):
             continue
         _given.update(ports)
         return first

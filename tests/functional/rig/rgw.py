@@ -98,8 +98,11 @@ class CephRGW:
         self.domain = domain
         self._address = address
         self.access_key = "PGREVIVETESTKEY00001"
-        self.secret_key = "tEstSecret+with/odd=signs0123456789abcdef"
-        self.reader = ("PGREVIVEREADSONLY001", "tEstSecret+of/those=who0123456789read")
+        # Each of runs side by side has its own: who makes users is told them as words, and tests look
+        # for theirs in the list of all processes.
+        run_name = os.environ.get("PYTEST_XDIST_WORKER", "")
+        self.secret_key = "tEstSecret+with/odd=signs0123456789abcdef" + run_name
+        self.reader = ("PGREVIVEREADSONLY001", "tEstSecret+of/those=who0123456789read" + run_name)
         self._like_far_away = like_far_away
         self._uid = uid
         self._daemons = []
