@@ -65,6 +65,11 @@ std::optional<FileLock> lock_volume(const std::string& node) {
   make_directories(directory.root());
   make_directories(directory.run());
   auto held = FileLock::try_acquire(directory.supervisor_lock());
+  // Who asks for the cluster's status holds it for a moment.
+  for (int i = 0; !held && i < 30; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    held = FileLock::try_acquire(directory.supervisor_lock());
+  }
   // Its pid says nothing here, where it may be that of another process.
   std::error_code ignored;
   if (held) std::filesystem::remove(directory.data(node) / "postmaster.pid", ignored);

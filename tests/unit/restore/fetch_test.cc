@@ -241,7 +241,8 @@ TEST_F(FetchTest, AStopEndsWorkersThatWait) {
   work(fetcher, 2);
 
   EXPECT_TRUE(fetcher.stopping());
-  EXPECT_LT(report_.progress().requests, 10u);
+  // Of 200; how many were made before the stop got round is chance.
+  EXPECT_LT(report_.progress().requests, 100u);
 }
 
 TEST_F(FetchTest, ALateRequestIsMadeASecondTimeAndTheFirstIsStopped) {
