@@ -80,12 +80,13 @@ docker_start() {
   done
   echo "starting $name in containers"
   began=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+  # What can be wrong with image and file shows here, also where nobody waits for the rest.
+  quietly compose up -d --no-deps postgres-cluster-restore
   if [ $# -gt 0 ]; then
     (compose up -d >/dev/null 2>&1 </dev/null &)
     echo "$name is being brought up; \`$0 status\` shows how far it is"
     return
   fi
-  quietly compose up -d --no-deps postgres-cluster-restore
   docker logs --follow --since "$began" "$name-restore" 2>&1 | sed 's/^/  /'
   code=$(docker wait "$name-restore")
   [ "$code" = 0 ] || fail "$name could not be restored" "its log is above; \`$0 start\` goes on where it stopped" "$code"
