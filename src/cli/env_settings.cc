@@ -343,6 +343,12 @@ void read_target(Reader& reader, restore::RecoveryTarget& target) {
     }
   }
   reader.boolean("RECOVERY_TARGET_EXCLUSIVE", target.exclusive);
+  using Type = restore::RecoveryType;
+  if (target.exclusive && target.type != Type::time && target.type != Type::lsn &&
+      target.type != Type::xid) {
+    reader.bad(*reader.file().find("RECOVERY_TARGET_EXCLUSIVE"),
+               "it has a meaning for a target of type time, lsn or xid only");
+  }
   reader.text("RECOVERY_TARGET_TIMELINE", target.timeline);
 }
 

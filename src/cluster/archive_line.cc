@@ -18,7 +18,7 @@ TimelineHistory load_history(const repository::WalArchive& archive, Timeline tim
   if (!text)
     throw Error(ErrorKind::not_found, "the archive has no " + name)
         .with_hint("choose another recovery target timeline, or leave it out");
-  return TimelineHistory::parse(timeline, *text);
+  return TimelineHistory::parse(timeline, *text).straight();
 }
 
 Timeline parse_number(const std::string& text) {

@@ -17,6 +17,7 @@ namespace pgrevive::cluster {
 // The server is told the number and not "latest": a source that is still alive may open another
 // timeline in the middle, and an archive may hold one that the backup is no part of, on which the
 // server would refuse to start.
+// A line's history is straight: it names the timelines that it touches, in their order.
 struct ArchiveLine {
   postgres::TimelineHistory history;
 

@@ -142,7 +142,8 @@ std::string source_conf(const Settings& settings, const std::filesystem::path& d
   out.set(repository_options(settings.repository));
   const auto limit = settings.repository.s3.stall_timeout;
   if (limit != storage::S3Options().stall_timeout)
-    out.set("io-timeout", fmt::format("{:.3f}", static_cast<double>(limit.count()) / 1000));
+    // Whole seconds, which every version of pgBackRest reads.
+    out.set("io-timeout", std::to_string(std::chrono::ceil<std::chrono::seconds>(limit).count()));
   out.section(settings.repository.stanza);
   out.set("pg1-path", data_directory.string());
   return out.take();

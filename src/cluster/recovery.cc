@@ -161,14 +161,22 @@ class Recovery {
     auto newer = source_->newer(timeline_before(view.replayed), view.replayed);
     for (const auto& history : newer.aside) tell_of(history, view.replayed);
     if (!newer.onward) return false;
+    // The server may have replayed more since it was looked at.
+    site_.servers.stop(kPrimary);
+    caught_up_since_.reset();
+    const auto control = load_control_file(site_.directory.data(kPrimary));
+    const auto reached = std::max(view.replayed, control.minimum_recovery_point);
+    if (!newer.onward->history.passes(timeline_before(reached), reached)) {
+      tell_of(newer.onward->history, reached);
+      start();
+      return true;
+    }
     const auto timeline = newer.onward->timeline();
     site_.board.warn(
         "timeline " + std::to_string(timeline.value()) + " was opened while timeline " +
         std::to_string(source_->line().timeline().value()) +
         " was recovered: the source failed over; recovery follows it from " + view.replayed.text());
-    site_.servers.stop(kPrimary);
     source_->follow(*std::move(newer.onward));
-    caught_up_since_.reset();
     start();
     return true;
   }
@@ -314,6 +322,8 @@ class Recovery {
   }
 
   void note_end(const RecoveryView& view) {
+    if (source_)
+      if (const auto error = strayed(source_->line().history, view)) throw *error;
     RecoveryEnd end;
     end.target = describe(goal_.target);
     const auto timeline = source_ ? source_->line().timeline() : control_.checkpoint_timeline;
@@ -334,7 +344,7 @@ class Recovery {
   // The timeline of the followed line that the byte before `lsn` lies on.
   Timeline timeline_before(Lsn lsn) const {
     if (!source_) return control_.checkpoint_timeline;
-    const auto line = source_->line().history.straight();
+    const auto& line = source_->line().history;
     for (const auto& ancestor : line.ancestors)
       if (lsn <= ancestor.ended) return ancestor.timeline;
     return line.timeline;

@@ -90,6 +90,22 @@ RecoveryVerdict judge_exhausted(const RecoveryGoal& goal, const RecoveryView& vi
 
 }  // namespace
 
+std::optional<Error> strayed(const postgres::TimelineHistory& line, const RecoveryView& view) {
+  if (!view.report ||
+      postgres::wal_file_kind(view.report->last_delivered) != postgres::WalFileKind::segment)
+    return {};
+  const auto last = WalSegment::parse(view.report->last_delivered, view.segment_size);
+  const auto left = line.left(last.timeline());
+  if (!left || view.replayed <= *left) return {};
+  return Error(ErrorKind::not_found, "recovery went on in " + view.report->last_delivered + " to " +
+                                         view.replayed.text() + ", and timeline " +
+                                         std::to_string(line.timeline.value()) +
+                                         " left that one at " + left->text())
+      .with_hint(
+          "the archive did not have the segment of the newer timeline yet: once it has, clean up "
+          "and start anew, or choose the older one with RECOVERY_TARGET_TIMELINE");
+}
+
 RecoveryVerdict judge_recovery(const RecoveryGoal& goal, const RecoveryView& view) {
   if (view.report && view.report->outcome == ArchiveReport::Outcome::error)
     return failed(Error(ErrorKind::unavailable, "WAL file " + view.report->name +

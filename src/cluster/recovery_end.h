@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "cluster/archive_report.h"
+#include "postgres/history.h"
 #include "postgres/lsn.h"
 #include "postgres/wal_name.h"
 #include "restore/recovery.h"
@@ -59,6 +60,11 @@ struct RecoveryVerdict {
 };
 
 RecoveryVerdict judge_recovery(const RecoveryGoal& goal, const RecoveryView& view);
+
+// Why what was replayed is not `line`, which is straight: the server was given the segment of a
+// fork from the timeline that goes on beside the line, since the line's own was not archived yet,
+// and PostgreSQL reads such a one to its end. Empty: nothing says so.
+std::optional<Error> strayed(const postgres::TimelineHistory& line, const RecoveryView& view);
 
 // "latest", "time 2026-11-22 14:05:00+00".
 std::string describe(const restore::RecoveryTarget& target);

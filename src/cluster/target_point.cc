@@ -120,7 +120,11 @@ class Lookup {
   }
 
   PointLookup look() {
-    contents_ = repository::load_contents(archive_, *candidates_.back()->archive_start);
+    // A source that was recovered to an earlier point goes on below where it had been.
+    const auto lowest = std::ranges::min(candidates_, {}, [](const auto* backup) {
+      return std::string_view(*backup->archive_start).substr(8);
+    });
+    contents_ = repository::load_contents(archive_, *lowest->archive_start);
     attempts_.clear();
     lacking_.reset();
     has_gap_ = false;
@@ -288,7 +292,7 @@ class Lookup {
         const auto known = contents_.histories.find(line.timeline);
         const auto history = known == contents_.histories.end()
                                  ? TimelineHistory{.timeline = line.timeline, .ancestors = {}}
-                                 : known->second;
+                                 : known->second.straight();
         if (try_one(*backup, line, history).is_reached()) return line.timeline;
       }
     }
@@ -339,9 +343,11 @@ std::string describe(const TargetPoint& point, const RecoveryTarget& target) {
   const auto what = target.type == RecoveryType::name
                         ? called(target)
                         : fmt::format("{} of {}", point.what, called(target));
-  return fmt::format("{}{} at {}, of {}, on timeline {}", target.exclusive ? "before the " : "",
-                     what, target.exclusive ? point.begin.text() : point.end.text(),
-                     moment(point.time), point.timeline);
+  // PostgreSQL stops behind a restore point in any case.
+  const bool before = target.exclusive && target.type == RecoveryType::xid;
+  return fmt::format("{}{} at {}, of {}, on timeline {}", before ? "before the " : "", what,
+                     before ? point.begin.text() : point.end.text(), moment(point.time),
+                     point.timeline);
 }
 
 bool lies_in_records(const RecoveryTarget& target) {

@@ -120,14 +120,18 @@ RecoveryPoints find_recovery_points(const Backup& backup, const std::vector<Back
   const Lsn consistent = backup.lsn_stop.value_or(stop.begin());
 
   std::vector<Timeline> targets{first.timeline()};
-  for (const auto& [timeline, history] : contents.histories) {
+  // Where a history falls, segments of timelines that its line never touches are not on the way.
+  std::map<Timeline, postgres::TimelineHistory> histories;
+  for (const auto& [timeline, history] : contents.histories)
+    histories[timeline] = history.straight();
+  for (const auto& [timeline, history] : histories) {
     if (timeline != first.timeline() && history.passes(first.timeline(), consistent))
       targets.push_back(timeline);
   }
 
   for (const auto target : targets) {
-    const auto history = contents.histories.find(target);
-    const Way way(target, history == contents.histories.end() ? nullptr : &history->second, size);
+    const auto history = histories.find(target);
+    const Way way(target, history == histories.end() ? nullptr : &history->second, size);
     const auto name = [&](std::uint64_t number) {
       return WalSegment(way.of(number), number, size).name();
     };

@@ -138,7 +138,7 @@ void TargetRecords::restore_point(Lsn begin, Lsn end, ByteView data) {
   if (data.size() < kRestorePointSize) return;
   const auto text = as_text(data.subspan(8, kRestorePointSize - 8));
   const std::string name(text.substr(0, text.find('\0')));
-  const auto time = *time_at(data, 0);
+  const auto time = time_at(data, 0).value_or(0);
   restore_points.push_back({.name = name, .begin = begin, .end = end, .time = time});
   if (name == wanted_.name)
     points.push_back(

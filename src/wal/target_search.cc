@@ -146,10 +146,11 @@ void TargetSearch::read_on(const Way& way, std::size_t first, const Span& span) 
   RecordReader reader(records);
   // What was known before is only read for the end of a record that begins before it.
   std::size_t known_from = way.size();
-  const auto add = [&](auto& found, auto Known::*into, auto begin_of) {
+  const auto add = [&](std::size_t i, auto& found, auto Known::*into, auto begin_of) {
     for (const auto& record : std::exchange(found, {})) {
       const auto at = std::invoke(begin_of, record).value() / size - way.front().number();
-      if (at < known_from) (known_[way[at].name()].*into).push_back(record);
+      // It begins in what was read, or the segment is not the one it is called.
+      if ((at == i || at + 1 == i) && at < known_from) (known_[way[at].name()].*into).push_back(record);
     }
   };
   for (std::size_t i = first; i < way.size(); ++i) {
@@ -171,9 +172,9 @@ void TargetSearch::read_on(const Way& way, std::size_t first, const Span& span) 
     told(way.size() - i - 1);
 
     auto& here = known_[way[i].name()];
-    add(records.points, &Known::points, &TargetPoint::begin);
-    add(records.restore_points, &Known::restore_points, &RestorePoint::begin);
-    add(records.marks, &Known::marks, &TransactionMark::at);
+    add(i, records.points, &Known::points, &TargetPoint::begin);
+    add(i, records.restore_points, &Known::restore_points, &RestorePoint::begin);
+    add(i, records.marks, &Known::marks, &TransactionMark::at);
     if (const auto top_level = std::exchange(records.top_level, {})) here.top_level = top_level;
     if (reader.ended()) here.log_end = reader.position();
     bool settled = reader.ended() || i == known_from || settles(here, span);

@@ -37,10 +37,15 @@ inline bool ends_transaction(ByteView header) {
   }
 }
 
-// Microseconds since 1970 of the timestamp there, if it is there.
+// No clock was ever set beyond: the year 2200, where nanoseconds still fit into 64 bits.
+inline constexpr std::int64_t kLatestTime = 7'258'118'400'000'000;
+
+// Microseconds since 1970 of the timestamp there, if there is one that can be.
 inline std::optional<std::int64_t> time_at(ByteView bytes, std::size_t at) {
   if (at + 8 > bytes.size()) return {};
-  return static_cast<std::int64_t>(load_le<std::uint64_t>(bytes, at)) + kPostgresEpoch;
+  const auto time = static_cast<std::int64_t>(load_le<std::uint64_t>(bytes, at));
+  if (time < 0 || time > kLatestTime - kPostgresEpoch) return {};
+  return time + kPostgresEpoch;
 }
 
 }  // namespace pgrevive::wal

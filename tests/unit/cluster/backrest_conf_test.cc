@@ -88,7 +88,7 @@ TEST(SourceConf, SaysForHowLongAStoreMayBeSilentWhereThatIsNotTheUsual) {
   EXPECT_THAT(source_conf(settings, "/d"), testing::Not(HasSubstr("io-timeout")));
 
   settings.repository.s3.stall_timeout = std::chrono::milliseconds(1500);
-  EXPECT_THAT(source_conf(settings, "/d"), HasSubstr("\nio-timeout=1.500\n"));
+  EXPECT_THAT(source_conf(settings, "/d"), HasSubstr("\nio-timeout=2\n"));
 }
 
 TEST(SourceForInfo, IsTheNumberedRepositoryOfThatCommandAlone) {

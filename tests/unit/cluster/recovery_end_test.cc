@@ -249,6 +249,28 @@ TEST(RecoveryEnd, OfAnOfflineBackupIsTheTargetImmediate) {
   EXPECT_EQ(judge_recovery(goal, view).kind, Kind::ended);
 }
 
+TEST(RecoveryEnd, IsNoneWhereASegmentOfTheForkCameFromTheOlderTimeline) {
+  const postgres::TimelineHistory line{
+      .timeline = Timeline(2),
+      .ancestors = {{Timeline(1), Lsn(segment(5).begin().value() + 100), "promoted"}}};
+  auto view = at_the_end();
+  view.report->last_delivered = segment(5).name();
+  const auto error = strayed(line, view);
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->kind(), ErrorKind::not_found);
+  EXPECT_THAT(error->what(), testing::HasSubstr(segment(5).name()));
+
+  view.replayed = line.ancestors.front().ended;
+  EXPECT_FALSE(strayed(line, view));
+  view = at_the_end();
+  view.report->last_delivered = segment(5, 2).name();
+  EXPECT_FALSE(strayed(line, view));
+  view.report->last_delivered = "00000002.history";
+  EXPECT_FALSE(strayed(line, view));
+  view.report.reset();
+  EXPECT_FALSE(strayed(line, view));
+}
+
 TEST(RecoveryEnd, NeverComesWhileTheServerIsDown) {
   auto view = at_the_end();
   view.running = false;

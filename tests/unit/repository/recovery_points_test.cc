@@ -128,6 +128,25 @@ TEST(RecoveryPoints, TakeABranchAtTheVeryBeginningOfASegment) {
   EXPECT_EQ(points.lines[1].last_segment, segment(2, 8));
 }
 
+TEST(RecoveryPoints, FollowALineWhoseHistoryFalls) {
+  // The source was recovered to within 5 and opened 2, then to within 3 on the way to the latest,
+  // and opened 3: its history says that it left 2, which it never touched.
+  const auto archive = contents({{1, {1, 2, 3, 4, 5}}, {2, {5, 6}}, {3, {3, 4, 5, 6, 7}}},
+                                {{2, {{1, Lsn(5 * kSize + 100)}}},
+                                 {3, {{1, Lsn(5 * kSize + 100)}, {2, Lsn(3 * kSize + 100)}}}});
+
+  const auto points = find_recovery_points(backup(1, 1, 2, 1000), {}, archive);
+  ASSERT_EQ(points.lines.size(), 3u);
+  EXPECT_EQ(points.lines[2].timeline, Timeline(3));
+  EXPECT_EQ(points.lines[2].last_segment, segment(3, 7));
+  EXPECT_TRUE(points.lines[2].gaps.empty());
+
+  const auto later = find_recovery_points(backup(3, 4, 5, 1000), {}, archive);
+  EXPECT_EQ(later.missing, "");
+  ASSERT_EQ(later.lines.size(), 1u);
+  EXPECT_EQ(later.lines[0].last_segment, segment(3, 7));
+}
+
 TEST(RecoveryPoints, LeaveOutABranchWithoutWalAndTellOfOneBehindAGap) {
   const auto branch = std::map<std::uint32_t, std::vector<std::pair<std::uint32_t, Lsn>>>{
       {2, {{1, Lsn(7 * kSize + 100)}}}};
