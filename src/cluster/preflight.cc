@@ -68,14 +68,21 @@ std::string cannot_listen(const std::string& address, int port) {
   return any ? std::string() : reason;
 }
 
+// A console that lives on after its supervisor has to tell of a start that fails as well, so it is
+// left alone: the supervisor replaces it. Its port is the one it was told.
+bool console_has(const WantedPort& wanted, const StateDirectory& directory) {
+  if (!find_side_process(console_program(directory))) return false;
+  const auto told = read_file_if_exists(directory.settings());
+  return told && from_json(*told).console_port == wanted.port;
+}
+
 void check_ports(const Settings& settings, const StateDirectory& directory) {
   for (const auto& wanted : wanted_ports(settings)) {
     // A server that an ended supervisor left running is adopted.
     if (wanted.setting == kAdminerPort)
       stop_orphaned_adminer(directory);
-    else if (wanted.setting == kConsolePort)
-      stop_side_process(console_program(directory));
-    else if (server_is_ours(directory, wanted.user))
+    else if (wanted.setting == kConsolePort ? console_has(wanted, directory)
+                                            : server_is_ours(directory, wanted.user))
       continue;
     check_port(wanted);
   }

@@ -21,6 +21,9 @@ struct SideProgram {
   std::string mark;
 };
 
+// How long one that has died so often rests before it is started again. Pure.
+std::chrono::seconds restart_delay(int deaths);
+
 // Keeps such a program running. Used by one thread at a time.
 class SideProcess {
  public:
@@ -29,7 +32,8 @@ class SideProcess {
 
   // Stops what a supervisor before us left, and starts it.
   void start(const Command& command);
-  // Starts it again if it died. To be called every few seconds.
+  // Starts it again if it died, the later the oftener it did; warns of one that does not stay. To
+  // be called every few seconds.
   void tick();
   void stop();
   // From here on it lives without us.
@@ -37,17 +41,22 @@ class SideProcess {
 
  private:
   void launch();
+  void died();
 
   StatusBoard& board_;
   SideProgram program_;
   std::optional<Command> command_;  // empty: it is not wanted
   std::optional<ChildProcess> child_;
+  int deaths_ = 0;  // one soon after the other
+  std::chrono::steady_clock::time_point launched_;
   std::chrono::steady_clock::time_point next_start_;
 };
 
 // The process that is this program; empty if there is none.
 std::optional<pid_t> find_side_process(const SideProgram& program);
-// Stops one that a supervisor before us left; true if there was one.
-bool stop_side_process(const SideProgram& program);
+// Stops one that a supervisor before us left, with SIGKILL where it lives longer than `limit`; true
+// if there was one.
+bool stop_side_process(const SideProgram& program,
+                       std::chrono::milliseconds limit = std::chrono::seconds(5));
 
 }  // namespace pgrevive::cluster

@@ -1,3 +1,6 @@
+#include <condition_variable>
+#include <mutex>
+#include <optional>
 #include <thread>
 
 #include <fcntl.h>
@@ -69,8 +72,8 @@ BroughtUp bring_up_and_note(Site& site) {
 // Keeps the cluster up until a stop is asked for.
 class Watch {
  public:
-  Watch(Site& site, Adminer& adminer, SideProcess& console, StopSignals& signals)
-      : site_(site), adminer_(adminer), console_(console), signals_(signals) {}
+  Watch(Site& site, Adminer& adminer, StopSignals& signals)
+      : site_(site), adminer_(adminer), signals_(signals) {}
 
   [[noreturn]] void run(const BroughtUp& first) {
     reindex();
@@ -79,7 +82,6 @@ class Watch {
       site_.rest(std::chrono::milliseconds(500));
       site_.servers.tick();
       adminer_.tick();
-      console_.tick();
       if (signals_.take_try_again() && failed_) try_again();
       if (!failed_ && reindex()) site_.board.enter(Phase::running);
       for (const auto& node : node_names(site_.settings.replicas))
@@ -122,12 +124,40 @@ class Watch {
 
   Site& site_;
   Adminer& adminer_;
-  SideProcess& console_;
   StopSignals& signals_;
   bool failed_ = false;
 };
 
-void bring_up_and_watch(Site& site, SideProcess& console, StopSignals& signals, Until until) {
+// Starts the console again when it dies, for which whoever restores has no time.
+class ConsoleKeeper {
+ public:
+  ConsoleKeeper(StatusBoard& board, const StateDirectory& directory)
+      : process_(board, console_program(directory)) {
+    process_.start(console_command(directory));
+    thread_ = std::jthread([this](const std::stop_token& stop) {
+      std::mutex mutex;
+      std::condition_variable_any condition;
+      std::unique_lock lock(mutex);
+      while (!condition.wait_for(lock, stop, std::chrono::milliseconds(500),
+                                 [&] { return stop.stop_requested(); }))
+        process_.tick();
+    });
+  }
+  // The console lives without us from here on, to say how it ended.
+  ~ConsoleKeeper() {
+    thread_.request_stop();
+    thread_.join();
+    process_.leave();
+  }
+  ConsoleKeeper(const ConsoleKeeper&) = delete;
+  ConsoleKeeper& operator=(const ConsoleKeeper&) = delete;
+
+ private:
+  SideProcess process_;  // of the thread alone, while that runs
+  std::jthread thread_;
+};
+
+void bring_up_and_watch(Site& site, StopSignals& signals, Until until) {
   Adminer adminer(site.settings, site.directory, site.board);
   try {
     const auto brought_up = bring_up_and_note(site);
@@ -139,7 +169,7 @@ void bring_up_and_watch(Site& site, SideProcess& console, StopSignals& signals, 
       return;
     }
     adminer.start();
-    Watch(site, adminer, console, signals).run(brought_up);
+    Watch(site, adminer, signals).run(brought_up);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::cancelled && site.stop.stop_requested())
       site.board.enter(Phase::stopping);
@@ -152,8 +182,8 @@ void bring_up_and_watch(Site& site, SideProcess& console, StopSignals& signals, 
 }
 
 int bring_up_watch_and_report(const StateDirectory& directory, const Settings& settings,
-                              const Marker& marker, StatusBoard& board, SideProcess& console,
-                              StopSignals& signals, Until until) {
+                              const Marker& marker, StatusBoard& board, StopSignals& signals,
+                              Until until) {
   try {
     Servers servers(board);
     Prefetch prefetch(settings, directory, board);
@@ -169,7 +199,7 @@ int bring_up_watch_and_report(const StateDirectory& directory, const Settings& s
               .host = look_at_host(),
               .version = version,
               .binaries = postgres::find_binaries(version, settings.postgres_binaries)};
-    bring_up_and_watch(site, console, signals, until);
+    bring_up_and_watch(site, signals, until);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::cancelled && signals.stop().stop_requested()) {
       board.enter(Phase::stopped);
@@ -200,12 +230,12 @@ int supervise(const StateDirectory& directory, Until until) {
   StatusBoard board(directory, {.cluster_name = settings.cluster_name, .pid = ::getpid()});
   board.enter(Phase::preparing);
   // Before all else, so that there is something to look at from the first second.
-  SideProcess console(board, console_program(directory));
-  if (settings.console_port != 0) console.start(console_command(directory));
-  const int code =
-      bring_up_watch_and_report(directory, settings, marker, board, console, signals, until);
-  console.leave();
-  return code;
+  std::optional<ConsoleKeeper> console;
+  if (settings.console_port != 0)
+    console.emplace(board, directory);
+  else
+    stop_side_process(console_program(directory));
+  return bring_up_watch_and_report(directory, settings, marker, board, signals, until);
 }
 
 std::optional<SupervisorStatus> read_status(const StateDirectory& directory) {

@@ -95,13 +95,16 @@ void Watcher::look() {
   const auto last = view();
   auto next = std::make_shared<View>();
   const auto now = Clock::now();
-  // A restore has better use for the disk.
-  const bool whole = !last || (now - whole_look_ >= kWholeLookEvery && !is_at_work(last->status));
+  // A restore has better use for the disk, and the first look keeps others waiting.
+  const bool whole = last && !is_at_work(last->status) &&
+                     (whole_look_ == Clock::time_point() || now - whole_look_ >= kWholeLookEvery);
   next->status =
       cluster::collect_status(directory_, whole ? cluster::Look::whole : cluster::Look::quick);
   next->time_ms = unix_ms();
   if (whole) {
     whole_look_ = now;
+  } else if (!last) {
+    next->status.adminer_answers = true;  // nobody asked yet
   } else {
     next->status.adminer_answers = last->status.adminer_answers || is_at_work(last->status) ||
                                    whole_look_ == Clock::time_point();

@@ -27,7 +27,8 @@ class Watcher {
     std::function<void(const View&)> looked;  // on the watcher's thread
   };
 
-  // Looks once before it returns, so that there always is a view. Throws what keeps it from that.
+  // Looks once before it returns, without measuring or asking what takes long, so that there always
+  // is a view. Throws what keeps it from that.
   Watcher(cluster::StateDirectory directory, Told told);
   ~Watcher();
 

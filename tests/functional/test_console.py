@@ -1,6 +1,7 @@
 """The console: what it tells of a real cluster is what the servers say, and whom it tells nothing."""
 
 import concurrent.futures
+import datetime
 import http.client
 import json
 import os
@@ -96,11 +97,47 @@ class Metrics:
         return self.samples[("pgrevive_" + name, *sorted({"cluster": self.cluster, **labels}.items()))]
 
 
+def phase_of(look):
+    return look["status"]["supervisor"]["phase"]
+
+
+def bytes_done(look):
+    return look["status"]["supervisor"]["restore"]["bytes_done"]
+
+
+def problems(look):
+    """Those that are not of the host's disk, which may be as full as it likes."""
+    return [problem for problem in look["status"]["problems"] if problem["id"] != "disk"]
+
+
+def looks_until(console, enough):
+    looks = []
+    for look in console.events():
+        assert phase_of(look) != "failed", look
+        looks.append(look)
+        if enough(look):
+            return looks
+    raise AssertionError(f"the stream ended early: {looks[-1:]}")
+
+
+def console_pid(cluster):
+    return int((cluster.root / "run" / "console.pid").read_text())
+
+
+def kill_console(cluster):
+    """Another one comes."""
+    pid = console_pid(cluster)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: console_pid(cluster) != pid and cluster.console.answers(), 60, "another one")
+
+
 @pytest.fixture(scope="module")
 def seen(pgrevive, space, story, bucket):
-    """A cluster from the far end of a slow line, with a console; and every look at its start."""
+    """A cluster from the far end of a slow line, with a console; and every look at its start, in
+    whose midst the console is killed."""
     prefix = bucket.upload_once(story.repo.path, "story/pgbackrest")
-    line = SlowLine(bucket.gateway.port, 2 << 20)
+    # Very slow until there is another console.
+    line = SlowLine(bucket.gateway.port, 150 << 10)
     cluster = Cluster(pgrevive, space.directory("h"), {
         **cluster_values(bucket, prefix), "S3_ENDPOINT": f"https://localhost:{line.port}",
         "S3_VERIFY_TLS": "false", "REPO_CIPHER_PASS": CIPHER_PASS, "WAL_ARCHIVE": "off",
@@ -109,13 +146,13 @@ def seen(pgrevive, space, story, bucket):
     try:
         cluster.start("--detach")
         wait_until(cluster.console.answers, 60, "the console answers")
-        cluster.looks = []
-        for look in cluster.console.events():
-            cluster.looks.append(look)
-            phase = look["status"]["supervisor"]["phase"]
-            assert phase != "failed", look
-            if phase == "running":
-                break
+        cluster.looks = looks_until(cluster.console, lambda look: bytes_done(look) > 0)
+        kill_console(cluster)
+        seen_bytes = bytes_done(cluster.looks[-1])
+        cluster.after = looks_until(cluster.console, lambda look: bytes_done(look) > seen_bytes)
+        line.rate = 2 << 20
+        cluster.looks += cluster.after
+        cluster.looks += looks_until(cluster.console, lambda look: phase_of(look) == "running")
         yield cluster
         # The page has to live through a stop that it asked for, and no other.
         cluster.stop()
@@ -127,18 +164,21 @@ def seen(pgrevive, space, story, bucket):
 
 def test_a_restore_is_seen_as_it_goes(seen):
     """From its first seconds on: phases, bytes and files, the rate and the time that is left."""
-    phases = [look["status"]["supervisor"]["phase"] for look in seen.looks]
+    phases = [phase_of(look) for look in seen.looks]
     assert phases[0] in ("preparing", "restoring"), phases
     assert phases[-1] == "running"
-    restoring = [look for look in seen.looks
-                 if look["status"]["supervisor"]["phase"] == "restoring"]
-    done = [look["status"]["supervisor"]["restore"]["bytes_done"] for look in restoring]
+    restoring = [look for look in seen.looks if phase_of(look) == "restoring"]
+    done = [bytes_done(look) for look in restoring]
     assert len(done) > 2 and done == sorted(done) and done[-1] > done[0], done
     assert any(look["pace"]["bytes_per_second"] > 0 and look["pace"]["left_ms"] for look in restoring)
     total = restoring[-1]["status"]["supervisor"]["restore"]["bytes_total"]
     assert all(count <= total for count in done)
     # It is not called a problem that nothing is up while it is made.
-    assert not any(look["status"]["problems"] for look in restoring), restoring
+    assert not any(problems(look) for look in restoring), restoring
+
+
+def test_a_console_that_dies_during_a_restore_comes_back(seen):
+    assert phase_of(seen.after[0]) == phase_of(seen.after[-1]) == "restoring", seen.after
 
 
 def test_shows_what_the_servers_say(seen):
@@ -146,13 +186,14 @@ def test_shows_what_the_servers_say(seen):
                                   "from pg_control_checkpoint()")
     assert primary
     wait_until(lambda: seen.console.json("/api/v1/status")["status"]["healthy"], 30, "it is well")
-    shown = seen.console.json("/api/v1/status")["status"]
+    look = seen.console.json("/api/v1/status")
+    shown = look["status"]
     said = seen.status()
     for ours, theirs in zip(shown["nodes"], said["nodes"], strict=True):
         for key in ("name", "role", "port", "state", "pid", "version", "timeline", "replication",
                     "max_connections", "started_ms", "backup_label", "disk_total_bytes"):
             assert ours[key] == theirs[key], key
-    assert shown["problems"] == []
+    assert problems(look) == []
     assert shown["restores"][0]["outcome"] == "done"
     assert shown["restores"] == said["restores"]
     # An open connection is counted, and so is its end.
@@ -219,7 +260,10 @@ def test_repository_and_preview(seen, story):
     preview = seen.console.json("/api/v1/preview?type=time&target=" +
                                 story.targets["time"].value.replace("+", "%2B").replace(" ", "+"))
     assert preview["restores"] is True and preview["reachable"] is True
-    assert preview["backup"]["label"] == story.repo.labels[-1]
+    # The last one may have ended in the same second.
+    moment = int(datetime.datetime.fromisoformat(story.targets["time"].value).timestamp())
+    before = [backup["label"] for backup in backups if backup["stopped"] < moment]
+    assert preview["backup"]["label"] == before[-1]
     far = seen.console.json("/api/v1/preview?type=time&target=2101-01-01+00:00:00%2B00")
     assert far["reachable"] is False and far["problem"]["message"], far
     status, text, _ = seen.console.ask("/api/v1/preview?type=time&target=2001-01-01+00:00:00%2B00")
@@ -263,7 +307,7 @@ def _cpu_seconds(pid):
 
 def test_many_listeners(seen):
     """Each of fifty gets every look, and to send it to fifty costs hardly more than to one."""
-    pid = int((seen.root / "run" / "console.pid").read_text())
+    pid = console_pid(seen)
 
     def looks(_):
         stream = seen.console.events()
@@ -295,9 +339,16 @@ def test_acts_for_those_who_hold_the_token(seen):
     status, stopped = seen.console.act("stop", token)
     assert status == 200 and stopped == {"done": "stop", "ran": True}
     assert seen.status()["supervisor_running"] is False
-    wait_until(lambda: [problem["id"] for problem in
-                        seen.console.json("/api/v1/status")["status"]["problems"]] == ["stopped"],
-               30, "it is told")
+    wait_until(lambda: [problem["id"] for problem in problems(
+        seen.console.json("/api/v1/status"))] == ["stopped"], 30, "it is told")
+    # A start that cannot be says why, and the one who was asked lives on.
+    version = seen.root / "primary" / "data" / "PG_VERSION"
+    true_version, pid = version.read_text(), console_pid(seen)
+    version.write_text("99\n")
+    status, refused = seen.console.act("start", token)
+    version.write_text(true_version)
+    assert status == 409 and "PostgreSQL 99" in refused["error"]["message"], refused
+    assert seen.console.answers() and console_pid(seen) == pid
     # The start brings a console of its own, so this one may not live to answer.
     try:
         seen.console.act("start", token)
@@ -311,8 +362,5 @@ def test_acts_for_those_who_hold_the_token(seen):
 
 
 def test_a_console_that_dies_comes_back(seen):
-    pid = int((seen.root / "run" / "console.pid").read_text())
-    os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: seen.console.answers()
-               and int((seen.root / "run" / "console.pid").read_text()) != pid, 60, "another one")
+    kill_console(seen)
     assert seen.status()["supervisor_running"] is True

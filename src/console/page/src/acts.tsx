@@ -1,5 +1,5 @@
 import { useRef, useState } from 'preact/hooks';
-import { act, Refused } from './api';
+import { act, cameUp, Refused } from './api';
 import { named, t, type Word } from './words';
 
 interface Check {
@@ -30,8 +30,9 @@ export function ActsView({ cluster }: { cluster: string }) {
     } catch (error) {
       // A start replaces the console that was asked, and its answer may not come.
       const lost = !(error instanceof Refused) && (name === 'start' || name === 'restart');
-      const message = error instanceof Refused ? `${error.message}. ${error.hint}` : String(error);
-      setSaid(lost ? t('actDone', { act: t(name) }) : t('actFailed', { act: t(name), message }));
+      const done = lost && (await cameUp());
+      const message = error instanceof Refused ? `${error.message}. ${error.hint}` : lost ? t('noAnswer') : String(error);
+      setSaid(done ? t('actDone', { act: t(name) }) : t('actFailed', { act: t(name), message }));
     }
     setBusy(false);
   };

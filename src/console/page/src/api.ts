@@ -157,6 +157,20 @@ export async function get<T>(path: string): Promise<T> {
   return answer<T>(await fetch(path));
 }
 
+// Whether the cluster runs after a start of which no answer came: it replaces the console that was
+// asked. Waits a minute at most.
+export async function cameUp(): Promise<boolean> {
+  for (let left = 60; left > 0; left -= 1) {
+    await new Promise((done) => setTimeout(done, 1000));
+    try {
+      if ((await get<View>('/api/v1/status')).status.supervisor_running) return true;
+    } catch {
+      // The other console is not there yet.
+    }
+  }
+  return false;
+}
+
 export async function act<T>(name: string, token: string): Promise<T> {
   return answer<T>(
     await fetch(`/api/v1/actions/${name}`, { method: 'POST', headers: { Authorization: `Bearer ${token}` } }),

@@ -43,7 +43,7 @@ function ProblemItem({ problem }: { problem: Problem }) {
   const key = `p_${problem.id}` as Word;
   const translated = language === 'en' ? '' : t(key, { subject: problem.subject });
   return (
-    <li class={problem.grave ? 'grave' : 'minor'}>
+    <li class={problem.grave ? 'grave' : 'minor'} data-problem={problem.id}>
       {translated && <p>{translated}</p>}
       <p lang="en">{problem.text}</p>
       {!translated && problem.remedy && (

@@ -30,7 +30,7 @@ const en = {
   fetch: 'To fetch', write: 'To write', writeOf: '{nodes} × {size}; {free} free', time: 'Time', about: 'about {time}', wal: 'WAL', nothingToRestore: 'Nothing would be restored.',
   token: 'Token', tokenHelp: '`pgrevive console --token` prints it. It is kept until this tab is closed.',
   test: 'Test', start: 'Start', stop: 'Stop', restart: 'Restart', working: 'Working: {act}', actDone: '{act}: done',
-  actFailed: '{act}: {message}', sureStop: 'Stop all servers of {cluster}?', sureRestart: 'Stop all servers of {cluster} and start them again?',
+  actFailed: '{act}: {message}', noAnswer: 'no answer came, and nothing runs; see the log of the supervisor', sureStop: 'Stop all servers of {cluster}?', sureRestart: 'Stop all servers of {cluster} and start them again?',
   yes: 'Yes', no: 'No', passed: 'passed', not_applicable: 'does not apply',
   p_failed: '', p_stopped: '', p_node_down: '', p_not_primary: '', p_promoted: '', p_not_streaming: '', p_lag: '', p_disk: '', p_archiving: '', p_adminer: '', p_collations: '',
 };
@@ -67,7 +67,7 @@ const pt: Record<Word, string> = {
   fetch: 'A baixar', write: 'A gravar', writeOf: '{nodes} × {size}; {free} livres', time: 'Tempo', about: 'cerca de {time}', wal: 'WAL', nothingToRestore: 'Nada seria restaurado.',
   token: 'Token', tokenHelp: '`pgrevive console --token` o mostra. Fica guardado até esta aba ser fechada.',
   test: 'Testar', start: 'Iniciar', stop: 'Parar', restart: 'Reiniciar', working: 'Em andamento: {act}', actDone: '{act}: concluído',
-  actFailed: '{act}: {message}', sureStop: 'Parar todos os servidores de {cluster}?', sureRestart: 'Parar todos os servidores de {cluster} e iniciá-los de novo?',
+  actFailed: '{act}: {message}', noAnswer: 'não houve resposta, e nada roda; veja o log do supervisor', sureStop: 'Parar todos os servidores de {cluster}?', sureRestart: 'Parar todos os servidores de {cluster} e iniciá-los de novo?',
   yes: 'Sim', no: 'Não', passed: 'passou', not_applicable: 'não se aplica',
   p_failed: 'Veja a causa e depois inicie: continua de onde parou.',
   p_stopped: 'O cluster não está no ar e ninguém cuida dele. `start` o sobe.',
