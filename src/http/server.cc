@@ -245,7 +245,10 @@ class Server::Loop {
         connection.gone = true;
         return;
       }
-      if (connection.stream) continue;  // nothing that could be asked for any more
+      if (connection.stream) {
+        connection.gone = true;  // nothing can be asked for any more
+        return;
+      }
       connection.in.append(buffer.data(), static_cast<std::size_t>(size));
       if (take_request(connection)) return;
     }
@@ -288,7 +291,15 @@ class Server::Loop {
          })});
   }
 
+  bool has_room_for_stream() const {
+    const auto streams = std::ranges::count_if(
+        connections_, [](const Connection& connection) { return connection.stream; });
+    return static_cast<std::size_t>(streams) < options_.connections * 3 / 4;
+  }
+
   void answer(Connection& connection, ServerResponse response) {
+    if (response.stream && !has_room_for_stream())
+      response = {.status = 503, .body = "too many listen already\n"};
     connection.stream = response.stream && !connection.head_only;
     std::string text = fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\n", response.status,
                                    reason_of(response.status), response.type);
@@ -334,12 +345,13 @@ class Server::Loop {
     }
   }
 
-  // What is still unread when a socket is closed makes the system throw away what was sent.
+  // What is still unread when a socket is closed makes the system throw away what was sent. Nobody
+  // is listened to for ever, though.
   static void close_in_order(Connection& connection) {
     ::shutdown(connection.fd.get(), SHUT_WR);
     std::array<char, 4096> buffer;
-    while (::recv(connection.fd.get(), buffer.data(), buffer.size(), 0) > 0) {
-    }
+    for (int i = 0; i < 64; ++i)
+      if (::recv(connection.fd.get(), buffer.data(), buffer.size(), 0) <= 0) break;
     connection.gone = true;
   }
 

@@ -26,8 +26,9 @@ struct ServerResponse {
 struct ServerOptions {
   std::string address = "127.0.0.1";  // an IP address
   int port = 0;                       // 0: any that is free
-  std::size_t connections = 128;      // at a time; the next one is answered with 503
-  std::size_t jobs = 4;               // `later`s at a time, waiting ones included; the same
+  // At a time; the next one is answered with 503. A quarter is left for others than streams.
+  std::size_t connections = 128;
+  std::size_t jobs = 4;           // `later`s at a time, waiting ones included; the same
   std::chrono::seconds idle{20};  // until a whole request has to have come, or an answer has gone
   RequestLimits limits;
 };

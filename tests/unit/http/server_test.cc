@@ -194,6 +194,33 @@ TEST(Server, LimitsConnectionsAndTheTimeOfARequest) {
   EXPECT_EQ(first.read_to("<never>"), "<closed>");
 }
 
+TEST(Server, LeavesRoomBesideStreams) {
+  RunningServer server({.connections = 4});
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.push_back(std::make_unique<RawClient>(server->port()));
+    clients.back()->get("/stream");
+    clients.back()->read_to("first\n");
+  }
+
+  RawClient client(server->port());
+  client.get("/stream");
+  EXPECT_THAT(client.read_to("already\n"), StartsWith("HTTP/1.1 503"));
+  client.get("/x");
+  EXPECT_THAT(client.read_to("GET /x \n"), StartsWith("HTTP/1.1 200"));
+}
+
+TEST(Server, EndsAStreamWhoseListenerGoesOnTalking) {
+  RunningServer server;
+  RawClient client(server->port());
+  client.get("/stream");
+  client.read_to("first\n");
+
+  client.get("/more");
+
+  EXPECT_EQ(client.read_to("<never>"), "<closed>");
+}
+
 TEST(Server, SaysThatAPortIsTaken) {
   const Server server({}, [](const ServerRequest&) { return ServerResponse{}; });
   try {
