@@ -53,7 +53,7 @@ const look = () =>
       restore: document.querySelector('#restore .facts') ? facts(document.querySelector('#restore')) : {},
       nodes: Object.fromEntries([...document.querySelectorAll('[data-node]')].map((card) => [card.dataset.node, { ...facts(card), state: card.querySelector('.state').innerText.trim() }])),
       links: [...document.querySelectorAll('.link')].map((link) => link.innerText),
-      problems: [...document.querySelectorAll('.problems li')].map((item) => item.innerText),
+      problems: [...document.querySelectorAll('.problems li')].map((item) => item.dataset.problem),
       backups: [...document.querySelectorAll('#repository tbody tr')].map((row) => row.cells[0].innerText),
       restores: [...document.querySelectorAll('#restore tbody tr')].map((row) => row.cells[1].innerText),
       chart: document.querySelectorAll('.chart canvas').length,
@@ -61,12 +61,12 @@ const look = () =>
   });
 
 process.stderr.write('ready\n');
-for (let left = 300; ; left -= 1) {
+for (const patience = Date.now() + 300_000; ; ) {
   try {
     await page.goto(told.url);
     break;
   } catch (error) {
-    if (!told.until || left === 0) throw error;
+    if (!told.until || Date.now() > patience) throw error;
     await page.waitForTimeout(200);
   }
 }

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import threading
 
 from rig.program import ROOT
 
@@ -35,15 +36,31 @@ def begin(url, **told):
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def told(process, word):
-    """Waits for what look.mjs says on standard error."""
-    for line in process.stderr:
-        if line == word + "\n":
-            return
-    raise AssertionError(f"the browser ended before it said '{word}'")
+def told(process, word, limit=300):
+    """Waits for what look.mjs says on standard error; one that does not say it in time is ended."""
+    timer = threading.Timer(limit, process.kill)
+    timer.start()
+    said = []
+    try:
+        for line in process.stderr:
+            if line == word + "\n":
+                return
+            said.append(line)
+    finally:
+        timer.cancel()
+    raise AssertionError(f"the browser did not say '{word}' in {limit} s: {''.join(said)}")
+
+
+def end(process):
+    """Its browser ends with it."""
+    process.kill()
+    process.wait()
 
 
 def finish(process):
-    out, err = process.communicate(timeout=300)
+    try:
+        out, err = process.communicate(timeout=300)
+    finally:
+        end(process)
     assert process.returncode == 0, err
     return json.loads(out)
