@@ -15,6 +15,7 @@ A PostgreSQL primary and its replicas out of a pgBackRest repository.
   restart         stop it and start it with what .env says
   status          show every node and what it does             (--json)
   test            check that the cluster works                 (--json)
+  console         where the cluster's page is                  (--token)
   logs            logs of everything                           (-f, -n LINES)
   logs-primary    logs of the primary                          (-f, -n LINES)
   logs-replica    logs of the replica                          (-f, -n LINES)

@@ -1,6 +1,7 @@
 # Run at build time with -D SOURCE=<the page> -D PLACE=<where to work> -D NPM=<npm, or nothing>
-# -D EMBEDDED=<file to write>: builds the page and writes it as C++. What goes wrong leaves a program
-# without the page; what is wrong with our own sources does not.
+# -D EMBEDDED=<file to write> -D SETTLED=<file to make>: builds the page and writes it as C++. Where
+# npm's packages cannot be had the program has no page, and SETTLED is not made; what is wrong with
+# our own sources fails.
 cmake_minimum_required(VERSION 3.25)
 
 function(call what result)
@@ -14,6 +15,8 @@ function(call what result)
 endfunction()
 
 set(files "")
+set(code 0)
+file(REMOVE ${SETTLED})
 if(NPM)
   file(MAKE_DIRECTORY ${PLACE})
   file(WRITE ${PLACE}/page.log "")
@@ -21,7 +24,6 @@ if(NPM)
   foreach(name .npmrc index.html package.json package-lock.json tsconfig.json vite.config.ts src)
     file(COPY ${SOURCE}/${name} DESTINATION ${PLACE})
   endforeach()
-  set(code 0)
   file(SHA256 ${PLACE}/package-lock.json wanted)
   set(installed "")
   if(EXISTS ${PLACE}/installed)
@@ -68,3 +70,6 @@ else()
 endif()
 string(APPEND text "\n}  // namespace pgrevive::console\n")
 file(WRITE ${EMBEDDED} "${text}")
+if(code EQUAL 0)
+  file(TOUCH ${SETTLED})
+endif()

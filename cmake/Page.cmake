@@ -9,6 +9,9 @@ function(pgrevive_page)
   set(source ${PROJECT_SOURCE_DIR}/src/console/page)
   set(place ${PROJECT_BINARY_DIR}/page)
   set(embedded ${place}/page_files.cc)
+  # Only there where the page is what it is meant to be, so that the next build tries again after one
+  # without network.
+  set(settled ${place}/settled)
   find_program(NPM npm)
   if(PGREVIVE_PAGE AND NOT NPM)
     message(STATUS "npm is not there, so the console will have no page (scripts/install-packages.sh page)")
@@ -19,9 +22,9 @@ function(pgrevive_page)
   file(GLOB_RECURSE inputs CONFIGURE_DEPENDS ${source}/src/*)
   list(APPEND inputs ${source}/.npmrc ${source}/index.html ${source}/package.json
     ${source}/package-lock.json ${source}/tsconfig.json ${source}/vite.config.ts)
-  add_custom_command(OUTPUT ${embedded}
+  add_custom_command(OUTPUT ${embedded} ${settled}
     COMMAND ${CMAKE_COMMAND} -D SOURCE=${source} -D PLACE=${place} "-D NPM=${NPM}"
-      -D EMBEDDED=${embedded} -P ${PROJECT_SOURCE_DIR}/cmake/BuildPage.cmake
+      -D EMBEDDED=${embedded} -D SETTLED=${settled} -P ${PROJECT_SOURCE_DIR}/cmake/BuildPage.cmake
     DEPENDS ${inputs} ${PROJECT_SOURCE_DIR}/cmake/BuildPage.cmake
     COMMENT "Building the console's page" VERBATIM)
   target_sources(console PRIVATE ${embedded})
