@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <stop_token>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -49,6 +51,9 @@ int status_of(ErrorKind kind) {
   }
   return 500;
 }
+
+// For who waits in a browser; the command looks as long as it takes.
+constexpr std::chrono::minutes kSearchLimit{5};
 
 template <typename Work>
 http::ServerResponse answer(Work&& work) {
@@ -121,10 +126,32 @@ http::ServerResponse run_start(const cluster::StateDirectory& directory) {
   return json_response({{"done", "start"}, {"output", said}});
 }
 
+cluster::Preview make_preview_in_time(const cluster::Settings& settings,
+                                      const cluster::StateDirectory& directory,
+                                      const std::function<bool()>& may_read) {
+  const auto end = std::chrono::steady_clock::now() + kSearchLimit;
+  std::stop_source over;
+  const cluster::PointWatch watch{.stop = over.get_token(),
+                                  .progress = [&](std::uint64_t, std::uint64_t) {
+                                    if (std::chrono::steady_clock::now() >= end || !may_read())
+                                      over.request_stop();
+                                  }};
+  try {
+    return cluster::make_preview(settings, directory, watch);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::cancelled) throw;
+    throw Error(ErrorKind::unavailable, "the search for the target was given up")
+        .with_hint(
+            "it takes more than five minutes, or the cluster is being restored; `start "
+            "--preview` looks as long as it takes");
+  }
+}
+
 }  // namespace
 
 http::ServerResponse preview(const cluster::StateDirectory& directory,
-                             const http::ServerRequest& request) {
+                             const http::ServerRequest& request,
+                             const std::function<bool()>& may_read) {
   return answer([&] {
     auto settings = cluster::from_json(read_file(directory.settings()));
     if (!settings.restore_from_backup)
@@ -142,7 +169,7 @@ http::ServerResponse preview(const cluster::StateDirectory& directory,
     settings.backup_set = request.parameter("set");
     // Where nothing is yet, as beside this cluster.
     const cluster::StateDirectory elsewhere(directory.root() / "preview");
-    const auto result = cluster::make_preview(settings, elsewhere);
+    const auto result = make_preview_in_time(settings, elsewhere, may_read);
     return http::ServerResponse{.type = "application/json", .body = cluster::to_json(result)};
   });
 }

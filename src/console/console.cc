@@ -1,6 +1,7 @@
 #include "console/console.h"
 
 #include <atomic>
+#include <memory>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -46,6 +47,28 @@ void add_headers(ServerResponse& response) {
                               "default-src 'none'; script-src 'self'; style-src 'self'; img-src "
                               "'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
                               "frame-ancestors 'none'"});
+}
+
+// Of what is done by one at a time. The place is taken as long as what take() gave is held.
+class Place {
+ public:
+  std::shared_ptr<void> take() {
+    if (taken_.exchange(true)) return {};
+    return {this, [](Place* place) { place->taken_ = false; }};
+  }
+
+ private:
+  std::atomic<bool> taken_ = false;
+};
+
+// What takes longer, for which `held` is given back before anybody hears that it is done.
+template <typename Work>
+ServerResponse later(std::shared_ptr<void> held, Work work) {
+  return {.later = [held = std::move(held), work = std::move(work)]() mutable {
+    auto response = work();
+    held.reset();
+    return response;
+  }};
 }
 
 class Console {
@@ -100,15 +123,17 @@ class Console {
     if (path == "/api/v1/openapi.json") return {.type = "application/json", .body = openapi_text()};
     if (path == "/api/v1/repository") return repository(request);
     if (path == "/api/v1/preview")
-      return {.later = [this, request] { return preview(directory_, request); }};
-    if (path == "/api/v1/logs")
-      return {.later = [this, request] { return logs(directory_, request); }};
+      return reading(previewing_, [this, request] {
+        return preview(directory_, request, [this] { return may_read(); });
+      });
+    if (path == "/api/v1/logs") return logs(directory_, request);
     if (const auto* file = find_page_file(path == "/" ? "/index.html" : path))
       return {.type = std::string(file->type), .body = std::string(file->content)};
     if (path == "/")
       return {.body =
-                  "This pgrevive was built without its page, for which the build needs Node.js "
-                  "and npm.\nEverything on it is in /api/v1/openapi.json and /metrics.\n"};
+                  "This pgrevive was built without its page, for which the build needs Node.js, "
+                  "npm and, the first time, the network.\nEverything on it is in "
+                  "/api/v1/openapi.json and /metrics.\n"};
     return error_response(404, "there is nothing at " + path, "see /api/v1/openapi.json");
   }
 
@@ -127,26 +152,38 @@ class Console {
   }
 
   ServerResponse repository(const ServerRequest& request) {
-    const auto known = repository_.view();
-    if (known->read_ms != 0 && !request.parameter("fresh")) return json_response(to_value(*known));
-    return {.later = [this] { return json_response(to_value(*repository_.read())); }};
+    if (!request.parameter("fresh")) return json_response(to_value(*repository_.view()));
+    return reading(rereading_, [this] { return json_response(to_value(*repository_.read())); });
+  }
+
+  // What reads the repository for somebody. Of each kind one at a time, so that an action always
+  // finds a thread.
+  template <typename Work>
+  ServerResponse reading(Place& place, Work work) {
+    if (!may_read())
+      return error_response(503, "the cluster is being brought up, which needs the repository more",
+                            "ask again when it runs");
+    auto held = place.take();
+    if (!held) return error_response(503, "somebody else asks that just now", "try again");
+    return later(std::move(held), std::move(work));
   }
 
   ServerResponse change(const ServerRequest& request) {
     constexpr std::string_view kActions = "/api/v1/actions/";
     if (!request.path.starts_with(kActions) || !is_action(request.path.substr(kActions.size())))
       return error_response(404, "there is no such action", "see /api/v1/openapi.json");
-    return {.later = [this, name = request.path.substr(kActions.size())] {
-      if (acting_.exchange(true)) return error_response(409, "another action is under way");
-      auto response = act(directory_, name);
-      acting_ = false;
-      return response;
-    }};
+    auto held = acting_.take();
+    if (!held) return error_response(409, "another action is under way");
+    return later(std::move(held), [this, name = request.path.substr(kActions.size())] {
+      return act(directory_, name);
+    });
   }
 
   cluster::StateDirectory directory_;
   GuardRules rules_;
-  std::atomic<bool> acting_ = false;
+  Place acting_;
+  Place previewing_;
+  Place rereading_;
   http::Server server_;
   Watcher watcher_;
   RepositoryWatcher repository_;

@@ -57,6 +57,11 @@ bool from_elsewhere(const http::ServerRequest& request, const std::string& autho
   return request.path != "/" || request.header("Sec-Fetch-Mode") != "navigate";
 }
 
+bool reads_repository(const http::ServerRequest& request) {
+  return request.path == "/api/v1/preview" ||
+         (request.path == "/api/v1/repository" && request.parameter("fresh"));
+}
+
 }  // namespace
 
 http::ServerResponse error_response(int status, const std::string& message,
@@ -75,6 +80,9 @@ std::optional<http::ServerResponse> refusal(const http::ServerRequest& request,
                           "use localhost or an address, or name the host in CONSOLE_HOSTS");
   if (from_elsewhere(request, authority))
     return error_response(403, "a page of another site has no business here");
+  if (reads_repository(request) && !request.header("X-Pgrevive"))
+    return error_response(403, "this reads the repository, which nobody should make us do unawares",
+                          "send the header X-Pgrevive: 1");
   if (request.method == "GET" || request.method == "HEAD") return {};
   if (request.method != "POST") return error_response(405, "there is only GET and POST");
   constexpr std::string_view kBearer = "Bearer ";

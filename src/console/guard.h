@@ -20,9 +20,11 @@ struct GuardRules {
 //   (DNS rebinding), and is answered with 421;
 // - an Origin that is not the host that was asked, or a browser that says that another site is
 //   behind the request, is answered with 403;
+// - what makes us read the repository needs the header X-Pgrevive, and is answered with 403
+// without:
+//   no image or link of another site can send it, also of a browser that does not say who asks;
 // - anything but GET and HEAD changes something and needs the token: 401. It has to come in a
-// header
-//   of its own, which no form of another site can send.
+//   header of its own as well, which no form of another site can send.
 //
 // Pure.
 std::optional<http::ServerResponse> refusal(const http::ServerRequest& request,

@@ -24,13 +24,17 @@ std::string openapi_text() {
       "responses": {"200": {"description": "Samples, the oldest first", "content": {"application/json": {"schema": {"type": "object", "required": ["samples"], "properties": {"samples": {"type": "array", "items": {"type": "object"}}}}}}}}
     }},
     "/api/v1/repository": {"get": {
-      "summary": "Backups, WAL, gaps, and the moments one can recover to",
-      "parameters": [{"name": "fresh", "in": "query", "description": "Read the repository now", "schema": {"type": "string"}}],
-      "responses": {"200": {"description": "`error` says why it could not be read", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Repository"}}}}}
+      "summary": "Backups, WAL, gaps, and the moments one can recover to, as they were when it was last read: every ten minutes, but while the cluster is brought up",
+      "parameters": [
+        {"name": "fresh", "in": "query", "description": "Read the repository now; needs X-Pgrevive", "schema": {"type": "string"}},
+        {"name": "X-Pgrevive", "in": "header", "description": "With `fresh`: anything", "schema": {"type": "string"}, "example": "1"}
+      ],
+      "responses": {"200": {"description": "`read_ms` is 0 where it was not read yet; `error` says why it could not be", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Repository"}}}}}
     }},
     "/api/v1/preview": {"get": {
-      "summary": "What `start --preview --json` says of a new cluster from the same source",
+      "summary": "What `start --preview --json` says of a new cluster from the same source; one at a time, none while the cluster is brought up, and a search of the WAL ends after five minutes, with 503",
       "parameters": [
+        {"name": "X-Pgrevive", "in": "header", "required": true, "description": "Anything", "schema": {"type": "string"}, "example": "1"},
         {"name": "type", "in": "query", "schema": {"type": "string", "enum": ["default", "immediate", "time", "name", "lsn", "xid"]}},
         {"name": "target", "in": "query", "schema": {"type": "string"}, "example": "2026-11-22 14:05:00+00"},
         {"name": "set", "in": "query", "description": "A backup's label", "schema": {"type": "string"}}
@@ -43,7 +47,7 @@ std::string openapi_text() {
       "responses": {"200": {"description": "Lines", "content": {"application/json": {"schema": {"type": "object", "properties": {"supervisor": {"type": "array", "items": {"type": "string"}}, "restore": {"type": "array", "items": {"type": "string"}}}}}}}}
     }},
     "/api/v1/actions/{action}": {"post": {
-      "summary": "What the commands of that name do; answered when it is done",
+      "summary": "What the commands of that name do, with the settings that the cluster has: a `.env` that was changed since is not read. Answered when it is done; a start that succeeds replaces this console, and its answer may be lost",
       "security": [{"token": []}],
       "parameters": [{"name": "action", "in": "path", "required": true, "schema": {"type": "string", "enum": ["test", "start", "stop", "restart"]}}],
       "responses": {"200": {"description": "What came of it", "content": {"application/json": {"schema": {"type": "object"}}}}, "401": {"$ref": "#/components/responses/Error"}, "default": {"$ref": "#/components/responses/Error"}}

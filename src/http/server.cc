@@ -275,6 +275,7 @@ class Server::Loop {
   }
 
   void begin_job(Connection& connection, std::function<ServerResponse()> work) {
+    std::erase_if(jobs_, [](const Job& job) { return job.over->load(); });
     if (jobs_.size() >= options_.jobs) {
       answer(connection, {.status = 503, .body = "too much to do at once; try again\n"});
       return;

@@ -147,8 +147,11 @@ def seen(pgrevive, space, story, bucket):
         cluster.start("--detach")
         wait_until(cluster.console.answers, 60, "the console answers")
         cluster.looks = looks_until(cluster.console, lambda look: bytes_done(look) > 0)
+        line.rate = 60 << 10
         kill_console(cluster)
         seen_bytes = bytes_done(cluster.looks[-1])
+        cluster.asked = [cluster.console.ask(path, X_Pgrevive="1") for path in (
+            "/api/v1/preview", "/api/v1/repository?fresh", "/api/v1/repository")]
         cluster.after = looks_until(cluster.console, lambda look: bytes_done(look) > seen_bytes)
         line.rate = 2 << 20
         cluster.looks += cluster.after
@@ -179,6 +182,12 @@ def test_a_restore_is_seen_as_it_goes(seen):
 
 def test_a_console_that_dies_during_a_restore_comes_back(seen):
     assert phase_of(seen.after[0]) == phase_of(seen.after[-1]) == "restoring", seen.after
+
+
+def test_a_restore_shares_its_line_with_nobody(seen):
+    preview, fresh, known = seen.asked
+    assert preview[0] == fresh[0] == 503, seen.asked
+    assert known[0] == 200 and json.loads(known[1])["read_ms"] == 0, known
 
 
 def test_shows_what_the_servers_say(seen):
@@ -250,7 +259,8 @@ def test_metrics_follow_the_servers(seen):
 
 
 def test_repository_and_preview(seen, story):
-    repository = seen.console.json("/api/v1/repository?fresh")
+    assert seen.console.ask("/api/v1/preview")[0] == 403  # a link on a page of another site
+    repository = seen.console.json("/api/v1/repository?fresh", X_Pgrevive="1")
     assert repository["error"] == "" and repository["stanza"]["status"] == "ok"
     backups = repository["stanza"]["databases"][0]["backups"]
     assert [backup["label"] for backup in backups] == story.repo.labels
@@ -258,17 +268,20 @@ def test_repository_and_preview(seen, story):
     assert window["from"] == backups[0]["recovery"]["from"] == backups[0]["stopped"]
     assert window["to"] >= backups[-1]["stopped"]
     preview = seen.console.json("/api/v1/preview?type=time&target=" +
-                                story.targets["time"].value.replace("+", "%2B").replace(" ", "+"))
+                                story.targets["time"].value.replace("+", "%2B").replace(" ", "+"),
+                                X_Pgrevive="1")
     assert preview["restores"] is True and preview["reachable"] is True
     # The last one may have ended in the same second.
     moment = int(datetime.datetime.fromisoformat(story.targets["time"].value).timestamp())
     before = [backup["label"] for backup in backups if backup["stopped"] < moment]
     assert preview["backup"]["label"] == before[-1]
-    far = seen.console.json("/api/v1/preview?type=time&target=2101-01-01+00:00:00%2B00")
+    far = seen.console.json("/api/v1/preview?type=time&target=2101-01-01+00:00:00%2B00",
+                            X_Pgrevive="1")
     assert far["reachable"] is False and far["problem"]["message"], far
-    status, text, _ = seen.console.ask("/api/v1/preview?type=time&target=2001-01-01+00:00:00%2B00")
+    status, text, _ = seen.console.ask("/api/v1/preview?type=time&target=2001-01-01+00:00:00%2B00",
+                                       X_Pgrevive="1")
     assert status == 409 and story.repo.labels[0] in json.loads(text)["error"]["hint"], text
-    assert seen.console.ask("/api/v1/preview?type=time")[0] == 400
+    assert seen.console.ask("/api/v1/preview?type=time", X_Pgrevive="1")[0] == 400
 
 
 def test_whom_it_refuses(seen):

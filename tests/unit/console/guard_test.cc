@@ -80,6 +80,13 @@ INSTANTIATE_TEST_SUITE_P(
                {"Sec-Fetch-Site", "cross-site"},
                {"Sec-Fetch-Mode", "navigate"}},
               403},
+        Asked{"unawares", "GET", "/api/v1/preview", {{"Host", "localhost"}}, 403},
+        Asked{"knowingly",
+              "GET",
+              "/api/v1/preview",
+              {{"Host", "localhost"}, {"X-Pgrevive", "1"}},
+              200},
+        Asked{"what_is_known", "GET", "/api/v1/repository", {{"Host", "localhost"}}, 200},
         Asked{"no_token", "POST", "/api/v1/actions/stop", {{"Host", "localhost"}}, 401},
         Asked{"wrong_token",
               "POST",
@@ -110,6 +117,16 @@ INSTANTIATE_TEST_SUITE_P(
               403},
         Asked{"delete", "DELETE", "/", {{"Host", "localhost"}}, 405}),
     [](const auto& test) { return test.param.name; });
+
+TEST(Guard, NeedsTheHeaderWhereTheRepositoryIsReadAnew) {
+  http::ServerRequest request{.method = "GET",
+                              .path = "/api/v1/repository",
+                              .query = "fresh",
+                              .headers = {{"Host", "localhost"}}};
+  EXPECT_EQ(refusal(request, kRules)->status, 403);
+  request.headers.push_back({"X-Pgrevive", "1"});
+  EXPECT_FALSE(refusal(request, kRules));
+}
 
 TEST(Guard, LetsNobodyInWhereThereIsNoToken) {
   const http::ServerRequest request{

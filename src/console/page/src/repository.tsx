@@ -102,7 +102,14 @@ export function RepositoryView() {
       },
       (error: Error) => setFailure(error.message),
     );
-  useEffect(() => void read(false), []);
+  // While the cluster is brought up nobody reads it.
+  const known = repository !== null && repository.read_ms > 0;
+  useEffect(() => {
+    if (known) return;
+    void read(false);
+    const again = setInterval(() => void read(false), 2000);
+    return () => clearInterval(again);
+  }, [known]);
 
   const ask = async (event: Event) => {
     event.preventDefault();
@@ -124,8 +131,8 @@ export function RepositoryView() {
   return (
     <section id="repository" aria-labelledby="repository-title">
       <h2 id="repository-title">{t('repository')}</h2>
-      {!repository && !failure && <p>{t('loading')}</p>}
-      {repository && (
+      {!known && !failure && <p>{t('notRead')}</p>}
+      {known && (
         <div class="card">
           <p>
             {repository.place}. {t('readAt', { time: moment(repository.read_ms) })}{' '}
