@@ -65,7 +65,9 @@ TEST(StopSideProcess, KillsOneThatDoesNotObey) {
 
   EXPECT_TRUE(stop_side_process(program, 100ms));
 
-  EXPECT_EQ(child.wait().signal, SIGKILL);
+  const auto end = child.wait_for(5s);
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->signal, SIGKILL);
   EXPECT_FALSE(stop_side_process(program));
 }
 
