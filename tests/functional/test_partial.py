@@ -140,7 +140,8 @@ def test_delta_over_another_choice(pgrevive, workspace, shop, form):
 def recovered(workspace, data, **settings):
     """A server on that directory that has recovered to the end of the archive."""
     server = Server(data, sockets=workspace.path, log=workspace.path / "server.log")
-    server.start(hba_file=trusting_hba(workspace.path), **settings)
+    # A standby asks for as much as its source has: rig/shop.py.
+    server.start(hba_file=trusting_hba(workspace.path), max_prepared_transactions=4, **settings)
     wait_until(lambda: server.sql("select pg_is_in_recovery()") == "f", 60,
                f"recovery ends; see {server.log}")
     return server
