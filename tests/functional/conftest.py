@@ -111,7 +111,7 @@ def gateway(session_workspace):
     service.directory.chmod(0o755)
     try:
         yield service
-        seals.prove_buckets()
+        seals.prove_buckets(service)
     finally:
         service.stop()
 

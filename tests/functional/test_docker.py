@@ -12,7 +12,7 @@ import shutil
 import pytest
 
 from rig import docker as rig
-from rig import rgw
+from rig import rgw, seals
 from rig.cluster import PASSWORD, AdminerBrowser, env_text
 from rig.postgres import binaries
 from rig.process import free_port, run, wait_until
@@ -51,8 +51,12 @@ def service(docker, session_workspace):
                           address=address).start()
     gateway.directory.chmod(0o755)
     S3(gateway).make_bucket("backups")
-    yield gateway, address
-    gateway.stop()
+    seals.allow("backups", "repo-")  # the clusters' own archives
+    try:
+        yield gateway, address
+        seals.prove_buckets(gateway)
+    finally:
+        gateway.stop()
 
 
 class Site:

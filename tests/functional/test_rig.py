@@ -206,7 +206,7 @@ def test_a_bucket_that_is_only_read(gateway, sealed):
             with pytest.raises(Failed, match="403.*AccessDenied"):
                 signed.request(gateway, gateway.reader, method, f"/{name}/{key}", body=b"x")
     signed.request(gateway, gateway.reader, "GET", f"/{name}/source/archive/archive.info")
-    seals.prove_bucket(name)
+    seals.prove_bucket(gateway, name)
 
 
 def test_a_bucket_that_is_cleaned_up(sealed):
@@ -219,7 +219,7 @@ def test_a_bucket_that_is_cleaned_up(sealed):
     with pytest.raises(Failed, match=f"s3://{name}/source/ has been written to:\n.*probe"):
         seals.prove_source({"S3_BUCKET": name, "S3_PATH": "/source"})
     with pytest.raises(Failed, match=f"s3://{name}/source/ has been written to:\n.*probe"):
-        seals.prove_bucket(name)
+        seals.prove_bucket(s3.gateway, name)
 
 
 def test_a_bucket_that_holds_more(sealed):
@@ -228,4 +228,4 @@ def test_a_bucket_that_holds_more(sealed):
     s3.put(s3.file, name, "source-again-1/archive.info")
     s3.put(s3.file, name, "source-other-1/archive.info")
     with pytest.raises(Failed, match=r"would hold \['source-other-1/archive.info'\]"):
-        seals.prove_bucket(name)
+        seals.prove_bucket(s3.gateway, name)

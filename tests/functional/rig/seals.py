@@ -141,9 +141,9 @@ def prove_below(directory):
           and pathlib.Path(directory) in seal.path.parents])
 
 
-def prove_bucket(bucket):
+def prove_bucket(gateway, bucket):
     """Of every source in it, and that nothing else is there that nobody said would be."""
-    seals = [seal for seal in _seals if isinstance(seal, BucketSeal) and seal.bucket == bucket]
+    seals = [seal for seal in _of(gateway) if seal.bucket == bucket]
     _end(seals)
     known = tuple({seal.prefix for seal in seals}
                   | {beginning for name, beginning in _allowed if name == bucket})
@@ -152,10 +152,15 @@ def prove_bucket(bucket):
         raise Failed(f"nobody said that the bucket {bucket} would hold {sorted(strays)[:20]}")
 
 
-def prove_buckets():
+def prove_buckets(gateway):
     """Before the service goes."""
-    for bucket in {seal.bucket for seal in _seals if isinstance(seal, BucketSeal)}:
-        prove_bucket(bucket)
+    for bucket in {seal.bucket for seal in _of(gateway)}:
+        prove_bucket(gateway, bucket)
+
+
+def _of(gateway):
+    return [seal for seal in _seals if isinstance(seal, BucketSeal)
+            and seal.versions.gateway is gateway]
 
 
 def _end(seals):
