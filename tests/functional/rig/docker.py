@@ -81,6 +81,8 @@ class Docker:
             self("network", "prune", "-f", check=False)
         finally:
             self.stop()
+            # The daemon leaves it mounted.
+            run(["umount", self.directory / "exec/netns/default"], check=False)
 
     def __call__(self, *words, check=True, timeout=300, **options):
         return run(["docker", *words], env=self.environment, check=check, timeout=timeout,
