@@ -12,6 +12,10 @@ namespace pgrevive {
 std::string_view trim(std::string_view text);
 std::vector<std::string> split(std::string_view text, char separator);  // keeps empty parts
 
+// Of letters in ASCII alone: bytes beyond stay as they are.
+std::string lower(std::string_view text);
+bool equal_ignoring_case(std::string_view a, std::string_view b);
+
 // A decimal integer that fills the whole text; empty otherwise, on overflow too.
 std::optional<std::uint64_t> parse_unsigned(std::string_view text);
 

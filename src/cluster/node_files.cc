@@ -89,8 +89,7 @@ std::optional<std::string> refused_setting(const Site& site, const NodeConfigura
   static const std::regex kParameter("parameter \"([^\"]+)\"");
   for (std::sregex_iterator match(output.err.begin(), output.err.end(), kParameter), end;
        match != end; ++match) {
-    auto name = (*match)[1].str();
-    for (auto& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    auto name = lower((*match)[1].str());
     for (const auto& setting : node.source)
       if (setting.name == name) return name;
   }

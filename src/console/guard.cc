@@ -1,21 +1,15 @@
 #include "console/guard.h"
 
 #include <algorithm>
-#include <cctype>
 #include <string_view>
 
 #include <arpa/inet.h>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
+
 namespace pgrevive::console {
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return result;
-}
 
 // "[::1]:8080" is "::1", "localhost:8080" is "localhost".
 std::string host_of(std::string_view authority) {

@@ -31,11 +31,6 @@ constexpr std::size_t kMaxHeadBytes = 256 << 10;
 // HTTP profits from fewer system calls.
 constexpr long kReceiveBufferBytes = 256 << 10;
 
-bool same_name(std::string_view a, std::string_view b) {
-  return std::ranges::equal(
-      a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
-
 void initialize_curl() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -453,7 +448,7 @@ Response Connection::exchange(const ClientOptions& options, X509_STORE* trusted,
 
 const std::string* Response::find(std::string_view name) const {
   const auto found = std::ranges::find_if(
-      headers, [&](const Header& header) { return same_name(header.name, name); });
+      headers, [&](const Header& header) { return equal_ignoring_case(header.name, name); });
   return found == headers.end() ? nullptr : &found->value;
 }
 
@@ -465,7 +460,7 @@ std::optional<std::uint64_t> Response::content_length() const {
 bool Response::has_framed_body() const {
   if (content_length()) return true;
   const std::string* encoding = find("transfer-encoding");
-  return encoding != nullptr && same_name(trim(*encoding), "chunked");
+  return encoding != nullptr && equal_ignoring_case(trim(*encoding), "chunked");
 }
 
 std::optional<milliseconds> retry_after(const Response& response,

@@ -10,11 +10,6 @@ namespace {
 
 using State = ParsedRequest::State;
 
-bool same_name(std::string_view a, std::string_view b) {
-  return std::ranges::equal(
-      a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
-
 // What a method or the name of a header may be made of.
 bool is_token(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](unsigned char c) {
@@ -72,8 +67,8 @@ std::optional<std::string> decode_percent(std::string_view text, bool plus_is_bl
 }
 
 std::optional<std::string> ServerRequest::header(std::string_view name) const {
-  const auto found =
-      std::ranges::find_if(headers, [&](const Header& h) { return same_name(h.name, name); });
+  const auto found = std::ranges::find_if(
+      headers, [&](const Header& h) { return equal_ignoring_case(h.name, name); });
   if (found == headers.end()) return {};
   return found->value;
 }
@@ -126,19 +121,19 @@ ParsedRequest parse_request(std::string_view bytes, const RequestLimits& limits)
     request.headers.push_back({.name = std::string(entry.substr(0, colon)),
                                .value = std::string(trim(entry.substr(colon + 1)))});
     const auto& header = request.headers.back();
-    if (same_name(header.name, "host")) ++hosts;
-    if (same_name(header.name, "transfer-encoding"))
+    if (equal_ignoring_case(header.name, "host")) ++hosts;
+    if (equal_ignoring_case(header.name, "transfer-encoding"))
       return refused(501, "a body has to come with its length");
-    if (same_name(header.name, "content-length")) {
+    if (equal_ignoring_case(header.name, "content-length")) {
       ++lengths;
       const auto value = parse_unsigned(header.value);
       if (!value) return refused(400, "the length of the body cannot be read");
       if (*value > limits.body_bytes) return refused(413, "the body is too long");
       length = *value;
     }
-    if (same_name(header.name, "connection")) {
-      if (same_name(header.value, "close")) request.keep_alive = false;
-      if (same_name(header.value, "keep-alive")) request.keep_alive = true;
+    if (equal_ignoring_case(header.name, "connection")) {
+      if (equal_ignoring_case(header.value, "close")) request.keep_alive = false;
+      if (equal_ignoring_case(header.value, "keep-alive")) request.keep_alive = true;
     }
   }
   if (hosts > 1 || (hosts == 0 && line->version == "HTTP/1.1"))

@@ -44,10 +44,7 @@ bool names_a_target(std::string_view line) {
   const auto text = trim(line);
   const auto end =
       std::ranges::find_if(text, [](unsigned char c) { return std::isalnum(c) == 0 && c != '_'; });
-  std::string name(text.begin(), end);
-  std::ranges::transform(name, name.begin(), [](unsigned char c) {
-    return static_cast<char>(std::tolower(c));  // names of settings are not case sensitive
-  });
+  const auto name = lower({text.begin(), end});  // names of settings are not case sensitive
   return std::ranges::find(kTargetSettings, name) != kTargetSettings.end();
 }
 

@@ -1,7 +1,11 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
+
+#include "fuzz/fuzz.h"
 
 // The text of an info file with the checksum put right, which no fuzzer finds: the reader itself
 // says what it would have to be.
@@ -28,6 +32,17 @@ inline std::string with_checksum_entry(std::string_view text) {
   if (text.find("backrest-checksum=") == std::string_view::npos)
     closed += "\n[backrest]\nbackrest-checksum=\"\"\n";
   return closed;
+}
+
+// The whole of a target: `check` is told the input as it is, and with a checksum that is right. It
+// returns what reading ended in, if in a refusal.
+template <typename Check>
+int check_info_text(const std::uint8_t* data, std::size_t size, Check check) {
+  const auto text = as_text(input(data, size));
+  check(text);
+  const auto closed = with_checksum_entry(text);
+  if (const auto refusal = check(closed)) check(with_checksum(closed, *refusal));
+  return 0;
 }
 
 }  // namespace pgrevive::fuzz

@@ -1,7 +1,5 @@
 #include "storage/s3/signer.h"
 
-#include <algorithm>
-#include <cctype>
 #include <ctime>
 #include <map>
 
@@ -14,14 +12,6 @@
 
 namespace pgrevive::storage::s3 {
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(), [](char c) {
-    return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  });
-  return result;
-}
 
 codec::Sha256 hmac(ByteView key, std::string_view message) {
   return codec::hmac_sha256(key, as_bytes(message));

@@ -1,7 +1,6 @@
 #include "storage/s3/uri.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include <fmt/format.h>
 
@@ -159,10 +158,7 @@ Endpoint parse_endpoint(std::string_view text) {
       })) {
     bad_endpoint(text, "that is no host name");
   }
-  endpoint.host = host;
-  std::ranges::transform(endpoint.host, endpoint.host.begin(), [](char c) {
-    return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  });
+  endpoint.host = lower(host);
   return endpoint;
 }
 

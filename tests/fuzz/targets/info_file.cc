@@ -45,10 +45,6 @@ Outcome check(std::string_view text) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto text = as_text(fuzz::input(data, size));
-  check(text);
-  const auto closed = fuzz::with_checksum_entry(text);
-  const auto refused = check(closed);
-  if (refused.refusal) check(fuzz::with_checksum(closed, *refused.refusal));
-  return 0;
+  return fuzz::check_info_text(data, size,
+                               [](std::string_view text) { return check(text).refusal; });
 }

@@ -117,9 +117,5 @@ std::optional<std::string> check(std::string_view text) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto text = as_text(fuzz::input(data, size));
-  check(text);
-  const auto closed = fuzz::with_checksum_entry(text);
-  if (const auto refusal = check(closed)) check(fuzz::with_checksum(closed, *refusal));
-  return 0;
+  return fuzz::check_info_text(data, size, check);
 }

@@ -9,6 +9,14 @@ namespace {
 using std::chrono::milliseconds;
 using testing::ElementsAre;
 
+TEST(Text, CaseIsOfLettersInAsciiAlone) {
+  EXPECT_EQ(lower("Content-TYPE [@Z`{"), "content-type [@z`{");
+  EXPECT_EQ(lower("\xC3\x84"), "\xC3\x84");
+  EXPECT_TRUE(equal_ignoring_case("Host", "hOST"));
+  EXPECT_FALSE(equal_ignoring_case("Host", "Hosts"));
+  EXPECT_FALSE(equal_ignoring_case("@", "`"));
+}
+
 TEST(Trim, TakesSpaceOffBothEnds) {
   EXPECT_EQ(trim(" \t a b \r\n"), "a b");
   EXPECT_EQ(trim("a"), "a");
