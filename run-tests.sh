@@ -3,7 +3,7 @@
 #
 #   ./run-tests.sh                      all of it
 #   ./run-tests.sh --unit               only the unit tests and the layering test
-#   ./run-tests.sh --functional         only the functional tests, on the release build
+#   ./run-tests.sh --functional         only the functional tests
 #   ./run-tests.sh --functional -k s3   further words go to pytest
 #
 # As root it installs the packages that are missing; other users are told their names. The functional
@@ -48,24 +48,25 @@ step() {
   fi
 }
 
+# build [<target>...]: in the form that is released, and with warnings as errors; one build for both
+# kinds of tests.
 build() {
-  cmake --preset "$1" && cmake --build --preset "$1" -j "$(nproc)"
+  cmake --preset check && cmake --build --preset check -j "$(nproc)" ${1:+--target "$@"}
 }
 
 unit_tests() {
-  build dev && ctest --preset dev
+  build && ctest --preset check
 }
 
 functional_tests() {
-  # A program that does not build any more must not be tested in its last good form.
-  rm -f build/release/pgrevive
-  build release || return 1
+  build pgrevive || return 1
   # The whole suite in as many runs side by side as there are processors, each with sources and an S3
   # service of its own; two at most, for the memory that they need. Some words, such as --pdb, and
   # a few tests are better served by one.
   local side_by_side=()
   [ ${#pytest_words[@]} -gt 0 ] || [ "$(nproc)" -lt 2 ] || side_by_side=(-n 2 --dist loadfile)
-  /usr/bin/python3 -m pytest tests/functional "${side_by_side[@]}" "${pytest_words[@]}"
+  PGREVIVE_PROGRAM=$PWD/build/check/pgrevive \
+    /usr/bin/python3 -m pytest tests/functional "${side_by_side[@]}" "${pytest_words[@]}"
 }
 
 groups=(unit)

@@ -23,6 +23,10 @@ function(pgrevive_module name)
   set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX OUTPUT_NAME pgrevive_${name})
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(${name} PUBLIC ${M_DEPENDS} ${M_LIBRARIES} PRIVATE pgrevive_settings)
+  if(NOT name STREQUAL spool)  # a handful of files, which link nothing
+    pgrevive_precompile(${name} <algorithm> <chrono> <filesystem> <functional> <map> <memory>
+      <optional> <stop_token> <string> <vector> <fmt/format.h>)
+  endif()
 
   file(GLOB_RECURSE tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/unit/${name}/*.cc)
   if(PGREVIVE_TESTS AND tests)
@@ -31,6 +35,10 @@ function(pgrevive_module name)
     target_link_libraries(${name}_tests PRIVATE ${name} pgrevive_settings GTest::gmock_main)
     target_compile_definitions(${name}_tests PRIVATE
       TEST_DATA_DIR="${PROJECT_SOURCE_DIR}/tests/data")
+    # Whatever the program is built with: they are compiled more often than they are run.
+    target_compile_options(${name}_tests PRIVATE -O0)
+    pgrevive_precompile(${name}_tests <algorithm> <filesystem> <functional> <map> <optional> <string>
+      <vector> <gmock/gmock.h> <gtest/gtest.h>)
     gtest_discover_tests(${name}_tests TEST_PREFIX ${name}. NO_PRETTY_VALUES
       DISCOVERY_TIMEOUT 60 PROPERTIES LABELS unit TIMEOUT 60)
   endif()

@@ -25,6 +25,17 @@ endif()
 if(PGREVIVE_FUZZ)
   target_compile_options(pgrevive_settings INTERFACE -fsanitize=fuzzer-no-link)
 endif()
-if(CMAKE_BUILD_TYPE STREQUAL "Debug" OR PGREVIVE_FUZZ)
-  target_compile_definitions(pgrevive_settings INTERFACE _GLIBCXX_ASSERTIONS)
+if(PGREVIVE_COVERAGE)
+  target_compile_options(pgrevive_settings INTERFACE --coverage -fprofile-update=atomic)
+  target_link_options(pgrevive_settings INTERFACE --coverage)
 endif()
+# In every build: an index outside of what it indexes ends the program, it does not become data.
+target_compile_definitions(pgrevive_settings INTERFACE _GLIBCXX_ASSERTIONS)
+
+# pgrevive_precompile(<target> <header>...): parses these once for all files of the target. Not
+# beside a compiler cache, which does better without, and which so shows what a file forgot to include.
+function(pgrevive_precompile target)
+  if(NOT CMAKE_CXX_COMPILER_LAUNCHER)
+    target_precompile_headers(${target} PRIVATE ${ARGN})
+  endif()
+endfunction()

@@ -2,7 +2,7 @@
 # Installs the Debian packages that pgrevive needs: only what is missing, without questions.
 #
 #   scripts/install-packages.sh GROUP...           GROUP is build-program, build, page, unit, run,
-#                                                  adminer, demo, test, bench or fuzz
+#                                                  adminer, demo, test, bench, coverage or fuzz
 #   scripts/install-packages.sh --check GROUP...   only name what is missing (exit status 1)
 #
 # This is the one place that knows the lists. Who is not root is told what to ask root for.
@@ -40,10 +40,12 @@ packages_of() {
     bench)  # for bench/compare.sh, beside build
       packages_of test
       echo e2fsprogs xfsprogs btrfs-progs ;;
+    coverage)  # for scripts/coverage.sh, beside what its tests need
+      echo gcovr ;;
     fuzz)  # for scripts/fuzz.sh, beside build; the inputs it left run without
       echo clang libclang-rt-14-dev llvm ;;
     *)
-      echo "install-packages: there is no group '$1' (build-program, build, page, unit, run, adminer, demo, test, bench, fuzz)" >&2
+      echo "install-packages: there is no group '$1' (build-program, build, page, unit, run, adminer, demo, test, bench, coverage, fuzz)" >&2
       return 2 ;;
   esac
 }
