@@ -6,7 +6,8 @@
         assert rule.hits == 2       # a fault that never happened proves nothing
 
 Requests that no rule picks are passed on as they are, their signature with them. Rules can be added
-and taken away at any time; the first that fits decides.
+and taken away at any time; the first that fits decides. `journal` tells of each GET that came, in
+order, so that a later run can be told by number which of them is to go wrong.
 """
 
 import dataclasses
@@ -31,10 +32,19 @@ _ANSWERS = {
     "slow_down": (503, "SlowDown"),
     "expired": (403, "ExpiredToken"),
     "error_in_200": (200, "InternalError"),
+    "not_found": (404, "NoSuchKey"),
 }
 # What is done to the body of a good answer.
 _SPOILED = ("reset", "truncated", "flipped", "wrong_range", "stall")
 KINDS = (*_ANSWERS, *_SPOILED, "dies")
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What a GET asked for. Where in an object is left out: it depends on how fast things went."""
+
+    path: str
+    ranged: bool
 
 
 @dataclasses.dataclass
@@ -44,13 +54,17 @@ class Rule:
     `pattern` is searched in the path with its query, as it was sent. The first `times` GETs that fit
     (None: all) get the fault, later ones go through. `stall` sends half of the body and then nothing
     more, for as long as the program waits and the rule is there. `dies` takes the whole service down,
-    connections that are open included, until revive().
+    connections that are open included, until revive(), or for so many seconds. A rule with `nth` lets
+    that many less one go through first.
     """
 
     pattern: str
     kind: str
     times: int | None = None
     hits: int = 0
+    nth: int = 1
+    seen: int = 0
+    seconds: float | None = None
 
     def __post_init__(self):
         assert self.kind in KINDS, self.kind
@@ -70,6 +84,7 @@ class FaultyService:
         self._tls.load_cert_chain(authority.sign("faulty", "DNS:localhost,IP:127.0.0.1"))
         self._lock = threading.Lock()
         self._rules = []
+        self.journal = []
         self._open = set()
         self._server = None
 
@@ -103,16 +118,23 @@ class FaultyService:
             _reset(connection)
 
     def revive(self):
-        if self._server is None:
+        with self._lock:
+            if self._server is not None:
+                return
             self._server = _Server(self, ("127.0.0.1", self.port), _Handler)
             threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
-    def verdict(self, method, path):
+    def verdict(self, method, path, ranged=False):
         """The rule whose fault this request gets, counted; None where it goes through."""
+        if method != "GET":
+            return None
         with self._lock:
+            self.journal.append(Request(path, ranged))
             for rule in self._rules:
-                if method == "GET" and re.search(rule.pattern, path) and (
-                        rule.times is None or rule.hits < rule.times):
+                if not re.search(rule.pattern, path):
+                    continue
+                rule.seen += 1
+                if rule.seen >= rule.nth and (rule.times is None or rule.hits < rule.times):
                     rule.hits += 1
                     return rule
         return None
@@ -178,10 +200,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _serve(self):
         service = self.server.service
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        rule = service.verdict(self.command, self.path)
+        rule = service.verdict(self.command, self.path, "Range" in self.headers)
         kind = rule and rule.kind
         if kind == "dies":
             service.die()
+            if rule.seconds is not None:
+                threading.Timer(rule.seconds, service.revive).start()
             self.close_connection = True
             return
         if kind in _ANSWERS:

@@ -1,0 +1,97 @@
+"""One fault at a time, at any point of the job: rig/sweep.py says what is injected and judged.
+
+Here a few cases of each kind; `scripts/fault-sweep.sh` runs as many as are wanted, and one again by
+its name. PGREVIVE_SWEEP_SEED, _CASES (a number for each family, or all), _FAMILIES and _POINTS (names
+of cases) are how it says so.
+"""
+
+import os
+import shutil
+
+import pytest
+
+from rig.backrest import s3_options, write_conf
+from rig.cluster import Cluster
+from rig.faults import FaultyService
+from rig.faulty_calls import FaultyCalls
+from rig.story import CIPHER_PASS
+from rig.sweep import FAMILIES, Sweep, table
+
+PREFIX = "sweep"
+SEED = os.environ.get("PGREVIVE_SWEEP_SEED", "1")
+CASES = os.environ.get("PGREVIVE_SWEEP_CASES", "3")
+POINTS = os.environ.get("PGREVIVE_SWEEP_POINTS", "").split()
+WANTED = os.environ.get("PGREVIVE_SWEEP_FAMILIES", " ".join(FAMILIES)).split()
+TABLE = os.environ.get("PGREVIVE_SWEEP_TABLE")
+
+
+class SweptCluster(Cluster):
+    """Its commands run with variables that change from run to run."""
+
+    variables = {}
+
+    @property
+    def environment(self):
+        return {**super().environment, **self.variables}
+
+    def wipe(self):
+        """Whatever is left of a run that went wrong."""
+        self.variables = {}
+        self._end()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def sweep(pgrevive, space, story, bucket, gateway):
+    bucket.upload_once(story.repo.path, PREFIX)
+    with FaultyService(gateway, space.path / "tls") as service:
+        ca_file = space.path / "sweep-ca.crt"
+        shutil.copy(service.ca_file, ca_file)
+        ca_file.chmod(0o644)
+        # A pgbackrest.conf, because it can say that a second of silence is enough.
+        conf = write_conf(space.path / "sweep.conf", {"global": {
+            **s3_options(gateway, bucket.name, PREFIX), "repo1-s3-endpoint": "localhost",
+            "repo1-s3-key": gateway.reader[0], "repo1-s3-key-secret": gateway.reader[1],
+            "repo1-storage-port": service.port, "repo1-storage-ca-file": ca_file, "io-timeout": 1,
+            "repo1-cipher-type": "aes-256-cbc", "repo1-cipher-pass": CIPHER_PASS}})
+        cluster = SweptCluster(pgrevive, space.directory("h"), {
+            "RESTORE_SET": story.repo.labels[0], "WAL_ARCHIVE_TYPE": "posix"},
+            name="swept", options=["--config", conf, "--stanza", "main"])
+        # For the seals: where its source is.
+        cluster.values.update({"S3_BUCKET": bucket.name, "S3_PATH": f"/{PREFIX}"})
+        calls = FaultyCalls(space.path / "calls", cluster.root)
+        try:
+            yield Sweep(cluster, service, calls, story)
+        finally:
+            cluster.wipe()
+
+
+def run(sweep, cases):
+    outcomes = []
+    for case in cases:
+        outcomes.append(sweep.run(case))
+        if TABLE:
+            with open(TABLE, "a", encoding="utf-8") as out:
+                print(outcomes[-1], file=out, flush=True)
+        print(outcomes[-1], flush=True)
+    text = table(outcomes)
+    print(f"seed {SEED}, {sweep.counted}, a run without a fault {sweep.seconds:.1f} s\n{text}")
+    if TABLE:
+        with open(TABLE, "a", encoding="utf-8") as out:
+            print("\n".join(text.splitlines()[-len(FAMILIES):]), file=out)
+    wrong = [outcome for outcome in outcomes if outcome.verdict == "WRONG"]
+    assert not wrong, "\n".join(map(str, wrong))
+    return outcomes
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_one_fault_at_a_time(sweep, family):
+    if family not in WANTED:
+        pytest.skip("not asked for")
+    if POINTS:
+        cases = [sweep.named(name) for name in POINTS if name.startswith(f"{family}:")]
+    else:
+        cases = sweep.choose(SEED, None if CASES == "all" else int(CASES), [family])
+    outcomes = run(sweep, cases)
+    # A fault that never happened proves nothing.
+    assert POINTS or any(outcome.verdict != "unreached" for outcome in outcomes)
