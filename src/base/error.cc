@@ -39,6 +39,17 @@ Error system_error(int error_number, const std::string& what) {
     case ENFILE:
       return Error(ErrorKind::system, message)
           .with_hint("the whole system is out of open files; raise fs.file-max");
+    case EIO:
+      return Error(ErrorKind::system, message)
+          .with_hint(
+              "the device or its file system fails (dmesg tells more); run it again, and on "
+              "another disk if this stays");
+    case EAGAIN:
+    case ENOMEM:
+      return Error(ErrorKind::system, message)
+          .with_hint(
+              "the system has no memory or no process left to give (free -m, ulimit -u); make room "
+              "and run it again");
     default:
       return {ErrorKind::system, message};
   }

@@ -119,8 +119,7 @@ int launch_and_follow(cluster::Settings settings, const cluster::StateDirectory&
       if (fresh && status->phase == Phase::stopped) {
         throw Error(ErrorKind::cancelled, "the cluster was stopped before it was up");
       }
-      throw Error(ErrorKind::system, "the supervisor has ended without saying why")
-          .with_hint(fmt::format("look into {}", directory.supervisor_log().string()));
+      throw cluster::silent_end(directory);
     }
     if (!stop.wait_for(200ms)) {
       print(view.close());

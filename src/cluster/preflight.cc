@@ -103,21 +103,43 @@ Identity find_owner() {
       .with_hint("install PostgreSQL (apt-get install postgresql), which makes that user");
 }
 
+namespace {
+
+// Whether there is more than a start makes before the marker, and leaves where it is killed or the
+// disk is full: the lock in run/, and a marker that did not get its name.
+bool holds_files(const StateDirectory& directory) {
+  namespace fs = std::filesystem;
+  const auto unfinished = "." + directory.marker().filename().string() + ".tmp.";
+  std::error_code failure;
+  for (fs::directory_iterator entry(directory.root(), failure), end; !failure && entry != end;
+       entry.increment(failure)) {
+    if (entry->path().filename().string().starts_with(unfinished)) continue;
+    if (entry->path() != directory.run() || !fs::is_directory(entry->symlink_status())) return true;
+    for (const auto& below : fs::directory_iterator(directory.run(), failure))
+      if (below.path() != directory.launch_lock()) return true;
+    if (failure) return true;
+  }
+  return failure && failure != std::errc::no_such_file_or_directory;
+}
+
+bool is_made(const StateDirectory& directory) {
+  std::error_code ignored;
+  return std::filesystem::exists(directory.root(), ignored) &&
+         !std::filesystem::is_empty(directory.root(), ignored);
+}
+
+}  // namespace
+
 std::optional<Marker> check_directory(const Settings& settings, const StateDirectory& directory,
                                       const Identity& owner) {
   auto marker = Marker::load(directory);
-  std::error_code ignored;
-  const auto holds_files = [&] {
-    return std::filesystem::exists(directory.root(), ignored) &&
-           !std::filesystem::is_empty(directory.root(), ignored);
-  };
   // Another start may be about to write it.
-  for (int i = 0; i < 10 && !marker && holds_files(); ++i) {
+  for (int i = 0; i < 10 && !marker && is_made(directory); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     marker = Marker::load(directory);
   }
   if (!marker) {
-    if (holds_files())
+    if (holds_files(directory))
       throw Error(ErrorKind::target_not_empty,
                   directory.root().string() + " holds files that pgrevive did not make")
           .with_hint("use another CLUSTER_NAME or PGREVIVE_HOME");

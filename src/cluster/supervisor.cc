@@ -157,6 +157,16 @@ class ConsoleKeeper {
   std::jthread thread_;
 };
 
+// A cluster that is up does not go down for want of its Adminer.
+void start_beside(Adminer& adminer, StatusBoard& board) {
+  try {
+    adminer.start();
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) throw;
+    board.warn("Adminer is off: " + std::string(error.what()));
+  }
+}
+
 void bring_up_and_watch(Site& site, StopSignals& signals, Until until) {
   Adminer adminer(site.settings, site.directory, site.board);
   try {
@@ -168,7 +178,7 @@ void bring_up_and_watch(Site& site, StopSignals& signals, Until until) {
       site.board.enter(Phase::stopped);
       return;
     }
-    adminer.start();
+    start_beside(adminer, site.board);
     Watch(site, adminer, signals).run(brought_up);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::cancelled && site.stop.stop_requested())

@@ -18,7 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What `program argument` prints, trimmed; empty if it cannot be run or fails.
+// What `program argument` prints, trimmed; empty if it cannot be run or fails. Throws Error{system}
+// where the host is out of memory, processes or files: that says nothing about the program.
 std::optional<std::string> ask(const fs::path& program, const std::string& argument) {
   try {
     Command command;
@@ -27,7 +28,8 @@ std::optional<std::string> ask(const fs::path& program, const std::string& argum
     const auto output = run(command, {}, std::chrono::seconds(10));
     if (!output.status.ok()) return std::nullopt;
     return std::string(trim(output.out));
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::system) throw;
     return std::nullopt;
   }
 }

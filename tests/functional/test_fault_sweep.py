@@ -14,6 +14,7 @@ from rig.backrest import s3_options, write_conf
 from rig.cluster import Cluster
 from rig.faults import FaultyService
 from rig.faulty_calls import FaultyCalls
+from rig.process import free_port
 from rig.story import CIPHER_PASS
 from rig.sweep import FAMILIES, Sweep, table
 
@@ -41,29 +42,57 @@ class SweptCluster(Cluster):
         shutil.rmtree(self.root, ignore_errors=True)
 
 
+# What each family's cluster has beside its two nodes: nothing where that would only take time.
+BARE = {"WAL_ARCHIVE": "off", "ADMINER_PORT": 0}
+FULL = {"WAL_ARCHIVE_TYPE": "posix", "CONSOLE_PORT": free_port()}
+EXTENT = {"s3": BARE, "calls": BARE, "starts": FULL, "kills": FULL}
+
+
 @pytest.fixture(scope="module")
-def sweep(pgrevive, space, story, bucket, gateway):
+def service(space, story, bucket, gateway):
     bucket.upload_once(story.repo.path, PREFIX)
-    with FaultyService(gateway, space.path / "tls") as service:
-        ca_file = space.path / "sweep-ca.crt"
-        shutil.copy(service.ca_file, ca_file)
-        ca_file.chmod(0o644)
-        # A pgbackrest.conf, because it can say that a second of silence is enough.
-        conf = write_conf(space.path / "sweep.conf", {"global": {
-            **s3_options(gateway, bucket.name, PREFIX), "repo1-s3-endpoint": "localhost",
-            "repo1-s3-key": gateway.reader[0], "repo1-s3-key-secret": gateway.reader[1],
-            "repo1-storage-port": service.port, "repo1-storage-ca-file": ca_file, "io-timeout": 1,
-            "repo1-cipher-type": "aes-256-cbc", "repo1-cipher-pass": CIPHER_PASS}})
-        cluster = SweptCluster(pgrevive, space.directory("h"), {
-            "RESTORE_SET": story.repo.labels[0], "WAL_ARCHIVE_TYPE": "posix"},
+    with FaultyService(gateway, space.path / "tls") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def conf(space, service, bucket, gateway):
+    """A pgbackrest.conf, because it can say that a second of silence is enough."""
+    ca_file = space.path / "sweep-ca.crt"
+    shutil.copy(service.ca_file, ca_file)
+    ca_file.chmod(0o644)
+    return write_conf(space.path / "sweep.conf", {"global": {
+        **s3_options(gateway, bucket.name, PREFIX), "repo1-s3-endpoint": "localhost",
+        "repo1-storage-port": service.port, "repo1-storage-ca-file": ca_file, "io-timeout": 1,
+        "repo1-cipher-type": "aes-256-cbc", "repo1-cipher-pass": CIPHER_PASS}})
+
+
+@pytest.fixture(scope="module")
+def sweep_of(pgrevive, space, story, bucket, service, conf):
+    """A function: a family to its Sweep. The points are measured at the first call."""
+    made = []
+
+    def sweep_of(family):
+        extent = EXTENT[family]
+        for known, sweep in made:
+            if known is extent:
+                return sweep
+        cluster = SweptCluster(pgrevive, space.directory(f"h{len(made)}"), {
+            "RESTORE_SET": story.repo.labels[0], **extent},
             name="swept", options=["--config", conf, "--stanza", "main"])
         # For the seals: where its source is.
         cluster.values.update({"S3_BUCKET": bucket.name, "S3_PATH": f"/{PREFIX}"})
-        calls = FaultyCalls(space.path / "calls", cluster.root)
+        calls = FaultyCalls(space.path / f"calls{len(made)}", cluster.root)
         try:
-            yield Sweep(cluster, service, calls, story)
-        finally:
+            made.append((extent, Sweep(cluster, service, calls, story)))
+        except BaseException:
             cluster.wipe()
+            raise
+        return made[-1][1]
+
+    yield sweep_of
+    for _, sweep in made:
+        sweep.cluster.wipe()
 
 
 def run(sweep, cases):
@@ -85,9 +114,10 @@ def run(sweep, cases):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_one_fault_at_a_time(sweep, family):
+def test_one_fault_at_a_time(sweep_of, family):
     if family not in WANTED:
         pytest.skip("not asked for")
+    sweep = sweep_of(family)
     if POINTS:
         cases = [sweep.named(name) for name in POINTS if name.startswith(f"{family}:")]
     else:

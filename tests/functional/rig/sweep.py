@@ -76,7 +76,7 @@ _START_FAULTS = {
     "pipe": [("EMFILE", "once", ()), ("EMFILE", "stays", _NO_DESCRIPTORS)],
 }
 # What each is called by who is told of it.
-_CAUSE = {"EAGAIN": "temporarily unavailable|[Cc]ould.?n.t resolve|resolve host|name"}
+_CAUSE = {"ENOENT": "No such file|interpreter is missing"}
 
 FAMILIES = ("s3", "calls", "starts", "kills")
 _OURS = ("start", "supervise", "prefetch", "archive-get")
@@ -301,7 +301,7 @@ class Sweep:
         elif case.family == "kills":
             return
         elif case.point.what.function == "getaddrinfo":
-            cause = "resolve"
+            cause = "resolve"  # "cannot be resolved", "Could not resolve host"
         elif case.fault in _CAUSE:
             cause = _CAUSE[case.fault]
         else:

@@ -57,7 +57,9 @@ TEST(SystemError, HasTheKindTheWordsAndTheHintOfItsNumber) {
       {ENOSPC, ErrorKind::system, "No space left on device", true},
       {EROFS, ErrorKind::system, "Read-only file system", true},
       {EMFILE, ErrorKind::system, "Too many open files", true},
-      {EIO, ErrorKind::system, "Input/output error", false},
+      {EIO, ErrorKind::system, "Input/output error", true},
+      {ENOMEM, ErrorKind::system, "Cannot allocate memory", true},
+      {EXDEV, ErrorKind::system, "Invalid cross-device link", false},
   };
   for (const auto& row : table) {
     const Error error = system_error(row.number, "cannot write /x");
