@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <vector>
 
-#include <sys/prctl.h>
 #include <sys/random.h>
 
 #include "base/error.h"
@@ -46,14 +45,6 @@ std::string url_safe(const std::vector<unsigned char>& bytes) {
 }
 
 }  // namespace
-
-void keep_memory_private() {
-  // Not worth ending for: without it things are as they are for most programs. The leak sanitizer
-  // of a test build looks into its own process from outside.
-#ifndef __SANITIZE_ADDRESS__
-  ::prctl(PR_SET_DUMPABLE, 0);
-#endif
-}
 
 Secret make_secret(int bytes) {
   return Secret(url_safe(random_bytes(static_cast<std::size_t>(bytes))));

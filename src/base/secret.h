@@ -20,11 +20,6 @@ class Secret {
   std::string text_;
 };
 
-// From now on no core dump of this process is written, and no other process of its user can look
-// into its memory or environment, which hold passphrases and keys: a restored server runs as the same
-// user, and its superusers read what that user reads. An exec ends it.
-void keep_memory_private();
-
 // `bytes` random bytes from the system, as URL-safe text.
 Secret make_secret(int bytes = 24);
 

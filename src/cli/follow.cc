@@ -13,6 +13,7 @@
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "cluster/reindex.h"
+#include "cluster/silent_end.h"
 
 namespace pgrevive::cli {
 namespace {

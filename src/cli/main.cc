@@ -1,4 +1,4 @@
-#include "base/secret.h"
+#include "base/private_memory.h"
 #include "cli/app.h"
 
 int main(int argc, char** argv) {

@@ -45,9 +45,6 @@ int supervise(const StateDirectory& directory, Until until = Until::stopped);
 // What the supervisor last wrote, if this cluster has ever been launched; and whether it lives now.
 std::optional<SupervisorStatus> read_status(const StateDirectory& directory);
 bool supervisor_running(const StateDirectory& directory);
-// What can still be found out about a supervisor that has ended and could not say why in its status:
-// whether its directory takes files at all, and the end of its log.
-Error silent_end(const StateDirectory& directory);
 
 // Stops supervisor and servers, cleanly; kills nothing that is not this cluster's. True if
 // something ran. Throws Error{busy} naming what still runs when `limit` is over.

@@ -60,21 +60,6 @@ void copy_program(const std::string& bytes, const std::filesystem::path& to) {
   if (read_file_if_exists(to) != bytes) write_file_atomic(to, bytes, 0755);
 }
 
-// Nothing, where the owner of the cluster can write a file there.
-std::optional<Error> why_not_writable(const StateDirectory& directory) {
-  try {
-    const IdentityScope scope(find_owner());
-    const auto probe = directory.run() / "writable";
-    write_file_atomic(probe, "it can be written here\n");
-    std::filesystem::remove(probe);
-    return {};
-  } catch (const Error& error) {
-    return error;
-  } catch (const std::filesystem::filesystem_error& error) {
-    return system_error(error.code().value(), "cannot remove " + error.path1().string());
-  }
-}
-
 // What a supervisor that ended at once had to say.
 [[noreturn]] void report_end(const StateDirectory& directory, const ExitStatus& end) {
   throw Error(ErrorKind::internal, "the supervisor ended at once (" + end.text() +
@@ -194,18 +179,6 @@ Launch launch(Settings& settings, const StateDirectory& directory,
 
 bool supervisor_running(const StateDirectory& directory) {
   return find_supervisor(directory).has_value();
-}
-
-Error silent_end(const StateDirectory& directory) {
-  constexpr const char* kWhat = "the supervisor has ended and could not say why";
-  const auto log = directory.supervisor_log().string();
-  if (auto error = why_not_writable(directory)) {
-    error->add_frame(kWhat);
-    return *std::move(error);
-  }
-  const auto last = last_lines(directory.supervisor_log(), 2);
-  return Error(ErrorKind::system, kWhat + (last.empty() ? "" : "; its log ends: " + last))
-      .with_hint("a process that was killed is started again by `start`; its log is " + log);
 }
 
 }  // namespace pgrevive::cluster

@@ -44,25 +44,25 @@ S3_KINDS = {
     "error_in_200": "InternalError|XML|checksum|match|format|passphrase|bytes|header|asked for",
 }
 
-_FULL = ("write", "pwrite", "create", "mkdir", "fallocate", "symlink", "uring")
-_READ_ONLY = ("create", "open-to-write", "mkdir", "symlink", "rename", "unlink", "ftruncate")
+DISK_FULL = ("write", "pwrite", "create", "mkdir", "fallocate", "symlink", "uring")
+READ_ONLY = ("create", "open-to-write", "mkdir", "symlink", "rename", "unlink", "ftruncate")
 _NO_DESCRIPTORS = ("open", "create", "open-to-write", "pipe")
 
 # Function to faults: (name, what is done, functions that fail from then on).
 _CALL_FAULTS = {
-    "write": [("ENOSPC", "stays", _FULL), ("ENOSPC", "once", ()), ("EIO", "once", ()),
+    "write": [("ENOSPC", "stays", DISK_FULL), ("ENOSPC", "once", ()), ("EIO", "once", ()),
               ("short", "once", ())],
-    "create": [("ENOSPC", "stays", _FULL), ("EMFILE", "stays", _NO_DESCRIPTORS),
-               ("EROFS", "stays", _READ_ONLY), ("EMFILE", "once", ())],
+    "create": [("ENOSPC", "stays", DISK_FULL), ("EMFILE", "stays", _NO_DESCRIPTORS),
+               ("EROFS", "stays", READ_ONLY), ("EMFILE", "once", ())],
     "open": [("EMFILE", "once", ()), ("EIO", "once", ())],
-    "open-to-write": [("EMFILE", "once", ()), ("EROFS", "stays", _READ_ONLY)],
+    "open-to-write": [("EMFILE", "once", ()), ("EROFS", "stays", READ_ONLY)],
     "read": [("EIO", "once", ()), ("EIO", "stays", ("read",))],
-    "mkdir": [("ENOSPC", "stays", _FULL), ("EROFS", "stays", _READ_ONLY)],
+    "mkdir": [("ENOSPC", "stays", DISK_FULL), ("EROFS", "stays", READ_ONLY)],
     "ftruncate": [("ENOSPC", "once", ()), ("EIO", "once", ())],
     "fallocate": [("ENOSPC", "once", ()), ("EOPNOTSUPP", "once", ())],
     "fsync": [("EIO", "once", ()), ("ENOSPC", "once", ())],
-    "rename": [("EIO", "once", ()), ("EROFS", "stays", _READ_ONLY), ("ENOSPC", "once", ())],
-    "unlink": [("EROFS", "stays", _READ_ONLY), ("EIO", "once", ())],
+    "rename": [("EIO", "once", ()), ("EROFS", "stays", READ_ONLY), ("ENOSPC", "once", ())],
+    "unlink": [("EROFS", "stays", READ_ONLY), ("EIO", "once", ())],
     "fchmod": [("EROFS", "once", ())],
     "getaddrinfo": [("EAGAIN", "once", ()), ("EAGAIN", "stays", ("getaddrinfo",))],
 }

@@ -4,9 +4,6 @@
 #include <string>
 
 #include <gtest/gtest.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 namespace pgrevive {
 namespace {
@@ -31,21 +28,6 @@ TEST(MakeSecret, NeverGivesTheSameTwiceAndUsesTheWholeAlphabet) {
   }
   EXPECT_EQ(seen.size(), 500u);
   EXPECT_EQ(letters.size(), 64u);
-}
-
-TEST(KeepMemoryPrivate, HoldsForTheProcess) {
-#ifdef __SANITIZE_ADDRESS__
-  GTEST_SKIP() << "the leak sanitizer could not do its work";
-#endif
-  // In a child, since it cannot be taken back for all that others here may want to see.
-  const pid_t child = ::fork();
-  if (child == 0) {
-    keep_memory_private();
-    ::_exit(::prctl(PR_GET_DUMPABLE));
-  }
-  int status = -1;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  EXPECT_EQ(status, 0);
 }
 
 TEST(Secret, IsComparedByItsText) {
