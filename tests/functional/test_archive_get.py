@@ -252,10 +252,11 @@ def test_second_repository_helps(pgrevive, matrix, cluster, workspace):
 def test_history_files(pgrevive, workspace):
     """A source that was promoted: history file and partial segment as pgBackRest gives them."""
     space = workspace.directory("s", owner=server_user())
-    source = SourceCluster(space / "source").create().start()
+    source = SourceCluster(space / "source").create().start().prepare_load("postgres", 500)
     repo = BackrestRepo(space / "repository", source, compress="lz4", cipher_pass="x",
                         options={"repo1-bundle": "y"}).create_stanza()
     try:
+        source.work()
         source.switch_wal()
         source.stop()
         (source.data / "standby.signal").touch()
@@ -263,6 +264,7 @@ def test_history_files(pgrevive, workspace):
         source.start(restore_command="false")
         run([source.bin / "pg_ctl", "promote", "-D", source.data, "-w"], user=source.user)
         wait_until(lambda: "00000002.history" in repofiles.archive(repo.path), 30, "history archived")
+        source.work()
         source.switch_wal()
     finally:
         source.stop()

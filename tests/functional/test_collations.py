@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from rig import soundness
 from rig.backrest import BackrestRepo
 from rig.cluster import PASSWORD, Cluster
 from rig.postgres import SourceCluster, binaries
@@ -220,7 +221,8 @@ def make_cluster(pgrevive, story, space):
 
     yield make
     for cluster in made:
-        # Indexes in an order that is not this host's any more are what is tested here.
+        # Indexes that were not repaired, and databases without a locale, are what is tested here; where
+        # all was repaired, the test proves it.
         cluster.gone(prove=False)
 
 
@@ -312,6 +314,7 @@ def test_differences_are_found_and_repaired(make_cluster, story):
     cluster.start("--reindex")
     assert cluster.databases() == {}
     assert "collations" not in cluster.run("status").stdout
+    assert soundness.prove(cluster) == ["primary", "replica"]
 
 
 def check_order(cluster):
@@ -372,6 +375,7 @@ def test_interrupted_repair_goes_on(make_cluster, story, how):
     assert not (cluster.root / "run" / "reindex").exists()
     quoted = left.replace('"', '""')
     assert f'drop index concurrently if exists "public"."{quoted}"' in cluster.statements()
+    assert soundness.prove(cluster) == ["primary"]
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import signal
 
 import pytest
 
+from rig import soundness
 from rig.cluster import PASSWORD, Cluster
 from rig.process import free_port, wait_until
 from rig.program import ROOT
@@ -158,11 +159,11 @@ def seen(pgrevive, space, story, bucket):
         cluster.looks += looks_until(cluster.console, lambda look: phase_of(look) == "running")
         yield cluster
         # The page has to live through a stop that it asked for, and no other.
-        cluster.stop()
+        assert soundness.prove(cluster) == ["primary", "replica"]
         assert not cluster.console.answers()
     finally:
         line.close()
-        cluster.gone(prove=False)
+        cluster.gone()
 
 
 def test_a_restore_is_seen_as_it_goes(seen):

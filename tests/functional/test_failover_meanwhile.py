@@ -11,7 +11,7 @@ from rig.faults import FaultyService, Rule
 from rig.line import first_line
 from rig.postgres import server_user
 from rig.process import wait_until
-from rig.s3 import cluster_values
+from rig.s3 import source_values
 from rig.story import MARKERS
 
 PREFIX = "meanwhile"
@@ -27,6 +27,7 @@ class Living:
         self.repo = line.repo
         line.mark("1a")
         line.switch_wal()
+        line.work()
         line.mark("1b")
         self.held = line.switch_wal()
         line.mark("1c")
@@ -36,6 +37,7 @@ class Living:
         """Whoever is promoted has everything: timeline 2 goes on where 1 ends."""
         self.line.die()
         self.line.promote()
+        self.line.work()
         self.line.mark("2a")
         self.line.switch_wal()
 
@@ -49,6 +51,7 @@ class Living:
         self.line.switch_wal()
         yield
         other.promote()
+        other.work()
         other.mark("2a")
         other.switch_wal()
         other.die()
@@ -74,7 +77,7 @@ def cluster(pgrevive, space, service, bucket, living, request):
     ca_file.chmod(0o644)
     prefix = f"{PREFIX}-{request.node.name}".replace("_", "-")
     made = Cluster(pgrevive, space.directory("h"), {
-        **cluster_values(bucket, prefix), "S3_ENDPOINT": service.endpoint, "S3_CA_FILE": ca_file,
+        **source_values(bucket, prefix), "S3_ENDPOINT": service.endpoint, "S3_CA_FILE": ca_file,
         "WAL_ARCHIVE": "off", "ADMINER_PORT": 0}, name="meanwhile")
     made.upload = lambda **how: bucket.s3.upload(living.repo.path, bucket.name, prefix, **how)
     made.upload(finished=False)

@@ -29,6 +29,7 @@ class Failovers:
             line.mark(f"{timeline}a")
             if timeline in (2, 5):
                 line.backup()
+            line.work()
             line.mark(f"{timeline}b")
             self.lsn[timeline] = line.sql("select pg_current_wal_lsn()")
             self.at[timeline] = line.moment()
@@ -45,6 +46,7 @@ class Failovers:
             if timeline == 2:
                 given_up = line.copy(directory / "source" / "given-up")
                 given_up.promote()
+                given_up.work()
                 given_up.mark("3a")
                 given_up.switch_wal()
                 given_up.die()

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from rig import repofiles
+from rig import repofiles, seals
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
 from rig.postgres import SourceCluster, server_user
@@ -38,6 +38,7 @@ class Living:
         source.mark("after")
         source.switch_wal()
         source.sql("checkpoint")
+        seals.seal_living(self.repo.path)
 
     def values(self):
         return {"REPO_TYPE": "posix", "REPO_PATH": self.repo.path, "WAL_ARCHIVE": "off",
@@ -62,6 +63,7 @@ def living(request, session_workspace):
                   request.param)
     yield made
     made.source.stop()
+    seals.end(made.repo.path)
 
 
 def test_place_that_the_source_uses(pgrevive, space, living):

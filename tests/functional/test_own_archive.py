@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from rig import seals
+from rig import seals, soundness
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster, command_lines
 from rig.postgres import SourceCluster, server_user
@@ -198,7 +198,7 @@ def test_bucket_and_keys_of_its_own(make, bucket, own_bucket, gateway):
         assert secret not in seen
         assert readable_by_others(cluster.root, secret) == []
     assert cluster.run("test", check=False).returncode == 0
-    cluster.stop()
+    assert soundness.prove(cluster) == ["primary", "replica"]
 
     heir = make("heir", S3_BUCKET=OWN_BUCKET, S3_PATH=f"/{path}", **keys_of("S3", WRITER),
                 REPO_CIPHER_PASS=OWN_PASS, WAL_ARCHIVE="off")

@@ -330,4 +330,3 @@ def test_cluster(pgrevive, story):
         server_log = (cluster.root / "replica" / "logs" / "postgresql.log").read_text()
         assert "restored log file" in server_log
         assert not [line for line in cluster.processes().values() if " prefetch " in line]
-        cluster.stop()

@@ -32,12 +32,14 @@ class Story:
         self.repo.pgbackrest("--no-online", "--type=full", "--no-expire-auto",
                              "--repo1-retention-full=9", "backup")
         source.start()
+        source.work(100)
         source.mark("after-offline")
         source.sql("select pg_create_restore_point('here')", "testdb")
         source.mark("after-here")
         source.switch_wal()
         self.repo.backup("full")
         self.offline, self.online = [backup["label"] for backup in self.repo.info()[0]["backup"]]
+        source.work(100)
         source.mark("after-online")
         source.switch_wal()
         # The middle one of these is nothing but one table's rows.

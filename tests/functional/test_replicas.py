@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from rig import soundness
+from rig import repofiles, seals, soundness
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
 from rig.postgres import Server, SourceCluster, server_user, trusting_hba
@@ -53,7 +53,7 @@ def all_stream(cluster, count):
     return all(nodes[name]["replication"] == "streaming" for name in names(count))
 
 
-@pytest.mark.parametrize("count", [0, 2, 4])
+@pytest.mark.parametrize("count", [0, 2, 4])  # and 1 all over, 3 below
 def test_number_of_replicas(make_cluster, story, count):
     cluster = make_cluster(story.values(), count)
     cluster.start()
@@ -68,11 +68,11 @@ def test_more_and_fewer_later(make_cluster, story):
     cluster = make_cluster(story.values(), 0)
     cluster.start()
     cluster.sql("primary", "insert into markers (what) values ('of the new line')")
-    cluster.values["REPLICAS"] = 2
+    cluster.values["REPLICAS"] = 3
     cluster.write_env()
     cluster.run("restart")
-    assert all_stream(cluster, 2)
-    for name in names(2):
+    assert all_stream(cluster, 3)
+    for name in names(3):
         assert cluster.sql(name, MARKERS) == ROWS + ",of the new line"
     cluster.values["REPLICAS"] = 1
     cluster.write_env()
@@ -165,6 +165,7 @@ def test_beside_a_source_that_lives(make_cluster, space):
         source.mark("target")
         target = source.sql("select pg_current_wal_lsn()")
         source.switch_wal()
+        seals.seal_living(repo.path)
         cluster = make_cluster({"REPO_TYPE": "posix", "REPO_PATH": repo.path}, 1)
         result = cluster.start("--type", "lsn", "--target", target, check=False)
         assert result.returncode == 0, message(result)
@@ -180,7 +181,11 @@ def test_beside_a_source_that_lives(make_cluster, space):
         cluster.run("restart")
         wait_until(lambda: all_stream(cluster, 1), 30, "it streams")
         assert soundness.prove(cluster) == ["primary", "replica"]
+        before = repofiles.segments(repo.path)
+        source.switch_wal()
+        assert len(repofiles.segments(repo.path)) > len(before)  # it was alive to the end
     finally:
         stop.set()
         writer.join()
         source.stop()
+    seals.end(repo.path)

@@ -138,17 +138,18 @@ def write_and_clean_up(path):
     (path / "probe").unlink()
 
 
-def change_and_turn_back_time(path):
-    stamp = (path / "archive.info").stat()
-    repofiles.flip(path / "archive.info")
-    os.utime(path / "archive.info", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+def change_and_turn_back_time(file):
+    stamp = file.stat()
+    repofiles.flip(file)
+    os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
 
 
 WRITES = {
     "written": (lambda path: (path / "backup" / "new").write_text(""), "backup/new: new"),
     "removed": (lambda path: (path / "archive.info").unlink(), "archive.info: gone"),
     "cleaned up": (lambda path: write_and_clean_up(path / "backup"), "backup: "),
-    "same size and time": (change_and_turn_back_time, "archive.info: "),
+    "same size and time": (lambda path: change_and_turn_back_time(path / "archive.info"),
+                           "archive.info: "),
 }
 
 
@@ -229,3 +230,32 @@ def test_a_bucket_that_holds_more(sealed):
     s3.put(s3.file, name, "source-other-1/archive.info")
     with pytest.raises(Failed, match=r"would hold \['source-other-1/archive.info'\]"):
         seals.prove_bucket(s3.gateway, name)
+
+
+SEGMENTS = "archive/main/15-1/0000000100000000"
+GROWS = {
+    "a segment": (lambda path: (path / SEGMENTS / f"{'0' * 7}1{'0' * 15}2-{'a' * 40}.zst").touch(), None),
+    "of another timeline": (lambda path: (path / SEGMENTS / f"{'0' * 7}2{'0' * 15}2-{'a' * 40}").touch(),
+                            "000000020"),
+    "of no segment": (lambda path: (path / SEGMENTS / "probe").touch(), "probe: new"),
+    "a segment is removed": (lambda path: next((path / SEGMENTS).iterdir()).unlink(), ": gone"),
+    "a segment is changed": (lambda path: change_and_turn_back_time(next((path / SEGMENTS).iterdir())),
+                             ".zst: "),
+    "cleaned up": (lambda path: write_and_clean_up(path / "backup"), "backup: "),
+}
+
+
+@pytest.mark.parametrize("how", GROWS)
+def test_a_living_source_only_grows(workspace, how):
+    path = workspace.directory("repo")
+    workspace.directory("repo", "backup")
+    segments = workspace.directory("repo", *SEGMENTS.split("/"))
+    (segments / f"{'0' * 7}1{'0' * 15}1-{'a' * 40}.zst").write_bytes(b"0123456789")
+    seals.seal_living(path)
+    write, said = GROWS[how]
+    write(path)
+    if said is None:
+        seals.end(path)
+    else:
+        with pytest.raises(Failed, match=said):
+            seals.end(path)

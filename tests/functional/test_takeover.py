@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from rig import repofiles
+from rig import repofiles, seals, soundness
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
 from rig.postgres import SourceCluster, server_user
@@ -13,6 +13,12 @@ from rig.program import message
 from rig.workspace import Workspace
 
 BUSY, USAGE = 30, 21
+
+# What whoever took a stanza over makes there by archiving and by a backup.
+OF_THE_HEIR = (r"archive/main/15-1/(0{7}2[0-9A-F]{8}(/.*)?|0{7}2\.history)"
+               r"|backup/main/(\d{8}-\d{6}F_\d{8}-\d{6}I|backup\.history/\d{4}/[^/]*I\.manifest\.gz)(/.*)?")
+CHANGED_BY_THE_HEIR = (r"archive/main(/15-1|/archive\.info(\.copy)?)?|backup/main|backup/main/backup\.info(\.copy)?"
+                       r"|backup/main/(latest|backup\.history(/\d{4})?)")
 
 
 @pytest.fixture
@@ -32,10 +38,13 @@ def source(space):
     source.sql("create table t (i int); insert into t values (1)", "testdb")
     source.prepare_load("testdb", accounts=500)
     source.repo.backup("full")
+    source.work()
     source.sql("insert into t values (2)", "testdb")
     source.switch_wal()
+    seals.seal_living(source.repo.path)
     yield source
     source.stop()
+    seals.end(source.repo.path)
 
 
 @pytest.fixture
@@ -56,8 +65,12 @@ def archived(cluster, name):
 
 
 def test_goes_on_in_the_stanza(cluster, source, pgrevive, space):
-    """Its WAL and its backups follow the source's; pgBackRest and a second cluster read both."""
+    """Its WAL and its backups follow the source's, of which not a byte changes; pgBackRest and a second
+    cluster read both."""
     source.stop()
+    seals.seal_living(source.repo.path, new=OF_THE_HEIR, changed=CHANGED_BY_THE_HEIR)
+    stanza = source.repo.path / "archive" / "main" / "archive.info"
+    as_it_was = stanza.read_bytes()
     labels = source.repo.labels
     cluster.values["WAL_ARCHIVE_SILENCE"] = 0
     cluster.write_env()
@@ -75,6 +88,7 @@ def test_goes_on_in_the_stanza(cluster, source, pgrevive, space):
         user=server_user(), timeout=120)
     info = json.loads(run(["pgbackrest", f"--config={conf}", "--output=json", "info"],
                           user=server_user()).stdout)
+    assert stanza.read_bytes() == as_it_was  # which stanza-create has written once more
     # None of the source's was expired, and the new one builds upon it.
     assert [backup["label"] for backup in info[0]["backup"]][:-1] == labels
     assert info[0]["backup"][-1]["prior"] == labels[-1]
@@ -136,7 +150,7 @@ def test_not_for_a_cluster_that_was_restored_for_another(cluster, source):
     cluster.values.update(WAL_ARCHIVE="own", REPLICAS=0)
     cluster.write_env()
     cluster.start()
-    cluster.stop()
+    assert soundness.prove(cluster) == ["primary"]
     kept = everything(source)
     cluster.values.update(WAL_ARCHIVE="source", WAL_ARCHIVE_SILENCE=0)
     cluster.write_env()

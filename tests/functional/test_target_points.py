@@ -34,6 +34,7 @@ class Points:
         self.repo = repo = BackrestRepo(directory / "backups", source, compress="lz4").create_stanza()
         source.sql("create database testdb")
         source.sql("create table markers (id serial primary key, what text)", "testdb")
+        source.prepare_load("testdb", accounts=500)
         self.lsns = {}  # of restore points, as the server told them
         self.xids = {}
         self.first = repo.backup("full")
@@ -41,6 +42,7 @@ class Points:
         self.xids["two"] = self.transaction(source, "two")
         self.point(source, "first")
         source.mark("three")
+        source.work(20)
         self.point(source, "twice")
         self.xids["top"], self.xids["sub"] = source.sql(
             "begin; insert into markers (what) values ('four'); select txid_current(); "
@@ -96,6 +98,7 @@ class Points:
         return within[0]
 
     def branch_off(self, directory, fork):
+        source = self.source
         data = directory / "data"
         for path in (directory, data):
             path.mkdir(mode=0o700)
@@ -112,6 +115,7 @@ class Points:
             wait_until(lambda: branch.sql("select pg_is_in_recovery()") == "f", 60, "promotion")
             self.xids["of two"] = self.transaction(branch, "second-line")
             self.point(branch, "of two")
+            source.load.on(branch).work(20)
             branch.mark("end-of-two")
             branch.switch_wal()
         finally:

@@ -78,6 +78,7 @@ class Branched:
         source.mark("common")
         fork = source.sql("select pg_current_wal_insert_lsn()")
         source.mark("first-line")
+        source.work()
         source.switch_wal()
         source.stop()
         data, tablespaces = directory / "branch" / "data", directory / "branch" / "ts"
@@ -95,9 +96,12 @@ class Branched:
         try:
             wait_until(lambda: branch.sql("select pg_is_in_recovery()") == "f", 60, "promotion")
             branch.mark("second-line")
-            repo.pgbackrest(f"--pg1-path={data}", f"--pg1-socket-path={branch.sockets}",
-                            f"--pg1-port={branch.port}", "--type=full", "--no-expire-auto",
-                            "--repo1-retention-full=9", "backup")
+            branch.load = source.load.on(branch)
+            with branch.under_load():
+                repo.pgbackrest(f"--pg1-path={data}", f"--pg1-socket-path={branch.sockets}",
+                                f"--pg1-port={branch.port}", "--type=full", "--no-expire-auto",
+                                "--repo1-retention-full=9", "backup")
+            branch.work()
             branch.switch_wal()
         finally:
             branch.stop()

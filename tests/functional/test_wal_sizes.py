@@ -41,7 +41,7 @@ def test_a_segment_of_one_gigabyte(pgrevive, workspace):
     repo = BackrestRepo(space / "backups", source, compress="zst",
                         options={"compress-level": 1}).create_stanza()
     try:
-        source.sql("create table t as select generate_series(1, 200000) i")
+        source.prepare_load("postgres").work()
         name = source.switch_wal(120)
     finally:
         source.daemon.stop(signal.SIGQUIT)  # without another gigabyte to archive

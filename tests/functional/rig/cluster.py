@@ -39,6 +39,7 @@ class Cluster:
         self.name = name
         self.user = user
         self.options = list(options)
+        self.proven = False  # to be sound, since its servers ran last
         self.primary_port, self.replica_port, self.adminer_port = (free_port() for _ in range(3))
         self.values = {
             "CLUSTER_NAME": name, "POSTGRES_PASSWORD": PASSWORD, "POSTGRES_DB": "testdb",
@@ -69,6 +70,8 @@ class Cluster:
         result = self.pgrevive("--env-file", self.env_file, *self.options, command, *arguments,
                                check=False, timeout=timeout, env=self.environment, user=self.user,
                                **options)
+        if command in ("start", "restart") and result.returncode == 0:
+            self.proven = False
         if check and result.returncode != 0:
             raise Failed(f"pgrevive {command} {' '.join(map(str, arguments))}: exit "
                          f"{result.returncode}\n{message(result)}\n{self.logs()}")
@@ -119,13 +122,14 @@ class Cluster:
         result = self.run("logs", "-n", "60", check=False)
         return message(result)[-6000:]
 
-    def gone(self, prove=True):
+    def gone(self, prove=True, **but):
         """Whatever the test did: nothing of this cluster runs afterwards. Where it is up to the end,
-        its data is proven to be sound, unless a test has made it otherwise on purpose; and its source is
+        its data is proven to be sound, but for what a test has broken on purpose; and its source is
         what it was. One that has failed already says why itself."""
         try:
             if prove and sys.exc_info()[0] is None:
-                soundness.prove(self)
+                soundness.prove(self, **but)
+            if sys.exc_info()[0] is None:
                 seals.prove_source(self.values)
         finally:
             self._end()

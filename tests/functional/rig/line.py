@@ -14,6 +14,7 @@ class Line(Server):
     def __init__(self, repo, data, sockets):
         super().__init__(data, sockets=sockets, log=sockets / f"{data.name}.log")
         self.repo = repo
+        self.load = repo.source.load.on(self)
         push, get = (f"pgbackrest --config={repo.conf} --stanza=main --pg1-path={data} archive-"
                      f"{verb}" for verb in ("push %p", "get %f %p"))
         self.settings = {"archive_command": push, "restore_command": get}
@@ -48,10 +49,15 @@ class Line(Server):
                    f"{name} is archived; see {self.log}")
         return name
 
+    def work(self):
+        """Of pgbench, as much as leaves a segment of 1 MB with room."""
+        self.load.work(20)
+
     def backup(self):
-        self.repo.pgbackrest(f"--pg1-path={self.data}", f"--pg1-socket-path={self.sockets}",
-                             f"--pg1-port={self.port}", "--type=full", "--no-expire-auto",
-                             "--repo1-retention-full=9", "backup")
+        with self.load.going_on():
+            self.repo.pgbackrest(f"--pg1-path={self.data}", f"--pg1-socket-path={self.sockets}",
+                                 f"--pg1-port={self.port}", "--type=full", "--no-expire-auto",
+                                 "--repo1-retention-full=9", "backup")
 
     def copy(self, data):
         """Of a server that is stopped; its WAL with it."""
@@ -63,11 +69,12 @@ class Line(Server):
 
 
 def first_line(directory, segment_mb=1):
-    """A source on timeline 1 with a full backup and an empty table of markers, in directory/source; its
+    """A source on timeline 1 with a full backup under load and an empty table of markers, in directory/source; its
     repository is in directory/backups."""
     source = SourceCluster(directory / "source", segment_mb=segment_mb).create().start()
     source.sql("create database testdb")
     source.sql("create table markers (id serial primary key, what text)", "testdb")
+    source.prepare_load("testdb", accounts=500)
     repo = BackrestRepo(directory / "backups", source, compress="zst").create_stanza()
     repo.backup("full")
     source.stop()

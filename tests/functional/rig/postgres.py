@@ -6,26 +6,11 @@ import pathlib
 import re
 import signal
 
+from rig.load import ACCOUNTS, Load
 from rig.process import Daemon, Failed, free_port, run, wait_until
 from rig.workspace import give
 
 PACKAGES = ["postgresql-15", "postgresql-client-15", "postgresql-contrib"]
-
-ACCOUNTS = 100_000  # that pgbench makes
-
-# What pgbench does by itself, with another number of accounts.
-_FEWER_ACCOUNTS = r"""
-\set aid random(1, ACCOUNTS)
-\set tid random(1, 10)
-\set delta random(-5000, 5000)
-begin;
-update pgbench_accounts set abalance = abalance + :delta where aid = :aid;
-select abalance from pgbench_accounts where aid = :aid;
-update pgbench_tellers set tbalance = tbalance + :delta where tid = :tid;
-update pgbench_branches set bbalance = bbalance + :delta where bid = 1;
-insert into pgbench_history (tid, bid, aid, delta, mtime) values (:tid, 1, :aid, :delta, now());
-end;
-"""
 
 
 def server_user():
@@ -114,8 +99,7 @@ class SourceCluster(Server):
         self.outside = self.directory / "outside"
         # Every pgbackrest.conf linked here gets each WAL segment.
         self.archive_to = self.directory / "archive.d"
-        self._pgbench_in = None  # the database that has pgbench's tables
-        self._script = None  # where it is not the one that pgbench brings along
+        self.load = None
         super().__init__(data or self.directory / "data", sockets=self.directory,
                          log=self.directory / "server.log", bin=bin)
 
@@ -219,58 +203,16 @@ insert into markers (what) values ('m1-filled');
     def prepare_load(self, database, accounts=ACCOUNTS):
         """Makes pgbench's tables there; backups are taken under load from now on. Fewer accounts than
         pgbench makes are less WAL, for tests that count segments or make many sources."""
-        self._pgbench_in = database
-        if accounts == ACCOUNTS:
-            run(self._pgbench("-i", "-q", "-s", "1"), user=self.user)
-            return self
-        run(self._pgbench("-i", "-q", "-I", "dtp"), user=self.user)
-        self.sql(f"""
-insert into pgbench_branches (bid, bbalance) values (1, 0);
-insert into pgbench_tellers (tid, bid, tbalance) select i, 1, 0 from generate_series(1, 10) i;
-insert into pgbench_accounts (aid, bid, abalance) select i, 1, 0 from generate_series(1, {accounts}) i;
-""", database)
-        self._script = self.directory / "load.sql"
-        self._script.write_text(_FEWER_ACCOUNTS.replace("ACCOUNTS", str(accounts)))
+        self.load = Load(self, database, accounts).prepare()
         return self
-
-    def _pgbench(self, *words):
-        return [self.clients / "pgbench", *words, "-h", self.sockets, "-p", str(self.port),
-                "-U", self.superuser, self._pgbench_in]
 
     def work(self, transactions=200):
         """Changes pages all over pgbench's tables."""
-        run(self._pgbench(*self._load(), "-t", str(transactions)), user=self.user)
+        self.load.work(transactions)
 
-    def _load(self):
-        return ["-n"] if self._script is None else ["-n", "-f", self._script]
-
-    @contextlib.contextmanager
     def under_load(self):
-        """pgbench commits before, all the while, and after; what rig/soundness.py asks of its tables
-        in the end holds in between any two of its transactions. Of sources with prepare_load()."""
-        if self._pgbench_in is None:
-            yield
-            return
-        # So many that no page of the tables stays as it is, and not more WAL than is archived.
-        load = Daemon(self._pgbench(*self._load(), "-c", "2", "-T", "600", "-R", "50"),
-                      self.directory / "pgbench.log", user=self.user)
-        try:
-            self._more_history(load)
-            yield
-            self._more_history(load)
-        finally:
-            load.stop()
-        wait_until(lambda: self.sql("select count(*) from pg_stat_activity where application_name = "
-                                    "'pgbench'") == "0", 30, "pgbench's sessions end")
-
-    def _more_history(self, load):
-        """Waits until one more of its transactions is committed."""
-        count = "select count(*) from pgbench_history"
-        now = self.sql(count, self._pgbench_in)
-        wait_until(lambda: self.sql(count, self._pgbench_in) != now or not load.running(), 60,
-                   "pgbench commits")
-        if not load.running():
-            raise Failed(f"pgbench ended: {load.tail()}")
+        """For as long as a backup is taken, where the source has pgbench's tables."""
+        return self.load.going_on() if self.load else contextlib.nullcontext()
 
     def mark(self, what):
         """A row that tells how far a recovery came."""

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import re
 import stat
 
 from rig.process import Failed
@@ -23,7 +24,10 @@ def _files(root):
         with os.scandir(os.path.join(root, place)) as entries:
             for entry in entries:
                 name = place + entry.name
-                status = entry.stat(follow_symlinks=False)
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue  # a segment that has got its name just now
                 # A directory's time changes when something is made in it and removed again.
                 found[name] = (status.st_mode, status.st_size, status.st_mtime_ns, status.st_uid)
                 if stat.S_ISDIR(status.st_mode):
@@ -93,6 +97,45 @@ class BucketSeal:
         return _differences(self.objects, self.versions(self.bucket, self.prefix))
 
 
+# A segment of timeline 1 as pgBackRest stores it, and the directory it lies in.
+_SEGMENT = r"archive/[^/]+/[^/]+/00000001[0-9A-F]{8}(/00000001[0-9A-F]{16}-[0-9a-f]{40}\S*)?"
+
+
+class LivingSeal(DirectorySeal):
+    """Of a source that goes on: its own timeline 1 grows by segments; nothing else may be new, and what
+    was there stays as it is. What was written and removed again is seen by the directory's time,
+    outside of where the source itself writes."""
+
+    def __init__(self, path, *, new, changed):
+        self.new = re.compile(f"{_SEGMENT}|{new}" if new else _SEGMENT)
+        self.changed = re.compile(changed)
+        super().__init__(path)
+
+    def __post_init__(self):
+        self.files = self._to_stay()
+        self.digests = _contents(self.path, self.files)
+
+    def _to_stay(self):
+        return {name: entry for name, entry in _files(self.path).items()
+                if not name.endswith(".pgbackrest.tmp") and not self.changed.fullmatch(name)}
+
+    def differences(self, thorough):
+        now = {name: entry for name, entry in self._to_stay().items()
+               if name in self.files or not self.new.fullmatch(name)}
+        for name in now.keys() & self.files.keys():
+            if stat.S_ISDIR(now[name][0]) and self._grows(name):
+                now[name] = self.files[name]
+        lines = _differences(self.files, now)
+        if thorough and not lines:
+            lines = _differences(self.digests, _contents(self.path, now))
+        return lines
+
+    def _grows(self, name):
+        """Whether the source itself makes something in that directory."""
+        return bool(self.new.fullmatch(name)) or bool(self.new.fullmatch(
+            f"{name}/0000000100000000")) or bool(self.changed.fullmatch(name))
+
+
 _seals = []
 _allowed = set()  # (bucket, beginning of keys) of what clusters may write
 
@@ -100,6 +143,19 @@ _allowed = set()  # (bucket, beginning of keys) of what clusters may write
 def seal_directory(path):
     """Nothing may change below `path` from now on."""
     _seals.append(DirectorySeal(pathlib.Path(path)))
+
+
+def seal_living(path, *, new="", changed=""):
+    """The source in `path` goes on, and is on timeline 1. `new` (a pattern of relative paths) is what a
+    test has others add there, `changed` what they may change."""
+    end(path)
+    _seals.append(LivingSeal(pathlib.Path(path), new=new, changed=changed))
+
+
+def end(path):
+    """Proves the source in `path` for the last time, if it is sealed."""
+    _end([seal for seal in _seals if isinstance(seal, DirectorySeal)
+          and seal.path == pathlib.Path(path)])
 
 
 def seal_bucket(versions, bucket, prefix):

@@ -4,51 +4,59 @@ Rows that are right say nothing about an index that is not used, or about a page
 What pgbench did while a backup was taken is there as a whole or not at all.
 """
 
+import functools
+import pathlib
 import re
+import shutil
+import tempfile
 
 from rig.postgres import binaries, server_user
-from rig.process import Failed, run
+from rig.process import Failed, run, wait_until
+from rig.workspace import give
 
-MAJOR = 15  # whose programs Debian has; test_versions.py does the same for the others its own way
+MAJOR = 15  # whose programs Debian has: they are clients of all others too
 
 # What pg_amcheck says of an unlogged index on a replica, where there is none to look at.
 _OF_A_REPLICA = re.compile("NOTICE: .*unlogged index .* during recovery")
 
 
-def prove(cluster):
-    """Every index and every heap of every database by amcheck, on each node that accepts connections;
-    then stops the cluster and has every page's checksum looked at. Raises Failed; else returns the
-    names of the nodes.
+def prove(cluster, without=(), balanced=True):
+    """Every index and every heap of every database by amcheck, on each node; then stops the cluster and
+    has every page's checksum looked at. Raises Failed; else returns the names of the nodes.
 
-    Does nothing for a cluster that is not up, or is not of the major that is installed.
+    Does nothing for a cluster that is not up. One that is up is proven with all of its nodes, but for
+    those that a test has broken on purpose, and with the sums of pgbench, but for a source in which
+    something else has changed its tables.
     """
     status = cluster.status_or_none()
-    nodes = _nodes_that_are_up(cluster, status)
-    if not nodes:
+    phase = ((status or {}).get("supervisor") or {}).get("phase")
+    if phase == "stopped" and not cluster.proven:
+        raise Failed(f"{cluster.name} was stopped before it was proven to be sound")
+    if phase != "running":
         return []
+    nodes = [node["name"] for node in status["nodes"] if node["name"] not in without]
+    wait_until(lambda: _are_up(cluster, nodes), 30, f"{nodes} of {cluster.name} are up")
+    data = {node: cluster.root / node / "data" for node in nodes}
+    major = int((data["primary"] / "PG_VERSION").read_text())
     databases = _with_amcheck(cluster, {entry["name"] for entry in status.get("left_out") or []})
     if "replica" in nodes:
         cluster.caught_up(database=cluster.values["POSTGRES_DB"])
     for node in nodes:
         for database in databases:
-            _amcheck(cluster, node, database)
-            balances(cluster, node, database)
+            _amcheck(cluster, major, node, database)
+            if balanced:
+                balances(cluster, node, database)
     cluster.stop()
     for node in nodes:
-        _page_checksums(cluster.root / node / "data")
+        _page_checksums(major, data[node])
+    cluster.proven = True
     return nodes
 
 
-def _nodes_that_are_up(cluster, status):
-    """The nodes to look at: none, unless the cluster is up."""
-    if not status or (status.get("supervisor") or {}).get("phase") != "running":
-        return []
-    nodes = [node["name"] for node in status["nodes"] if node["state"] == "accepting"
-             and (node["name"] == "primary" or node.get("replication") == "streaming")]
-    if "primary" not in nodes:
-        return []
-    version = (cluster.root / "primary" / "data" / "PG_VERSION").read_text().strip()
-    return nodes if version == str(MAJOR) else []
+def _are_up(cluster, nodes):
+    up = {node["name"] for node in cluster.status()["nodes"] if node["state"] == "accepting"
+          and (node["name"] == "primary" or node.get("replication") == "streaming")}
+    return up.issuperset(nodes)
 
 
 def _superuser(cluster):
@@ -72,7 +80,20 @@ def _with_amcheck(cluster, left_out):
     return result
 
 
-def _amcheck(cluster, node, database):
+def _amcheck(cluster, major, node, database):
+    if major >= 14:  # pg_amcheck's function for tables came with it
+        return _pg_amcheck(cluster, node, database)
+    # heapallindexed came with 11.
+    check = "bt_index_check(c.oid, true)" if major >= 11 else "bt_index_check(c.oid)"
+    checked = cluster.sql(node, f"""
+select count({check}::text) from pg_class c join pg_am a on a.oid = c.relam
+ where a.amname = 'btree' and c.relkind = 'i' and c.relpersistence = 'p'""", database,
+                          user=_superuser(cluster))
+    if int(checked) < 100:  # the catalog alone has more
+        raise Failed(f"amcheck looked at {checked} indexes of {database} on {node}")
+
+
+def _pg_amcheck(cluster, node, database):
     result = run([binaries(MAJOR) / "pg_amcheck", "--heapallindexed", "-h", "127.0.0.1",
                   "-p", str(cluster.port(node)), "-U", _superuser(cluster), database],
                  env={"PGPASSWORD": cluster.values["POSTGRES_PASSWORD"]}, check=False)
@@ -106,9 +127,51 @@ def balances(cluster, node, database):
                      f"{said}")
 
 
-def _page_checksums(data):
+def _page_checksums(major, data):
+    """Of a node that has stopped."""
+    if major == MAJOR:
+        return _pg_checksums(data)
+    place = pathlib.Path(tempfile.mkdtemp(prefix="pages-", dir=data.parent))
+    try:
+        _pg_checksums(_as_of_debian(data, place / "data"))
+    finally:
+        shutil.rmtree(place)
+
+
+def _pg_checksums(data):
     result = run([binaries(MAJOR) / "pg_checksums", "--check", "-D", data], user=server_user(),
                  check=False)
-    if result.returncode != 0:
+    blocks = re.search(r"Blocks scanned: +(\d+)\n", result.stdout)
+    # initdb alone makes more than 2000.
+    if result.returncode != 0 or not blocks or int(blocks[1]) < 1000:
         raise Failed(f"pg_checksums of {data}: exit {result.returncode}\n"
                      f"{result.stdout}{result.stderr}")
+
+
+def _as_of_debian(data, place):
+    """The files of a node under other names (hard links). A page's checksum is the same in all majors,
+    but pg_checksums wants a pg_control of its own kind, and tablespaces under its own name."""
+    give(place.parent, server_user())
+    run(["cp", "-al", data, place])
+    control = place / "global" / "pg_control"
+    control.unlink()
+    control.write_bytes(_empty_control())
+    give(control, server_user())
+    for link in (place / "pg_tblspc").iterdir():
+        files = next(link.resolve().glob("PG_*"))
+        link.unlink()
+        link.mkdir()
+        run(["cp", "-al", files, link / "PG_15_202209061"])
+    run(["chown", "-R", "--reference", data, place / "pg_tblspc"])
+    return place
+
+
+@functools.cache
+def _empty_control():
+    """pg_control of a cluster with checksums."""
+    with tempfile.TemporaryDirectory(prefix="pgrv-control-") as place:
+        give(pathlib.Path(place), server_user())
+        data = pathlib.Path(place) / "data"
+        run([binaries(MAJOR) / "initdb", "-D", data, "-U", "postgres", "-k", "--no-sync",
+             "--auth=trust"], user=server_user())
+        return (data / "global" / "pg_control").read_bytes()

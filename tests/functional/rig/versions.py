@@ -61,8 +61,11 @@ class Left:
         self.repo.create_stanza()
         source.mark("before-backup")
         self.repo.backup("full")
-        source.mark("after-backup")
-        source.sql(f"select pg_create_restore_point('{HALF_WAY}')")
+        self.xid, *self.commit = source.sql(
+            "begin; insert into markers (what) values ('after-backup'); select txid_current(); "
+            "select pg_current_wal_insert_lsn(); commit; select pg_current_wal_insert_lsn()",
+            "testdb").split()  # and what lies around the record of its commit
+        self.half_way = source.sql(f"select pg_create_restore_point('{HALF_WAY}')")
         source.work()
         source.mark("last-archived")
         self.answer = source.sql(QUESTION, "testdb")
@@ -143,34 +146,3 @@ def _key_and_value(line):
             return line[:at], line[at + 1:]
         except ValueError:
             at = line.index("=", at + 1)
-
-
-class PageCheck:
-    """pg_checksums for every major.
-
-    A page's checksum is the same in all of them, but Debian's pg_checksums wants a pg_control of
-    its own kind, and tablespaces under its own name. It gets the files of a node that has stopped
-    under other names (hard links), with the pg_control of an empty cluster of its version.
-    """
-
-    def __init__(self, directory):
-        self.empty = directory / "empty"
-        run([binaries() / "initdb", "-D", self.empty, "-U", "postgres", "-k", "--no-sync",
-             "--auth=trust"], user=server_user())
-        self.programs = binaries()
-
-    def __call__(self, data, place):
-        """What it says of the node whose data directory that is; fails where a page is wrong."""
-        run(["cp", "-al", data, place])
-        control = place / "global" / "pg_control"
-        control.unlink()
-        shutil.copy(self.empty / "global" / "pg_control", control)
-        give(control, server_user())
-        for link in (place / "pg_tblspc").iterdir():
-            files = next(link.resolve().glob("PG_*"))
-            link.unlink()
-            link.mkdir()
-            run(["cp", "-al", files, link / "PG_15_202209061"])
-        run(["chown", "-R", "--reference", data, place / "pg_tblspc"])
-        return run([self.programs / "pg_checksums", "--check", "-D", place],
-                   user=server_user(), check=False)
