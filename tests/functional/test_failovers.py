@@ -13,6 +13,7 @@ from rig.cluster import Cluster
 from rig.line import first_line
 from rig.postgres import server_user
 from rig.process import run, wait_until
+from rig.program import message
 from rig.story import MARKERS, Target
 
 
@@ -68,6 +69,7 @@ def failovers(session_workspace):
     return Failovers(session_workspace.directory("failovers", owner=server_user()))
 
 
+USAGE, NOT_FOUND = 21, 23
 EVERY = ["1a", "1b", "1c", "2a", "2b", "2c", "2d", "4a", "4b", "4c", "5a", "5b", "5c"]
 LATEST = ",".join(EVERY)
 
@@ -128,21 +130,37 @@ def test_end_of_a_line(make_cluster, failovers, backup, target, expected, ancest
     assert [timeline for timeline, _ in history(cluster)] == ancestors
 
 
-@pytest.mark.parametrize("kind, timeline, backup", [
-    ("time", 1, 0), ("time", 2, 0), ("time", 2, 1), ("time", 4, 1), ("time", 5, 0), ("lsn", 4, 0),
-    ("name", 2, 0)])
-def test_before_a_failover(make_cluster, failovers, kind, timeline, backup):
+@pytest.mark.parametrize("kind, timeline, backup, named", [
+    ("time", 1, 0, False), ("time", 2, 0, True), ("time", 2, 1, False), ("time", 4, 1, False),
+    ("time", 5, 0, True), ("lsn", 4, 1, False), ("name", 2, 0, True)])
+def test_before_a_failover(make_cluster, failovers, kind, timeline, backup, named):
     """On the way to the latest timeline, which a point before its beginning is not part of: what is
-    made of it left the timeline that the point lies on, and says so."""
+    made of it left the timeline that the point lies on, and says so. From the newest backup before it,
+    where none is named."""
     cluster = make_cluster(f"{kind}-on-{timeline}-from-{backup}", {
         **failovers.values(),
-        **failovers.target(kind, timeline, failovers.labels[backup]).env()})
+        **failovers.target(kind, timeline, failovers.labels[backup] if named else "").env()})
     cluster.start()
+    assert cluster.status()["supervisor"]["backup_label"] == failovers.labels[backup]
     works(cluster, rows_to(f"{timeline}b"))
     ancestors = history(cluster)
     assert [timeline for timeline, _ in ancestors] == [t for t in (1, 2, 4, 5) if t <= timeline]
     fork = cluster.status()["supervisor"]["recovery_end"]["fork_lsn"]
     assert ancestors[-1] == (timeline, fork)
+
+
+@pytest.mark.parametrize("timeline, words", [
+    ("3", ["timeline 3"]), ("7", ["00000007.history"])])
+def test_timeline_that_is_not_on_the_way(make_cluster, failovers, timeline, words):
+    """Of the backup that is named, or of any: said before the first byte."""
+    cluster = make_cluster(f"no-{timeline}", {
+        **failovers.values(),
+        **Target("default", timeline=timeline, label=failovers.labels[2]).env()})
+    result = cluster.start(check=False)
+    assert result.returncode in (USAGE, NOT_FOUND) and "hint: " in result.stderr, message(result)
+    for word in words:
+        assert word in result.stderr, message(result)
+    assert not cluster.root.exists()
 
 
 def test_clone_of_a_clone(make_cluster, failovers, space):
