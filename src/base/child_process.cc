@@ -161,7 +161,7 @@ void ChildProcess::kill_and_reap() noexcept {
   // The child leads its own group: what it started goes with it.
   ::kill(-pid_, SIGKILL);
   ::kill(pid_, SIGKILL);
-  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  while (wait_for_child(pid_, nullptr, 0) < 0 && errno == EINTR) {
   }
   pid_ = -1;
 }
@@ -179,7 +179,7 @@ bool ChildProcess::reap(int flags) {
   if (pid_ <= 0) throw Error(ErrorKind::internal, "waiting for a child that is not ours any more");
   int status = 0;
   for (;;) {
-    const pid_t reaped = ::waitpid(pid_, &status, flags);
+    const pid_t reaped = wait_for_child(pid_, &status, flags);
     if (reaped == pid_) break;
     if (reaped == 0) return false;
     if (errno != EINTR) {

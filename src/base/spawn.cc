@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <csignal>
 #include <map>
+#include <set>
 #include <vector>
 
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/guarded.h"
 
 extern char** environ;
 
@@ -256,6 +258,39 @@ bool is_inherited(std::string_view variable) {
   return variable.starts_with("LC_") || std::ranges::find(kNames, variable) != kNames.end();
 }
 
+namespace {
+
+// Children that spawn() made and nobody has waited for yet.
+Guarded<std::set<pid_t>>& own_children() {
+  static Guarded<std::set<pid_t>> children;
+  return children;
+}
+
+}  // namespace
+
+pid_t wait_for_child(pid_t pid, int* status, int flags) {
+  // Without taking its end: until it is no longer noted as ours its number must not be another's.
+  siginfo_t end{};
+  if ((flags & WNOHANG) == 0 &&
+      ::waitid(P_PID, static_cast<id_t>(pid), &end, WEXITED | WNOWAIT) != 0)
+    return -1;
+  auto children = own_children().lock();
+  const pid_t waited = ::waitpid(pid, status, flags);
+  if (waited == pid || (waited < 0 && errno == ECHILD)) children->erase(pid);
+  return waited;
+}
+
+void reap_orphans() {
+  for (;;) {
+    // Under the lock: a child is noted before anybody here can see its end.
+    auto children = own_children().lock();
+    siginfo_t end{};
+    if (::waitid(P_ALL, 0, &end, WEXITED | WNOHANG | WNOWAIT) != 0 || end.si_pid == 0) return;
+    if (children->contains(end.si_pid)) return;
+    ::waitpid(end.si_pid, nullptr, WNOHANG);
+  }
+}
+
 pid_t spawn(const Command& command, const int (&standard)[3]) {
   std::vector<std::string> environment = compose_environment(command);
   const std::filesystem::path program = resolve(command, environment);
@@ -291,9 +326,11 @@ pid_t spawn(const Command& command, const int (&standard)[3]) {
   int fork_error = 0;
   {
     const SignalsBlocked blocked;
+    auto children = own_children().lock();
     pid = ::fork();
     if (pid == 0) become_program(prepared);
     fork_error = errno;
+    if (pid > 0) children->insert(pid);
   }
   if (pid < 0) throw system_error(fork_error, "cannot start " + program.string());
 
@@ -311,7 +348,7 @@ pid_t spawn(const Command& command, const int (&standard)[3]) {
       break;
     }
   }
-  while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  while (wait_for_child(pid, nullptr, 0) < 0 && errno == EINTR) {
   }
   throw_failure(failure, command, program);
 }

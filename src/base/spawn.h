@@ -36,4 +36,13 @@ bool is_inherited(std::string_view variable);
 // has succeeded; the caller owns the process. Throws as ChildProcess::start() does.
 pid_t spawn(const Command& command, const int (&standard)[3]);
 
+// waitpid() for a child that spawn() made. Whoever owns one waits with this and nothing else, or its
+// number stays taken for that of a child of ours (see reap_orphans()).
+pid_t wait_for_child(pid_t pid, int* status, int flags);
+
+// Buries ended children that spawn() did not make: what lost its parent, which falls to the first
+// process of a container. The others are left to their owners, who want to know how they ended; so
+// an orphan may have to wait until the end of one of those was asked for.
+void reap_orphans();
+
 }  // namespace pgrevive

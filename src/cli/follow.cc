@@ -1,8 +1,15 @@
 #include "cli/follow.h"
 
+#include <algorithm>
+#include <optional>
+
 #include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
 #include "cli/collations_text.h"
 #include "cli/front_door.h"
 #include "cli/point_watch.h"
@@ -23,11 +30,15 @@ using cluster::Phase;
 
 void print(const std::string& text) { write_to(stdout, text); }
 
+ErrorKind kind_of(int exit_code) {
+  const bool known = exit_code >= static_cast<int>(ErrorKind::internal) &&
+                     exit_code <= static_cast<int>(ErrorKind::cancelled);
+  return known ? static_cast<ErrorKind>(exit_code) : ErrorKind::internal;
+}
+
 // The failure of another process as our own Error: what it wrote is complete already.
 Error failure_of(const cluster::SupervisorStatus& status) {
-  const bool known = status.exit_code >= static_cast<int>(ErrorKind::internal) &&
-                     status.exit_code <= static_cast<int>(ErrorKind::cancelled);
-  Error error(known ? static_cast<ErrorKind>(status.exit_code) : ErrorKind::internal,
+  Error error(kind_of(status.exit_code),
               status.error.empty() ? "the cluster could not be brought up" : status.error);
   if (status.error.find("hint:") == std::string::npos) {
     error.with_hint(fmt::format("`{} logs` has the details", front_door()));
@@ -64,6 +75,49 @@ Mark mark_of(const std::optional<cluster::SupervisorStatus>& status) {
   return {status->pid, status->phases.empty() ? 0 : status->phases.front().began_ms};
 }
 
+ProgressView view_for(const Terminal& terminal) {
+  return {terminal.interactive ? ProgressView::Output::terminal : ProgressView::Output::plain,
+          terminal.width};
+}
+
+int leave_to_itself(ProgressView& view) {
+  print(view.close());
+  print(
+      fmt::format("\nleft to itself: it goes on. `{} status` shows how far it is, `{} stop` ends it\n",
+                  front_door(), front_door()));
+  return static_cast<int>(ErrorKind::cancelled);
+}
+
+std::string point_text(const cluster::Settings& settings) {
+  return fmt::format("target: {}; from backup {}\n", describe(*settings.point, settings.target),
+                     settings.point->backup);
+}
+
+// The exit code that comes on a descriptor once it is known; empty: not yet.
+struct ServiceEnd {
+  bool known = false;
+  std::optional<int> code;  // empty: nobody is there any more to tell
+};
+ServiceEnd look_for_end(int descriptor) {
+  pollfd entry{.fd = descriptor, .events = POLLIN, .revents = 0};
+  if (::poll(&entry, 1, 0) != 1) return {};
+  char text[16];
+  const auto size = ::read(descriptor, text, sizeof text);
+  const auto code = parse_unsigned(trim({text, static_cast<std::size_t>(std::max<ssize_t>(size, 0))}));
+  if (!code) return {.known = true};
+  return {.known = true, .code = static_cast<int>(*code)};
+}
+
+// Without what comes once all is up: that the servers are taken down again, for each to get a
+// container of its own, is nothing that a person starts.
+cluster::SupervisorStatus until_joined(cluster::SupervisorStatus status) {
+  std::erase_if(status.phases, [](const cluster::PhaseTime& phase) {
+    return phase.phase == Phase::stopping || phase.phase == Phase::stopped;
+  });
+  if (status.phase == Phase::stopping) status.phase = Phase::stopped;
+  return status;
+}
+
 }  // namespace
 
 int launch_and_follow(cluster::Settings settings, const cluster::StateDirectory& directory,
@@ -73,8 +127,7 @@ int launch_and_follow(cluster::Settings settings, const cluster::StateDirectory&
   const cluster::Launch launched =
       cluster::launch(settings, directory, own_program(), watch_search(), reindex);
   if (settings.point && launched == cluster::Launch::started) {
-    print(fmt::format("target: {}; from backup {}\n", describe(*settings.point, settings.target),
-                      settings.point->backup));
+    print(point_text(settings));
   }
   if (detach) {
     print(launched == cluster::Launch::started
@@ -88,10 +141,7 @@ int launch_and_follow(cluster::Settings settings, const cluster::StateDirectory&
   }
 
   const StopOnSignal stop;
-  const Terminal terminal = stdout_terminal();
-  ProgressView view(
-      terminal.interactive ? ProgressView::Output::terminal : ProgressView::Output::plain,
-      terminal.width);
+  ProgressView view = view_for(stdout_terminal());
   int silent_looks = 0;
   for (;;) {
     // In this order: once the request is gone, the status tells what became of it.
@@ -122,13 +172,39 @@ int launch_and_follow(cluster::Settings settings, const cluster::StateDirectory&
       }
       throw cluster::silent_end(directory);
     }
-    if (!stop.wait_for(200ms)) {
-      print(view.close());
-      print(fmt::format(
-          "\nleft to itself: it goes on. `{} status` shows how far it is, `{} stop` ends it\n",
-          front_door(), front_door()));
-      return static_cast<int>(ErrorKind::cancelled);
+    if (!stop.wait_for(200ms)) return leave_to_itself(view);
+  }
+}
+
+int follow_service(const cluster::StateDirectory& directory, std::int64_t since_ms, int end) {
+  const StopOnSignal stop;
+  ProgressView view = view_for(stdout_terminal());
+  bool point_told = false;
+  for (;;) {
+    // In this order: what it wrote last is there once it has ended.
+    const auto ended = look_for_end(end);
+    const auto status = cluster::read_status(directory);
+    const bool fresh =
+        status && !status->phases.empty() && status->phases.front().began_ms >= since_ms;
+    if (fresh && status->phase != Phase::preparing && !point_told) {
+      const auto settings = read_file_if_exists(directory.settings());
+      const auto told = settings ? cluster::from_json(*settings) : cluster::Settings{};
+      if (told.point) print(point_text(told));
+      point_told = true;
     }
+    if (fresh) print(view.update(until_joined(*status), unix_now()));
+    if (ended.code == 0) {
+      print(view.close());
+      return 0;
+    }
+    if (ended.code) {
+      print(view.close());
+      if (fresh && status->phase == Phase::failed) throw failure_of(*status);
+      throw Error(kind_of(*ended.code), fresh ? "the restore was stopped before the cluster was up"
+                                              : "the restore did not begin")
+          .with_hint("the log of its container says why");
+    }
+    if (ended.known || !stop.wait_for(200ms)) return leave_to_itself(view);
   }
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include "cluster/cluster.h"
 #include "cluster/settings.h"
 
@@ -10,5 +12,10 @@ namespace pgrevive::cli {
 // it waits for that too, and throws Error{postgres} where an index could not be rebuilt.
 int launch_and_follow(cluster::Settings settings, const cluster::StateDirectory& directory,
                       bool detach, bool reindex = false);
+
+// Shows how the service that fills the volumes of containers gets on, as far as it began after
+// `since_ms` (Unix milliseconds), and returns when that container has ended: its exit code then
+// comes on the descriptor `end`. Throws what it failed with. Ctrl-C as above.
+int follow_service(const cluster::StateDirectory& directory, std::int64_t since_ms, int end);
 
 }  // namespace pgrevive::cli

@@ -10,11 +10,11 @@
 
 #include <fmt/format.h>
 #include <grp.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/spawn.h"
 #include "base/text.h"
 #include "cluster/adminer.h"
 #include "cluster/backrest_conf.h"
@@ -87,6 +87,25 @@ bool is_whole(const StateDirectory& directory, const std::string& node) {
          (node == "primary" ? record->promoted && record->set_up : record->joined);
 }
 
+// All that comes before a supervisor, which keeps the status from then on.
+void prepare(Settings& settings, const StateDirectory& directory, const Marker& marker,
+             const Identity& owner, const PointWatch& watch) {
+  StatusBoard board(directory, {.cluster_name = settings.cluster_name, .pid = ::getpid()});
+  board.enter(Phase::preparing);
+  try {
+    preflight(settings, directory, marker, owner, watch);
+    write_state(settings, directory, marker, owner,
+                std::filesystem::read_symlink("/proc/self/exe"));
+  } catch (const Error& error) {
+    board.change([&](SupervisorStatus& status) {
+      status.error = error.text();
+      status.exit_code = error.exit_code();
+    });
+    board.enter(Phase::failed);
+    throw;
+  }
+}
+
 // What a replica needs in a container of its own; is there only once the replica can run.
 void hand_over(const StateDirectory& whole, const std::string& node) {
   const auto own = on_volume_of(node);
@@ -144,10 +163,8 @@ void start(Site& site, const std::string& node) {
 }
 
 // What lost its parent is the first process's to bury.
-void reap_orphans() {
-  if (::getpid() != 1) return;
-  while (::waitpid(-1, nullptr, WNOHANG) > 0) {
-  }
+void bury_orphans() {
+  if (::getpid() == 1) reap_orphans();
 }
 
 void watch(Site& site, const std::string& node) {
@@ -155,7 +172,7 @@ void watch(Site& site, const std::string& node) {
     site.rest(std::chrono::milliseconds(200));
     site.servers.tick();
     if (const auto error = site.servers.gave_up(node)) throw *error;
-    reap_orphans();
+    bury_orphans();
   }
 }
 
@@ -174,7 +191,7 @@ void take_down(Site& site, const std::string& node, const StopSignals& signals) 
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
-  reap_orphans();
+  bury_orphans();
   site.board.enter(Phase::stopped);
 }
 
@@ -245,8 +262,7 @@ int fill_volumes(const Settings& told, const PointWatch& watch) {
     fmt::print(stderr, "the volumes are whole; there is nothing to restore\n");
     return 0;
   }
-  preflight(settings, directory, *marker, owner, watch);
-  write_state(settings, directory, *marker, owner, std::filesystem::read_symlink("/proc/self/exe"));
+  prepare(settings, directory, *marker, owner, watch);
   const int result = supervise(directory, Until::brought_up);
   if (result != 0) return result;
   for (const auto& node : nodes)
@@ -334,7 +350,7 @@ int run_adminer(const Settings& told) {
   adminer.start();
   while (!signals.stop().stop_requested()) {
     adminer.tick();
-    reap_orphans();
+    bury_orphans();
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
   adminer.stop();
@@ -367,8 +383,10 @@ std::string trouble_of(const std::string& node) {
   return streaming == "1" ? "" : "the replica does not stream";
 }
 
+StateDirectory where_volumes_are() { return on_volume_of("primary"); }
+
 StateDirectory seen_from_outside() {
-  auto directory = on_volume_of("primary");
+  auto directory = where_volumes_are();
   ::setenv("PGPASSFILE", directory.user_passfile().c_str(), 1);
   return directory;
 }

@@ -25,7 +25,8 @@ Settings settings_for(Settings settings);
 
 // Fills the volumes: restores all nodes in one pass, recovers, promotes, joins the replicas, and
 // stops. What is whole already is left alone, a half-made cluster is continued. A target of name or
-// xid is looked for under `watch`. Returns the exit code; 0 as well where the nodes run.
+// xid is looked for under `watch`. Returns the exit code; 0 as well where the nodes run. How far it
+// is, and why it failed, is in the status, but for volumes that it must not touch.
 int fill_volumes(const Settings& settings, const PointWatch& watch);
 
 // Runs the server of one node for as long as the container lives: SIGTERM is a smart shutdown,
@@ -39,8 +40,10 @@ int run_adminer(const Settings& settings);
 // that streams. Empty: it is. For "adminer": its page is served.
 std::string trouble_of(const std::string& node);
 
-// The cluster as a container sees it that has the volumes of all nodes, for collect_status() and
-// run_checks(). From then on connections of this process know the superuser's password.
+// The cluster as a container sees it that has the volumes of all nodes.
+StateDirectory where_volumes_are();
+// The same for collect_status() and run_checks(): from then on connections of this process know the
+// superuser's password.
 StateDirectory seen_from_outside();
 
 }  // namespace pgrevive::cluster::containers

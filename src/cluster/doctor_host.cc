@@ -31,6 +31,8 @@ constexpr const char* kOwnLocale = "C.UTF-8";
 constexpr std::chrono::milliseconds kOwnBucketLimit{5'000};
 
 void examine_ports(const Settings& settings, const StateDirectory& directory, Findings& findings) {
+  if (settings.containers)
+    return findings.add("ports", not_applicable("Docker publishes them, and says where it cannot"));
   std::vector<WantedPort> ports;
   try {
     ports = wanted_ports(settings);

@@ -10,6 +10,7 @@
 
 #include "base/backoff.h"
 #include "base/file.h"
+#include "base/spawn.h"
 #include "base/text.h"
 
 namespace pgrevive::cluster {
@@ -131,7 +132,7 @@ void Servers::try_again() {
 bool Servers::look(Server& server) const {
   if (server.child != 0) {
     // Its postmaster.pid is not there in its first moments, but as its parent we know better.
-    const auto result = ::waitpid(server.child, nullptr, WNOHANG);
+    const auto result = wait_for_child(server.child, nullptr, WNOHANG);
     if (result == 0) return true;
     if (result < 0 && errno == EINTR) return true;
     server.child = 0;

@@ -9,6 +9,8 @@
 
 #include "cli/restore_words.h"
 #include "cli/source.h"
+#include "cluster/doctor.h"
+#include "cluster/settings.h"
 #include "cluster/state_directory.h"
 
 // One source file for each command. A command adds itself to the parser, and where its word was
@@ -47,6 +49,11 @@ void add_version(Parser& parser);
 // What `status` and `test` print of a cluster, and their exit code.
 int show_status(const cluster::StateDirectory& directory, bool json);
 int show_checks(const cluster::StateDirectory& directory, bool json);
+int watch_status(const cluster::StateDirectory& directory);
+// The same of `start --preview` and `doctor`.
+int show_preview(const cluster::Settings& settings, const cluster::StateDirectory& directory,
+                 bool json);
+int show_findings(const std::vector<cluster::Finding>& findings, bool json);
 
 // Adds --repo-type, --repo-path, --cipher-pass-file and --repo.
 void add_repository_words(CLI::App& command, RepositoryWords& words);

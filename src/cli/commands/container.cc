@@ -1,14 +1,19 @@
+#include <cstdint>
+
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/cluster_choice.h"
 #include "cli/commands/commands.h"
+#include "cli/follow.h"
 #include "cli/point_watch.h"
 #include "cli/print.h"
 #include "cli/running_report.h"
 #include "cluster/cluster.h"
 #include "cluster/containers.h"
+#include "cluster/doctor.h"
 
 namespace pgrevive::cli {
 namespace {
@@ -22,8 +27,15 @@ cluster::Settings settings(const GlobalOptions& global) {
   return chosen;
 }
 
+struct ContainerWords {
+  std::string work;
+  std::string node;
+  std::int64_t since_ms = 0;
+  bool watch = false;
+};
+
 // What all nodes are: asked by a container that sees the volumes of all.
-int look(const std::string& work, bool json) {
+int look(const std::string& work, bool watch, bool json) {
   const auto directory = containers::seen_from_outside();
   if (work == "report") {
     const auto settings = cluster::from_json(read_file(directory.settings()));
@@ -31,8 +43,16 @@ int look(const std::string& work, bool json) {
     out("{}", running_report(settings, status));
     return 0;
   }
-  if (work == "status") return show_status(directory, json);
+  if (work == "status") return watch ? watch_status(directory) : show_status(directory, json);
   return show_checks(directory, json);
+}
+
+// Asked by one that need not see a cluster.
+int look_ahead(const cluster::Settings& settings, const std::string& work, bool json) {
+  const auto directory = containers::where_volumes_are();
+  if (work == "check") return 0;  // that the settings can be read
+  if (work == "preview") return show_preview(settings, directory, json);
+  return show_findings(cluster::examine(settings, directory), json);
 }
 
 int health(const std::string& node) {
@@ -45,22 +65,30 @@ int health(const std::string& node) {
 
 void add_container(Parser& parser) {
   CLI::App* command = parser.app.add_subcommand("container", "");
-  command->group("");  // not for people: the services of compose.yaml call it
-  auto work = std::make_shared<std::string>();
-  auto node = std::make_shared<std::string>();
-  command->add_option("WORK", *work)
+  // Not for people: the services of docker-compose.yml call it, and docker-runtime.sh.
+  command->group("");
+  auto words = std::make_shared<ContainerWords>();
+  command->add_option("WORK", words->work)
       ->required()
-      ->check(CLI::IsMember({"restore", "node", "adminer", "health", "status", "test", "report"}));
-  command->add_option("NODE", *node);
+      ->check(CLI::IsMember({"restore", "follow", "node", "adminer", "health", "status", "test",
+                             "report", "check", "preview", "doctor"}));
+  command->add_option("NODE", words->node);
+  command->add_option("--since-ms", words->since_ms);
+  command->add_flag("-w,--watch", words->watch);
   command->add_flag("--json", parser.json);
-  command->callback([&parser, work, node] {
-    parser.work = [&parser, work, node] {
-      if (*work == "restore")
-        return containers::fill_volumes(settings(parser.global), watch_search());
-      if (*work == "adminer") return containers::run_adminer(settings(parser.global));
-      if (*work == "node") return containers::run_node(settings(parser.global), *node);
-      if (*work == "health") return health(*node);
-      return look(*work, parser.json);
+  command->callback([&parser, words] {
+    parser.work = [&parser, words] {
+      const std::string& work = words->work;
+      if (work == "health") return health(words->node);
+      if (work == "status" || work == "test" || work == "report")
+        return look(work, words->watch, parser.json);
+      const auto told = settings(parser.global);
+      if (work == "restore") return containers::fill_volumes(told, watch_search());
+      if (work == "follow")
+        return follow_service(containers::where_volumes_are(), words->since_ms, STDIN_FILENO);
+      if (work == "adminer") return containers::run_adminer(told);
+      if (work == "node") return containers::run_node(told, words->node);
+      return look_ahead(told, work, parser.json);
     };
   });
 }

@@ -32,11 +32,15 @@ int run_doctor(const GlobalOptions& global, const DoctorWords& words, bool json)
     for (auto& finding : findings)
       finding.remedy =
           in_words_of_config(Error(ErrorKind::usage, "").with_hint(finding.remedy)).hint();
-  out("{}", json ? findings_json(findings) : findings_text(findings, stdout_terminal().width));
-  return nothing_failed(findings) ? 0 : 1;
+  return show_findings(findings, json);
 }
 
 }  // namespace
+
+int show_findings(const std::vector<cluster::Finding>& findings, bool json) {
+  out("{}", json ? findings_json(findings) : findings_text(findings, stdout_terminal().width));
+  return nothing_failed(findings) ? 0 : 1;
+}
 
 void add_doctor(Parser& parser) {
   CLI::App* command = parser.app.add_subcommand(

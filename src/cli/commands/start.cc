@@ -67,11 +67,7 @@ int run_preview(const GlobalOptions& global, const StartWords& words, bool json)
     keep_target(directory, settings, !json);
   }
   for (const std::string& warning : warnings) err("warning: {}\n", warning);
-  const auto preview = cluster::make_preview(settings, directory, watch_search());
-  out("{}", json ? cluster::to_json(preview) : cluster::to_text(preview, settings.cluster_name));
-  if (!preview.outlook.problem) return 0;
-  if (json) return static_cast<int>(preview.outlook.problem->kind());
-  throw *preview.outlook.problem;
+  return show_preview(settings, directory, json);
 }
 
 constexpr const char* kStopSeconds = "Seconds to wait for the servers to end (default 120)";
@@ -82,6 +78,15 @@ void stop_cluster(const cluster::StateDirectory& directory, int seconds) {
 }
 
 }  // namespace
+
+int show_preview(const cluster::Settings& settings, const cluster::StateDirectory& directory,
+                 bool json) {
+  const auto preview = cluster::make_preview(settings, directory, watch_search());
+  out("{}", json ? cluster::to_json(preview) : cluster::to_text(preview, settings.cluster_name));
+  if (!preview.outlook.problem) return 0;
+  if (json) return static_cast<int>(preview.outlook.problem->kind());
+  throw *preview.outlook.problem;
+}
 
 void add_start(Parser& parser) {
   CLI::App* command = parser.app.add_subcommand(

@@ -18,6 +18,8 @@ using namespace std::chrono_literals;
 
 constexpr auto kWatchEvery = 1s;
 
+}  // namespace
+
 // Until somebody interrupts it. A terminal is asked for its size at each look, since a window may
 // be made larger.
 int watch_status(const cluster::StateDirectory& directory) {
@@ -47,8 +49,6 @@ int watch_status(const cluster::StateDirectory& directory) {
   if (redrawn) out("\x1b[?25h");
   return good ? 0 : 1;
 }
-
-}  // namespace
 
 int show_status(const cluster::StateDirectory& directory, bool json) {
   const cluster::ClusterStatus status = cluster::collect_status(directory);

@@ -12,12 +12,14 @@
 #include <grp.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/spawn.h"
 #include "base/text.h"
 #include "support/temp_dir.h"
 #include "support/throws.h"
@@ -436,6 +438,51 @@ TEST(Identity, OfOurselvesNeedsNoRights) {
   Command command = shell("id -u");
   command.identity = Identity::current();
   EXPECT_EQ(run(command).out, std::to_string(::geteuid()) + "\n");
+}
+
+// What a first process of a container is: the one whom orphans fall to.
+class Orphans : public testing::Test {
+ protected:
+  Orphans() { ::prctl(PR_SET_CHILD_SUBREAPER, 1); }
+  ~Orphans() override { ::prctl(PR_SET_CHILD_SUBREAPER, 0); }
+
+  // A process that has ended, and whose parent went before it.
+  static pid_t make_orphan() {
+    const auto pid = parse_unsigned(trim(run(shell("(sleep 0.05; exit 0) >&- 2>&- & echo $!")).out));
+    EXPECT_TRUE(pid && ends(static_cast<pid_t>(*pid)));
+    return static_cast<pid_t>(pid.value_or(0));
+  }
+  static bool is_buried(pid_t pid) { return ::kill(pid, 0) != 0 && errno == ESRCH; }
+};
+
+TEST_F(Orphans, AreBuried) {
+  const pid_t first = make_orphan();
+  const pid_t second = make_orphan();
+  ASSERT_FALSE(is_buried(first));
+
+  reap_orphans();
+
+  EXPECT_TRUE(is_buried(first));
+  EXPECT_TRUE(is_buried(second));
+}
+
+TEST_F(Orphans, AreNotTheChildrenThatSomebodyWaitsFor) {
+  auto child = ChildProcess::start(shell("exit 3"));
+  ASSERT_TRUE(ends(child.pid()));
+  auto released = ChildProcess::start(shell("exit 4"));
+  ASSERT_TRUE(ends(released.pid()));
+  const pid_t kept = released.release();
+
+  reap_orphans();
+
+  EXPECT_EQ(child.wait().code, 3);
+  int status = 0;
+  EXPECT_EQ(wait_for_child(kept, &status, WNOHANG), kept);
+  EXPECT_EQ(WEXITSTATUS(status), 4);
+  // Behind them an orphan has its turn.
+  const pid_t orphan = make_orphan();
+  reap_orphans();
+  EXPECT_TRUE(is_buried(orphan));
 }
 
 TEST(FindProgram, LooksInThePath) {
