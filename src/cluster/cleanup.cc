@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "cluster/backrest_conf.h"
 #include "cluster/cluster.h"
+#include "cluster/leftovers.h"
 #include "cluster/marker.h"
 #include "cluster/node_files.h"
 #include "cluster/supervisor_process.h"
@@ -71,6 +72,10 @@ void remove_our_files(const StateDirectory& directory, Cleanup& result) {
   bool foreign = false;
   for (const auto& entry : std::filesystem::directory_iterator(directory.root())) {
     if (entry.path() == directory.marker()) continue;
+    if (is_unfinished(entry.path(), directory)) {
+      std::filesystem::remove(entry.path());
+      continue;
+    }
     foreign = true;
     if (std::ranges::find(nodes, entry.path().filename().string()) != nodes.end()) continue;
     result.kept.push_back(entry.path().string() + ", which pgrevive did not make");

@@ -21,6 +21,7 @@
 #include "cluster/backrest_version.h"
 #include "cluster/bring_up.h"
 #include "cluster/console_process.h"
+#include "cluster/leftovers.h"
 #include "cluster/node_record.h"
 #include "cluster/partial.h"
 #include "cluster/preview.h"
@@ -104,23 +105,6 @@ Identity find_owner() {
 }
 
 namespace {
-
-// Whether there is more than a start makes before the marker, and leaves where it is killed or the
-// disk is full: the lock in run/, and a marker that did not get its name.
-bool holds_files(const StateDirectory& directory) {
-  namespace fs = std::filesystem;
-  const auto unfinished = "." + directory.marker().filename().string() + ".tmp.";
-  std::error_code failure;
-  for (fs::directory_iterator entry(directory.root(), failure), end; !failure && entry != end;
-       entry.increment(failure)) {
-    if (entry->path().filename().string().starts_with(unfinished)) continue;
-    if (entry->path() != directory.run() || !fs::is_directory(entry->symlink_status())) return true;
-    for (const auto& below : fs::directory_iterator(directory.run(), failure))
-      if (below.path() != directory.launch_lock()) return true;
-    if (failure) return true;
-  }
-  return failure && failure != std::errc::no_such_file_or_directory;
-}
 
 bool is_made(const StateDirectory& directory) {
   std::error_code ignored;

@@ -1,12 +1,15 @@
 """What a cluster's processes are given, and nodes that come, go and come again."""
 
+import os
 import pathlib
+import pwd
 
 import pytest
 
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
 from rig.postgres import SourceCluster
+from rig.process import run
 from rig.workspace import Workspace
 
 CANARY = "exported-by-the-caller-83b1"
@@ -69,6 +72,15 @@ def test_environment_of_every_process(cluster):
         assert CANARY not in found, name
         # PostgreSQL's children write their titles over their environments.
         assert "PATH=" in found or pid in children, name
+    # Not even to others of the same user, as whom restored servers run their superusers' programs.
+    supervisor = next(pid for pid, name in own.items() if "supervise" in name)
+    if os.geteuid() == 0:
+        assert pathlib.Path(f"/proc/{supervisor}").stat().st_uid == 0, "it could be looked into"
+        owner = cluster.root.stat().st_uid
+        assert owner != 0
+        result = run(["cat", f"/proc/{supervisor}/environ"], user=pwd.getpwuid(owner).pw_name,
+                     check=False)
+        assert result.returncode != 0 and "Permission denied" in result.stderr
     # And what it was told by .env is all that counts.
     cluster.run("test")
 

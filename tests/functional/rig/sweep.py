@@ -81,15 +81,18 @@ _CAUSE = {"ENOENT": "No such file|interpreter is missing"}
 FAMILIES = ("s3", "calls", "starts", "kills")
 _OURS = ("start", "supervise", "prefetch", "archive-get")
 _MOST_SECONDS = 150
+_NODES = ("primary", "replica")
 
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """`what`: the path and query of a request, or a Call; `nth` of these in a run."""
+    """`what`: the path and query of a request, or a Call; `nth` of these in a run. `at`: how many came
+    before it of its family in the run that counted."""
 
     what: object
     nth: int
     ranged: bool = False
+    at: int = 0
 
     def __str__(self):
         return f"{self.what}" + (f" ({self.nth})" if self.nth > 1 else "")
@@ -132,11 +135,11 @@ def _expect(true, what):
 
 def _occurrences(things):
     """Points of things that repeat: the first, one in the middle, and the last of each."""
-    count = {}
-    for thing in things:
-        count[thing] = count.get(thing, 0) + 1
-    return [Point(thing, nth) for thing, many in count.items()
-            for nth in sorted({1, (many + 1) // 2, many})]
+    positions = {}
+    for position, thing in enumerate(things):
+        positions.setdefault(thing, []).append(position)
+    return [Point(thing, nth, at=at[nth - 1]) for thing, at in positions.items()
+            for nth in sorted({1, (len(at) + 1) // 2, len(at)})]
 
 
 class Sweep:
@@ -162,16 +165,21 @@ class Sweep:
         calls = self.calls.calls()
         requests = list(self.service.journal)
         self._clean()
+        changes = [call for call in calls
+                   if call.role in _OURS and call.function not in ("read", "open")]
         ranged = {request.path for request in requests if request.ranged}
         self.points = {
             "s3": [dataclasses.replace(point, ranged=point.what in ranged)
                    for point in _occurrences(request.path for request in requests)],
             "calls": _occurrences(call for call in calls if call.function in _CALL_FAULTS),
             "starts": _occurrences(call for call in calls if call.function in _START_FAULTS),
-            # Once at each kind of call is often enough: a process that is killed between two calls
-            # leaves what one leaves that is killed at the next.
-            "kills": _occurrences(call for call in calls
-                                  if call.role in _OURS and call.function not in ("read", "open"))}
+            # What a process leaves that is killed before it only reads something, one leaves that is
+            # killed at the next call.
+            "kills": _occurrences(changes)}
+        # A server is there to be killed once it asks for WAL.
+        self._there_from = {node: next(
+            (at for at, call in enumerate(changes) if call.role == "archive-get"
+             and call.name.startswith(f"@/{node}/")), len(changes)) for node in _NODES}
         self.counted = {"requests": len(requests), "calls": len(calls)}
 
     def cases(self, family):
@@ -188,7 +196,7 @@ class Sweep:
         if family == "kills":
             victims = ["self"]
             if point.what.role == "supervise":
-                victims += ["primary", "replica"]
+                victims += [node for node in _NODES if point.at > self._there_from[node]]
             return [(f"kill-{victim}", "once", ()) for victim in victims]
         faults = _CALL_FAULTS if family == "calls" else _START_FAULTS
         return faults[point.what.function]
@@ -320,14 +328,18 @@ class Sweep:
         soundness.balances(self.cluster, node, "testdb")
 
     def _whole(self):
+        # A server that was killed a moment ago is on its way back.
+        for node in _NODES:
+            wait_until(lambda node=node: self.cluster.sql(
+                node, "select 1", check=False).returncode == 0, 60, f"{node} answers", every=0.5)
         self.cluster.caught_up()
-        for node in ("primary", "replica"):
+        for node in _NODES:
             self._right(node)
         end = self.cluster.status()["supervisor"]["recovery_end"]
         _expect(end["newest_archived_wal"] == self.story.newest_wal, f"recovery ended at {end}")
 
     def _opened_only_if_right(self):
-        for node in ("primary", "replica"):
+        for node in _NODES:
             answer = self.cluster.sql(node, "select 1", "postgres", check=False)
             if answer.returncode == 0:
                 self._right(node)
