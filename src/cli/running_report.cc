@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "cli/front_door.h"
+#include "cluster/recovery_end.h"
 
 namespace pgrevive::cli {
 namespace {
@@ -18,24 +19,6 @@ std::string duration_between(std::int64_t from_ms, std::int64_t to_ms) {
 }
 
 }  // namespace
-
-std::string recovery_text(const cluster::RecoveryEnd& end) {
-  std::string text = fmt::format("ended at {} on timeline {} (target: {})",
-                                 end.lsn.empty() ? "?" : end.lsn, end.timeline, end.target);
-  if (!end.last_commit_time.empty()) text += fmt::format("\nlast commit {}", end.last_commit_time);
-  if (!end.newest_archived_wal.empty() && end.newest_archived_wal == end.last_replayed_wal) {
-    text += fmt::format("\nWAL read to {}, the newest in the archive", end.newest_archived_wal);
-  } else {
-    if (!end.last_replayed_wal.empty()) text += "\nWAL read to " + end.last_replayed_wal;
-    if (!end.newest_archived_wal.empty())
-      text += "\nnewest in the archive: " + end.newest_archived_wal;
-  }
-  if (end.new_timeline != 0) {
-    text += fmt::format("\npromoted to timeline {}{}", end.new_timeline,
-                        end.fork_lsn.empty() ? "" : " at " + end.fork_lsn);
-  }
-  return text;
-}
 
 std::string reindex_text(const cluster::ReindexProgress& reindex) {
   std::string text = fmt::format("{} of {} indexes", reindex.indexes_done, reindex.indexes_total);

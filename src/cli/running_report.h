@@ -16,7 +16,4 @@ std::string running_report(const cluster::Settings& settings,
 // "12 of 12 indexes", and what failed.
 std::string reindex_text(const cluster::ReindexProgress& reindex);
 
-// The lines about where recovery ended, as `start` and `status` show them.
-std::string recovery_text(const cluster::RecoveryEnd& end);
-
 }  // namespace pgrevive::cli

@@ -9,6 +9,7 @@
 #include "cli/collations_text.h"
 #include "cli/front_door.h"
 #include "cli/running_report.h"
+#include "cluster/recovery_end.h"
 
 namespace pgrevive::cli {
 namespace {

@@ -90,6 +90,8 @@ json to_value(const RecoveryEnd& end) {
           {"last_commit_time", end.last_commit_time},
           {"newest_archived_wal", end.newest_archived_wal},
           {"last_replayed_wal", end.last_replayed_wal},
+          {"wal_left", end.wal_left},
+          {"before_target_us", end.before_target_us ? json(*end.before_target_us) : json(nullptr)},
           {"new_timeline", end.new_timeline},
           {"fork_lsn", end.fork_lsn}};
 }
@@ -102,6 +104,10 @@ RecoveryEnd recovery_end_from(const json& j) {
   end.last_commit_time = j.at("last_commit_time").get<std::string>();
   end.newest_archived_wal = j.at("newest_archived_wal").get<std::string>();
   end.last_replayed_wal = j.at("last_replayed_wal").get<std::string>();
+  // Neither is in what an older version has written.
+  end.wal_left = j.value("wal_left", std::uint64_t{0});
+  if (const auto time = j.find("before_target_us"); time != j.end() && !time->is_null())
+    end.before_target_us = time->get<std::int64_t>();
   end.new_timeline = j.at("new_timeline").get<std::uint32_t>();
   end.fork_lsn = j.at("fork_lsn").get<std::string>();
   return end;

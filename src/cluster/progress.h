@@ -43,6 +43,10 @@ struct RecoveryEnd {
   std::string last_commit_time;  // of the last replayed transaction; empty: none after the backup
   std::string newest_archived_wal;  // segment name; empty: the archive has none for this line
   std::string last_replayed_wal;
+  // The difference: segments of the archive behind the last replayed one, and how long before a
+  // target of time the last transaction ended.
+  std::uint64_t wal_left = 0;
+  std::optional<std::int64_t> before_target_us;
   std::uint32_t new_timeline = 0;  // after promotion
   std::string fork_lsn;
 };

@@ -332,13 +332,19 @@ class Recovery {
     end.last_commit_time = view.last_commit_time;
     if (newest_) end.newest_archived_wal = newest_->name();
     end.last_replayed_wal = segment_before(view.replayed);
+    note_difference(end, goal_.target, control_.wal_segment_size);
     site_.board.change([&](SupervisorStatus& status) { status.recovery_end = end; });
     record_.recovery_end = std::move(end);
     record_.promoting = true;
     record_.save(site_.directory, kPrimary);
-    site_.board.log("primary: recovery ended at " + record_.recovery_end->lsn +
-                    ", newest archived WAL " +
-                    (newest_ ? newest_->name() : std::string("none from there on")));
+    log_end();
+  }
+
+  void log_end() {
+    auto text = recovery_text(*record_.recovery_end);
+    for (auto at = text.find('\n'); at != std::string::npos; at = text.find('\n', at))
+      text.replace(at, 1, "; ");
+    site_.board.log("primary: recovery " + text);
   }
 
   // The timeline of the followed line that the byte before `lsn` lies on.
@@ -435,8 +441,7 @@ class Recovery {
     record_.save(site_.directory, kPrimary);
     site_.board.change(
         [&](SupervisorStatus& status) { status.recovery_end = record_.recovery_end; });
-    site_.board.log("primary: promoted to timeline " + timeline.hex() + " at " +
-                    record_.recovery_end->fork_lsn);
+    log_end();  // the last words
   }
 
   // The history of the new timeline; its file says what is true. PostgreSQL writes that the new
@@ -507,6 +512,7 @@ class Recovery {
     const auto report = load_archive_report(site_.directory.wal_report(kPrimary));
     if (report && postgres::wal_file_kind(report->last_delivered) == postgres::WalFileKind::segment)
       end.newest_archived_wal = report->last_delivered;
+    note_difference(end, goal_.target, control_.wal_segment_size);
   }
 
   Site& site_;

@@ -1,5 +1,12 @@
 #include "cluster/recovery_end.h"
 
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "cluster/target_time.h"
+
 namespace pgrevive::cluster {
 namespace {
 
@@ -150,6 +157,44 @@ std::string describe(const restore::RecoveryTarget& target) {
       return "xid " + target.target;
   }
   return {};
+}
+
+void note_difference(RecoveryEnd& end, const restore::RecoveryTarget& target,
+                     std::uint32_t segment_size) {
+  end.wal_left = 0;
+  end.before_target_us.reset();
+  if (!end.newest_archived_wal.empty() && !end.last_replayed_wal.empty()) {
+    const auto newest = WalSegment::parse(end.newest_archived_wal, segment_size).number();
+    const auto last = WalSegment::parse(end.last_replayed_wal, segment_size).number();
+    end.wal_left = newest > last ? newest - last : 0;
+  }
+  if (target.type == RecoveryType::time && !end.last_commit_time.empty())
+    end.before_target_us =
+        parse_target_microseconds(target.target) - parse_target_microseconds(end.last_commit_time);
+}
+
+std::string recovery_text(const RecoveryEnd& end) {
+  std::string text = fmt::format("ended at {} on timeline {} (target: {})",
+                                 end.lsn.empty() ? "?" : end.lsn, end.timeline, end.target);
+  if (!end.last_commit_time.empty()) text += fmt::format("\nlast commit {}", end.last_commit_time);
+  if (end.before_target_us && *end.before_target_us >= 0)
+    text += fmt::format(", {} before the target",
+                        format_duration(std::chrono::milliseconds(*end.before_target_us / 1000)));
+  if (!end.newest_archived_wal.empty() && end.newest_archived_wal == end.last_replayed_wal) {
+    text += fmt::format("\nWAL read to {}, the newest in the archive", end.newest_archived_wal);
+  } else {
+    if (!end.last_replayed_wal.empty()) text += "\nWAL read to " + end.last_replayed_wal;
+    if (!end.newest_archived_wal.empty())
+      text += "\nnewest in the archive: " + end.newest_archived_wal;
+    if (end.wal_left > 0)
+      text +=
+          fmt::format(", {} {} further", end.wal_left, end.wal_left == 1 ? "segment" : "segments");
+  }
+  if (end.new_timeline != 0) {
+    text += fmt::format("\npromoted to timeline {}{}", end.new_timeline,
+                        end.fork_lsn.empty() ? "" : " at " + end.fork_lsn);
+  }
+  return text;
 }
 
 }  // namespace pgrevive::cluster

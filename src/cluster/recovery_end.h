@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "cluster/archive_report.h"
+#include "cluster/progress.h"
 #include "postgres/history.h"
 #include "postgres/lsn.h"
 #include "postgres/wal_name.h"
@@ -68,5 +69,12 @@ std::optional<Error> strayed(const postgres::TimelineHistory& line, const Recove
 
 // "latest", "time 2026-11-22 14:05:00+00".
 std::string describe(const restore::RecoveryTarget& target);
+
+// Fills in what lies between the end and what there is, and between the end and the target.
+void note_difference(RecoveryEnd& end, const restore::RecoveryTarget& target,
+                     std::uint32_t segment_size);
+
+// What an end is told in, to people: a line for each of its proofs.
+std::string recovery_text(const RecoveryEnd& end);
 
 }  // namespace pgrevive::cluster

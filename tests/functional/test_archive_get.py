@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from rig import repofiles, tree
+from rig import repofiles, soundness, tree
 from rig.backrest import BackrestRepo, write_conf
 from rig.matrix import FORMS, copied_repository
 from rig.postgres import Server, SourceCluster, server_user, trusting_hba
@@ -314,6 +314,7 @@ def test_postgresql_stops_where_it_must(pgrevive, workspace, matrix):
         wait_until(lambda: server.sql("select pg_is_in_recovery()") == "f", 60, "end of recovery")
         assert f"{FORM.name}-incr" in server.sql(SourceCluster.MARKERS, "testdb").split(",")
         assert server.sql("select count(*) from scratch", "testdb") == "0"
+        soundness.prove_server(server, "testdb")
     finally:
         server.stop()
     assert tree.plain(server.data)["PG_VERSION"].size == 3

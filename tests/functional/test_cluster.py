@@ -1,5 +1,6 @@
 """End to end: a source with known rows, backed up and gone; then every command of the front door."""
 
+import datetime
 import json
 import os
 import pathlib
@@ -158,14 +159,29 @@ def test_status(cluster, story):
     assert status["adminer_answers"] is True
     assert status["archiving"].startswith("own: ") and status["archiving_ok"] is True
     end = status["supervisor"]["recovery_end"]
-    assert end["newest_archived_wal"] == story.newest_wal
-    assert end["last_replayed_wal"] >= story.newest_wal
+    assert end["newest_archived_wal"] == end["last_replayed_wal"] == story.newest_wal
+    assert end["target"] == "latest" and end["wal_left"] == 0 and end["before_target_us"] is None
+    # What was reached: the last row that was archived, and not a byte behind it.
+    assert re.fullmatch(r"[0-9A-F]+/[0-9A-F]+", end["lsn"])
+    committed = cluster.sql("primary", "select at from markers where what = 'last-archived'")
+    assert 0 <= ms_between(committed, end["last_commit_time"]) < 1000
 
     text = cluster.run("status").stdout
     for word in ("primary", "replica", "streaming", story.label, cluster.primary_port,
                  cluster.replica_port, "recovery", end["newest_archived_wal"], "archiving", "lag",
-                 "disk free"):
+                 "disk free", end["lsn"], end["last_commit_time"], "target: latest",
+                 f"WAL read to {story.newest_wal}, the newest in the archive"):
         assert str(word) in text
+    log = (cluster.root / "logs" / "supervisor.log").read_text()
+    assert (f"recovery ended at {end['lsn']} on timeline 1 (target: latest); last commit "
+            f"{end['last_commit_time']}; WAL read to {story.newest_wal}, the newest in the archive"
+            ) in log, log
+
+
+def ms_between(*times):
+    """Of two times as PostgreSQL writes them in UTC."""
+    first, second = (datetime.datetime.fromisoformat(f"{time}:00") for time in times)
+    return (second - first) / datetime.timedelta(milliseconds=1)
 
 
 def test_checks_pass(cluster):

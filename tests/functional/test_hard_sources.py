@@ -106,8 +106,11 @@ def test_comes_up_without_a_human(pgrevive, space, hard):
                            "order by 1") == "pgrevive_replica"
         assert cluster.sql("primary", "select rolsuper from pg_roles where rolname = "
                            "'The Boss'") == "t"
-        for name in ("archive_command", "primary_conninfo", "ssl", "shared_preload_libraries",
-                     "shared_buffers", "synchronous_standby_names", "hba_file", "port"):
+        # Each is named with its reason, by `start` and in the status.
+        dropped = dict(line.split(": ", 1) for line in cluster.status()["supervisor"]["dropped_settings"])
+        assert HOST_BOUND.keys() <= dropped.keys(), HOST_BOUND.keys() - dropped.keys()
+        assert all(dropped.values())
+        for name in HOST_BOUND:
             assert name in told, told
         assert cluster.run("test").returncode == 0
         # The tablespace that WAL made lies where it lay on the source, and is the primary's alone.

@@ -13,7 +13,7 @@ import shutil
 
 import pytest
 
-from rig import fixtures, repofiles, tree
+from rig import fixtures, repofiles, soundness, tree
 from rig.case import SYSTEM
 from rig.cluster import Cluster
 from rig.postgres import Server, binaries, server_user, trusting_hba
@@ -170,6 +170,7 @@ def test_replay_goes_on_and_the_rest_can_be_dropped(pgrevive, workspace, shop, f
             assert not files_of(data, {shop.oids[name]})
         server.sql("vacuum", "shop")
         assert server.sql("select count(*) from pg_class a join pg_class b using (oid)", "shop")
+        soundness.prove_server(server, "shop")
     finally:
         server.stop()
 
@@ -220,6 +221,7 @@ def test_block_incremental_recovers(pgrevive, workspace, unpack_fixture, name):
         assert server.sql(fixtures.QUERY, "testdb") == answer
         assert server.sql("select 1", "odd name ü", check=False).returncode != 0
         server.sql('drop database "odd name ü"')
+        soundness.prove_server(server, "testdb", balanced=False)  # the source changed its tables
     finally:
         server.stop()
 

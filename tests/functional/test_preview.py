@@ -62,6 +62,9 @@ def test_latest(cluster, story):
     assert told["wal"]["last"] == segments[-1] == story.newest_wal
     assert told["wal"]["segments"] == len(segments) and told["wal"]["gaps"] == []
     assert told["free_bytes"] > 0 and told["sampled_bytes_per_second"] > 0
+    # The estimates follow from the sizes: what is fetched, and the WAL at the rate that is said.
+    assert 0 <= told["fetch_seconds"] <= told["fetch_bytes"] / told["sampled_bytes_per_second"] + 1
+    assert told["replay_seconds"] is not None
     text = cluster.run("start", "--preview").stdout
     for words in (story.label, "latest", f"{len(segments)} segments", "2 nodes", "nothing"):
         assert words in text, text

@@ -1,6 +1,7 @@
 """Starts of every kind: with mistakes, broken off, from a bucket, as somebody else, at once."""
 
 import concurrent.futures
+import json
 import os
 import pathlib
 import re
@@ -97,7 +98,8 @@ def test_killed_in_the_middle_of_a_restore(pgrevive, space, story):
 
 
 def test_from_s3(pgrevive, space, story, bucket):
-    """The whole job from Ceph RGW over TLS; the bucket's part of the source stays as it is."""
+    """The whole job from Ceph RGW over TLS, with points that only the WAL tells of found there as in a
+    directory; the bucket's part of the source stays as it is."""
     prefix = bucket.upload_once(story.repo.path, "story/pgbackrest")
     gateway = bucket.gateway
     before = bucket.s3.listing(bucket.name, prefix + "/")
@@ -109,6 +111,10 @@ def test_from_s3(pgrevive, space, story, bucket):
         **cluster_values(bucket, prefix), "S3_CA_FILE": ca_file,
         "REPO_CIPHER_PASS": CIPHER_PASS}, name="faraway")
     try:
+        near = Cluster(pgrevive, space.directory("h8"), story.values(), name="near")
+        for kind in ("name", "xid"):
+            found = point_of(cluster, story.targets[kind])
+            assert found and found == point_of(near, story.targets[kind])
         result = cluster.start()
         for secret in (gateway.secret_key, gateway.reader[1], CIPHER_PASS, PASSWORD):
             assert secret not in message(result)
@@ -129,6 +135,12 @@ def test_from_s3(pgrevive, space, story, bucket):
         assert bucket.s3.listing(bucket.name, prefix + "/") == before
     finally:
         cluster.gone()
+
+
+def point_of(cluster, target):
+    """Where a preview says that it lies."""
+    return json.loads(cluster.run("start", "--preview", "--json", "--type", target.kind, "--target",
+                                  target.value).stdout)["point"]
 
 
 def test_with_a_pgbackrest_conf(pgrevive, space, story):

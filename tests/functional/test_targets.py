@@ -1,9 +1,11 @@
 """Recovery to a point: both nodes have the rows that pgBackRest's own restore to that point gives."""
 
 import dataclasses
+import datetime
 
 import pytest
 
+from rig import soundness
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
 from rig.postgres import Server, SourceCluster, server_user, trusting_hba
@@ -43,7 +45,7 @@ def rows_of_pgbackrest(repo, space, target):
 
 
 def rows_of_cluster(pgrevive, space, name, values, target):
-    """Of the primary and the replica; and both still work after the fork."""
+    """Of the primary and the replica, and the proof of the end; and both still work after the fork."""
     cluster = Cluster(pgrevive, space.directory("h"), {
         **values, **target.env(), "WAL_ARCHIVE": "off", "ADMINER_PORT": 0}, name=name)
     try:
@@ -52,7 +54,7 @@ def rows_of_cluster(pgrevive, space, name, values, target):
         cluster.sql("primary", "insert into markers (what) values ('of the new line')")
         cluster.caught_up()
         assert cluster.sql("replica", MARKERS) == found["replica"] + ",of the new line"
-        return found
+        return found, cluster.status()["supervisor"]["recovery_end"]
     finally:
         cluster.gone()
 
@@ -63,8 +65,37 @@ def test_target(pgrevive, space, story, name):
     short = name.replace(", ", "-")
     expected = rows_of_pgbackrest(story.repo, space.path / short, target)
     assert expected.endswith(EXPECTED[name])
-    found = rows_of_cluster(pgrevive, space, short, story.values(), target)
+    found, end = rows_of_cluster(pgrevive, space, short, story.values(), in_words(target))
     assert found == {"primary": expected, "replica": expected}
+    # What lies between this end, the target, and the archive's end.
+    assert end["newest_archived_wal"] == story.newest_wal
+    last = int(end["last_replayed_wal"][8:], 16)
+    assert end["wal_left"] == int(story.newest_wal[8:], 16) - last > 0, end
+    if target.kind == "time":
+        before = moment(target.value) - moment(end["last_commit_time"])
+        assert end["before_target_us"] == before / datetime.timedelta(microseconds=1)
+        assert (end["before_target_us"] > 0) == target.exclusive
+    else:
+        assert end["before_target_us"] is None
+
+
+def moment(text):
+    """Of a time as PostgreSQL writes it in UTC."""
+    return datetime.datetime.fromisoformat(f"{text}:00")
+
+
+def in_words(target):
+    """A time as people name it: in a zone by its name, or before another one."""
+    if target.kind != "time":
+        return target
+    at = moment(target.value)
+    if target.exclusive:
+        at += datetime.timedelta(minutes=10)
+        words = f"10 minutes before {at:%Y-%m-%d %H:%M:%S.%f}+00"
+    else:
+        at = at.astimezone(datetime.timezone(datetime.timedelta(hours=-3)))
+        words = f"{at:%Y-%m-%d %H:%M:%S.%f} America/Sao_Paulo"
+    return dataclasses.replace(target, value=words)
 
 
 class Branched:
@@ -127,29 +158,36 @@ def test_timeline(pgrevive, space, branched, timeline, rows):
     label = first if timeline == "1" else second  # pgBackRest has to be told
     assert rows_of_pgbackrest(branched.repo, space.path / name,
                               dataclasses.replace(target, label=label)) == rows
-    found = rows_of_cluster(pgrevive, space, name, branched.values(), target)
+    found, end = rows_of_cluster(pgrevive, space, name, branched.values(), target)
     assert found == {"primary": rows, "replica": rows}
+    assert end["wal_left"] == 0 and end["newest_archived_wal"] == end["last_replayed_wal"], end
 
 
-def test_restore_command_alone(pgrevive, space, story):
-    """`restore` with a target and the server started by hand, without any supervisor."""
-    target = story.targets["xid, exclusive"]
-    place = space.directory("alone", owner=server_user())
+@pytest.mark.parametrize("name", ["immediate", "time", "lsn, exclusive", "name", "xid, exclusive"])
+def test_restore_command_alone(pgrevive, space, story, name):
+    """`restore` with a target and the server started by hand, without any supervisor; of two nodes in
+    one case."""
+    target = story.targets[name]
+    place = space.directory("alone-" + name.replace(", ", "-"), owner=server_user())
     conf = place / "pgbackrest.conf"
     conf.write_text(story.repo.conf.read_text())
     give(conf, server_user())
-    nodes = {name: place / name for name in ("primary", "replica")}
-    pgrevive.restore(conf, nodes, "--type", "xid", "--target", target.value, "--target-exclusive",
-                     "--target-action", "promote", tablespaces=place / "ts", user=server_user())
+    nodes = {node: place / node for node in ("primary", "replica")[:2 if target.kind == "xid" else 1]}
+    words = in_words(target)
+    pgrevive.restore(conf, nodes, "--type", words.kind, *(["--target", words.value] * bool(words.value)),
+                     *(["--target-exclusive"] * words.exclusive),
+                     *(["--set", words.label] * bool(words.label)), "--target-action", "promote",
+                     tablespaces=place / "ts", user=server_user())
     expected = None
-    for name, data in nodes.items():
-        server = Server(data, sockets=place, log=place / f"{name}.log")
+    for node, data in nodes.items():
+        server = Server(data, sockets=place, log=place / f"{node}.log")
         try:
             server.start(archive_mode="off", hba_file=trusting_hba(place))
             wait_until(lambda: server.sql("select pg_is_in_recovery()") == "f", 60, "promotion")
             rows = server.sql(MARKERS, "testdb")
+            soundness.prove_server(server, "testdb")
         finally:
             server.stop()
-        assert rows.endswith(EXPECTED["xid, exclusive"])
+        assert rows.endswith(EXPECTED[name])
         assert expected in (None, rows)
         expected = rows

@@ -53,6 +53,18 @@ def prove(cluster, without=(), balanced=True):
     return nodes
 
 
+def prove_server(server, database, balanced=True):
+    """The same of a server that a test has started itself on what `restore` made, and of one database;
+    stops it."""
+    server.sql("create extension if not exists amcheck", database)
+    _run_pg_amcheck(f"{database} in {server.data}", "-h", server.sockets, "-p", str(server.port),
+                    "-U", server.superuser, database)
+    if balanced:
+        _no_difference(server.sql(_BALANCES, database), f"{database} in {server.data}")
+    server.stop()
+    _pg_checksums(server.data)
+
+
 def _are_up(cluster, nodes):
     up = {node["name"] for node in cluster.status()["nodes"] if node["state"] == "accepting"
           and (node["name"] == "primary" or node.get("replication") == "streaming")}
@@ -94,14 +106,18 @@ select count({check}::text) from pg_class c join pg_am a on a.oid = c.relam
 
 
 def _pg_amcheck(cluster, node, database):
-    result = run([binaries(MAJOR) / "pg_amcheck", "--heapallindexed", "-h", "127.0.0.1",
-                  "-p", str(cluster.port(node)), "-U", _superuser(cluster), database],
-                 env={"PGPASSWORD": cluster.values["POSTGRES_PASSWORD"]}, check=False)
+    _run_pg_amcheck(f"{database} on {node} of {cluster.name}", "-h", "127.0.0.1", "-p",
+                    str(cluster.port(node)), "-U", _superuser(cluster), database,
+                    password=cluster.values["POSTGRES_PASSWORD"])
+
+
+def _run_pg_amcheck(what, *words, password=""):
+    result = run([binaries(MAJOR) / "pg_amcheck", "--heapallindexed", *words], user=server_user(),
+                 env={"PGPASSWORD": password}, check=False)
     said = [line for line in (result.stdout + result.stderr).splitlines()
             if not _OF_A_REPLICA.match(line)]
     if result.returncode != 0 or said:
-        raise Failed(f"pg_amcheck of {database} on {node} of {cluster.name}: exit "
-                     f"{result.returncode}\n" + "\n".join(said))
+        raise Failed(f"pg_amcheck of {what}: exit {result.returncode}\n" + "\n".join(said))
 
 
 # Each of pgbench's transactions adds one amount to four of its tables.
@@ -121,10 +137,13 @@ select case when a = b and a = t and a = h then 'equal' else concat_ws(' ', a, b
 
 def balances(cluster, node, database):
     """Raises Failed where pgbench's tables are in that database and a transaction is there in part."""
-    said = cluster.sql(node, _BALANCES, database, user=_superuser(cluster))
+    _no_difference(cluster.sql(node, _BALANCES, database, user=_superuser(cluster)),
+                   f"{database} on {node} of {cluster.name}")
+
+
+def _no_difference(said, where):
     if said != "equal":
-        raise Failed(f"pgbench's tables in {database} on {node} of {cluster.name} do not add up: "
-                     f"{said}")
+        raise Failed(f"pgbench's tables in {where} do not add up: {said}")
 
 
 def _page_checksums(major, data):

@@ -106,9 +106,14 @@ TEST(StatusText, IsATableThatFitsATerminal) {
 TEST(StatusText, TellsArchivedWalThatWasNotReplayed) {
   cluster::RecoveryEnd end = recovery_end();
   end.newest_archived_wal = "000000010000000000000009";
+  end.wal_left = 4;
 
   EXPECT_THAT(recovery_text(end), HasSubstr("\nWAL read to 000000010000000000000005\n"
-                                            "newest in the archive: 000000010000000000000009\n"));
+                                            "newest in the archive: 000000010000000000000009, "
+                                            "4 segments further\n"));
+  end.before_target_us = 1'500'000;
+  EXPECT_THAT(recovery_text(end),
+              HasSubstr("last commit 2026-11-22 14:05:09+00, 1.5 s before the target\n"));
 }
 
 TEST(StatusText, ShowsWhatIsWrong) {

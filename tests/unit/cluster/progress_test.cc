@@ -32,6 +32,8 @@ SupervisorStatus full() {
                                     .last_commit_time = "2026-11-22 14:05:09+00",
                                     .newest_archived_wal = "000000010000000000000004",
                                     .last_replayed_wal = "000000010000000000000004",
+                                    .wal_left = 3,
+                                    .before_target_us = 1'500'000,
                                     .new_timeline = 2,
                                     .fork_lsn = "0/5000060"};
   status.reindex = ReindexProgress{

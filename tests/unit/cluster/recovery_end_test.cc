@@ -271,6 +271,23 @@ TEST(RecoveryEnd, IsNoneWhereASegmentOfTheForkCameFromTheOlderTimeline) {
   EXPECT_FALSE(strayed(line, view));
 }
 
+TEST(Difference, IsCountedInSegmentsAndBeforeATargetOfTime) {
+  RecoveryEnd end{.last_commit_time = "2026-11-22 14:05:09.250000+00",
+                  .newest_archived_wal = segment(9).name(),
+                  .last_replayed_wal = segment(5).name()};
+  note_difference(end, {.type = RecoveryType::time, .target = "2026-11-22 11:05:10-03"},
+                  segment(5).segment_size());
+  EXPECT_EQ(end.wal_left, 4u);
+  EXPECT_EQ(end.before_target_us, 750'000);
+
+  // A promotion wrote into the segment behind the newest; a position is no time.
+  end.last_replayed_wal = segment(10).name();
+  note_difference(end, {.type = RecoveryType::lsn, .target = "0/5000000"},
+                  segment(5).segment_size());
+  EXPECT_EQ(end.wal_left, 0u);
+  EXPECT_FALSE(end.before_target_us);
+}
+
 TEST(RecoveryEnd, NeverComesWhileTheServerIsDown) {
   auto view = at_the_end();
   view.running = false;
