@@ -162,7 +162,13 @@ start_nodes() {
   local code=0
   trap '' HUP
   compose up -d >"$1" 2>&1 </dev/null || code=$?
-  if [ $code = 0 ] || [ "$(state_of restore '{{.State.ExitCode}}')" != 0 ]; then rm -f "$1"; fi
+  if [ "$(state_of restore '{{.State.ExitCode}}')" != 0 ]; then
+    rm -f "$1"
+    exit $code
+  fi
+  # Another start may have made the same containers at the same moment.
+  [ $code = 0 ] || { code=0; compose up -d >"$1" 2>&1 </dev/null || code=$?; }
+  [ $code != 0 ] || rm -f "$1"
   exit $code
 }
 

@@ -59,7 +59,8 @@ std::string running_report(const cluster::Settings& settings,
     if (phase.phase == Phase::restoring) restoring = &phase;
     if (phase.phase == Phase::running) up = phase.began_ms;
   }
-  if (restoring != nullptr && restoring->ended_ms != 0) {
+  // A new cluster was made without a backup.
+  if (restoring != nullptr && restoring->ended_ms != 0 && !status.backup_label.empty()) {
     line("restored",
          fmt::format("backup {}, {} in {} files, in {}", status.backup_label,
                      format_bytes(status.restore.bytes_total), status.restore.files_total,

@@ -96,13 +96,23 @@ void prepare(Settings& settings, const StateDirectory& directory, const Marker& 
     preflight(settings, directory, marker, owner, watch);
     write_state(settings, directory, marker, owner,
                 std::filesystem::read_symlink("/proc/self/exe"));
-  } catch (const Error& error) {
+  } catch (const Error& original) {
+    const auto error = in_words_of_docker(original);
     board.change([&](SupervisorStatus& status) {
       status.error = error.text();
       status.exit_code = error.exit_code();
     });
     board.enter(Phase::failed);
-    throw;
+    throw error;
+  }
+}
+
+// The volume may have been filled by another image.
+std::filesystem::path binaries_of_image(postgres::Version version) {
+  try {
+    return postgres::find_binaries(version, {});
+  } catch (const Error& error) {
+    throw in_words_of_docker(error);
   }
 }
 
@@ -224,6 +234,17 @@ Settings settings_for(Settings settings) {
   return settings;
 }
 
+Error in_words_of_docker(const Error& error) {
+  auto result = error;
+  if (error.hint().find("apt-get install postgresql-") != std::string::npos)
+    result.with_hint(
+        "an image has the programs of one major: set DOCKER_POSTGRES_MAJOR to it, build the image "
+        "anew (docker compose build postgres-cluster-restore), and start again");
+  else if (error.hint().find("PGREVIVE_HOME") != std::string::npos)
+    result.with_hint("the volumes lie where `docker info` says Docker Root Dir: make room there");
+  return result;
+}
+
 int fill_volumes(const Settings& told, const PointWatch& watch) {
   auto settings = told;
   // While the cluster is made its servers are nobody's to talk to.
@@ -319,7 +340,7 @@ int run_node(const Settings& told, const std::string& node) {
             .stop = signals.stop(),
             .host = look_at_host(),
             .version = version,
-            .binaries = postgres::find_binaries(version, settings.postgres_binaries),
+            .binaries = binaries_of_image(version),
             .alone = true};
   try {
     start(site, node);

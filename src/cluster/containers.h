@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <string>
 
+#include "base/error.h"
 #include "cluster/settings.h"
 #include "cluster/state_directory.h"
 #include "cluster/target_point.h"
@@ -22,6 +23,10 @@ inline constexpr const char* kSockets = "/var/run/postgresql";
 // The settings as they count in containers. Throws Error{usage} for what containers cannot do.
 // Pure.
 Settings settings_for(Settings settings);
+
+// An error with a remedy that helps where servers run in containers of one image, and not the host's
+// own. Pure.
+Error in_words_of_docker(const Error& error);
 
 // Fills the volumes: restores all nodes in one pass, recovers, promotes, joins the replicas, and
 // stops. What is whole already is left alone, a half-made cluster is continued. A target of name or

@@ -4,10 +4,12 @@ of the test's own, and S3 that the containers reach over the network.
 Where no daemon can run this fails; PGREVIVE_TEST_WITHOUT_DOCKER=1 lets it be skipped.
 """
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import socket
 
 import pytest
 
@@ -19,12 +21,23 @@ from rig.process import free_port, run, wait_until
 from rig.program import ROOT, message
 from rig.s3 import S3
 from rig.story import CIPHER_PASS, MARKERS, ROWS
+from rig.terminal import on_a_terminal
 
 PRIMARY, REPLICA, ADMINER, RESTORE = (f"postgres-cluster-{name}" for name in
                                       ("primary", "replica", "adminer", "restore"))
 VOLUMES = {f"postgres_cluster_{node}_{what}" for node in ("primary", "replica")
            for what in ("data", "logs")}
 S3_HOST = "s3.pgrevive.test"
+# What Docker's client takes for its plugin: Compose v1, which notes that it was called so.
+PLUGIN = """#!/bin/sh
+if [ "$1" = docker-cli-plugin-metadata ]; then
+  echo '{"SchemaVersion": "0.1.0", "Vendor": "test", "Version": "2"}'
+  exit
+fi
+shift
+echo "$*" >>"$0.log"
+exec docker-compose "$@"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +79,7 @@ class Site:
         gateway, address = service
         self.docker = docker
         self.directory = directory
-        for name in ("cluster-manager.sh", "scripts", "docker-compose.yml", ".env.cluster.example"):
+        for name in ("cluster-manager.sh", "scripts", "docker-compose.yml", "docker"):
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
             copy(ROOT / name, directory / name)
         # The name of the test's S3 service is in no DNS.
@@ -85,19 +98,46 @@ class Site:
             "PGBACKREST_STANZA": "main"}
         self.write_env()
 
+        self.path = self._path_of_docker_alone()
+
     def write_env(self, **changes):
         path = self.directory / ".env"
-        path.write_text(env_text({**self.values, **changes}))
+        values = {**self.values, **changes}
+        path.write_text(env_text({name: value for name, value in values.items()
+                                  if value is not None}))
         path.chmod(0o600)
+
+    def _path_of_docker_alone(self):
+        """All that a host has: a shell, what belongs to any system, and Docker."""
+        directory = self.directory / "bin"
+        directory.mkdir()
+        for name in ("bash", "cat", "date", "dirname", "env", "grep", "mktemp", "readlink", "rm", "sed",
+                     "sleep", "stty", "tail", "docker", "docker-compose"):
+            (directory / name).symlink_to(shutil.which(name))
+        return directory
+
+    def commands_environment(self, **more):
+        return {**self.docker.environment, "PATH": self.path, **more}
 
     def compose(self, *words, check=True, timeout=240):
         return run(["docker-compose", *words], cwd=self.directory, env=self.docker.environment,
                    check=check, timeout=timeout)
 
     def manager(self, *words, check=True, timeout=240, **options):
-        """Without a compiler, PostgreSQL or anything else of ours in its way."""
-        return run([self.directory / "cluster-manager.sh", *words], env=self.docker.environment,
-                   check=check, timeout=timeout, **options)
+        """Where there is neither a compiler nor PostgreSQL nor anything else of ours."""
+        return run([self.directory / "cluster-manager.sh", *words],
+                   env=self.commands_environment(), check=check, timeout=timeout, **options)
+
+    def manager_on_a_terminal(self, *words, **options):
+        return on_a_terminal([self.directory / "cluster-manager.sh", *words], 100,
+                             env=self.commands_environment(), **options)
+
+    def left_behind(self):
+        """What is there of a cluster: containers, volumes and networks."""
+        return [name for kind in ("ps -a --format {{.Names}}", "volume ls -q",
+                                  "network ls --format {{.Name}}")
+                for name in self.docker.out(*kind.split()).split()
+                if name.startswith(("postgres-cluster", "postgres_cluster", "docker-site"))]
 
     def shell(self, line):
         """One of the lines of the reference, as a person types it."""
@@ -138,17 +178,37 @@ def site(docker, service, story, session_workspace):
     return Site(docker, session_workspace.directory("docker-site"), service, story)
 
 
+def test_preview_doctor_and_help_leave_nothing_behind(site):
+    preview = site.manager("start", "--preview").stdout
+    assert "what start would do with postgres-cluster" in preview and "2 nodes of" in preview
+    assert json.loads(site.manager("start", "--preview", "--json").stdout)["nodes"] == 2
+    doctor = site.manager("doctor").stdout
+    assert re.search(r"^ +- +ports +Docker publishes them", doctor, re.M) and "0 failed" in doctor
+    assert "--preview" in site.manager("start", "--help").stdout
+    assert site.left_behind() == []
+
+
+def test_taken_port_is_told_before_anything_is_made(site):
+    with socket.create_server(("127.0.0.1", site.ports["replica"])):
+        refused = site.manager("start", check=False)
+    assert refused.returncode == 30 and "POSTGRES_REPLICA_PORT" in refused.stderr
+    assert site.left_behind() == []
+
+
 def test_failed_restore_says_why_and_is_continued(site):
     """The containers are there, their logs say what is wrong, and a start goes on."""
-    site.write_env(REPO_CIPHER_PASS="not the passphrase")
-    result = site.compose("up", "-d", check=False)
-    assert result.returncode != 0
-    assert site.docker.inspect(RESTORE)["State"]["ExitCode"] != 0
+    site.write_env(REPO_CIPHER_PASS="not the ${passphrase")  # which Compose v2 could not read
+    result = site.manager("start", check=False)
+    assert result.returncode == 21 and "  preparing" in result.stdout
+    assert result.stderr.startswith("error: ") and "passphrase" in result.stderr
+    assert site.docker.inspect(RESTORE)["State"]["ExitCode"] == 21
     assert "passphrase" in site.log(RESTORE)
+    assert site.compose("up", "-d", check=False).returncode != 0
     # A node that is started all the same says what it waits for.
     site.compose("up", "-d", "--no-deps", PRIMARY)
-    wait_until(lambda: "the volume of primary is not whole" in site.log(PRIMARY), 60,
+    wait_until(lambda: "the volume of primary is not whole: " in site.log(PRIMARY), 60,
                "the primary says why it does not run")
+    assert "passphrase" in site.log(PRIMARY)
     site.docker("stop", PRIMARY)
     site.write_env()
     site.compose("up", "-d")
@@ -214,6 +274,32 @@ def test_adminer_offers_both_servers_primary_first(site):
     page = AdminerBrowser(site.ports["adminer"]).get()
     assert re.findall(r"<option value='(postgres-cluster-\w+:5432)'", page) == [
         f"{PRIMARY}:5432", f"{REPLICA}:5432"]
+    # A browser sends the first one where none is chosen.
+    assert f"<option value='{PRIMARY}:5432'>" in page and f"<option value='{REPLICA}:5432'>" in page
+    for server in (PRIMARY, REPLICA):
+        browser = AdminerBrowser(site.ports["adminer"])
+        inside = browser.login(f"{server}:5432", "postgres", PASSWORD, "testdb")
+        assert "Logout" in inside and "docs" in inside
+        refused = AdminerBrowser(site.ports["adminer"]).login(
+            f"{server}:5432", "postgres", "wrong", "testdb")
+        assert "password authentication failed" in refused
+
+
+def test_adminers_web_server_is_started_again(site):
+    """By the first process, which waits for it, and buries what nobody waits for."""
+    started = site.docker.inspect(ADMINER)["State"]["StartedAt"]
+    pids = site.docker.out("exec", ADMINER, "sh", "-c", "grep -l '^php' /proc/[0-9]*/comm")
+    pid = re.findall(r"/proc/(\d+)/", pids)[0]
+    site.docker("exec", ADMINER, "sh", "-c", f"(sleep 0.2 &) ; kill -9 {pid}")
+    wait_until(lambda: "Adminer's web server died (signal 9" in site.log(ADMINER), 20,
+               "its end is seen")
+    browser = AdminerBrowser(site.ports["adminer"])
+    def serves():
+        with contextlib.suppress(OSError):
+            return "auth[driver]" in browser.get()
+    wait_until(serves, 30, "it serves again", every=0.3)
+    assert site.docker.inspect(ADMINER)["State"]["StartedAt"] == started
+    site.healthy(ADMINER)
 
 
 def test_secrets_are_nobodys_to_see(site):
@@ -316,10 +402,42 @@ def test_commands_of_the_manager(site):
     assert "started streaming WAL" in site.manager("logs-replica", "-n", "200").stdout
     assert "full" in site.manager("info").stdout
     assert message(site.manager("start", "--set", "x", check=False)).startswith("error: ")
-    site.manager("stop")
+    assert site.manager("start").stdout.startswith("postgres-cluster was running already\n")
+    assert "replica" in site.manager_on_a_terminal("status", "--watch", until="streaming")
+    site.write_env(REPLICAS=2)
+    assert site.manager("restart", check=False).returncode == 21
+    assert site.docker.inspect(PRIMARY)["State"]["Running"]
+    site.write_env()
+    assert site.manager("stop").stdout == "stopped\n"
     assert site.docker.out("ps", "-q") == ""
-    started = site.manager("start").stdout
-    assert "postgres-cluster is running" in started and str(site.ports["primary"]) in started
+    assert site.manager("stop").stdout == "nothing was running\n"
+    assert "is being brought up" in site.manager("start", "--detach").stdout
+    site.healthy()
+    restarted = site.manager("restart").stdout
+    assert restarted.startswith("stopped\nstarting postgres-cluster in containers\n")
+    assert "postgres-cluster is running" in restarted and str(site.ports["primary"]) in restarted
+
+
+def test_either_compose(site):
+    """`docker compose` where Docker's client has it, else docker-compose, else a word about it."""
+    plugin = site.docker.directory / "config/cli-plugins/docker-compose"
+    plugin.parent.mkdir(parents=True)
+    plugin.write_text(PLUGIN)
+    plugin.chmod(0o755)
+    log = plugin.with_suffix(".log")
+    try:
+        assert "pgrevive" in site.manager("version").stdout
+        assert "run --rm --no-deps" in log.read_text()
+    finally:
+        plugin.unlink()
+    log.unlink()
+    assert "pgrevive" in site.manager("version").stdout and not log.exists()
+    (site.path / "docker-compose").unlink()
+    try:
+        neither = site.manager("version", check=False)
+        assert neither.returncode == 29 and "needs Docker Compose" in neither.stderr
+    finally:
+        (site.path / "docker-compose").symlink_to(shutil.which("docker-compose"))
 
 
 def test_image_alone(site, service):
@@ -353,3 +471,33 @@ def test_cleanup_removes_exactly_its_own(site):
     assert set(site.docker.out("volume", "ls", "-q").split()) == {"postgres_cluster_other"}
     networks = set(site.docker.out("network", "ls", "--format", "{{.Name}}").split())
     assert networks == {"none", "host", "pgrevive-host"}
+
+
+def test_local_repository_and_a_start_that_nobody_looks_at(site, story):
+    """REPO_TYPE=posix and WAL_ARCHIVE=off, by a start that goes on when Ctrl-C ends the looking."""
+    repository = site.directory / "repository"
+    shutil.copytree(story.repo.path, repository)
+    for path in (repository, *repository.rglob("*")):  # the containers' user is another one
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    site.write_env(REPO_TYPE="posix", REPO_PATH=repository, WAL_ARCHIVE="off",
+                   **{name: None for name in site.values if name.startswith("S3_")})
+    shown = site.manager_on_a_terminal("start", until="preparing|restoring", code=31)
+    assert "left to itself: it goes on" in shown
+    site.healthy()
+    assert site.value(PRIMARY, MARKERS) == ROWS and site.value(REPLICA, MARKERS) == ROWS
+    assert site.value(PRIMARY, "show archive_mode") == "off"
+    assert "full backup: " in site.shell(f"docker exec {PRIMARY} pgbackrest --stanza=main info")
+    site.manager("cleanup", "--yes")
+    assert site.left_behind() == ["postgres_cluster_other"]
+
+
+def test_new_cluster_without_a_backup(site):
+    """RESTORE_FROM_BACKUP=false, shown on a terminal phase by phase."""
+    site.write_env(RESTORE_FROM_BACKUP="false", WAL_ARCHIVE_TYPE="posix")
+    shown = site.manager_on_a_terminal("start")
+    lines = [line.rsplit("\x1b[K", 1)[-1] for line in shown.split("\n")]
+    for phase in ("preparing", "configuring", "joining replicas"):
+        assert any(re.fullmatch(rf"  {phase} +[0-9.]+ s", line) for line in lines), shown
+    assert "\r\x1b[K" in shown and "stopping" not in shown
+    assert "postgres-cluster is running" in lines
+    assert "11 passed, 0 failed" in site.manager("test").stdout

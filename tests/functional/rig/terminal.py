@@ -4,7 +4,6 @@ import fcntl
 import os
 import pty
 import re
-import signal
 import struct
 import subprocess
 import termios
@@ -12,14 +11,19 @@ import termios
 from rig.process import child_options
 
 
-def on_a_terminal(command, columns=80, typed="", user=None, env=None, until=None):
+def _own_terminal():
+    """Of a session of its own, so that what is typed reaches all that runs in the foreground."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def on_a_terminal(command, columns=80, typed="", user=None, env=None, until=None, code=0):
     """Runs a command on a terminal of that width, where somebody types something as soon as there is
-    something to see, and interrupts it once `until` (a regular expression) is to be seen; returns
-    what was to be seen, and takes only success."""
+    something to see, and presses Ctrl-C once `until` (a regular expression) is to be seen; returns
+    what was to be seen, and takes only that exit code."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     with subprocess.Popen([os.fspath(word) for word in command], stdin=theirs, stdout=theirs,
-                          stderr=theirs, start_new_session=True,
+                          stderr=theirs, start_new_session=True, preexec_fn=_own_terminal,
                           **child_options(env={"TERM": "xterm", **(env or {})}, user=user)) as child:
         os.close(theirs)
         output = b""
@@ -31,13 +35,13 @@ def on_a_terminal(command, columns=80, typed="", user=None, env=None, until=None
                     typed = ""
                 if until and re.search(until, output.decode(errors="replace")):
                     until = None
-                    child.send_signal(signal.SIGINT)
+                    os.write(ours, b"\x03")
         except OSError:  # EIO: nobody has the other end open any more
             pass
         os.close(ours)
-        code = child.wait(60)
-    text = output.decode()
-    assert code == 0, text
+        ended = child.wait(60)
+    text = output.decode().replace("^C", "")  # the terminal's own word for the key
+    assert ended == code, text
     return text.replace("\r\n", "\n")
 
 

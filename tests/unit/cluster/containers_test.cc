@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "postgres/binaries.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -31,6 +32,20 @@ TEST(Containers, RefuseWhatTheServicesDoNotHave) {
   EXPECT_EQ(containers::settings_for(archive).own_archive.path, "/srv/archive");
   archive.own_archive.type = repository::RepositoryOptions::Type::posix;
   EXPECT_THROW(containers::settings_for(archive), Error);
+}
+
+TEST(Containers, SayWhatHelpsWithAnImage) {
+  const auto hint = [](const std::string& of_host) {
+    return containers::in_words_of_docker(Error(ErrorKind::not_found, "no").with_hint(of_host)).hint();
+  };
+  try {
+    postgres::find_binaries(postgres::Version::parse("9.4"), {});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(hint(error.hint()), testing::HasSubstr("DOCKER_POSTGRES_MAJOR"));
+  }
+  EXPECT_THAT(hint("set PGREVIVE_HOME to a directory"), testing::HasSubstr("Docker Root Dir"));
+  EXPECT_EQ(hint("check S3_BUCKET"), "check S3_BUCKET");
 }
 
 TEST(Containers, FindNodesByTheirNames) {
