@@ -58,6 +58,8 @@ tell_compose() {
     value=$(setting "$variable")
     if [ -n "$value" ]; then export "$variable=$value"; else unset "$variable"; fi
   done
+  # The one thing for which a local repository is written to.
+  [ "$(setting WAL_ARCHIVE)" != source ] || export DOCKER_REPO_READ_ONLY=false
   # Of a person's shell too.
   for variable in DOCKER_IMAGE DOCKER_VOLUMES COMPOSE_PROJECT_NAME; do
     value=$(setting "$variable")

@@ -203,6 +203,7 @@ def test_failed_restore_says_why_and_is_continued(site):
     assert result.stderr.startswith("error: ") and "passphrase" in result.stderr
     assert site.docker.inspect(RESTORE)["State"]["ExitCode"] == 21
     assert "passphrase" in site.log(RESTORE)
+    assert "nothing was restored yet" in site.manager("status", check=False).stderr
     assert site.compose("up", "-d", check=False).returncode != 0
     # A node that is started all the same says what it waits for.
     site.compose("up", "-d", "--no-deps", PRIMARY)

@@ -1,4 +1,5 @@
 #include <cstdint>
+#include <filesystem>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include "cli/cluster_choice.h"
 #include "cli/commands/commands.h"
 #include "cli/follow.h"
+#include "cli/front_door.h"
 #include "cli/point_watch.h"
 #include "cli/print.h"
 #include "cli/running_report.h"
@@ -37,6 +39,15 @@ struct ContainerWords {
 // What all nodes are: asked by a container that sees the volumes of all.
 int look(const std::string& work, bool watch, bool json) {
   const auto directory = containers::seen_from_outside();
+  std::error_code ignored;
+  if (!std::filesystem::exists(directory.settings(), ignored)) {
+    const auto status = cluster::read_status(directory);
+    throw Error(ErrorKind::not_found, "nothing was restored yet" +
+                                          (status && !status->error.empty()
+                                               ? ", the last start failed: " + status->error
+                                               : std::string()))
+        .with_hint(fmt::format("`{} start` does it", front_door()));
+  }
   if (work == "report") {
     const auto settings = cluster::from_json(read_file(directory.settings()));
     const auto status = cluster::read_status(directory).value_or(cluster::SupervisorStatus{});
