@@ -75,7 +75,7 @@ def test_environment_of_every_process(cluster):
     # Not even to others of the same user, as whom restored servers run their superusers' programs.
     supervisor = next(pid for pid, name in own.items() if "supervise" in name)
     if os.geteuid() == 0:
-        assert pathlib.Path(f"/proc/{supervisor}").stat().st_uid == 0, "it could be looked into"
+        assert pathlib.Path(f"/proc/{supervisor}/environ").stat().st_uid == 0, "it could be looked into"
         owner = cluster.root.stat().st_uid
         assert owner != 0
         result = run(["cat", f"/proc/{supervisor}/environ"], user=pwd.getpwuid(owner).pw_name,

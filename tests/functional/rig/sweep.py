@@ -232,7 +232,7 @@ class Sweep:
         try:
             verdict, said = self._judged(case)
         except (Wrong, Failed, AssertionError, subprocess.TimeoutExpired) as why:
-            said = f"{type(why).__name__}: {why}"
+            said = f"{type(why).__name__}: {why}\n{self._state()}"
         finally:
             self.service.clear()
             self.service.revive()
@@ -245,6 +245,14 @@ class Sweep:
             verdict = "WRONG"
             self.cluster.wipe()
         return Outcome(case, verdict, time.monotonic() - began, said)
+
+    def _state(self):
+        """What a person would look at first."""
+        try:
+            status = self.cluster.status_or_none() or {}
+            return f"status: {status.get('supervisor')}\n{self.cluster.logs()}"
+        except (Failed, subprocess.TimeoutExpired) as why:
+            return f"no status: {why}"
 
     def _judged(self, case):
         rule = self._arm(case)
