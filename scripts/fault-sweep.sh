@@ -7,7 +7,7 @@
 #
 # --seed      draws other cases (default 1)
 # --cases     how many of each family (default 10)
-# --points    only these, as the table names them: s3:17:stall:once
+# --points    only these, as the table names them: "starts:fork|start|,1:EAGAIN:once"
 # --table     where the table goes, line by line (default build/fault-sweep.txt)
 #
 # PGREVIVE_PROGRAM names the program (default build/release/pgrevive), PGREVIVE_TEST_TMPDIR where the

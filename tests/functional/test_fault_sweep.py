@@ -79,7 +79,7 @@ def sweep_of(pgrevive, space, story, bucket, service, conf):
                 return sweep
         cluster = SweptCluster(pgrevive, space.directory(f"h{len(made)}"), {
             "RESTORE_SET": story.repo.labels[0], **extent},
-            name="swept", options=["--config", conf, "--stanza", "main"])
+            name=f"swept{len(made)}", options=["--config", conf, "--stanza", "main"])
         # For the seals: where its source is.
         cluster.values.update({"S3_BUCKET": bucket.name, "S3_PATH": f"/{PREFIX}"})
         calls = FaultyCalls(space.path / f"calls{len(made)}", cluster.root)

@@ -11,8 +11,8 @@ host. Then each case is one run, judged by what has to be true whatever happened
 - nothing is left that keeps the next run or `cleanup` from going through;
 - the source is what it was.
 
-A case has a name, such as s3:17:stall:once or calls:203:ENOSPC:stays, and `choose` draws the same
-cases from the same seed.
+A case has a name, which says what goes wrong where, and `choose` draws the same cases from the same
+seed.
 """
 
 import dataclasses
@@ -94,8 +94,11 @@ class Point:
     ranged: bool = False
     at: int = 0
 
-    def __str__(self):
-        return f"{self.what}" + (f" ({self.nth})" if self.nth > 1 else "")
+    @property
+    def name(self):
+        """The same in the next run too, whose backup has another label."""
+        text = re.sub(r"\d{8}-\d{6}F(_\d{8}-\d{6}[DI])?|(?<=-)[0-9a-f]{40}", "#", str(self.what))
+        return text.replace(" ", "%20") + f",{self.nth}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +112,7 @@ class Case:
 
     @property
     def name(self):
-        return f"{self.family}:{self.number}:{self.fault}:{self.way}"
+        return f"{self.family}:{self.point.name}:{self.fault}:{self.way}"
 
 
 @dataclasses.dataclass
@@ -120,7 +123,7 @@ class Outcome:
     said: str = ""
 
     def __str__(self):
-        return (f"{self.verdict:9} {self.seconds:5.1f} s  {self.case.name:32} {self.case.point}"
+        return (f"{self.verdict:9} {self.seconds:5.1f} s  {self.case.number:4} {self.case.name}"
                 + (f"\n            {self.said}" if self.said else ""))
 
 
