@@ -394,7 +394,11 @@ void make_node_directories(const Nodes& nodes, const Node& node, FileSystems& fi
     if (!place->path.empty()) tree.make_directory(place->path, 0700);
     const auto fd = tree.open_directory(place->path);
     const auto full = tree.full(place->path);
-    set_owner_and_mode(fd.get(), nodes.owners.ids(path.owner), path.mode, full);
+    // A manifest may name any directory for a tablespace, and where others have something there it is
+    // not its to say who may enter.
+    const bool shared = place->root != 0 && place->path.empty() &&
+                        holds_anything(full, {nodes.layout.tablespace_version});
+    if (!shared) set_owner_and_mode(fd.get(), nodes.owners.ids(path.owner), path.mode, full);
     file_systems.add(fd, full);
   }
   for (const auto& tree : node.roots) file_systems.add(tree.open_directory({}), tree.root());

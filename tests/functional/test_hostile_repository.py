@@ -202,6 +202,31 @@ def test_tablespace_whose_name_leads_elsewhere(hostile):
     assert (hostile.space / "ts" / "primary" / oid).is_dir() or (hostile.space / "ts" / oid).is_dir()
 
 
+def test_tablespace_in_a_directory_of_others(hostile):
+    """Where nothing maps it, the manifest says where a tablespace lies, as with pgBackRest; not who may
+    enter the directory of somebody who has something there."""
+    outside = hostile.space / "outside"
+    (outside / "others.txt").write_text("x")
+    outside.chmod(0o701)
+    before = outside.stat()
+    oid = next(link.name for link in (hostile.backup / hostile.label / "pg_tblspc").iterdir())
+
+    def change(text):
+        text = re.sub(rf'(pg_tblspc/{oid}=\{{[^\n]*"(?:path|destination)":")[^"]*',
+                      rf"\g<1>{outside}", text)
+        before, paths = text.split("[target:path]\n")
+        return before + "[target:path]\n" + re.sub(
+            rf"^pg_tblspc/{oid}=.*$", f'pg_tblspc/{oid}={{"mode":"0777"}}', paths, count=1,
+            flags=re.MULTILINE)
+
+    hostile.alter(change)
+    result = hostile.pgrevive.restore(
+        hostile.conf(), {"primary": hostile.nodes["primary"]}, *hostile.arguments)
+    assert any(name.startswith("PG_") for name in os.listdir(outside)), message(result)
+    now = outside.stat()
+    assert (now.st_mode, now.st_uid, now.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+
+
 def test_names_of_our_own(hostile):
     """Files of the backup that have the names of our marker and of the pg_control that is not
     published yet replace neither."""

@@ -40,6 +40,7 @@ static struct {
 struct State {
   atomic_long matches;
   atomic_long struck;
+  atomic_long lifted; /* 1: nothing fails any more */
 };
 static struct State* state;
 
@@ -159,6 +160,7 @@ static int verdict(const char* function, const char* name) {
     append("trace", call);
     return kNothing;
   }
+  if (atomic_load(&state->lifted) != 0) return kNothing;
   if (atomic_load(&state->struck) != 0) {
     char word[64];
     snprintf(word, sizeof word, ",%s,", function);

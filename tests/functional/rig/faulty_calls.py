@@ -62,6 +62,12 @@ class FaultyCalls:
         """All that were made since watched(), in order."""
         return [Call(*line.split("|", 2)) for line in self._lines("trace")]
 
+    def lift(self):
+        """From now on nothing fails any more, in processes that live already either."""
+        with open(self._directory / "state", "r+b") as state:
+            state.seek(16)  # behind matches and struck: see the library
+            state.write(b"\1")
+
     def hits(self):
         return self._lines("hits")
 

@@ -235,11 +235,10 @@ class Sweep:
         try:
             verdict, said = self._judged(case)
         except (Wrong, Failed, AssertionError, subprocess.TimeoutExpired) as why:
+            self._lift()
             said = f"{type(why).__name__}: {why}\n{self._state()}"
         finally:
-            self.service.clear()
-            self.service.revive()
-            self.cluster.variables = {}
+            self._lift()
         try:
             self._clean()
             seals.prove_source(self.cluster.values)
@@ -266,7 +265,7 @@ class Sweep:
         if hits < 1:
             _expect(result.returncode == 0, f"failed without a fault: {message(result)}")
             return "unreached", ""
-        if result.returncode < 0 or case.family == "kills":
+        if result.returncode != 0 or case.family == "kills":
             self._settled()
         if result.returncode == 0:
             self._whole()
@@ -275,9 +274,7 @@ class Sweep:
         if result.returncode > 0:
             self._explains(case, result)
         self._opened_only_if_right()
-        self.service.clear()
-        self.service.revive()
-        self.cluster.variables = {}
+        self._lift()
         again = self.cluster.start(check=False, timeout=_MOST_SECONDS)
         _expect(again.returncode == 0,
                 f"a second start failed as well: first {message(result)}\nthen {message(again)}\n"
@@ -301,6 +298,13 @@ class Sweep:
             what = getattr(errno, what)
         self.cluster.variables = self.calls.struck(case.point.what, case.point.nth, what, case.then)
         return None
+
+    def _lift(self):
+        """All is well again."""
+        self.service.clear()
+        self.service.revive()
+        self.calls.lift()
+        self.cluster.variables = {}
 
     def _settled(self):
         """Whoever was started by what has been killed comes to an end, or to a cluster that runs."""
