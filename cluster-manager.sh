@@ -12,7 +12,9 @@ A PostgreSQL primary and its replicas out of a pgBackRest repository.
 
   start           bring the cluster up: restore what is empty, start what is there
   stop            stop it
-  restart         stop it and start it with what .env says
+  restart         stop it and start it with what .env says; with a node, only its server
+  switchover      let the replica and the primary change places  (--json)
+  rebuild         throw the replica's data away and copy the primary  (--yes)
   status          show every node and what it does             (--json)
   test            check that the cluster works                 (--json)
   console         where the cluster's page is                  (--token)

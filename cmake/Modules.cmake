@@ -24,8 +24,15 @@ function(pgrevive_module name)
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(${name} PUBLIC ${M_DEPENDS} ${M_LIBRARIES} PRIVATE pgrevive_settings)
   if(NOT name STREQUAL spool)  # a handful of files, which link nothing
-    pgrevive_precompile(${name} <algorithm> <chrono> <filesystem> <functional> <map> <memory>
-      <optional> <stop_token> <string> <vector> <fmt/format.h>)
+    set(common <algorithm> <chrono> <filesystem> <functional> <map> <memory> <optional> <stop_token>
+      <string> <vector> <fmt/format.h>)
+    if(nlohmann_json::nlohmann_json IN_LIST M_LIBRARIES)
+      list(APPEND common <nlohmann/json.hpp>)
+    endif()
+    if(CLI11::CLI11 IN_LIST M_LIBRARIES)
+      list(APPEND common <CLI/CLI.hpp>)
+    endif()
+    pgrevive_precompile(${name} ${common})
   endif()
 
   file(GLOB_RECURSE tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/unit/${name}/*.cc)

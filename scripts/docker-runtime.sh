@@ -333,6 +333,8 @@ docker_command() {
     start) docker_start "$@" ;;
     stop) docker_stop "$@" ;;
     restart) docker_restart "$@" ;;
+    switchover|rebuild)
+      fail "$command is not there with RUNTIME=docker" "RUNTIME=local has it" 21 ;;
     status|test) look "$command" "$@" ;;
     logs) docker_logs "$@" ;;
     exec) docker_exec "$@" ;;

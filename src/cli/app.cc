@@ -54,6 +54,8 @@ struct Program {
     add_start(parser);
     add_stop(parser);
     add_restart(parser);
+    add_switchover(parser);
+    add_rebuild(parser);
     add_status(parser);
     add_logs(parser);
     add_test(parser);

@@ -9,6 +9,7 @@
 #include "cli/collations_text.h"
 #include "cli/front_door.h"
 #include "cli/running_report.h"
+#include "cluster/problems.h"
 #include "cluster/recovery_end.h"
 
 namespace pgrevive::cli {
@@ -63,6 +64,52 @@ std::size_t byte_of_column(const std::string& text, std::size_t column) {
   return at;
 }
 
+std::string time_text(std::int64_t ms) {
+  return format_time(std::chrono::system_clock::time_point(std::chrono::milliseconds(ms)));
+}
+
+std::string problems_text(const cluster::ClusterStatus& status) {
+  std::string text;
+  for (const auto& problem : cluster::find_problems(status))
+    text += fact("problem", problem.text + (problem.remedy.empty() ? "" : "\n" + problem.remedy));
+  return text;
+}
+
+// What each worker is at, and what the storage had to say.
+std::string work_text(const cluster::SupervisorStatus& supervisor) {
+  constexpr std::size_t kRoom = 36;  // of a name, whose end tells more than its beginning
+  std::string text;
+  if (supervisor.restore_retries > 0)
+    text += fact("retries", fmt::format("{}, {} of them because the storage asked for fewer",
+                                        supervisor.restore_retries, supervisor.restore_throttled));
+  for (std::size_t i = 0; i < supervisor.restore.workers.size(); ++i) {
+    const auto& worker = supervisor.restore.workers[i];
+    auto file = printable(worker.file, 1000);
+    if (file.size() > kRoom) file = "..." + file.substr(file.size() - kRoom + 3);
+    std::string doing = worker.files == 0 ? "waits" : fmt::format("{} files", worker.files);
+    if (!file.empty())
+      doing = fmt::format("{}  {} of {}{}", file, format_bytes(worker.bytes_done),
+                          format_bytes(worker.bytes_total),
+                          worker.files > 1 ? fmt::format(", {} more", worker.files - 1) : "");
+    text += fact(fmt::format("worker {}", i + 1), doing);
+  }
+  return text;
+}
+
+std::string restores_text(const std::vector<cluster::PastRestore>& restores) {
+  constexpr std::size_t kShown = 3;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(kShown, restores.size()); ++i) {
+    const auto& restore = restores[i];
+    text += fmt::format(
+        "{}{}  {} in {}, {}", text.empty() ? "" : "\n", time_text(restore.began_ms()),
+        restore.outcome,
+        format_duration(std::chrono::milliseconds(restore.ended_ms() - restore.began_ms())),
+        format_bytes(restore.progress.bytes_total));
+  }
+  return text;
+}
+
 std::string_view name(Check::Result result) {
   switch (result) {
     case Check::Result::passed:
@@ -111,7 +158,9 @@ std::string status_text(const cluster::ClusterStatus& status, const Pace& pace) 
   if (status.supervisor_running) {
     const std::string detail = phase_detail(supervisor, pace, 0);
     if (!detail.empty()) text += fact("progress", detail);
+    if (supervisor.phase == Phase::restoring) text += work_text(supervisor);
   }
+  text += problems_text(status);
 
   std::vector<std::vector<std::string>> rows{
       {"node", "role", "port", "state", "tl", "lsn", "replication", "lag"}};
@@ -122,14 +171,16 @@ std::string status_text(const cluster::ClusterStatus& status, const Pace& pace) 
   }
   text += "\n" + table(rows, {2, 4});
 
-  rows = {{"node", "version", "pid", "data", "disk free"}};
+  rows = {{"node", "version", "pid", "data", "disk free", "conn", "up since"}};
   for (const cluster::NodeStatus& node : status.nodes) {
     // "15.20 (Debian 15.20-0+deb12u1)": what the package is called is no news here.
     const std::string version = node.version.substr(0, node.version.find(' '));
     rows.push_back({node.name, or_dash(version), node.pid == 0 ? "-" : std::to_string(node.pid),
-                    format_bytes(node.data_bytes), format_bytes(node.disk_free_bytes)});
+                    format_bytes(node.data_bytes), format_bytes(node.disk_free_bytes),
+                    node.connections ? std::to_string(*node.connections) : "-",
+                    node.started_ms == 0 ? "-" : time_text(node.started_ms)});
   }
-  text += "\n" + table(rows, {2, 3, 4}) + "\n";
+  text += "\n" + table(rows, {2, 3, 4, 5}) + "\n";
 
   for (const cluster::NodeStatus& node : status.nodes) {
     if (!node.error.empty()) text += fact(node.name, node.error);
@@ -164,6 +215,11 @@ std::string status_text(const cluster::ClusterStatus& status, const Pace& pace) 
         collations_text(findings, call_for(status.cluster_name), status.collations_file);
     if (!told.empty()) text += fact("collations", told);
   }
+  if (!status.restores.empty()) text += fact("restores", restores_text(status.restores));
+  if (const auto& request = supervisor.request)
+    text += fact("asked for", fmt::format("{} of {}: {}{}", request->act, request->node,
+                                          request->state,
+                                          request->error.empty() ? "" : ", " + request->error));
   for (const std::string& warning : supervisor.warnings) text += fact("warning", warning);
   if (supervisor.phase == Phase::failed && !supervisor.error.empty()) {
     text += fact("error", supervisor.error);

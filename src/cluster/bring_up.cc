@@ -20,6 +20,7 @@
 #include "cluster/replica.h"
 #include "cluster/restore_log.h"
 #include "cluster/setup.h"
+#include "cluster/switchover.h"
 #include "cluster/takeover.h"
 #include "cluster/target_time.h"
 #include "postgres/binaries.h"
@@ -86,6 +87,7 @@ void restore_nodes(Site& site, const std::vector<std::string>& nodes) {
   }
   auto place = site.settings.repository;
   place.s3.on_retry = [&log](const std::string& what) { log.retry(what); };
+  place.s3.on_throttled = [&log] { log.throttled(); };
   const auto repository = repository::open_repository(place);
   const auto info = repository.load_backup_info();
   const auto label = under_way ? repository::BackupLabel::parse(*under_way)
@@ -261,6 +263,7 @@ BroughtUp bring_up(Site& site) {
   if (site.settings.restore_from_backup)
     write_file_atomic(site.directory.source_conf(),
                       source_conf(site.settings, site.directory.data(kPrimary)));
+  finish_switchover(site);
   bring_up_primary(site);
 
   BroughtUp result;

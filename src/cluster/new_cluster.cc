@@ -132,4 +132,10 @@ void copy_primary(Site& site, const std::string& node) {
   finish(site, node, record);
 }
 
+void give_away(Site& site, const std::string& node) {
+  NodeRecord record;
+  record.unfinished = true;
+  record.save(site.directory, node);
+}
+
 }  // namespace pgrevive::cluster

@@ -12,4 +12,8 @@ void initialize_primary(Site& site);
 // A base copy of the running primary, by pg_basebackup, with tablespaces of its own.
 void copy_primary(Site& site, const std::string& node);
 
+// From here on what is on disk of that replica counts as a copy that was interrupted, so it is thrown
+// away and made anew.
+void give_away(Site& site, const std::string& node);
+
 }  // namespace pgrevive::cluster

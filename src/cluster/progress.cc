@@ -47,7 +47,14 @@ ReindexProgress reindex_from(const json& j) {
 }  // namespace
 
 json to_value(const restore::Progress& progress) {
-  return {{"files_total", progress.files_total}, {"files_done", progress.files_done},
+  json workers = json::array();
+  for (const auto& worker : progress.workers)
+    workers.push_back({{"file", worker.file},
+                       {"bytes_done", worker.bytes_done},
+                       {"bytes_total", worker.bytes_total},
+                       {"files", worker.files}});
+  return {{"workers", workers},
+          {"files_total", progress.files_total}, {"files_done", progress.files_done},
           {"bytes_total", progress.bytes_total}, {"bytes_done", progress.bytes_done},
           {"bytes_kept", progress.bytes_kept},   {"fetched_total", progress.fetched_total},
           {"fetched", progress.fetched},         {"requests", progress.requests}};
@@ -63,6 +70,12 @@ restore::Progress progress_from(const json& j) {
   progress.fetched_total = j.at("fetched_total").get<std::uint64_t>();
   progress.fetched = j.at("fetched").get<std::uint64_t>();
   progress.requests = j.at("requests").get<std::uint64_t>();
+  if (const auto workers = j.find("workers"); workers != j.end())
+    for (const auto& worker : *workers)
+      progress.workers.push_back({.file = worker.at("file").get<std::string>(),
+                                  .bytes_done = worker.at("bytes_done").get<std::uint64_t>(),
+                                  .bytes_total = worker.at("bytes_total").get<std::uint64_t>(),
+                                  .files = worker.at("files").get<std::uint64_t>()});
   return progress;
 }
 
@@ -133,12 +146,14 @@ std::string to_json(const SupervisorStatus& status) {
       {"phases", to_value(status.phases)},
       {"restore", to_value(status.restore)},
       {"restore_retries", status.restore_retries},
+      {"restore_throttled", status.restore_throttled},
       {"backup_label", status.backup_label},
       {"wal_segments_total", status.wal_segments_total},
       {"wal_segments_done", status.wal_segments_done},
       {"replay_lsn", status.replay_lsn},
       {"recovery_end", status.recovery_end ? to_value(*status.recovery_end) : json(nullptr)},
       {"reindex", status.reindex ? to_value(*status.reindex) : json(nullptr)},
+      {"request", status.request ? to_value(*status.request) : json(nullptr)},
       {"error", status.error},
       {"exit_code", status.exit_code},
       {"warnings", status.warnings},
@@ -159,6 +174,7 @@ SupervisorStatus status_from_json(const std::string& text) {
     status.phases = phases_from(j.at("phases"));
     status.restore = progress_from(j.at("restore"));
     status.restore_retries = j.value("restore_retries", std::int64_t{0});
+    status.restore_throttled = j.value("restore_throttled", std::int64_t{0});
     status.backup_label = j.at("backup_label").get<std::string>();
     status.wal_segments_total = j.at("wal_segments_total").get<std::int64_t>();
     status.wal_segments_done = j.at("wal_segments_done").get<std::int64_t>();
@@ -167,6 +183,8 @@ SupervisorStatus status_from_json(const std::string& text) {
       status.recovery_end = recovery_end_from(end);
     if (const auto reindex = j.find("reindex"); reindex != j.end() && !reindex->is_null())
       status.reindex = reindex_from(*reindex);
+    if (const auto request = j.find("request"); request != j.end() && !request->is_null())
+      status.request = request_report_from(*request);
     status.error = j.at("error").get<std::string>();
     status.exit_code = j.at("exit_code").get<int>();
     status.warnings = j.at("warnings").get<std::vector<std::string>>();

@@ -13,6 +13,7 @@
 #include "cluster/join_watch.h"
 #include "cluster/node_files.h"
 #include "cluster/recovery.h"
+#include "cluster/switchover.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -144,6 +145,7 @@ void join_replica(Site& site, const std::string& node, NodeRecord& record) {
   // start.
   configure(site, node, record);
   postgres::reload_server(site.directory.data(node));
+  drop_slots_of_a_primary(site, node, source_user);
 }
 
 }  // namespace pgrevive::cluster

@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "cluster/identity_scope.h"
+#include "cluster/marker.h"
 #include "cluster/progress_json.h"
 
 namespace pgrevive::cluster {
@@ -21,6 +23,7 @@ PastRestore restore_from(const json& j) {
   restore.phases = phases_from(j.at("phases"));
   restore.progress = progress_from(j.at("progress"));
   restore.retries = j.at("retries").get<std::int64_t>();
+  restore.throttled = j.value("throttled", std::int64_t{0});
   return restore;
 }
 
@@ -34,7 +37,8 @@ json to_value(const PastRestore& restore) {
           {"ended_ms", restore.ended_ms()},
           {"phases", to_value(restore.phases)},
           {"progress", to_value(restore.progress)},
-          {"retries", restore.retries}};
+          {"retries", restore.retries},
+          {"throttled", restore.throttled}};
 }
 
 std::optional<PastRestore> past_restore(const SupervisorStatus& status, const std::string& outcome,
@@ -43,7 +47,9 @@ std::optional<PastRestore> past_restore(const SupervisorStatus& status, const st
                       .error = error,
                       .backup_label = status.backup_label,
                       .progress = status.restore,
-                      .retries = status.restore_retries};
+                      .retries = status.restore_retries,
+                      .throttled = status.restore_throttled};
+  restore.progress.workers.clear();  // what they were at is no news any more
   for (auto phase : status.phases) {
     if (phase.phase == Phase::running || phase.phase == Phase::failed ||
         phase.phase == Phase::stopping || phase.phase == Phase::stopped)
@@ -57,16 +63,33 @@ std::optional<PastRestore> past_restore(const SupervisorStatus& status, const st
   return restore;
 }
 
-void note_restore(const StateDirectory& directory, const PastRestore& restore) {
-  auto restores = load_restores(directory);
-  std::erase_if(restores,
-                [&](const PastRestore& other) { return other.began_ms() == restore.began_ms(); });
-  restores.insert(restores.begin(), restore);
+namespace {
+
+void save(const StateDirectory& directory, std::vector<PastRestore> restores) {
   if (restores.size() > kKept) restores.resize(kKept);
   json list = json::array();
   for (const auto& entry : restores) list.push_back(to_value(entry));
   write_file_atomic(directory.restores(),
                     list.dump(1, ' ', false, json::error_handler_t::replace) + "\n");
+}
+
+}  // namespace
+
+void keep_restores(const StateDirectory& directory, const std::vector<PastRestore>& older) {
+  const auto owner = Identity::find(load_marker(directory).owner_name);
+  if (older.empty() || !owner) return;
+  const IdentityScope scope(*owner);
+  auto restores = load_restores(directory);
+  restores.insert(restores.end(), older.begin(), older.end());
+  save(directory, std::move(restores));
+}
+
+void note_restore(const StateDirectory& directory, const PastRestore& restore) {
+  auto restores = load_restores(directory);
+  std::erase_if(restores,
+                [&](const PastRestore& other) { return other.began_ms() == restore.began_ms(); });
+  restores.insert(restores.begin(), restore);
+  save(directory, std::move(restores));
 }
 
 std::vector<PastRestore> load_restores(const StateDirectory& directory) {

@@ -14,12 +14,15 @@ namespace pgrevive::cluster {
 
 // How one restore of this cluster went, from the first phase to the running cluster.
 struct PastRestore {
-  std::string outcome;  // "done", "failed", "stopped"
+  // "done", "failed", "stopped"; "interrupted": its supervisor was killed, and what is told is as it
+  // was shortly before.
+  std::string outcome;
   std::string error;    // of one that failed
   std::string backup_label;
   std::vector<PhaseTime> phases;  // all are over
   restore::Progress progress;
   std::int64_t retries = 0;
+  std::int64_t throttled = 0;
 
   std::int64_t began_ms() const { return phases.empty() ? 0 : phases.front().began_ms; }
   std::int64_t ended_ms() const { return phases.empty() ? 0 : phases.back().ended_ms; }
@@ -35,6 +38,10 @@ std::optional<PastRestore> past_restore(const SupervisorStatus& status, const st
 void note_restore(const StateDirectory& directory, const PastRestore& restore);
 
 nlohmann::json to_value(const PastRestore& restore);
+
+// Gives a cluster that was made anew the history of the one whose place it took; what is there counts
+// as newer. Takes the rights of the cluster's owner.
+void keep_restores(const StateDirectory& directory, const std::vector<PastRestore>& older);
 
 // The newest first; empty where nothing can be read.
 std::vector<PastRestore> load_restores(const StateDirectory& directory);

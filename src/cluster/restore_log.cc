@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "cluster/restore_history.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -22,7 +23,7 @@ std::string describe(const restore::Progress& progress) {
 
 RestoreLog::RestoreLog(StatusBoard& board, const StateDirectory& directory,
                        const std::vector<std::string>& nodes, const std::string& stanza)
-    : board_(board), nodes_(nodes) {
+    : board_(board), directory_(directory), nodes_(nodes) {
   for (const auto& node : nodes) files_.push_back(directory.logs(node) / (stanza + "-restore.log"));
 }
 
@@ -30,6 +31,7 @@ void RestoreLog::begin(const std::string& label, const std::string& repository) 
   std::string all;
   for (const auto& node : nodes_) all += (all.empty() ? "" : ", ") + node;
   line("INFO", "restoring backup " + label + " of " + repository + " to " + all + " in one pass");
+  note();
 }
 
 void RestoreLog::end(const restore::Summary& summary) {
@@ -47,6 +49,10 @@ void RestoreLog::retry(const std::string& what) {
   board_.change([](SupervisorStatus& status) { ++status.restore_retries; });
 }
 
+void RestoreLog::throttled() {
+  board_.change([](SupervisorStatus& status) { ++status.restore_throttled; });
+}
+
 void RestoreLog::message(const std::string& text) { line("INFO", text); }
 
 void RestoreLog::warning(const std::string& text) {
@@ -60,6 +66,18 @@ void RestoreLog::progress(const restore::Progress& progress) {
   if (time - told_ < kProgressEvery) return;
   told_ = time;
   line("INFO", describe(progress));
+  note();
+}
+
+// For one whose supervisor is killed; who lives notes how it ended in the place of this.
+void RestoreLog::note() {
+  const auto so_far = past_restore(board_.status(), "interrupted", "", unix_milliseconds());
+  if (!so_far) return;
+  try {
+    note_restore(directory_, *so_far);
+  } catch (const Error& error) {
+    board_.log("how the restore goes cannot be noted: " + error.text());
+  }
 }
 
 void RestoreLog::line(const std::string& level, const std::string& text) {

@@ -25,15 +25,18 @@ class RestoreLog : public restore::Observer {
 
   // A request that is about to be tried again. Any thread may call it at any time.
   void retry(const std::string& what);
+  void throttled();
 
   void message(const std::string& text) override;
   void warning(const std::string& text) override;
   void progress(const restore::Progress& progress) override;
 
  private:
+  void note();
   void line(const std::string& level, const std::string& text);
 
   StatusBoard& board_;
+  const StateDirectory& directory_;
   std::vector<std::filesystem::path> files_;
   std::vector<std::string> nodes_;
   std::chrono::steady_clock::time_point told_;

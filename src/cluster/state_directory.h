@@ -54,6 +54,8 @@ class StateDirectory {
   std::filesystem::path supervisor_lock() const { return run() / "supervisor.lock"; }
   // There while `start --reindex` is not done.
   std::filesystem::path reindex_request() const { return run() / "reindex"; }
+  // What somebody asks the supervisor to do (cluster/request.h).
+  std::filesystem::path request() const { return run() / "request.json"; }
   // Held by a start for as long as it writes files and makes a supervisor.
   std::filesystem::path launch_lock() const { return run() / "launch.lock"; }
   std::filesystem::path status() const { return run() / "status.json"; }
@@ -76,6 +78,11 @@ class StateDirectory {
   std::filesystem::path data(const std::string& name) const { return node(name) / data_name_; }
   std::filesystem::path conf(const std::string& name) const { return node(name) / "conf"; }
   std::filesystem::path logs(const std::string& name) const { return node(name) / "logs"; }
+  // In the directory of a replica that is about to change places with the primary, and of the
+  // primary until that is over (cluster/switchover.h).
+  std::filesystem::path switching(const std::string& name) const {
+    return node(name) / "switchover.json";
+  }
   std::filesystem::path node_record(const std::string& name) const {
     return node(name) / "pgrevive-node.json";
   }

@@ -244,6 +244,12 @@ ClusterStatus collect_status(const StateDirectory& directory, Look look) {
   status.collations = CollationFindings::load(directory.collations());
   status.collations_file = directory.collations().string();
   status.restores = load_restores(directory);
+  // The one that is under way is no past one yet.
+  if (status.supervisor_running && !status.supervisor.phases.empty())
+    std::erase_if(status.restores, [&](const PastRestore& restore) {
+      return restore.outcome == "interrupted" &&
+             restore.began_ms() == status.supervisor.phases.front().began_ms;
+    });
   return status;
 }
 

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -12,11 +13,14 @@
 #include "cluster/bring_up.h"
 #include "cluster/cluster.h"
 #include "cluster/console_process.h"
+#include "cluster/new_cluster.h"
 #include "cluster/node_record.h"
 #include "cluster/reindex.h"
+#include "cluster/request.h"
 #include "cluster/restore_history.h"
 #include "cluster/site.h"
 #include "cluster/stop_signals.h"
+#include "cluster/switchover.h"
 #include "postgres/binaries.h"
 
 namespace pgrevive::cluster {
@@ -83,6 +87,7 @@ class Watch {
       site_.servers.tick();
       adminer_.tick();
       if (signals_.take_try_again() && failed_) try_again();
+      if (const auto request = take_request(site_.directory)) carry_out(*request);
       if (!failed_ && reindex()) site_.board.enter(Phase::running);
       for (const auto& node : node_names(site_.settings.replicas))
         if (const auto error = site_.servers.gave_up(node); error && !failed_) give_up(*error);
@@ -90,6 +95,60 @@ class Watch {
   }
 
  private:
+  // What was up before is up afterwards, whatever came of it.
+  void carry_out(const Request& request) {
+    site_.board.log(fmt::format("{} of {}, as it was asked for", name(request.act), request.node));
+    RequestReport report{.id = request.id,
+                         .act = std::string(name(request.act)),
+                         .node = request.node,
+                         .state = "working",
+                         .began_ms = unix_milliseconds()};
+    tell(report);
+    clear();
+    site_.servers.try_again();
+    std::optional<Error> failure;
+    try {
+      begin(request);
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::cancelled) throw;
+      failure = error;
+      site_.board.log("error: " + error.text());
+    }
+    try {
+      const auto brought_up = bring_up(site_);
+      if (!failure) failure = brought_up.replica_failure;
+      settle(brought_up);
+    } catch (const Error& error) {
+      end(report, error);
+      throw;
+    }
+    end(report, failure);
+  }
+  void begin(const Request& request) {
+    switch (request.act) {
+      case Act::restart:
+        site_.servers.stop(request.node);
+        break;
+      case Act::rebuild:
+        site_.board.enter(Phase::joining);
+        site_.servers.stop(request.node);
+        give_away(site_, request.node);
+        break;
+      case Act::switchover:
+        switch_over(site_, request.node);
+        break;
+    }
+  }
+  void tell(const RequestReport& report) {
+    site_.board.change([&](SupervisorStatus& status) { status.request = report; });
+    site_.board.flush();
+  }
+  void end(RequestReport& report, const std::optional<Error>& failure) {
+    report.state = failure ? "failed" : "done";
+    if (failure) report.error = failure->text();
+    report.ended_ms = unix_milliseconds();
+    tell(report);
+  }
   void try_again() {
     site_.board.log("trying again");
     clear();

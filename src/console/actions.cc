@@ -2,21 +2,21 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <stop_token>
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/child_process.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/text.h"
 #include "cluster/cluster.h"
 #include "cluster/preview.h"
+#include "cluster/request.h"
 #include "console/guard.h"
 #include "restore/recovery.h"
 
@@ -66,28 +66,6 @@ http::ServerResponse answer(Work&& work) {
   }
 }
 
-json last_lines(const std::filesystem::path& path, std::size_t lines) {
-  constexpr off_t kMost = 64 << 10;
-  json list = json::array();
-  try {
-    const auto fd = open_file(path, O_RDONLY);
-    struct stat info {};
-    if (::fstat(fd.get(), &info) != 0) return list;
-    const auto from = std::max<off_t>(0, info.st_size - kMost);
-    std::string text(static_cast<std::size_t>(info.st_size - from), '\0');
-    const auto size = ::pread(fd.get(), text.data(), text.size(), from);
-    text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
-    auto all = split(trim(text), '\n');
-    if (from > 0) all.erase(all.begin());  // its beginning is missing
-    const auto skipped = all.size() > lines ? all.size() - lines : 0;
-    for (std::size_t i = skipped; i < all.size(); ++i)
-      if (!all[i].empty()) list.push_back(printable(all[i], 1000));
-  } catch (const Error&) {
-    // Nothing was written yet.
-  }
-  return list;
-}
-
 http::ServerResponse run_test(const cluster::StateDirectory& directory) {
   using Result = cluster::Check::Result;
   json list = json::array();
@@ -103,27 +81,84 @@ http::ServerResponse run_test(const cluster::StateDirectory& directory) {
   return json_response({{"passed", passed}, {"checks", list}});
 }
 
-// As a person's `start` without a .env would: the cluster knows what it was told. It is a process
-// of its own because it ends this one: the supervisor that it starts brings a console along.
-http::ServerResponse run_start(const cluster::StateDirectory& directory) {
+// As a person would do without a .env: the cluster knows what it was told. It is a process of its own
+// because it ends this one: the supervisor that it starts brings a console along.
+http::ServerResponse run_program(const cluster::StateDirectory& directory,
+                                 const std::filesystem::path& program, const std::string& done,
+                                 std::vector<std::string> words) {
   const auto log = directory.run() / "console-start.log";
   write_file_atomic(log, "");
-  auto child = ChildProcess::start(
-      {.program = directory.program(),
-       .arguments = {"--cluster", directory.root().filename().string(), "start", "--detach"},
-       .environment = {{"PGREVIVE_HOME", directory.root().parent_path().string()},
-                       {"PGREVIVE_ENV_FILE", "/nonexistent/.env"}},
-       .directory = "/",
-       .log = log,
-       .detach = true});
+  auto child =
+      ChildProcess::start({.program = program,
+                           .arguments = std::move(words),
+                           .environment = {{"PGREVIVE_HOME", directory.root().parent_path().string()},
+                                           {"PGREVIVE_ENV_FILE", "/nonexistent/.env"}},
+                           .directory = "/",
+                           .log = log,
+                           .detach = true});
   const auto end = child.wait_for(std::chrono::minutes(5));
   if (!end) {
     child.release();
-    return error_response(503, "start takes long; it goes on");
+    return error_response(503, done + " takes long; it goes on");
   }
-  const auto said = read_file(log);
+  const auto said = read_file_if_exists(log).value_or("");
   if (!end->ok()) return error_response(409, said);
-  return json_response({{"done", "start"}, {"output", said}});
+  return json_response({{"done", done}, {"output", said}});
+}
+
+void add_cluster(std::vector<std::string>& words, const cluster::StateDirectory& directory) {
+  words.insert(words.end(), {"--cluster", directory.root().filename().string()});
+}
+
+http::ServerResponse run_start(const cluster::StateDirectory& directory) {
+  std::vector<std::string> words;
+  add_cluster(words, directory);
+  words.insert(words.end(), {"start", "--detach"});
+  return run_program(directory, directory.program(), "start", std::move(words));
+}
+
+// A copy of the programs, since those of a cluster that is thrown away go with it, and we too.
+std::filesystem::path copy_programs(const cluster::StateDirectory& directory) {
+  std::string place = (std::filesystem::temp_directory_path() / "pgrevive-XXXXXX").string();
+  if (::mkdtemp(place.data()) == nullptr) throw system_error(errno, "cannot make " + place);
+  for (const auto& program : {directory.program(), directory.archive_get()})
+    if (const auto bytes = read_file_if_exists(program))
+      write_file_atomic(place / program.filename(), *bytes, 0755);
+  return place;
+}
+
+http::ServerResponse run_restore(const cluster::StateDirectory& directory,
+                                 const http::ServerRequest& request) {
+  const auto place = copy_programs(directory);
+  // The shell removes the copy; all others are gone by then.
+  std::vector<std::string> words{"-c",
+                                 "\"$0\" \"$@\"; code=$?; rm -rf -- \"${0%/*}\"; exit $code",
+                                 place / directory.program().filename()};
+  add_cluster(words, directory);
+  words.insert(words.end(), {"start", "--anew", "--yes", "--detach"});
+  for (const char* name : {"type", "target", "set"})
+    if (const auto value = request.parameter(name); value && !value->empty())
+      // One word, so that no value can pass for an option.
+      words.push_back(fmt::format("--{}={}", name, *value));
+  return run_program(directory, "/bin/sh", "restore", std::move(words));
+}
+
+http::ServerResponse run_request(const cluster::StateDirectory& directory, cluster::Act what,
+                                 const http::ServerRequest& request) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(5);
+  const auto report =
+      cluster::ask(directory, what, request.parameter("node").value_or("replica"),
+                   [&] { return std::chrono::steady_clock::now() < end; });
+  return json_response({{"done", report.act}, {"request", cluster::to_value(report)}});
+}
+
+void check_confirmed(const cluster::StateDirectory& directory, const std::string& name,
+                     const http::ServerRequest& request) {
+  if (name != "rebuild" && name != "restore") return;
+  const auto settings = cluster::from_json(read_file(directory.settings()));
+  if (request.parameter("confirm") == settings.cluster_name) return;
+  throw Error(ErrorKind::usage, "this destroys data, and was not confirmed")
+      .with_hint("give the name of the cluster as `confirm`");
 }
 
 cluster::Preview make_preview_in_time(const cluster::Settings& settings,
@@ -174,27 +209,21 @@ http::ServerResponse preview(const cluster::StateDirectory& directory,
   });
 }
 
-http::ServerResponse logs(const cluster::StateDirectory& directory,
-                          const http::ServerRequest& request) {
-  return answer([&] {
-    const auto lines = std::min<std::size_t>(
-        parse_unsigned(request.parameter("lines").value_or("50")).value_or(50), 200);
-    const auto settings = cluster::from_json(read_file(directory.settings()));
-    return json_response({{"supervisor", last_lines(directory.supervisor_log(), lines)},
-                          {"restore", last_lines(directory.logs("primary") /
-                                                     (settings.repository.stanza + "-restore.log"),
-                                                 lines)}});
-  });
-}
-
 bool is_action(const std::string& name) {
-  constexpr std::array kActions{"test", "start", "stop", "restart"};
+  constexpr std::array kActions{"test",         "start",   "stop",       "restart",
+                                "restart-node", "rebuild", "switchover", "restore"};
   return std::ranges::find(kActions, name) != kActions.end();
 }
 
-http::ServerResponse act(const cluster::StateDirectory& directory, const std::string& name) {
+http::ServerResponse act(const cluster::StateDirectory& directory, const std::string& name,
+                         const http::ServerRequest& request) {
   return answer([&] {
+    check_confirmed(directory, name, request);
     if (name == "test") return run_test(directory);
+    if (name == "restart-node") return run_request(directory, cluster::Act::restart, request);
+    if (name == "rebuild") return run_request(directory, cluster::Act::rebuild, request);
+    if (name == "switchover") return run_request(directory, cluster::Act::switchover, request);
+    if (name == "restore") return run_restore(directory, request);
     if (name == "stop" || name == "restart") {
       const bool ran =
           cluster::stop(directory, std::chrono::minutes(2), cluster::ConsoleFate::stays);

@@ -6,7 +6,7 @@
 #include "cluster/state_directory.h"
 #include "http/server.h"
 
-// What the API does beside looking. All but logs() take their time, and none throws: what went
+// What the API does beside looking. All take their time, and none throws: what went
 // wrong is in the answer.
 namespace pgrevive::console {
 
@@ -18,13 +18,12 @@ http::ServerResponse preview(const cluster::StateDirectory& directory,
                              const http::ServerRequest& request,
                              const std::function<bool()>& may_read);
 
-// The last lines of the supervisor's log and of the restore's: {"supervisor": [...], "restore":
-// [...]}. The query has `lines`, 200 at most.
-http::ServerResponse logs(const cluster::StateDirectory& directory,
-                          const http::ServerRequest& request);
-
-// "test", "start", "stop" or "restart"; 404 for another.
+// "test", "start", "stop", "restart"; "restart-node", "rebuild" and "switchover" of the `node` of the
+// query; and "restore", which makes the cluster anew of what a preview of the same query (`type`,
+// `target`, `set`) tells.
 bool is_action(const std::string& name);
-http::ServerResponse act(const cluster::StateDirectory& directory, const std::string& name);
+// Those that destroy data need `confirm` in the query, the name of the cluster; 400 without.
+http::ServerResponse act(const cluster::StateDirectory& directory, const std::string& name,
+                         const http::ServerRequest& request);
 
 }  // namespace pgrevive::console

@@ -12,6 +12,7 @@
 #include "cluster/problems.h"
 #include "console/actions.h"
 #include "console/guard.h"
+#include "console/logs.h"
 #include "console/metrics.h"
 #include "console/page.h"
 #include "console/watcher.h"
@@ -174,8 +175,8 @@ class Console {
       return error_response(404, "there is no such action", "see /api/v1/openapi.json");
     auto held = acting_.take();
     if (!held) return error_response(409, "another action is under way");
-    return later(std::move(held), [this, name = request.path.substr(kActions.size())] {
-      return act(directory_, name);
+    return later(std::move(held), [this, request, name = request.path.substr(kActions.size())] {
+      return act(directory_, name, request);
     });
   }
 

@@ -171,6 +171,9 @@ void add_restore(Metrics& metrics, const View& view) {
   metrics.gauge("restore_requests", "Requests to the repository.", as_double(restore.requests));
   metrics.gauge("restore_retries", "Requests that had to be made again.",
                 static_cast<double>(supervisor.restore_retries));
+  metrics.gauge("restore_throttled_requests",
+                "Of these, because the repository's server asked for fewer.",
+                static_cast<double>(supervisor.restore_throttled));
   metrics.gauge("recovery_segments", "WAL segments to replay, 0 while it is not known.",
                 static_cast<double>(supervisor.wal_segments_total));
   metrics.gauge("recovery_done_segments", "WAL segments that are replayed.",

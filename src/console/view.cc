@@ -38,6 +38,8 @@ json to_value(const repository::ReportedBackup& reported) {
           {"size", backup.size},
           {"repository_size", or_null(backup.repository_size)},
           {"prior", backup.prior ? json(backup.prior->text()) : json(nullptr)},
+          {"wal_first", backup.archive_start.value_or("")},
+          {"wal_last", backup.archive_stop.value_or("")},
           {"page_errors", backup.error.value_or(false)},
           {"recovery", reported.recovery ? to_value(*reported.recovery) : json(nullptr)}};
 }

@@ -20,7 +20,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kWholeLookEvery = 60s;
 constexpr auto kReadEvery = 10min;
-constexpr std::size_t kSamples = 900;
 
 std::int64_t unix_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -46,15 +45,12 @@ std::int64_t phase_ms(const cluster::ClusterStatus& status, Phase wanted, std::i
   return 0;
 }
 
-std::string sample_of(const View& view) {
-  json nodes = json::object();
-  for (const auto& node : view.status.nodes) {
-    if (node.name == "primary") continue;
-    nodes[node.name] = {
-        {"lag_bytes", node.lag_bytes ? json(*node.lag_bytes) : json(nullptr)},
-        {"lag_seconds", node.lag_seconds ? json(*node.lag_seconds) : json(nullptr)}};
-  }
-  return json{{"time_ms", view.time_ms}, {"nodes", nodes}}.dump();
+LagSample sample_of(const View& view) {
+  LagSample sample{.time_ms = view.time_ms, .lags = {}};
+  for (const auto& node : view.status.nodes)
+    if (node.name != "primary")
+      sample.lags[node.name] = {.bytes = node.lag_bytes, .seconds = node.lag_seconds};
+  return sample;
 }
 
 }  // namespace
@@ -69,9 +65,9 @@ Watcher::~Watcher() = default;
 std::shared_ptr<const View> Watcher::view() { return state_.lock()->view; }
 
 json Watcher::history() {
-  const auto samples = state_.lock()->samples;
+  const auto samples = state_.lock()->lags.samples();
   json list = json::array();
-  for (const auto& sample : samples) list.push_back(json::parse(*sample));
+  for (const auto& sample : samples) list.push_back(to_value(sample));
   return {{"samples", list}};
 }
 
@@ -138,8 +134,7 @@ void Watcher::look() {
   {
     auto state = state_.lock();
     state->view = next;
-    state->samples.push_back(std::make_shared<const std::string>(sample_of(*next)));
-    if (state->samples.size() > kSamples) state->samples.pop_front();
+    state->lags.add(sample_of(*next));
   }
   told_.looked(*next);
 }

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,6 +13,7 @@
 #include "base/guarded.h"
 #include "cluster/pace.h"
 #include "cluster/state_directory.h"
+#include "console/lag_history.h"
 #include "console/view.h"
 
 namespace pgrevive::console {
@@ -33,8 +33,9 @@ class Watcher {
   ~Watcher();
 
   std::shared_ptr<const View> view();
-  // The lag of each replica over the last quarter of an hour: {"samples": [{"time_ms": ...,
-  // "nodes": {"replica": {"lag_bytes": ..., "lag_seconds": ...}}}]}.
+  // The lag of each replica over the last day, of each minute the greatest, and of the last quarter of
+  // an hour of each look: {"samples": [{"time_ms": ..., "nodes": {"replica": {"lag_bytes": ...,
+  // "lag_seconds": ...}}}]}, the oldest first.
   nlohmann::json history();
 
  private:
@@ -50,7 +51,7 @@ class Watcher {
 
   struct State {
     std::shared_ptr<const View> view;
-    std::deque<std::shared_ptr<const std::string>> samples;  // JSON, so that one look is made once
+    LagHistory lags;
   };
   Guarded<State> state_;
   std::jthread thread_;

@@ -55,6 +55,7 @@ class FileStream {
   ~FileStream();
 
   std::uint32_t index() const { return index_; }
+  std::uint64_t came() const { return came_; }  // plain bytes
 
   // Decodes until there is a block to hash. ended: the file is whole and on its way to the disks.
   Activity::Step decode();

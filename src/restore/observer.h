@@ -3,8 +3,17 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace pgrevive::restore {
+
+// What one worker does. It has several files on their way at a time; this is the first of them.
+struct WorkerProgress {
+  std::string file;  // as the manifest names it; empty: none that is worth a name
+  std::uint64_t bytes_done = 0;
+  std::uint64_t bytes_total = 0;
+  std::uint64_t files = 0;  // on their way; 0: it waits, or is through
+};
 
 // Counters of a restore under way. Bytes are plain bytes of one node; `fetched` are stored bytes as
 // they came from the repository, requested once for all nodes.
@@ -17,6 +26,7 @@ struct Progress {
   std::uint64_t fetched_total = 0;  // 0 where it cannot be known beforehand (block incremental)
   std::uint64_t fetched = 0;
   std::uint64_t requests = 0;
+  std::vector<WorkerProgress> workers;  // while files are copied
 };
 
 // Hears how a restore goes. Methods are called from several threads, one call at a time.

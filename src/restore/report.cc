@@ -40,7 +40,18 @@ void Report::fetched(std::uint64_t bytes) {
   tell_if_due();
 }
 
-Progress Report::progress() const {
+void Report::working(unsigned worker, std::string_view file, std::uint64_t bytes_done,
+                     std::uint64_t bytes_total, std::uint64_t files) {
+  auto workers = workers_.lock();
+  if (workers->size() <= worker) workers->resize(worker + 1);
+  auto& one = workers->at(worker);
+  one.file.assign(file);
+  one.bytes_done = bytes_done;
+  one.bytes_total = bytes_total;
+  one.files = files;
+}
+
+Progress Report::progress() {
   return {.files_total = files_total_,
           .files_done = files_done_,
           .bytes_total = bytes_total_,
@@ -48,7 +59,8 @@ Progress Report::progress() const {
           .bytes_kept = bytes_kept_,
           .fetched_total = fetched_total_,
           .fetched = fetched_,
-          .requests = requests_};
+          .requests = requests_,
+          .workers = *workers_.lock()};
 }
 
 void Report::tell_if_due() {

@@ -4,8 +4,10 @@
 #include <chrono>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/guarded.h"
 #include "restore/observer.h"
 
 namespace pgrevive::restore {
@@ -29,8 +31,11 @@ class Report {
   void fetched(std::uint64_t bytes);
   void unfetched(std::uint64_t bytes) { fetched_ -= bytes; }  // they came twice
   void requested() { ++requests_; }
+  // What worker number `worker` does now. Cheap, but not for each block.
+  void working(unsigned worker, std::string_view file, std::uint64_t bytes_done,
+               std::uint64_t bytes_total, std::uint64_t files);
 
-  Progress progress() const;
+  Progress progress();
   void last_progress();
 
  private:
@@ -40,6 +45,7 @@ class Report {
   std::mutex mutex_;  // around the observer and the two below
   std::chrono::steady_clock::time_point told_{};
   std::vector<std::string> warnings_;
+  Guarded<std::vector<WorkerProgress>> workers_;
   std::atomic<std::uint64_t> files_total_{0}, files_done_{0}, bytes_total_{0}, bytes_done_{0},
       bytes_kept_{0}, fetched_total_{0}, fetched_{0}, requests_{0};
 };

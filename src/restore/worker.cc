@@ -17,6 +17,7 @@ void Worker::run() {
     const auto news = fetcher_.news();
     bool moved = take_more();
     moved |= step_activities();
+    tell_if_due();
     moved |= step_streams();
     queue_->collect();
     if (moved) continue;
@@ -33,6 +34,21 @@ void Worker::run() {
   }
   // Nobody waits any more for this one to take its share.
   fetcher_.set_full(number_, true);
+  pass_.report.working(number_, "", 0, 0, 0);
+}
+
+void Worker::tell_if_due() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - told_ < std::chrono::milliseconds(100)) return;
+  told_ = now;
+  const auto files = streams_.size() + activities_.size();
+  if (streams_.empty()) {
+    pass_.report.working(number_, "", 0, 0, files);
+    return;
+  }
+  const auto& stream = *streams_.front();
+  const auto& file = pass_.file(stream.index());
+  pass_.report.working(number_, file.name, stream.came(), file.size, files);
 }
 
 // Begins files until there are enough on their way or no more to be had.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -50,6 +51,7 @@ class Worker {
   void make_empty(const Job& job);
   bool step_activities();
   bool step_streams();
+  void tell_if_due();
   template <typename Body>
   bool with_second_chance(FileStream& stream, const Body& body);
 
@@ -63,6 +65,7 @@ class Worker {
   std::list<std::unique_ptr<FileStream>> streams_;
   std::list<std::unique_ptr<Activity>> activities_;
   std::unique_ptr<Run> run_;
+  std::chrono::steady_clock::time_point told_{};
 };
 
 }  // namespace pgrevive::restore

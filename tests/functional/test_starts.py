@@ -89,9 +89,12 @@ def test_killed_in_the_middle_of_a_restore(pgrevive, space, story):
         cluster.start_and_kill()
         # A start that still sees it would watch it end.
         wait_until(lambda: not cluster.status()["supervisor_running"], 20, "it has ended")
+        # It could not say so itself.
+        assert [past["outcome"] for past in cluster.status()["restores"]] == ["interrupted"]
         cluster.start()
         for node in ("primary", "replica"):
             assert cluster.sql(node, MARKERS) == ROWS
+        assert [past["outcome"] for past in cluster.status()["restores"]] == ["done", "interrupted"]
         cluster.run("test")
     finally:
         cluster.gone()

@@ -10,6 +10,7 @@
 #include "cli/restore_words.h"
 #include "cli/source.h"
 #include "cluster/doctor.h"
+#include "cluster/request.h"
 #include "cluster/settings.h"
 #include "cluster/state_directory.h"
 
@@ -28,6 +29,8 @@ struct Parser {
 void add_start(Parser& parser);
 void add_stop(Parser& parser);
 void add_restart(Parser& parser);
+void add_switchover(Parser& parser);
+void add_rebuild(Parser& parser);
 void add_status(Parser& parser);
 void add_logs(Parser& parser);
 void add_test(Parser& parser);
@@ -45,6 +48,10 @@ void add_prefetch(Parser& parser);
 void add_supervise(Parser& parser);
 void add_container(Parser& parser);
 void add_version(Parser& parser);
+
+// Has the supervisor do something with a node, waits, and prints what came of it.
+int ask_supervisor(const GlobalOptions& global, cluster::Act act, const std::string& node,
+                   bool json);
 
 // What `status` and `test` print of a cluster, and their exit code.
 int show_status(const cluster::StateDirectory& directory, bool json);

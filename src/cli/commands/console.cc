@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/cluster_choice.h"
@@ -11,6 +12,7 @@
 #include "cli/print.h"
 #include "cli/signals.h"
 #include "cluster/console_process.h"
+#include "http/client.h"
 
 namespace pgrevive::cli {
 namespace {
@@ -20,6 +22,19 @@ Error no_console() {
       .with_hint("set CONSOLE_PORT in .env, then `restart`");
 }
 
+// What the page shows and more, as JSON, of the one who keeps looking: rates and times that are left,
+// and the lag of the last day, are known to nobody else.
+int get_from_console(const std::string& url, const std::string& path) {
+  const http::Client client({});
+  const auto response =
+      client.perform({.url = url + path, .headers = {{.name = "X-Pgrevive", .value = "1"}}},
+                     [](const http::Response&, ByteView bytes) { out("{}", as_text(bytes)); });
+  if (response.failure)
+    throw Error(ErrorKind::unavailable, "the console does not answer: " + response.failure->text)
+        .with_hint("it runs while the cluster does; its log is console.log");
+  return response.status == 200 ? 0 : 1;
+}
+
 }  // namespace
 
 void add_console(Parser& parser) {
@@ -27,13 +42,22 @@ void add_console(Parser& parser) {
       parser.app.add_subcommand("console", "Say where the cluster's page is, or its token");
   auto token = std::make_shared<bool>(false);
   command->add_flag("--token", *token, "Print the token that changes need");
+  auto get = std::make_shared<std::string>();
+  command
+      ->add_option("--get", *get,
+                   "Print what the console answers there: api/v1/status (rates and times that are "
+                   "left too), api/v1/history, api/v1/repository, api/v1/logs, metrics, ...")
+      ->type_name("PATH");
+  command->add_flag("--json", parser.json, "Errors as JSON too; what --get prints is JSON anyway");
   command->footer(
       "The page, /metrics for Prometheus and /api/v1/openapi.json are served by the cluster "
       "itself,\n"
       "on CONSOLE_PORT of CONSOLE_LISTEN.\n\n"
-      "Examples:\n  pgrevive console\n  pgrevive console --token");
-  command->callback([&parser, token] {
-    parser.work = [&parser, token] {
+      "Examples:\n  pgrevive console\n  pgrevive console --token\n"
+      "  pgrevive console --get api/v1/status\n"
+      "  pgrevive console --get 'api/v1/logs?of=primary&search=error'");
+  command->callback([&parser, token, get] {
+    parser.work = [&parser, token, get] {
       const cluster::StateDirectory directory = existing_state_directory(parser.global);
       if (*token) {
         const auto secret = cluster::read_console_token(directory);
@@ -44,6 +68,7 @@ void add_console(Parser& parser) {
       const std::string url =
           cluster::console_url(cluster::from_json(read_file(directory.settings())));
       if (url.empty()) throw no_console();
+      if (!get->empty()) return get_from_console(url, *get);
       const bool runs = cluster::find_side_process(cluster::console_program(directory)).has_value();
       out("{}{}\n", url, runs ? "" : "  (does not run)");
       return runs ? 0 : 1;

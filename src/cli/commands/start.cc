@@ -1,6 +1,9 @@
+#include <iostream>
+
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "cli/cluster_choice.h"
 #include "cli/commands/commands.h"
 #include "cli/follow.h"
@@ -9,6 +12,7 @@
 #include "cluster/node_record.h"
 #include "cluster/preview.h"
 #include "cluster/recovery_end.h"
+#include "cluster/restore_history.h"
 
 namespace pgrevive::cli {
 namespace {
@@ -17,6 +21,8 @@ struct StartWords : TargetWords {
   bool detach = false;
   bool preview = false;
   bool reindex = false;
+  bool anew = false;
+  bool yes = false;
   bool targeted = false;  // something was said about the backup or the target
 };
 
@@ -28,19 +34,46 @@ void apply_target(const StartWords& words, const cluster::StateDirectory& direct
         .with_hint("leave --set, --type and --target out");
   }
   const auto target = recovery_target(words);
-  if (is_recovered(directory) || cluster::supervisor_running(directory)) {
+  if (!words.anew && (is_recovered(directory) || cluster::supervisor_running(directory))) {
     throw Error(ErrorKind::usage,
                 fmt::format("the cluster {} is there already, and a backup or target can only be "
                             "chosen for a new one",
                             settings.cluster_name))
         .with_hint(
-            "make one beside it with --cluster NAME and other ports, or remove this one "
-            "with cleanup");
+            "make one beside it with --cluster NAME and other ports, or throw this one away "
+            "with --anew");
   }
   if (tell) tell_target(words, target);
   settings.target = target;
   settings.target_given = true;
   if (!words.set.empty()) settings.backup_set = words.set;
+}
+
+void confirm_anew(const std::string& name) {
+  out("This throws the data of cluster {} away and makes it anew of the source's backups, which\n"
+      "cannot be undone. Type the cluster's name to go on: ",
+      name);
+  std::string answer;
+  if (!std::getline(std::cin, answer)) out("\n");
+  if (trim(answer) != name) {
+    throw Error(ErrorKind::cancelled, "nothing was changed")
+        .with_hint("type the name of the cluster, or use --yes where nobody can be asked");
+  }
+}
+
+// Nothing is thrown away before it is known that the target can be reached.
+int make_anew(const cluster::Settings& settings, const cluster::StateDirectory& directory,
+              const StartWords& words) {
+  if (!settings.restore_from_backup)
+    throw Error(ErrorKind::usage, "this cluster was not made of a backup");
+  const auto preview = cluster::make_preview(
+      settings, cluster::StateDirectory(directory.root() / "preview"), watch_search());
+  if (preview.outlook.problem) throw *preview.outlook.problem;
+  if (!words.yes) confirm_anew(settings.cluster_name);
+  const auto history = cluster::load_restores(directory);
+  for (const auto& path : cluster::cleanup(directory).kept) out("kept    {}\n", path);
+  return launch_and_follow(settings, directory, words.detach, false,
+                           [&] { cluster::keep_restores(directory, history); });
 }
 
 int run_start(const GlobalOptions& global, const StartWords& words) {
@@ -49,10 +82,11 @@ int run_start(const GlobalOptions& global, const StartWords& words) {
   const cluster::StateDirectory directory = chosen_state_directory(global);
   if (words.targeted) {
     apply_target(words, directory, settings);
-  } else {
+  } else if (!words.anew) {
     keep_target(directory, settings);
   }
   for (const std::string& warning : warnings) err("warning: {}\n", warning);
+  if (words.anew) return make_anew(settings, existing_state_directory(global), words);
   return launch_and_follow(settings, directory, words.detach, words.reindex);
 }
 
@@ -102,13 +136,19 @@ void add_start(Parser& parser) {
                  "Rebuild the indexes that depend on collations of which this host has another "
                  "version than the source; of a cluster that runs too")
       ->excludes(preview);
+  CLI::Option* anew = command
+                          ->add_flag("--anew", words->anew,
+                                     "Throw the cluster's data away and make it anew of the backups")
+                          ->excludes(preview);
+  command->add_flag("-y,--yes", words->yes, "With --anew: do not ask")->needs(anew);
   add_target_words(*command, *words,
                    "default (end of the archive), immediate, time, name, lsn, xid");
   command->footer(
       "Running it again does no harm: a half-made restore is continued, and what runs is left\n"
       "alone. Ctrl-C stops the watching, not the work.\n\n"
       "--set, --type and --target are for a cluster that is made anew, and count before\n"
-      "RESTORE_SET and RECOVERY_TARGET* of .env.\n\n"
+      "RESTORE_SET and RECOVERY_TARGET* of .env. One that is there is thrown away with --anew, as\n"
+      "soon as it is known that the target can be reached.\n\n"
       "Examples:\n"
       "  pgrevive start\n"
       "  pgrevive start --preview\n"
@@ -117,6 +157,7 @@ void add_start(Parser& parser) {
       "  pgrevive start --config /etc/pgbackrest.conf --stanza main\n"
       "  pgrevive start --type time --target '2026-11-22 14:05:00+00'\n"
       "  pgrevive start --type time --target '2026-11-22 14:05 America/Sao_Paulo'\n"
+      "  pgrevive start --anew --type time --target '2026-11-22 14:05:00+00'\n"
       "  pgrevive start --type time --target '10 minutes before yesterday 14:05'");
   command->callback([&parser, command, words] {
     for (const char* name :
@@ -149,12 +190,19 @@ void add_restart(Parser& parser) {
   CLI::App* command =
       parser.app.add_subcommand("restart", "Stop the cluster and start it with what .env says");
   auto seconds = std::make_shared<int>(120);
+  auto node = std::make_shared<std::string>();
+  command->add_option("NODE", *node,
+                      "Only the server of this node, with the configuration as it is");
+  CLI::Option* json = command->add_flag("--json", parser.json, "With NODE: as JSON");
   command->add_option("--timeout", *seconds, kStopSeconds)
       ->type_name("S")
       ->check(CLI::Range(1, 86400).description(""));
-  command->footer("Example:\n  pgrevive restart");
-  command->callback([&parser, seconds] {
-    parser.work = [&parser, seconds] {
+  command->footer("Examples:\n  pgrevive restart\n  pgrevive restart replica");
+  command->callback([&parser, seconds, node, json] {
+    if (node->empty() && json->count() > 0) throw CLI::RequiresError("--json", "NODE");
+    parser.work = [&parser, seconds, node] {
+      if (!node->empty())
+        return ask_supervisor(parser.global, cluster::Act::restart, *node, parser.json);
       // What is wrong in .env has to be known while the cluster still runs.
       std::vector<std::string> warnings;
       cluster::Settings settings = chosen_settings(parser.global, warnings);

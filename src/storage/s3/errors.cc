@@ -267,7 +267,8 @@ Refusal refuse(const Asked& asked, const http::Response& response, std::string_v
 
   Refusal refusal{.error = Error(kind, message).with_hint(std::move(hint)),
                   .cause = cause,
-                  .retry = worth_retrying(status, code)};
+                  .retry = worth_retrying(status, code),
+                  .throttled = status == 503 || status == 429 || code == "SlowDown"};
   if (refusal.retry) {
     refusal.retry_after = http::retry_after(response, now);
     if (refusal.retry_after && *refusal.retry_after > kMaxRetryAfter) {

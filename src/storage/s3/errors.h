@@ -27,6 +27,7 @@ struct Refusal {
   Error error;
   Cause cause = Cause::server;
   bool retry = false;
+  bool throttled = false;  // the server asks for fewer requests
   std::optional<std::chrono::milliseconds> retry_after;  // the server's own word
 };
 

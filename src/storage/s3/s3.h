@@ -40,6 +40,8 @@ struct S3Options {
   std::chrono::milliseconds stall_timeout{30'000};
   // Told, in one line and from any thread, each time that a request is about to be tried again.
   std::function<void(const std::string& what)> on_retry;
+  // Told before that where it is because the server asks for fewer requests.
+  std::function<void()> on_throttled;
 };
 
 // Where Amazon serves a region's buckets.

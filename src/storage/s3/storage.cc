@@ -71,6 +71,7 @@ class Retries {
     }
     const auto delay =
         backoff_delay(options_.backoff, failures_, draw_spread(), refusal.retry_after);
+    if (refusal.throttled && options_.on_throttled) options_.on_throttled();
     if (options_.on_retry) {
       options_.on_retry(fmt::format("{}; trying again in {} (attempt {} of {})",
                                     refusal.error.what(), format_duration(delay), failures_ + 1,

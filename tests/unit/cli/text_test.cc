@@ -55,7 +55,9 @@ cluster::ClusterStatus running() {
                    .backup_label = "20261122-020000F_20261122-060000I",
                    .data_directory = "/var/lib/pgrevive/postgres-cluster/primary/data",
                    .data_bytes = 48'200'000,
-                   .disk_free_bytes = 52'000'000'000},
+                   .disk_free_bytes = 52'000'000'000,
+                   .connections = 7,
+                   .started_ms = 1'795'356'309'000},
                   {.name = "replica",
                    .role = "replica",
                    .port = 5434,
@@ -90,9 +92,9 @@ TEST(StatusText, IsATableThatFitsATerminal) {
             "primary  primary  5433  accepting   2  0/6000148  -            -\n"
             "replica  replica  5434  accepting   2  0/6000148  streaming    0 B, 0.0 s\n"
             "\n"
-            "node     version   pid     data  disk free\n"
-            "primary  15.20    4242  48.2 MB      52 GB\n"
-            "replica  15.20    4250  48.2 MB      52 GB\n"
+            "node     version   pid     data  disk free  conn  up since\n"
+            "primary  15.20    4242  48.2 MB      52 GB     7  2026-11-22 14:05:09+00\n"
+            "replica  15.20    4250  48.2 MB      52 GB     -  -\n"
             "\n"
             "recovery   ended at 0/5000028 on timeline 1 (target: latest)\n"
             "           last commit 2026-11-22 14:05:09+00\n"
@@ -153,6 +155,33 @@ TEST(StatusText, TellsHowFarAPhaseIsAndHowFast) {
   pace.add(std::chrono::seconds(2), 2'000'000);
   EXPECT_THAT(status_text(status, pace),
               HasSubstr("\nprogress   50 %  2 MB of 4 MB  5/10 files  1 MB/s  2.0 s left\n"));
+}
+
+TEST(StatusText, TellsWhatWorkersDoWhatIsWrongAndHowRestoresWent) {
+  cluster::ClusterStatus status = running();
+  status.supervisor.phase = Phase::restoring;
+  status.supervisor.restore_retries = 5;
+  status.supervisor.restore_throttled = 2;
+  status.supervisor.restore.workers = {
+      {.file = "pg_data/base/16384/a-name-that-is-longer-than-its-room",
+       .bytes_done = 1'000'000,
+       .bytes_total = 4'000'000,
+       .files = 16},
+      {}};
+  status.nodes[0].disk_total_bytes = 52'000'000'000'000;
+  status.restores = {{.outcome = "done",
+                      .phases = {{Phase::restoring, 1'795'356'300'000, 1'795'356'309'000}},
+                      .progress = {.bytes_total = 48'000'000}}};
+  const std::string text = status_text(status);
+
+  for (const std::string& line : split(text, '\n')) EXPECT_LE(line.size(), 80u) << line;
+  EXPECT_THAT(text, HasSubstr("\nretries    5, 2 of them because the storage asked for fewer\n"
+                              "worker 1   ...name-that-is-longer-than-its-room  1 MB of 4 MB, "
+                              "15 more\n"
+                              "worker 2   waits\n"
+                              "problem    only 52 GB are free on the disk of primary\n"
+                              "           make room: PostgreSQL stops when the disk is full\n"));
+  EXPECT_THAT(text, HasSubstr("\nrestores   2026-11-22 14:05:00+00  done in 9.0 s, 48 MB\n"));
 }
 
 TEST(Redraw, BreaksWhatIsTooLongAndCutsWhatIsTooMuch) {

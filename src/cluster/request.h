@@ -1,0 +1,56 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "cluster/state_directory.h"
+
+namespace pgrevive::cluster {
+
+// What a person asks the supervisor of a running cluster to do with one node. The supervisor alone
+// changes the cluster, so the one who asks leaves a file (run/request.json), and finds in the status
+// what became of it.
+enum class Act {
+  restart,     // its server, with the configuration as it is
+  rebuild,     // a replica: its data is thrown away and copied from the primary
+  switchover,  // the replica and the primary change places
+};
+std::string_view name(Act act);
+std::optional<Act> parse_act(std::string_view text);
+
+struct Request {
+  std::string id;
+  Act act = Act::restart;
+  std::string node;
+};
+
+// How a request goes on, as a part of the status.
+struct RequestReport {
+  std::string id;
+  std::string act;
+  std::string node;
+  std::string state;  // "working", "done", "failed"
+  std::string error;  // Error::text() of one that failed
+  std::int64_t began_ms = 0;
+  std::int64_t ended_ms = 0;  // 0: it goes on
+};
+nlohmann::json to_value(const RequestReport& report);
+RequestReport request_report_from(const nlohmann::json& j);
+
+// Leaves the request and waits until it is done, as long as `going_on` says yes; then it throws
+// Error{cancelled} and the supervisor goes on. Throws Error{usage} for a node that this cannot be
+// done with, Error{busy} where another request is under way or the cluster is being brought up, and
+// Error{postgres} with what went wrong.
+RequestReport ask(const StateDirectory& directory, Act act, const std::string& node,
+                  const std::function<bool()>& going_on);
+
+// The supervisor's side: what was left for it, once. What cannot be read is thrown away.
+std::optional<Request> take_request(const StateDirectory& directory);
+
+}  // namespace pgrevive::cluster

@@ -1,0 +1,257 @@
+#include "cluster/switchover.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "cluster/dialect.h"
+#include "cluster/node_files.h"
+#include "cluster/node_record.h"
+#include "postgres/lsn.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+using nlohmann::json;
+using postgres::Lsn;
+using State = postgres::ControlFile::State;
+
+constexpr const char* kPrimary = "primary";
+constexpr std::chrono::seconds kReplayLimit{60};
+constexpr std::chrono::minutes kPromotionLimit{10};
+
+std::string source_user(const Site& site) {
+  const auto record = NodeRecord::load(site.directory, kPrimary);
+  return record ? record->source_user : "";
+}
+
+// Directories on different file systems, as mounts are, cannot be exchanged.
+void check_exchangeable(const Site& site, const std::string& replica) {
+  for (const auto& node : {std::string(kPrimary), replica}) {
+    for (const auto& place : {site.directory.node(node), site.directory.data(node)}) {
+      struct stat here {}, root {};
+      if (::lstat(place.c_str(), &here) == 0 && S_ISDIR(here.st_mode) &&
+          ::stat(site.directory.root().c_str(), &root) == 0 && here.st_dev == root.st_dev)
+        continue;
+      throw Error(ErrorKind::unsupported,
+                  place.string() + " is a link or lies on a file system of its own, so " + replica +
+                      " and the primary cannot change places")
+          .with_hint("have both below " + site.directory.root().string() + " without such");
+    }
+  }
+}
+
+void check_streaming(const Site& site, const std::string& replica) {
+  auto primary = site.access(source_user(site)).open(site.port(kPrimary));
+  const auto state = primary.value(
+      "select state from pg_stat_replication where application_name = $1 limit 1", {replica});
+  if (state == "streaming") return;
+  throw Error(ErrorKind::postgres,
+              fmt::format("{} does not stream from the primary ({})", replica,
+                          state ? *state : std::string("disconnected")))
+      .with_hint("only a replica that has all can take over; `status` says what is the matter");
+}
+
+// A clean stop sends all to who streams, the checkpoint at its end too.
+void check_has_all(Site& site, const std::string& replica) {
+  const auto control = load_control_file(site.directory.data(kPrimary));
+  if (control.state != State::shut_down)
+    throw Error(ErrorKind::postgres, "the primary did not end cleanly");
+  const auto access = site.access(source_user(site));
+  const auto end = std::chrono::steady_clock::now() + kReplayLimit;
+  std::string replayed;
+  while (std::chrono::steady_clock::now() < end) {
+    site.servers.tick();
+    auto connection = access.open(site.port(replica));
+    replayed = connection
+                   .value(in_words_of(connection.server_version(),
+                                      "select pg_last_wal_replay_lsn()::text"))
+                   .value_or("0/0");
+    // Replayed is what ends before that place, and the checkpoint begins at its own.
+    if (Lsn::parse(replayed) > control.checkpoint) return;
+    site.rest(std::chrono::milliseconds(200));
+  }
+  throw Error(ErrorKind::postgres,
+              fmt::format("{} has replayed up to {} only, and the primary ended at {}", replica,
+                          replayed, control.checkpoint.text()))
+      .with_hint("a query on it may hold up the replay; end that and try again");
+}
+
+// What the primary leaves unarchived nobody would archive as a replica.
+void check_archived(const Site& site) {
+  if (!site.settings.archives()) return;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(
+           wal_directory(site, kPrimary) / "archive_status", ignored))
+    if (entry.path().extension() == ".ready")
+      throw Error(ErrorKind::unavailable,
+                  "WAL file " + entry.path().stem().string() +
+                      " of the primary is not in the archive yet")
+          .with_hint("see why archiving is behind, and try again");
+}
+
+// Where the links to tablespaces of that node lead afterwards, by their names.
+json links_of(const Site& site, const std::string& node, const std::string& replica) {
+  json links = json::object();
+  std::error_code ignored;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(site.directory.data(node) / "pg_tblspc", ignored))
+    if (entry.is_symlink(ignored))
+      links[entry.path().filename().string()] =
+          exchanged(std::filesystem::read_symlink(entry.path()), site.directory.node(kPrimary),
+                    site.directory.node(replica))
+              .string();
+  return links;
+}
+
+// Both ended cleanly, one as the primary, the other having replayed that; no server is on either.
+void exchange(Site& site, const std::string& replica) {
+  const auto& directory = site.directory;
+  const json plan = {{"replica", replica},
+                     {"primary_record", read_file(directory.node_record(kPrimary))},
+                     {"replica_record", read_file(directory.node_record(replica))},
+                     {"primary_links", links_of(site, replica, replica)},
+                     {"replica_links", links_of(site, kPrimary, replica)}};
+  write_file_atomic(directory.switching(replica), plan.dump());
+  fsync_path(directory.node(replica));
+  if (::renameat2(AT_FDCWD, directory.node(kPrimary).c_str(), AT_FDCWD,
+                  directory.node(replica).c_str(), RENAME_EXCHANGE) != 0) {
+    const auto error = errno;
+    std::filesystem::remove(directory.switching(replica));
+    throw system_error(error, "the directories of primary and " + replica +
+                                  " cannot be exchanged on this file system");
+  }
+  fsync_path(directory.root());
+  site.board.log(replica + " and the primary have changed places");
+}
+
+void put_links(const Site& site, const std::string& node, const json& links) {
+  for (const auto& [name, target] : links.items()) {
+    const auto link = site.directory.data(node) / "pg_tblspc" / name;
+    auto temporary = link;
+    temporary += ".new";
+    std::error_code ignored;
+    std::filesystem::remove(temporary, ignored);
+    std::filesystem::create_symlink(target.get<std::string>(), temporary);
+    std::filesystem::rename(temporary, link);
+  }
+}
+
+// Records say what a node does in this cluster, so they stay where they were.
+void put_records_back(const Site& site, const std::string& replica, const json& plan) {
+  write_file_atomic(site.directory.node_record(kPrimary),
+                    plan.at("primary_record").get<std::string>());
+  write_file_atomic(site.directory.node_record(replica),
+                    plan.at("replica_record").get<std::string>());
+  auto record = NodeRecord::load(site.directory, replica).value_or(NodeRecord{});
+  record.joined = true;
+  record.save(site.directory, replica);
+}
+
+bool writable(const Access& access, int port) {
+  if (access.ping(port) != postgres::Readiness::accepting) return false;
+  try {
+    return access.open(port).value("select pg_is_in_recovery()") == "f";
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+// Nobody but us gets in before it is a primary, and no WAL comes from anywhere.
+void promote(Site& site) {
+  const auto record = NodeRecord::load(site.directory, kPrimary).value_or(NodeRecord{});
+  const auto access = site.access(record.source_user);
+  auto configuration = describe_node(site, kPrimary, Stage::recovering, record);
+  configuration.archiving = site.settings.archives();
+  configuration.recovery = {{"recovery_target_timeline", "latest"}};
+  write_configuration(site, configuration, record);
+  site.servers.start(kPrimary, server_options(site, kPrimary), site.port(kPrimary));
+  site.wait_until(kPrimary, "the start of the new primary", kPromotionLimit, [&] {
+    return access.ping(site.port(kPrimary)) == postgres::Readiness::accepting;
+  });
+  if (!writable(access, site.port(kPrimary))) {
+    const auto output =
+        run({.program = site.binaries / "pg_ctl",
+             .arguments = {"promote", "--no-wait", "-D", site.directory.data(kPrimary)}},
+            {}, std::chrono::minutes(1));
+    if (!output.status.ok())
+      throw Error(ErrorKind::postgres, "pg_ctl promote failed: " + printable(output.err));
+  }
+  site.wait_until(kPrimary, "the promotion of the new primary", kPromotionLimit,
+                  [&] { return writable(access, site.port(kPrimary)); });
+  // The timeline is in pg_control only from the next checkpoint on, and the old primary looks there.
+  access.open(site.port(kPrimary)).query("checkpoint");
+}
+
+}  // namespace
+
+std::filesystem::path exchanged(const std::filesystem::path& target,
+                                const std::filesystem::path& one,
+                                const std::filesystem::path& other) {
+  const auto text = target.string();
+  const auto below = [&](const std::filesystem::path& place) {
+    return text.starts_with(place.string() + "/");
+  };
+  if (below(one)) return other.string() + text.substr(one.string().size());
+  if (below(other)) return one.string() + text.substr(other.string().size());
+  return target;
+}
+
+void switch_over(Site& site, const std::string& replica) {
+  check_exchangeable(site, replica);
+  check_streaming(site, replica);
+  site.board.enter(Phase::promoting);
+  site.servers.stop(kPrimary);
+  check_has_all(site, replica);
+  check_archived(site);
+  site.servers.stop(replica);
+  exchange(site, replica);
+  finish_switchover(site);
+}
+
+void finish_switchover(Site& site) {
+  const auto& directory = site.directory;
+  std::error_code ignored;
+  for (const auto& node : node_names(site.settings.replicas))
+    if (node != kPrimary) std::filesystem::remove(directory.switching(node), ignored);
+  const auto text = read_file_if_exists(directory.switching(kPrimary));
+  if (!text) return;
+  const auto plan = json::parse(*text, nullptr, false);
+  if (plan.is_discarded())
+    throw Error(ErrorKind::corrupt, directory.switching(kPrimary).string() + " cannot be read");
+  const auto replica = plan.at("replica").get<std::string>();
+  site.board.enter(Phase::promoting);
+  // Once one of the two runs again all of this is done.
+  if (!postgres::is_running(directory.data(kPrimary)) &&
+      !postgres::is_running(directory.data(replica))) {
+    put_links(site, kPrimary, plan.at("primary_links"));
+    put_links(site, replica, plan.at("replica_links"));
+    put_records_back(site, replica, plan);
+    if (load_control_file(directory.data(kPrimary)).state == State::shut_down_in_recovery)
+      set_standby(site, kPrimary, true);
+    set_standby(site, replica, true);
+  }
+  promote(site);
+  std::filesystem::remove(directory.switching(kPrimary));
+}
+
+void drop_slots_of_a_primary(Site& site, const std::string& node, const std::string& user) {
+  try {
+    auto connection = site.access(user).open(site.port(node));
+    connection.query(
+        "select pg_drop_replication_slot(slot_name) from pg_replication_slots "
+        "where slot_type = 'physical' and not active and slot_name like 'pgrevive%'");
+  } catch (const Error& error) {
+    site.board.log(node + ": slots of its time as the primary stay: " + error.text());
+  }
+}
+
+}  // namespace pgrevive::cluster

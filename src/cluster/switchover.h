@@ -1,0 +1,35 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "cluster/site.h"
+
+namespace pgrevive::cluster {
+
+// The replica and the primary change places: the names and ports of nodes say what they do, so who
+// connects to the primary's port reaches the new one.
+//
+// The primary is stopped cleanly, by which its replicas get all it wrote, and the replica is proven to
+// have replayed that. Then the two directories are exchanged in one step of the file system. Up to there
+// everything can go back and nothing was changed; from there on finish_switchover() completes it, now or
+// with the next start. Nothing that was committed is lost, and nothing that was not archived either:
+// it goes back where the archive lacks something.
+//
+// When it returns the new primary runs and is promoted, and bring_up() does the rest. Throws what keeps
+// it from that; the servers may be down then, for bring_up() to start.
+void switch_over(Site& site, const std::string& replica);
+
+// Completes what an interrupted one had begun, or forgets it where nothing was exchanged yet. Does
+// nothing where there was none.
+void finish_switchover(Site& site);
+
+// Physical slots that a server kept for its replicas when it was the primary hold back WAL for ever.
+void drop_slots_of_a_primary(Site& site, const std::string& node, const std::string& source_user);
+
+// Where a tablespace's link leads after the directories `one` and `other` were exchanged. Pure.
+std::filesystem::path exchanged(const std::filesystem::path& target,
+                                const std::filesystem::path& one,
+                                const std::filesystem::path& other);
+
+}  // namespace pgrevive::cluster

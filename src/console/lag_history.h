@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace pgrevive::console {
+
+// How far replicas were behind at one moment.
+struct LagSample {
+  struct Lag {
+    std::optional<std::uint64_t> bytes;
+    std::optional<double> seconds;
+  };
+  std::int64_t time_ms = 0;
+  std::map<std::string, Lag> lags;  // by node
+};
+nlohmann::json to_value(const LagSample& sample);
+
+// Samples of a day: those of the last quarter of an hour as they came, of what is older one for each
+// minute, with the greatest lag that was seen in it. Used by one thread at a time.
+class LagHistory {
+ public:
+  static constexpr std::int64_t kFineMs = 15 * 60'000;
+  static constexpr std::int64_t kStepMs = 60'000;
+  static constexpr std::int64_t kKeptMs = 24 * 3'600'000;
+
+  // Times rise; one that does not (a clock was set back) begins the history anew.
+  void add(LagSample sample);
+  std::vector<LagSample> samples() const;  // the oldest first
+
+ private:
+  std::deque<LagSample> fine_;
+  std::deque<LagSample> coarse_;
+};
+
+}  // namespace pgrevive::console

@@ -1,0 +1,184 @@
+#include "console/logs.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+
+#include <fcntl.h>
+#include <nlohmann/json.hpp>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "cluster/cluster.h"
+#include "cluster/console_process.h"
+#include "console/guard.h"
+
+namespace pgrevive::console {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kMask = "***";
+constexpr std::size_t kShortest = 4;  // a secret that is shorter would mask everything
+constexpr off_t kTail = 256 << 10;
+constexpr off_t kSearched = 8 << 20;
+
+// The logs that there may be, in the order in which a person would ask for them.
+std::vector<std::pair<std::string, std::filesystem::path>> logs_of(
+    const cluster::StateDirectory& directory, const cluster::Settings& settings) {
+  std::vector<std::pair<std::string, std::filesystem::path>> logs;
+  for (const auto& node : cluster::node_names(settings.replicas))
+    logs.emplace_back(node, directory.logs(node) / "postgresql.log");
+  logs.emplace_back("restore",
+                    directory.logs("primary") / (settings.repository.stanza + "-restore.log"));
+  logs.emplace_back("supervisor", directory.supervisor_log());
+  logs.emplace_back("prefetch", directory.prefetch_log());
+  logs.emplace_back("console", directory.supervisor_log().parent_path() / "console.log");
+  return logs;
+}
+
+std::vector<std::string> secrets_of(const cluster::StateDirectory& directory,
+                                    const cluster::Settings& settings) {
+  std::vector<std::string> secrets;
+  const auto add = [&](const Secret& secret) {
+    if (secret.reveal().size() < kShortest) return;
+    secrets.push_back(secret.reveal());
+    std::string doubled;
+    for (const char c : secret.reveal()) doubled += c == '\'' ? "''" : std::string(1, c);
+    if (doubled != secrets.back()) secrets.push_back(doubled);
+  };
+  for (const auto* secret :
+       {&settings.password, &settings.repository.cipher_passphrase,
+        &settings.repository.s3.secret_key, &settings.repository.s3.session_token})
+    add(*secret);
+  if (const auto token = cluster::read_console_token(directory)) add(*token);
+  std::error_code ignored;
+  // Passwords that we made up: host:port:database:user:password.
+  for (const auto& file : {directory.replication_passfile(), directory.user_passfile()})
+    for (const auto& line : split(read_file_if_exists(file).value_or(""), '\n'))
+      if (const auto at = line.rfind(':'); at != std::string::npos)
+        add(Secret(line.substr(at + 1)));
+  return secrets;
+}
+
+struct Piece {
+  std::string text;  // whole lines
+  off_t next = 0;    // behind them
+};
+
+// The end of the file, or what follows `from`; a file that is shorter by now was begun anew.
+Piece read_piece(const std::filesystem::path& path, std::optional<off_t> from, off_t most) {
+  const auto fd = open_file(path, O_RDONLY);
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return {};
+  if (from && *from > info.st_size) from = 0;
+  const auto begin = std::max(from.value_or(0), info.st_size - most);
+  Piece piece;
+  piece.text.resize(static_cast<std::size_t>(info.st_size - begin));
+  const auto size = ::pread(fd.get(), piece.text.data(), piece.text.size(), begin);
+  piece.text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+  // A line that is still being written comes with the next look.
+  piece.text.resize(piece.text.rfind('\n') + 1);
+  piece.next = begin + static_cast<off_t>(piece.text.size());
+  if (begin > from.value_or(0))  // the beginning of the first line is missing
+    piece.text.erase(0, piece.text.find('\n') + 1);
+  return piece;
+}
+
+json chosen_lines(const std::string& text, std::size_t most, const std::string& search,
+                  const std::vector<std::string>& secrets) {
+  const auto wanted = lower(search);
+  std::deque<std::string> chosen;
+  for (const auto& line : split(text, '\n')) {
+    if (line.empty()) continue;
+    auto shown = printable(without_secrets(line, secrets), 2000);
+    if (!wanted.empty() && lower(shown).find(wanted) == std::string::npos) continue;
+    chosen.push_back(std::move(shown));
+    if (chosen.size() > most) chosen.pop_front();
+  }
+  return chosen;
+}
+
+json find_lines(const cluster::StateDirectory& directory, const http::ServerRequest& request) {
+  const auto settings = cluster::from_json(read_file(directory.settings()));
+  const auto logs = logs_of(directory, settings);
+  const auto of = request.parameter("of").value_or("supervisor");
+  const auto found = std::ranges::find(logs, of, [](const auto& log) { return log.first; });
+  if (found == logs.end()) throw Error(ErrorKind::usage, "there is no log of that name");
+  const auto most = std::min<std::uint64_t>(
+      parse_unsigned(request.parameter("lines").value_or("")).value_or(100), 1000);
+  const auto search = request.parameter("search").value_or("");
+  std::optional<off_t> from;
+  if (const auto given = parse_unsigned(request.parameter("from").value_or("")))
+    from = static_cast<off_t>(std::min<std::uint64_t>(*given, 1ULL << 62));
+
+  Piece piece;
+  try {
+    piece = read_piece(found->second, from, search.empty() ? kTail : kSearched);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::not_found) throw;
+    // Nothing was written yet.
+  }
+  json names = json::array();
+  for (const auto& log : logs) names.push_back(log.first);
+  return {{"of", of},
+          {"logs", names},
+          {"lines", chosen_lines(piece.text, most, search, secrets_of(directory, settings))},
+          {"next", piece.next}};
+}
+
+// Replaces what stands in quotes behind the word `password`, "''" being a quote in it.
+std::string without_passwords(std::string_view line) {
+  constexpr std::string_view kWord = "password";
+  const auto small = lower(line);
+  std::string result;
+  std::size_t done = 0;
+  for (auto at = small.find(kWord); at != std::string::npos; at = small.find(kWord, at)) {
+    at += kWord.size();
+    auto open = at;
+    while (open < line.size() && (line[open] == ' ' || line[open] == '=')) ++open;
+    if (open >= line.size() || line[open] != '\'') continue;
+    auto close = open + 1;
+    while (close < line.size()) {
+      if (line[close] != '\'')
+        ++close;
+      else if (close + 1 < line.size() && line[close + 1] == '\'')
+        close += 2;
+      else
+        break;
+    }
+    result += std::string(line.substr(done, open + 1 - done)) + kMask;
+    done = at = std::min(close, line.size());
+  }
+  return result + std::string(line.substr(done));
+}
+
+}  // namespace
+
+std::string without_secrets(std::string_view line, const std::vector<std::string>& secrets) {
+  auto text = without_passwords(line);
+  for (const auto& secret : secrets)
+    for (auto at = text.find(secret); at != std::string::npos;
+         at = text.find(secret, at + std::string_view(kMask).size()))
+      text.replace(at, secret.size(), kMask);
+  return text;
+}
+
+http::ServerResponse logs(const cluster::StateDirectory& directory,
+                          const http::ServerRequest& request) {
+  try {
+    return {.type = "application/json",
+            .body = find_lines(directory, request)
+                        .dump(-1, ' ', false, json::error_handler_t::replace) +
+                    "\n"};
+  } catch (const Error& error) {
+    return error_response(error.kind() == ErrorKind::usage ? 400 : 500, error.what(), error.hint());
+  } catch (const std::exception& error) {
+    return error_response(500, error.what());
+  }
+}
+
+}  // namespace pgrevive::console

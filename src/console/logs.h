@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cluster/state_directory.h"
+#include "http/server.h"
+
+namespace pgrevive::console {
+
+// Lines of one log of the cluster: {"of": ..., "logs": [...], "lines": [...], "next": N}. Never
+// throws. The query has
+//
+//   of      one of "logs": a node, its restore ("restore"), or a process of ours ("supervisor", ...)
+//   lines   how many of the last ones at most, 100 by default and 1000 at most
+//   search  only lines with that in them, in whatever case
+//   from    "next" of an earlier answer: only what was written since
+http::ServerResponse logs(const cluster::StateDirectory& directory,
+                          const http::ServerRequest& request);
+
+// Servers log statements that failed, and one may set a password or have one in it: what follows
+// the word `password` in quotes, and the secrets that are known, with their quotes doubled too, are
+// replaced. Pure.
+std::string without_secrets(std::string_view line, const std::vector<std::string>& secrets);
+
+}  // namespace pgrevive::console

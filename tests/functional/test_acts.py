@@ -1,0 +1,181 @@
+"""What a person asks of a cluster that runs: that nodes change places, a replica is made again, a server
+is started again, and all of it is made anew as of another moment."""
+
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import signal
+import tempfile
+
+import pytest
+
+from rig.cluster import Cluster
+from rig.console import Console, Described
+from rig.postgres import server_user
+from rig.process import free_port, wait_until
+from rig.program import message
+from rig.story import MARKERS, ROWS
+
+
+@pytest.fixture(scope="module")
+def asked(pgrevive, space, story):
+    """A cluster that archives, with a console; the source has a tablespace."""
+    cluster = Cluster(pgrevive, space.directory("h"), {
+        **story.values(), "ADMINER_PORT": 0, "CONSOLE_PORT": free_port()}, name="asked")
+    cluster.console = Console(cluster.values["CONSOLE_PORT"])
+    try:
+        cluster.start()
+        cluster.sql("primary", "create table written (i int)")
+        yield cluster
+    finally:
+        cluster.gone()
+
+
+def token(cluster):
+    return cluster.run("console", "--token").stdout.strip()
+
+
+def places(cluster):
+    """Which directory is whose, whatever it is called."""
+    return [(cluster.root / node / "data").stat().st_ino for node in ("primary", "replica")]
+
+
+def timeline(cluster, node="primary"):
+    return cluster.node(node)["timeline"]
+
+
+def is_whole(cluster, rows):
+    """Both nodes are what their names say, and have all."""
+    cluster.caught_up()
+    assert cluster.sql("primary", "select pg_is_in_recovery()") == "f"
+    assert cluster.sql("replica", "select pg_is_in_recovery()") == "t"
+    for node in ("primary", "replica"):
+        assert cluster.sql(node, "select count(*) from written") == str(rows)
+        assert cluster.sql(node, MARKERS) == ROWS
+        assert int(cluster.sql(node, "select count(*) from fast_t")) > 0  # in a tablespace
+        own = cluster.root / node / "tablespaces"
+        links = list((cluster.root / node / "data" / "pg_tblspc").iterdir())
+        assert links and all(own in link.readlink().parents for link in links)
+        assert not (cluster.root / node / "switchover.json").exists()
+    # Nothing keeps WAL back for nobody.
+    assert cluster.sql("replica", "select count(*) from pg_replication_slots") == "0"
+    assert cluster.sql("primary", "select bool_and(active) from pg_replication_slots") == "t"
+    status = cluster.status()
+    assert status["supervisor"]["phase"] == "running"
+    assert not [problem for problem in status["problems"] if problem["grave"]]
+
+
+def test_switchover(asked):
+    """Nothing that was committed is lost, names and ports go on to say what a node does, and the old
+    primary follows the new one."""
+    before, line = places(asked), timeline(asked)
+    asked.sql("primary", "insert into written select generate_series(1, 1000)")
+    said = json.loads(asked.run("switchover", "--json").stdout)
+    assert said["act"] == "switchover" and said["state"] == "done" and said["error"] == ""
+    assert places(asked) == before[::-1]
+    is_whole(asked, 1000)
+    assert timeline(asked) == timeline(asked, "replica") == line + 1
+    # Its WAL goes into the same archive, on its own timeline.
+    name = asked.sql("primary", "insert into written values (0); select pg_walfile_name("
+                                "pg_switch_wal())")
+    wait_until(lambda: list((asked.root / "archive").rglob(name + "*")), 30, "it is archived")
+    asked.sql("primary", "delete from written where i = 0")
+    asked.run("test")
+
+
+def test_switchover_back_through_the_console(asked):
+    before, line = places(asked), timeline(asked)
+    assert asked.console.ask("/api/v1/actions/switchover", "POST")[0] == 401
+    assert asked.console.act("switchover", token(asked), node="nobody")[0] == 400
+    status, said = asked.console.act("switchover", token(asked), node="replica")
+    assert status == 200 and said["request"]["state"] == "done", said
+    described = Described(asked.console.json("/api/v1/openapi.json"))
+    described.check("/api/v1/actions/{action}", said, "post")
+    described.check("/api/v1/status", asked.console.json("/api/v1/status"))
+    assert places(asked) == before[::-1] and timeline(asked) == line + 1
+    is_whole(asked, 1000)
+
+
+@pytest.mark.skipif(server_user() is None, reason="root alone is not held up by a mode")
+def test_no_switchover_without_an_archive_that_has_all(asked):
+    """All stays as it was."""
+    before, line = places(asked), timeline(asked)
+    archive = asked.root / "archive"
+    mode = archive.stat().st_mode
+    archive.chmod(0)
+    try:
+        asked.sql("primary", "insert into written values (1001); select pg_switch_wal()")
+        refused = asked.run("switchover", check=False)
+    finally:
+        archive.chmod(mode)
+    assert refused.returncode != 0 and "not in the archive yet" in message(refused)
+    assert places(asked) == before and timeline(asked) == line
+    wait_until(lambda: asked.status()["healthy"], 60, "it archives again")
+    is_whole(asked, 1001)
+
+
+def test_switchover_whose_supervisor_is_killed(pgrevive, asked):
+    """From the exchange on there is no way back, and the next start goes on."""
+    before = places(asked)
+    switching = pgrevive.launch("--env-file", asked.env_file, "switchover",
+                                log=asked.home.parent / "switchover.log", env=asked.environment)
+    wait_until((asked.root / "primary" / "switchover.json").exists, 60, "they change places",
+               every=0.001)
+    os.kill(int((asked.root / "run" / "supervisor.lock").read_text()), signal.SIGKILL)
+    switching.process.wait(60)
+    assert switching.process.returncode != 0
+    asked.start()
+    assert places(asked) == before[::-1]
+    is_whole(asked, 1001)
+
+
+def test_a_replica_is_made_again(asked):
+    """By who types the cluster's name only: it destroys data."""
+    place = places(asked)[1]
+    refused = asked.run("rebuild", input="no\n", check=False)
+    assert refused.returncode != 0 and places(asked)[1] == place
+    for query in ({}, {"confirm": "another"}):
+        status, said = asked.console.act("rebuild", token(asked), node="replica", **query)
+        assert status == 400 and "confirm" in said["error"]["message"], said
+    assert asked.console.act("rebuild", token(asked), node="primary", confirm="asked")[0] == 400
+    assert places(asked)[1] == place
+    status, said = asked.console.act("rebuild", token(asked), node="replica", confirm="asked")
+    assert status == 200 and said["request"]["state"] == "done", said
+    assert places(asked)[1] != place
+    is_whole(asked, 1001)
+
+
+def test_one_server_is_started_again(asked):
+    pids = {node: asked.node(node)["pid"] for node in ("primary", "replica")}
+    status, said = asked.console.act("restart-node", token(asked), node="replica")
+    assert status == 200 and said["request"]["state"] == "done", said
+    assert asked.node("primary")["pid"] == pids["primary"]
+    assert asked.node("replica")["pid"] != pids["replica"]
+    asked.run("restart", "primary")
+    assert asked.node("primary")["pid"] != pids["primary"]
+    is_whole(asked, 1001)
+
+
+def test_made_anew_as_of_a_moment(asked, story):
+    """From the page, by who types the name; not where the moment cannot be reached."""
+    before, past = places(asked), asked.status()["restores"]
+    left = set(pathlib.Path(tempfile.gettempdir()).glob("pgrevive-*"))
+    query = {"type": "time", "target": story.targets["time"].value}
+    assert asked.console.act("restore", token(asked), **query)[0] == 400
+    status, said = asked.console.act("restore", token(asked), confirm="asked", type="time",
+                                     target="2101-01-01 00:00:00+00")
+    assert status == 409 and places(asked) == before, said
+    assert asked.status()["supervisor"]["phase"] == "running"
+    # The one that was asked is gone before it can answer.
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        asked.console.act("restore", token(asked), confirm="asked", **query)
+    wait_until(lambda: (status := asked.status_or_none()) and status["healthy"] and
+               len(status["restores"]) == len(past) + 1, 120, "it is there anew")
+    assert places(asked) != before
+    assert asked.sql("primary", MARKERS) != ROWS and "at-a-time" in asked.sql("primary", MARKERS)
+    assert asked.sql("primary", "select to_regclass('written') is null") == "t"
+    assert [restore["outcome"] for restore in asked.status()["restores"]] == ["done", "done"]
+    wait_until(lambda: set(pathlib.Path(tempfile.gettempdir()).glob("pgrevive-*")) <= left, 20,
+               "no program is left behind")

@@ -1,0 +1,44 @@
+#include "cluster/switchover.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cluster/request.h"
+#include "support/temp_dir.h"
+
+namespace pgrevive::cluster {
+namespace {
+
+TEST(Exchanged, LeadsToWhereAPlaceBelowEitherOfTheTwoLiesNow) {
+  EXPECT_EQ(exchanged("/c/primary/tablespaces/16400", "/c/primary", "/c/replica"),
+            "/c/replica/tablespaces/16400");
+  EXPECT_EQ(exchanged("/c/replica/x", "/c/primary", "/c/replica"), "/c/primary/x");
+  // Beside them, and outside of the cluster.
+  EXPECT_EQ(exchanged("/c/replica-2/x", "/c/primary", "/c/replica"), "/c/replica-2/x");
+  EXPECT_EQ(exchanged("/srv/fast", "/c/primary", "/c/replica"), "/srv/fast");
+}
+
+TEST(Request, IsTakenOnceAndNonsenseIsThrownAway) {
+  const test::TempDir directory;
+  const StateDirectory state(directory.path());
+  make_directories(state.run());
+  EXPECT_FALSE(take_request(state));
+
+  write_file_atomic(state.request(), R"({"id": "7", "act": "rebuild", "node": "replica-2"})");
+  const auto request = take_request(state);
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->id, "7");
+  EXPECT_EQ(request->act, Act::rebuild);
+  EXPECT_EQ(request->node, "replica-2");
+  EXPECT_FALSE(take_request(state));
+
+  for (const char* text : {"", "{", "[]", R"({"id": "7", "act": "explode", "node": "replica"})"}) {
+    write_file_atomic(state.request(), text);
+    EXPECT_FALSE(take_request(state)) << text;
+    EXPECT_FALSE(std::filesystem::exists(state.request()));
+  }
+}
+
+}  // namespace
+}  // namespace pgrevive::cluster
