@@ -6,30 +6,16 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "postgres/catalog_file.h"
 
 namespace pgrevive::postgres {
 
 namespace {
 
 constexpr std::uint32_t kAuthId = 1260;
-constexpr std::uint32_t kMapMagic = 0x592717;
-constexpr std::size_t kPage = 8192;
-constexpr std::size_t kPageHeader = 24;
 constexpr std::size_t kTupleHeader = 23;
 constexpr std::size_t kName = 64;
-constexpr unsigned kNormal = 1;  // a line pointer's flags
 constexpr std::size_t kMost = 32;
-
-// Which file a shared catalog lies in: its own OID, until it was rewritten.
-std::uint32_t file_of(ByteView map, std::uint32_t catalog) {
-  if (map.size() < 8 || load_le<std::uint32_t>(map, 0) != kMapMagic) return catalog;
-  const auto count = load_le<std::uint32_t>(map, 4);
-  for (std::size_t i = 0; i < count && 16 + i * 8 <= map.size(); ++i) {
-    if (load_le<std::uint32_t>(map, 8 + i * 8) == catalog)
-      return load_le<std::uint32_t>(map, 12 + i * 8);
-  }
-  return catalog;
-}
 
 std::optional<std::string> superuser_in(ByteView tuple, bool has_oid_column) {
   if (tuple.size() < kTupleHeader) return {};
@@ -44,19 +30,6 @@ std::optional<std::string> superuser_in(ByteView tuple, bool has_oid_column) {
   return std::string(text.substr(0, end));
 }
 
-void read_page(ByteView page, bool has_oid_column, std::vector<std::string>& names) {
-  const std::size_t lower = load_le<std::uint16_t>(page, 12);
-  for (std::size_t at = kPageHeader; at + 4 <= std::min(lower, page.size()); at += 4) {
-    const auto pointer = load_le<std::uint32_t>(page, at);
-    const std::size_t offset = pointer & 0x7fff;
-    const std::size_t length = pointer >> 17;
-    if (((pointer >> 15) & 3) != kNormal || offset + length > page.size()) continue;
-    const auto name = superuser_in(page.subspan(offset, length), has_oid_column);
-    if (name && names.size() < kMost && std::ranges::find(names, *name) == names.end())
-      names.push_back(*name);
-  }
-}
-
 }  // namespace
 
 std::vector<std::string> superusers_on_disk(const std::filesystem::path& data_directory,
@@ -67,11 +40,13 @@ std::vector<std::string> superusers_on_disk(const std::filesystem::path& data_di
     const auto map = read_file_if_exists(global / "pg_filenode.map");
     if (!map) return names;
     const auto pages =
-        read_file_if_exists(global / std::to_string(file_of(as_bytes(*map), kAuthId)));
+        read_file_if_exists(global / std::to_string(file_of_catalog(as_bytes(*map), kAuthId)));
     if (!pages) return names;
-    const auto bytes = as_bytes(*pages);
-    for (std::size_t at = 0; at + kPage <= bytes.size(); at += kPage)
-      read_page(bytes.subspan(at, kPage), version >= Version::of_major(12), names);
+    for_each_tuple(as_bytes(*pages), [&](ByteView tuple) {
+      const auto name = superuser_in(tuple, version >= Version::of_major(12));
+      if (name && names.size() < kMost && std::ranges::find(names, *name) == names.end())
+        names.push_back(*name);
+    });
   } catch (const Error&) {
     // Then there are no names to try.
   }

@@ -14,8 +14,7 @@ namespace pgrevive::postgres {
 // more. At most 32; none where the files cannot be read as such. Needs no server and does not mind
 // one.
 //
-// Facts: global/pg_filenode.map (relmapper.c), heap pages (bufpage.h, htup_details.h), pg_authid.h;
-// the oid is a column since version 12.
+// Facts: catalog_file.h, and pg_authid.h; the oid is a column since version 12.
 std::vector<std::string> superusers_on_disk(const std::filesystem::path& data_directory,
                                             Version version);
 
