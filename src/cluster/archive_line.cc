@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "repository/recovery_points.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -13,12 +14,11 @@ using postgres::TimelineHistory;
 using postgres::WalSegment;
 
 TimelineHistory load_history(const repository::WalArchive& archive, Timeline timeline) {
-  const auto name = TimelineHistory::file_name(timeline);
-  const auto text = archive.load_history(name);
-  if (!text)
-    throw Error(ErrorKind::not_found, "the archive has no " + name)
+  auto line = repository::load_line(archive, timeline);
+  if (!line)
+    throw Error(ErrorKind::not_found, "the archive has no " + TimelineHistory::file_name(timeline))
         .with_hint("choose another recovery target timeline, or leave it out");
-  return TimelineHistory::parse(timeline, *text).straight();
+  return *std::move(line);
 }
 
 Timeline parse_number(const std::string& text) {

@@ -87,14 +87,20 @@ std::uint32_t segment_size_of(const WalArchive& archive,
 
 }  // namespace
 
+std::optional<postgres::TimelineHistory> load_line(const WalArchive& archive, Timeline timeline) {
+  const auto name = postgres::TimelineHistory::file_name(timeline);
+  const auto text = archive.load_history(name);
+  if (!text) return {};
+  return while_doing("reading " + name, [&] {
+    return postgres::TimelineHistory::parse(timeline, *text).straight();
+  });
+}
+
 ArchiveContents load_contents(const WalArchive& archive, const std::string& from) {
   ArchiveContents contents;
   for (const auto timeline : archive.list_histories()) {
-    const std::string name = postgres::TimelineHistory::file_name(timeline);
-    const auto text = archive.load_history(name);
-    if (!text) continue;  // expired since
-    contents.histories[timeline] = while_doing(
-        "reading " + name, [&] { return postgres::TimelineHistory::parse(timeline, *text); });
+    // One that is gone has expired since.
+    if (auto line = load_line(archive, timeline)) contents.histories[timeline] = *std::move(line);
   }
   const auto segments = archive.list_all_segments(from);
   contents.segment_size = segment_size_of(archive, segments);
@@ -120,10 +126,7 @@ RecoveryPoints find_recovery_points(const Backup& backup, const std::vector<Back
   const Lsn consistent = backup.lsn_stop.value_or(stop.begin());
 
   std::vector<Timeline> targets{first.timeline()};
-  // Where a history falls, segments of timelines that its line never touches are not on the way.
-  std::map<Timeline, postgres::TimelineHistory> histories;
-  for (const auto& [timeline, history] : contents.histories)
-    histories[timeline] = history.straight();
+  const auto& histories = contents.histories;
   for (const auto& [timeline, history] : histories) {
     if (timeline != first.timeline() && history.passes(first.timeline(), consistent))
       targets.push_back(timeline);

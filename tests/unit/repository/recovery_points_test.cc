@@ -41,6 +41,7 @@ ArchiveContents contents(
     history.timeline = Timeline(timeline);
     for (const auto& [ancestor, ended] : ancestors)
       history.ancestors.push_back({Timeline(ancestor), ended, "promoted"});
+    history = history.straight();  // as load_contents() does
   }
   return made;
 }
@@ -181,6 +182,9 @@ TEST(ArchiveContents, AreLoadedFromAnArchive) {
                  page);
   }
   storage->put("archive/main/15-1/00000002.history", "1\t0/FD000000\tno recovery target\n");
+  // Recovered on the way to 2, to a point before that began.
+  storage->put("archive/main/15-1/00000003.history",
+               "1\t0/FD000000\tno recovery target\n2\t0/FC000000\tbefore a time\n");
   const Repository repository(storage, "main", Secret());
   ArchiveInfo info;
   info.history = {{.id = 1, .system_id = 7, .version = postgres::Version::of_major(15)}};
@@ -191,6 +195,11 @@ TEST(ArchiveContents, AreLoadedFromAnArchive) {
   EXPECT_EQ(loaded.segment_size, 64u << 20);
   EXPECT_EQ(loaded.segments.at(Timeline(1)), (std::vector<std::uint64_t>{63, 64}));
   EXPECT_EQ(loaded.histories.at(Timeline(2)).ancestors.size(), 1u);
+  const auto& fell = loaded.histories.at(Timeline(3));
+  ASSERT_EQ(fell.ancestors.size(), 1u) << "it is straight";
+  EXPECT_EQ(fell.left(Timeline(1)), Lsn(0xFC000000));
+  EXPECT_EQ(load_line(archive, Timeline(3)), fell);
+  EXPECT_EQ(load_line(archive, Timeline(4)), std::nullopt);
 }
 
 TEST(WalArchive, TellsTheSegmentSizeFromTheBeginningOfASegment) {
