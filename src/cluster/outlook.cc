@@ -230,12 +230,13 @@ Outlook judge_target(const Backup& backup, const repository::RecoveryPoints& poi
 }
 
 void lead_to(Outlook& outlook, const TargetPoint& point) {
-  if (outlook.problem || outlook.first_segment.empty()) return;
+  if (outlook.problem) return;
+  outlook.certain = true;
+  if (outlook.first_segment.empty()) return;  // of an offline backup
   const auto last = WalSegment::parse(point.segment, outlook.segment_size);
   const auto first = WalSegment::parse(outlook.first_segment, outlook.segment_size);
   outlook.last_segment = last.name();
   outlook.segments = last.number() - first.number() + 1;
-  outlook.certain = true;
 }
 
 namespace {

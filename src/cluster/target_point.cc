@@ -12,7 +12,9 @@
 #include "cluster/outlook.h"
 #include "cluster/recovery_end.h"
 #include "cluster/recovery_way.h"
+#include "postgres/control_file.h"
 #include "repository/recovery_points.h"
+#include "restore/stored_file.h"
 #include "wal/target_search.h"
 
 namespace pgrevive::cluster {
@@ -89,8 +91,10 @@ class Lookup {
         again_(again),
         archive_(source.repository, source.repository.load_archive_info(), source.system_id,
                  source.version),
-        search_(archive_, source.version, wanted_point(target), watch.stop, watch.progress) {
+        search_(archive_, source.system_id, source.version, wanted_point(target), watch.stop,
+                watch.progress) {
     choose_candidates(source.repository);
+    if (set && candidates_.empty() && offline_ != nullptr) add_offline(source.repository);
   }
 
   PointLookup run() {
@@ -119,6 +123,25 @@ class Lookup {
     }
   }
 
+  // An offline backup says nothing of WAL; the checkpoint in its pg_control does. Only of the one
+  // that was asked for, since that is read.
+  void add_offline(const repository::Repository& repository) {
+    const auto manifest = repository.load_manifest(info_, offline_->label);
+    const auto file =
+        restore::read_stored_file(repository, manifest, "pg_data/global/pg_control");
+    if (!file) return;
+    const auto control = postgres::ControlFile::parse(*file);
+    auto& backup = with_beginning_.emplace(*offline_);
+    backup.archive_start =
+        WalSegment::containing(control.checkpoint_timeline, control.checkpoint,
+                               control.wal_segment_size)
+            .name();
+    backup.archive_stop = backup.archive_start;
+    backup.lsn_start = backup.lsn_stop = control.checkpoint;
+    candidates_.push_back(&backup);
+    offline_ = nullptr;
+  }
+
   PointLookup look() {
     // A source that was recovered to an earlier point goes on below where it had been.
     const auto lowest = std::ranges::min(candidates_, {}, [](const auto* backup) {
@@ -131,7 +154,8 @@ class Lookup {
     for (const auto* backup : candidates_) {
       const auto points = points_of(*backup);
       if (!points.missing.empty()) {
-        if (!lacking_) lacking_ = lacks_its_wal(*backup, points);
+        if (!lacking_)
+          lacking_ = with_beginning_ ? lacks_what_follows(*backup) : lacks_its_wal(*backup, points);
         has_gap_ = true;
         continue;
       }
@@ -144,6 +168,17 @@ class Lookup {
       if (attempts_.back().is_reached()) return {.point = point_of(attempts_.back(), chosen)};
     }
     return {.problem = problem()};
+  }
+
+  // It is whole without it.
+  static Error lacks_what_follows(const Backup& backup) {
+    return Error(ErrorKind::not_found,
+                 fmt::format("the archive has no {}, in which the WAL behind the offline backup {} "
+                             "begins",
+                             *backup.archive_start, backup.label.text()))
+        .with_hint(
+            "choose another backup (--set, RESTORE_SET), or leave the target out: the backup is "
+            "whole in itself");
   }
 
   repository::RecoveryPoints points_of(const Backup& backup) const {
@@ -278,9 +313,9 @@ class Lookup {
     if (set_) hints.emplace_back("another backup (--set, RESTORE_SET) may reach it");
     if (offline_ != nullptr)
       hints.push_back(
-          fmt::format("backup {} was made offline, and only replay tells what it leads "
-                      "to: --set {} (RESTORE_SET) tries",
-                      offline_->label.text(), offline_->label.text()));
+          fmt::format("backup {0} was made offline and is only looked at where it is named: --set "
+                      "{0} (RESTORE_SET)",
+                      offline_->label.text()));
     return fmt::format("{}", fmt::join(hints, "; "));
   }
 
@@ -292,7 +327,7 @@ class Lookup {
         const auto known = contents_.histories.find(line.timeline);
         const auto history = known == contents_.histories.end()
                                  ? TimelineHistory{.timeline = line.timeline, .ancestors = {}}
-                                 : known->second.straight();
+                                 : known->second;
         if (try_one(*backup, line, history).is_reached()) return line.timeline;
       }
     }
@@ -330,6 +365,7 @@ class Lookup {
   TargetSearch search_;
   std::vector<const Backup*> candidates_;
   const Backup* offline_ = nullptr;  // the newest
+  std::optional<Backup> with_beginning_;  // that one, with where its WAL begins
 
   repository::ArchiveContents contents_;
   std::vector<Attempt> attempts_;

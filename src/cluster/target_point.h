@@ -47,8 +47,8 @@ struct PointWatch {
   std::function<void(std::uint64_t read, std::uint64_t most)> progress = {};
 };
 
-// At most one of both: neither where only replay tells (there is no backup, or `set` none, that was
-// made online).
+// At most one of both: neither where only replay tells (there is no backup that was made online, and
+// of `set` not even its pg_control says where it ends).
 struct PointLookup {
   std::optional<TargetPoint> point;
   std::optional<Error> problem;  // why it cannot be reached; the hint names what can be

@@ -137,6 +137,10 @@ void SegmentHead::check(const ArchivedSegment& found, const postgres::WalSegment
     throw bad_segment(found, fmt::format("holds the WAL at {} instead of {}", position.text(),
                                          segment.begin().text()));
   }
+  const auto timeline = load_le<std::uint32_t>(head_, 4);
+  if (timeline > segment.timeline().value())
+    throw bad_segment(found, fmt::format("is of timeline {} instead of {}", timeline,
+                                         segment.timeline().value()));
 }
 
 }  // namespace pgrevive::wal

@@ -66,7 +66,8 @@ class SegmentHead : public Sink {
 
   // What the SHA-1 in its name cannot prove: that these bytes are what that name stands for. Throws
   // Error{corrupt} where the length, the version, the cluster, the segment size or the position in
-  // the log is another.
+  // the log is another, or the timeline is a later one: the segment in which a timeline begins has
+  // pages of an older one in it.
   void check(const repository::ArchivedSegment& found, const postgres::WalSegment& segment,
              const ExpectedCluster& cluster) const;
 

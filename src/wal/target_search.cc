@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "wal/record_reader.h"
+#include "wal/segment_file.h"
 
 namespace pgrevive::wal {
 
@@ -24,10 +25,11 @@ constexpr std::size_t kShort = 4;
 
 }  // namespace
 
-TargetSearch::TargetSearch(const repository::WalArchive& archive, postgres::Version version,
-                           WantedPoint wanted, std::stop_token stop, Progress progress,
-                           std::uint64_t memory)
+TargetSearch::TargetSearch(const repository::WalArchive& archive, std::uint64_t system_id,
+                           postgres::Version version, WantedPoint wanted, std::stop_token stop,
+                           Progress progress, std::uint64_t memory)
     : archive_(archive),
+      system_id_(system_id),
       version_(version),
       wanted_(std::move(wanted)),
       stop_(std::move(stop)),
@@ -129,7 +131,7 @@ const std::optional<TransactionMark>& TargetSearch::first_mark(const WalSegment&
     refuse_to_go_on_if_stopped();
     TargetRecords records(wanted_, version_);
     RecordReader reader(records);
-    read(name, reader);
+    read(segment, reader);
     told(0);
     if (!records.marks.empty()) first = records.marks.front();
   }
@@ -157,14 +159,14 @@ void TargetSearch::read_on(const Way& way, std::size_t first, const Span& span) 
     refuse_to_go_on_if_stopped();
     for (; most > 1 && next < way.size() && next - i < most; ++next)
       coming.push_back(
-          std::async(std::launch::async, [this, name = way[next].name()] { return fetch(name); }));
+          std::async(std::launch::async, [this, segment = way[next]] { return fetch(segment); }));
     if (is_known(way, i)) {
       known_from = i;
     } else {
       known_[way[i].name()] = {};
     }
     if (coming.empty()) {
-      read(way[i].name(), reader);
+      read(way[i], reader);
     } else {
       reader.write(coming.front().get());
       coming.pop_front();
@@ -200,17 +202,22 @@ void TargetSearch::refuse_to_go_on_if_stopped() const {
     throw Error(ErrorKind::cancelled, "interrupted while the target was looked for in the archive");
 }
 
-Bytes TargetSearch::fetch(const std::string& name) const {
+Bytes TargetSearch::fetch(const WalSegment& segment) const {
   MemorySink sink(memory_);
-  read(name, sink);
+  read(segment, sink);
   return sink.take();
 }
 
-void TargetSearch::read(const std::string& name, Sink& sink) const {
+void TargetSearch::read(const WalSegment& segment, Sink& sink) const {
+  const auto name = segment.name();
   const auto object = objects_.find(name);
   if (object == objects_.end())
     throw Error(ErrorKind::not_found, "WAL segment " + name + " is gone from the archive");
-  while_doing("reading WAL segment " + name, [&] { archive_.read_segment(object->second, sink); });
+  SegmentHead head(sink, segment.segment_size());
+  while_doing("reading WAL segment " + name, [&] {
+    archive_.read_segment(object->second, head);
+    head.check(object->second, segment, {.system_id = system_id_, .version = version_});
+  });
 }
 
 void TargetSearch::told(std::uint64_t left) {

@@ -26,9 +26,10 @@ class TargetSearch {
   // Told after every segment that was read, of how many at most in this way.
   using Progress = std::function<void(std::uint64_t read, std::uint64_t most)>;
 
-  // `archive` must outlive it. Once `stop` is asked for, Error{cancelled} is thrown. `memory` is in
-  // bytes.
-  TargetSearch(const repository::WalArchive& archive, postgres::Version version, WantedPoint wanted,
+  // `archive` must outlive it; `system_id` and `version` are of the cluster whose it is. Once `stop`
+  // is asked for, Error{cancelled} is thrown. `memory` is in bytes.
+  TargetSearch(const repository::WalArchive& archive, std::uint64_t system_id,
+               postgres::Version version, WantedPoint wanted,
                std::stop_token stop = {}, Progress progress = {},
                std::uint64_t memory = 256u << 20);
 
@@ -56,7 +57,8 @@ class TargetSearch {
     bool holds(const TargetPoint& point) const { return point.begin >= from && point.end <= to; }
   };
   // The first one in the span. `way` are segments that follow one another as recovery reads them,
-  // all of them archived. Throws what reading throws.
+  // all of them archived. Throws what reading throws, and Error{corrupt} for a segment that is
+  // another's under its name (SegmentHead).
   Result first_on(const std::vector<postgres::WalSegment>& way, Span span);
 
   // All that were come across, in the order of the log.
@@ -82,11 +84,12 @@ class TargetSearch {
   void read_on(const Way& way, std::size_t first, const Span& span);
   bool settles(const Known& known, const Span& span) const;
   void refuse_to_go_on_if_stopped() const;
-  Bytes fetch(const std::string& name) const;
-  void read(const std::string& name, Sink& sink) const;
+  Bytes fetch(const postgres::WalSegment& segment) const;
+  void read(const postgres::WalSegment& segment, Sink& sink) const;
   void told(std::uint64_t left);
 
   const repository::WalArchive& archive_;
+  std::uint64_t system_id_;
   postgres::Version version_;
   WantedPoint wanted_;
   std::stop_token stop_;

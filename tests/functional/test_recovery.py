@@ -28,13 +28,14 @@ class Story:
                    "create table filler (what text)", "testdb")
         source.prepare_load("testdb", accounts=500)
         source.mark("before-offline")
+        self.oid = source.sql("select oid from pg_database where datname = 'testdb'")
         source.stop()
         self.repo.pgbackrest("--no-online", "--type=full", "--no-expire-auto",
                              "--repo1-retention-full=9", "backup")
         source.start()
         source.work(100)
         source.mark("after-offline")
-        source.sql("select pg_create_restore_point('here')", "testdb")
+        self.here = source.sql("select pg_create_restore_point('here')", "testdb")
         source.mark("after-here")
         source.switch_wal()
         self.repo.backup("full")
@@ -136,6 +137,31 @@ def test_offline_backup_with_a_target(make_cluster, story, target, expected):
     assert rows(cluster) == expected + ",new line"
 
 
+def test_target_behind_an_offline_backup_is_looked_for(pgrevive, space, story, own_repository):
+    """Its pg_control says where its WAL begins, so what cannot be reached is known before the first
+    byte; so is that its POSTGRES_DB would be left out, whose name only its pg_database has."""
+    def refused(**values):
+        cluster = Cluster(pgrevive, space.directory("never"),
+                          story.values(story.offline, REPO_PATH=own_repository, **values))
+        result = cluster.start(check=False)
+        assert result.returncode != 0 and not (cluster.root / "primary" / "data").exists()
+        return result.stderr
+
+    name = {"RECOVERY_TARGET_TYPE": "name"}
+    said = refused(**name, RECOVERY_TARGET="nowhere")
+    assert "restore point 'nowhere' is not in the archive" in said and "'here'" in said, said
+    said = refused(DB_EXCLUDE=story.oid)
+    assert "POSTGRES_DB=testdb would be left out" in said, said
+    preview = Cluster(pgrevive, space.directory("look"), story.values(
+        story.offline, **name, RECOVERY_TARGET="here")).run("start", "--preview").stdout
+    assert f"restore point 'here' at {story.here}" in preview, preview
+    for path in story.segments(own_repository):
+        if path.name[:24] == segment_after(story, own_repository):
+            path.unlink()
+    said = refused(**name, RECOVERY_TARGET="here")
+    assert "in which the WAL behind the offline backup" in said, said
+
+
 @pytest.mark.parametrize("more", [{}, {"RECOVERY_TARGET_TYPE": "immediate"}])
 def test_offline_backup_alone(make_cluster, story, own_repository, more):
     """Nothing was archived after it: it is whole in itself."""
@@ -212,7 +238,7 @@ def test_target_of_an_interrupted_start_holds_on(make_cluster, story, own_reposi
     kept = first.read_bytes()
     first.unlink()
     cluster = make_cluster(story.values(story.online, REPO_PATH=own_repository))
-    result = cluster.start("--set", story.offline, "--type", "name", "--target", "here",
+    result = cluster.start("--set", story.offline, "--type", "lsn", "--target", story.here,
                            check=False)
     assert result.returncode != 0 and "gap" in result.stderr, message(result)
     first.write_bytes(kept)

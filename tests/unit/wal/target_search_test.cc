@@ -69,7 +69,7 @@ struct Story {
     return segments;
   }
   TargetSearch search(const WantedPoint& wanted, std::stop_token stop = {}) const {
-    return {*archive.get(), kVersion, wanted, std::move(stop)};
+    return {*archive.get(), kSystemId, kVersion, wanted, std::move(stop)};
   }
 };
 
@@ -130,11 +130,38 @@ TEST(TargetSearch, FindsTheSameInAsMuchMemoryAsThereIs) {
   story.fill(2 * kSegment);
   story.archive_all();
   for (const std::uint64_t memory : {std::uint64_t{1}, 2ul * kSegment, 64ul * kSegment}) {
-    TargetSearch search(*story.archive.get(), kVersion, named("here"), {}, {}, memory);
+    TargetSearch search(*story.archive.get(), kSystemId, kVersion, named("here"), {}, {}, memory);
     const auto found = search.first_on(story.way(), from(Lsn())).point;
     ASSERT_TRUE(found) << memory;
     EXPECT_EQ(found->begin, begin) << memory;
   }
+}
+
+// The SHA-1 in a segment's name proves its bytes, and not that they are what it is called.
+TEST(TargetSearch, RefusesASegmentThatIsNotWhatItIsCalled) {
+  Story story;
+  story.fill(3 * kSegment);
+  story.restore_point("here");
+  const auto way = story.way();
+  const auto refuses = [&](std::size_t at, std::uint64_t value, std::size_t width,
+                           const std::string& why) {
+    for (const std::uint64_t memory : {std::uint64_t{1}, 64ul * kSegment}) {
+      Story other{.log = story.log};
+      for (const auto& segment : way) {
+        auto bytes = other.log.segment(segment.number() - kFirst);
+        if (segment == way[1]) WalWriter::store(bytes, at, value, width);
+        other.archive.put(segment.name(), bytes);
+      }
+      TargetSearch search(*other.archive.get(), kSystemId, kVersion, named("here"), {}, {}, memory);
+      EXPECT_THAT([&] { search.first_on(way, from(Lsn())); },
+                  testing::AllOf(test::throws(ErrorKind::corrupt, way[1].name()),
+                                 test::throws(ErrorKind::corrupt, why)))
+          << memory;
+    }
+  };
+  refuses(24, kSystemId + 1, 8, "belongs to another cluster");
+  refuses(8, way[2].begin().value(), 8, "holds the WAL at");
+  refuses(4, 2, 4, "is of timeline 2 instead of 1");
 }
 
 // Wherever the end of a segment cuts it, also of the one from which on all was read before.

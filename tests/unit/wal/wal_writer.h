@@ -16,6 +16,7 @@ class WalWriter {
  public:
   static constexpr std::size_t kPage = 8192;
   static constexpr std::size_t kSegment = 8 * kPage;
+  static constexpr std::uint64_t kSystem = 7710960940406228258;  // kSystemId of test_archive.h
 
   explicit WalWriter(std::size_t first_segment = 3) : base_(first_segment * kSegment) {}
 
@@ -78,10 +79,12 @@ class WalWriter {
     const bool first = at % kSegment == 0;
     bytes_.resize(at + (first ? 40 : 24), '\0');
     store(bytes_, at, 0xD110, 2);
+    store(bytes_, at + 4, 1, 4);  // timeline
     store(bytes_, at + 2, (first ? 2u : 0u) | (rest > 0 ? 1u : 0u), 2);
     store(bytes_, at + 8, base_ + at, 8);
     store(bytes_, at + 16, rest, 4);
     if (!first) return;
+    store(bytes_, at + 24, kSystem, 8);
     store(bytes_, at + 32, kSegment, 4);
     store(bytes_, at + 36, kPage, 4);
   }
