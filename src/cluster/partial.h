@@ -7,19 +7,22 @@
 #include "cluster/settings.h"
 #include "cluster/site.h"
 #include "postgres/connection.h"
+#include "repository/repository.h"
 #include "restore/databases.h"
 
 // A cluster that is made of some of its source's databases (DB_INCLUDE, DB_EXCLUDE).
 namespace pgrevive::cluster {
 
-// What a cluster with this choice takes of a backup. Throws Error{usage} for a database that the
-// backup does not have, and for a choice that a cluster cannot do with: without the system's own
-// databases, or without POSTGRES_DB.
+// What a cluster with this choice takes of a backup in `repository`. Throws Error{usage} for a
+// database that the backup does not have, and for a choice that a cluster cannot do with: without
+// the system's own databases, or without POSTGRES_DB. An offline backup does not know how its
+// databases are called; then its pg_database is read.
 struct PartialBackup {
   std::vector<restore::Database> left_out;
   std::uint64_t bytes = 0;  // of each node
 };
-PartialBackup check_choice(const Settings& settings, const repository::Manifest& manifest);
+PartialBackup check_choice(const Settings& settings, const repository::Repository& repository,
+                           const repository::Manifest& manifest);
 
 // Those that are in the catalog still, under the names they have now.
 std::vector<restore::Database> still_there(postgres::Connection& connection,

@@ -25,6 +25,7 @@
 #include "cluster/node_record.h"
 #include "cluster/partial.h"
 #include "cluster/preview.h"
+#include "cluster/space.h"
 #include "cluster/supervisor_process.h"
 #include "cluster/takeover.h"
 #include "cluster/target_time.h"
@@ -214,7 +215,9 @@ namespace {
 std::uint64_t size_of_node(const Settings& settings, const ChosenBackup& chosen) {
   if (settings.databases.all()) return chosen.backup.size;
   const auto repository = repository::open_repository(settings.repository);
-  return check_choice(settings, repository.load_manifest(chosen.info, chosen.backup.label)).bytes;
+  return check_choice(settings, repository,
+                      repository.load_manifest(chosen.info, chosen.backup.label))
+      .bytes;
 }
 
 }  // namespace
@@ -222,22 +225,21 @@ std::uint64_t size_of_node(const Settings& settings, const ChosenBackup& chosen)
 std::vector<SpaceNeed> space_needs(const Settings& settings, const StateDirectory& directory,
                                    const ChosenBackup& chosen) {
   const auto size = size_of_node(settings, chosen);
-  std::map<dev_t, SpaceNeed> needs;
-  const auto root = disk_space(directory.root());
+  std::vector<Demand> demands;
   for (const auto& node : node_names(settings.replicas)) {
     const auto data = directory.data(node);
     const auto state = restore::inspect_directory(data);
-    if (state != restore::DirectoryState::absent && state != restore::DirectoryState::empty)
-      continue;
-    const auto space = disk_space(data);
-    auto& need = needs[space.device];
-    need.directory = space.device == root.device ? directory.root() : data;
-    need.bytes = size;
-    need.free_bytes = space.free_bytes;
-    ++need.nodes;
+    if (state == restore::DirectoryState::absent || state == restore::DirectoryState::empty)
+      demands.push_back({.place = data, .bytes = size});
   }
+  const auto root = disk_space(directory.root());
   std::vector<SpaceNeed> result;
-  for (auto& [device, need] : needs) result.push_back(std::move(need));
+  for (const auto& demand : by_file_system(demands))
+    result.push_back(
+        {.directory = demand.space.device == root.device ? directory.root() : demand.place,
+         .nodes = demand.places,
+         .bytes = size,
+         .free_bytes = demand.space.free_bytes});
   return result;
 }
 

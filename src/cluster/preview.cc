@@ -79,8 +79,8 @@ Preview make_preview(Settings settings, const StateDirectory& directory, const P
   preview.fetch_bytes = chosen.backup.repository_size.value_or(chosen.backup.size);
   if (!settings.databases.all()) {
     const auto repository = repository::open_repository(settings.repository);
-    const auto part =
-        check_choice(settings, repository.load_manifest(chosen.info, chosen.backup.label));
+    const auto part = check_choice(settings, repository,
+                                   repository.load_manifest(chosen.info, chosen.backup.label));
     // What is stored of it is not known, so the same share is taken.
     preview.node_bytes = part.bytes;
     preview.fetch_bytes = static_cast<std::uint64_t>(
@@ -103,8 +103,8 @@ Preview make_preview(Settings settings, const StateDirectory& directory, const P
 std::string to_text(const Preview& preview, const std::string& cluster_name) {
   if (preview.work == Preview::Work::start_only)
     return fmt::format(
-        "{} is there already: start would only start its servers, and copy its primary to replicas "
-        "that are missing\n",
+        "{} is there already: start would only start its servers, and make replicas that are "
+        "missing anew, from the backup or from the primary\n",
         cluster_name);
   if (preview.work == Preview::Work::new_empty)
     return fmt::format("start would make {} anew, {} without any data\n", cluster_name,

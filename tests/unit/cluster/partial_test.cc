@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "support/memory_storage.h"
 #include "support/throws.h"
 
 namespace pgrevive::cluster {
@@ -25,15 +26,17 @@ class CheckChoice : public testing::Test {
     settings_.database = "shop";
   }
 
+  // Asked for nothing where the manifest knows the names.
+  repository::Repository repository_{std::make_shared<test::MemoryStorage>(), "main", Secret()};
   repository::Manifest manifest_;
   Settings settings_;
 };
 
 TEST_F(CheckChoice, AsksForTheSpaceOfWhatIsRestored) {
-  EXPECT_EQ(check_choice(settings_, manifest_).bytes, 571'012u);
+  EXPECT_EQ(check_choice(settings_, repository_, manifest_).bytes, 571'012u);
 
   settings_.databases.include = {"shop"};
-  const auto partial = check_choice(settings_, manifest_);
+  const auto partial = check_choice(settings_, repository_, manifest_);
   EXPECT_EQ(partial.bytes, 1012u);
   ASSERT_EQ(partial.left_out.size(), 1u);
   EXPECT_EQ(partial.left_out[0].text(), "old (16401)");
@@ -42,7 +45,7 @@ TEST_F(CheckChoice, AsksForTheSpaceOfWhatIsRestored) {
 TEST_F(CheckChoice, RefusesWhatAClusterCannotDoWithout) {
   const auto refuses = [&](restore::DatabaseChoice choice, const char* why) {
     settings_.databases = std::move(choice);
-    EXPECT_THAT([&] { check_choice(settings_, manifest_); }, test::throws(ErrorKind::usage, why));
+    EXPECT_THAT([&] { check_choice(settings_, repository_, manifest_); }, test::throws(ErrorKind::usage, why));
   };
   refuses({.exclude = {"postgres"}}, "cannot do without postgres (5)");
   refuses({.include = {"shop"}, .exclude = {"1"}}, "cannot do without template1 (1)");
@@ -54,7 +57,7 @@ TEST_F(CheckChoice, RefusesWhatAClusterCannotDoWithout) {
 TEST_F(CheckChoice, LetsAPostgresDbBeMadeAnew) {
   settings_.database = "new";
   settings_.databases.exclude = {"old"};
-  EXPECT_EQ(check_choice(settings_, manifest_).bytes, 1012u);
+  EXPECT_EQ(check_choice(settings_, repository_, manifest_).bytes, 1012u);
 }
 
 }  // namespace
