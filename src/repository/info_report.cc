@@ -66,10 +66,24 @@ std::string archive_id_of(const ArchiveInfo& archive, const DatabaseHistory& dat
   return ArchiveInfo::archive_id(same_id != matching.end() ? *same_id : matching.back());
 }
 
-void add_recovery_points(ReportedDatabase& reported, const WalArchive& archive) {
+// What an archive holds, listed once, when it is first asked for.
+class Contents {
+ public:
+  explicit Contents(const WalArchive& archive) : archive_(archive) {}
+  const ArchiveContents& get() {
+    if (!contents_) contents_ = load_contents(archive_);
+    return *contents_;
+  }
+
+ private:
+  const WalArchive& archive_;
+  std::optional<ArchiveContents> contents_;
+};
+
+void add_recovery_points(ReportedDatabase& reported, Contents& listed) {
   if (reported.backups.empty()) return;
   try {
-    const auto contents = load_contents(archive);
+    const auto& contents = listed.get();
     std::vector<Backup> all;
     for (const auto& each : reported.backups) all.push_back(each.backup);
     for (auto& each : reported.backups)
@@ -77,6 +91,40 @@ void add_recovery_points(ReportedDatabase& reported, const WalArchive& archive) 
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::cancelled) throw;
     reported.recovery_problem = error.what();
+  }
+}
+
+// A source that has nothing to do fills segments without a commit, one in each archive_timeout.
+constexpr std::size_t kLastSegments = 8;
+
+void look_for_commit(ReportedTimeline& reported, const std::vector<postgres::WalSegment>& segments,
+                     const WalArchive& archive, const ReportOptions& options) {
+  try {
+    for (const auto& each : segments) {
+      const auto segment = archive.find_segment(each.name());
+      if (!segment) continue;  // expired since
+      ++reported.segments_read;
+      reported.newest_commit = options.newest_commit(archive, *segment);
+      if (reported.newest_commit) return;
+    }
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) throw;
+    reported.problem = error.what();
+  }
+}
+
+void add_timelines(ReportedDatabase& reported, const WalArchive& archive, Contents& listed,
+                   const ReportOptions& options) {
+  const auto& contents = listed.get();
+  for (const auto& [timeline, numbers] : contents.segments) {
+    std::vector<postgres::WalSegment> last;  // newest first
+    for (auto number = numbers.rbegin(); number != numbers.rend() && last.size() < kLastSegments;
+         ++number)
+      last.emplace_back(timeline, *number, contents.segment_size);
+    if (last.empty()) continue;
+    ReportedTimeline end{.timeline = timeline, .last_segment = last.front().name()};
+    look_for_commit(end, last, archive, options);
+    reported.timelines.push_back(std::move(end));
   }
 }
 
@@ -92,7 +140,10 @@ void fill(StanzaReport& report, const Repository& repository, const ReportOption
     for (const auto& backup : info.backups) {
       if (backup.database_id == database.id) reported.backups.push_back({.backup = backup});
     }
-    if (options.recovery_points) add_recovery_points(reported, archive);
+    Contents contents(archive);
+    if (options.recovery_points) add_recovery_points(reported, contents);
+    if (options.newest_commit && reported.recovery_problem.empty())
+      add_timelines(reported, archive, contents, options);
     if (options.set) {
       std::erase_if(reported.backups,
                     [&](const ReportedBackup& each) { return each.backup.label != *options.set; });
@@ -176,6 +227,29 @@ json backup_json(const ReportedBackup& reported) {
   return result;
 }
 
+// As exactly as a target of time may be given.
+std::string moment_text(std::int64_t microseconds) {
+  const auto text = format_time(
+      std::chrono::system_clock::time_point(std::chrono::microseconds(microseconds)));
+  constexpr std::size_t kSeconds = std::string_view("2026-11-22 14:05:00").size();
+  return fmt::format("{}.{:06}{}", text.substr(0, kSeconds), microseconds % 1'000'000,
+                     text.substr(kSeconds));
+}
+
+json timelines_json(const std::vector<ReportedTimeline>& timelines) {
+  json list = json::array();
+  for (const auto& each : timelines) {
+    json item{{"id", each.timeline.value()},
+              {"max", each.last_segment},
+              {"newest-commit",
+               each.newest_commit ? json(moment_text(*each.newest_commit)) : json(nullptr)},
+              {"segments-read", each.segments_read}};
+    if (!each.problem.empty()) item["problem"] = each.problem;
+    list.push_back(std::move(item));
+  }
+  return list;
+}
+
 json stanza_json(const StanzaReport& report) {
   json archives = json::array();
   json databases = json::array();
@@ -187,10 +261,12 @@ json stanza_json(const StanzaReport& report) {
                          {"system-id", database.system_id},
                          {"version", database.version.text()}});
     if (reported.current || reported.wal) {
-      archives.push_back({{"id", reported.archive_id},
-                          {"database", {{"id", database.id}, {"repo-key", kRepositoryKey}}},
-                          {"min", reported.wal ? json(reported.wal->min) : json(nullptr)},
-                          {"max", reported.wal ? json(reported.wal->max) : json(nullptr)}});
+      json archive{{"id", reported.archive_id},
+                   {"database", {{"id", database.id}, {"repo-key", kRepositoryKey}}},
+                   {"min", reported.wal ? json(reported.wal->min) : json(nullptr)},
+                   {"max", reported.wal ? json(reported.wal->max) : json(nullptr)}};
+      if (!reported.timelines.empty()) archive["timeline"] = timelines_json(reported.timelines);
+      archives.push_back(std::move(archive));
     }
     for (const auto& each : reported.backups) backups.push_back(&each);
   }
@@ -312,6 +388,17 @@ void append_backup(std::string& text, const ReportedBackup& reported) {
   if (reported.details) append_details(text, *reported.details);
 }
 
+void append_timeline(std::string& text, const ReportedTimeline& reported) {
+  auto out = std::back_inserter(text);
+  fmt::format_to(out, "        newest commit on timeline {}: ", reported.timeline.value());
+  if (reported.newest_commit)
+    fmt::format_to(out, "{}\n", moment_text(*reported.newest_commit));
+  else if (!reported.problem.empty())
+    fmt::format_to(out, "not known: {}\n", printable(reported.problem, 4096));
+  else
+    fmt::format_to(out, "none in its last {} WAL segments\n", reported.segments_read);
+}
+
 void append_stanza(std::string& text, const StanzaReport& report) {
   auto out = std::back_inserter(text);
   fmt::format_to(out, "stanza: {}\n", printable(report.name));
@@ -335,6 +422,7 @@ void append_stanza(std::string& text, const StanzaReport& report) {
     } else {
       fmt::format_to(out, "        wal archive ({}): empty\n", reported.archive_id);
     }
+    for (const auto& each : reported.timelines) append_timeline(text, each);
     if (!reported.recovery_problem.empty())
       fmt::format_to(out, "        points of recovery are not known: {}\n",
                      reported.recovery_problem);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,6 +52,15 @@ struct ReportedBackup {
   std::optional<RecoveryPoints> recovery;
 };
 
+// The end of one timeline in the archive.
+struct ReportedTimeline {
+  postgres::Timeline timeline;
+  std::string last_segment;
+  std::optional<std::int64_t> newest_commit;  // microseconds since 1970; empty: see below
+  std::size_t segments_read = 0;              // none of these has a commit, if it is empty
+  std::string problem;                        // why no more was read
+};
+
 // One cluster the stanza has held.
 struct ReportedDatabase {
   DatabaseHistory database;
@@ -59,6 +69,7 @@ struct ReportedDatabase {
   std::optional<WalArchive::Range> wal;  // empty: the archive holds no WAL of it
   std::vector<ReportedBackup> backups;   // by the time they stopped
   std::string recovery_problem;          // why `recovery` is missing though it was asked for
+  std::vector<ReportedTimeline> timelines;  // where they were asked for
 };
 
 struct StanzaReport {
@@ -73,6 +84,10 @@ struct ReportOptions {
   std::optional<BackupLabel> set;  // only this backup, with its details
   // The points in time one can recover to: lists the whole archive, which the JSON does not need.
   bool recovery_points = false;
+  // Where it is given, the newest commit of every timeline is looked for in its last segments. Tells
+  // the last one in a segment, in microseconds since 1970; empty: there is none.
+  std::function<std::optional<std::int64_t>(const WalArchive&, const ArchivedSegment&)>
+      newest_commit;
 };
 
 // Never throws for what a status can say.

@@ -37,6 +37,12 @@ inline bool ends_transaction(ByteView header) {
   }
 }
 
+// Of a record that ends a transaction.
+inline bool commits(ByteView header) {
+  const auto kind = record_info(header) & kXactMask;
+  return kind == kXactCommit || kind == kXactCommitPrepared;
+}
+
 // No clock was ever set beyond: the year 2200, where nanoseconds still fit into 64 bits.
 inline constexpr std::int64_t kLatestTime = 7'258'118'400'000'000;
 

@@ -15,9 +15,10 @@ void TransactionTimes::record(postgres::Lsn /*begin*/, postgres::Lsn /*end*/, By
   const auto at = main_data_at(bytes);
   const auto time = at ? time_at(bytes, *at) : std::nullopt;
   if (!time) return;
-  if (!times_) times_ = {.first = *time, .last = *time, .latest = *time};
+  if (!times_) times_ = {.first = *time, .last = *time, .latest = *time, .last_commit = {}};
   times_->last = *time;
   times_->latest = std::max(times_->latest, *time);
+  if (commits(bytes)) times_->last_commit = *time;
 }
 
 }  // namespace pgrevive::wal

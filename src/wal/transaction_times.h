@@ -22,6 +22,7 @@ class TransactionTimes : public Sink, private RecordVisitor {
     std::int64_t first = 0;
     std::int64_t last = 0;  // of the last one in the log, which need not be the latest
     std::int64_t latest = 0;
+    std::optional<std::int64_t> last_commit;  // of the last one in the log that was not undone
   };
 
   void write(ByteView bytes) override { reader_.write(bytes); }

@@ -5,6 +5,8 @@
 """
 
 import dataclasses
+import datetime
+import json
 import shutil
 
 import pytest
@@ -15,6 +17,12 @@ from rig.postgres import server_user
 from rig.process import run, wait_until
 from rig.program import message
 from rig.story import MARKERS, Target
+
+
+def moment(text):
+    """As PostgreSQL writes it, which leaves zeros at the end of a fraction out."""
+    day, fraction = text.removesuffix("+00").partition(".")[::2]
+    return datetime.datetime.fromisoformat(f"{day}.{fraction:0<6}")
 
 
 class Failovers:
@@ -161,6 +169,19 @@ def test_timeline_that_is_not_on_the_way(make_cluster, failovers, timeline, word
     for word in words:
         assert word in result.stderr, message(result)
     assert not cluster.root.exists()
+
+
+def test_newest_commit_of_each(pgrevive, failovers):
+    """Of what was archived on each timeline, also on the one that was given up."""
+    report = json.loads(pgrevive("info", "--config", failovers.repo.conf, "--stanza", "main", "--json",
+                                 "--newest-commit").stdout)
+    newest = {each["id"]: each["newest-commit"] for each in report[0]["archive"][0]["timeline"]}
+    assert list(newest) == [1, 2, 3, 4, 5]
+    at = {timeline: moment(text) for timeline, text in failovers.at.items()}
+    # 1b and 4b lie in the segment in which the next timeline began.
+    assert moment(newest[1]) < at[1] and moment(newest[4]) < at[4]
+    assert at[2] < moment(newest[2]) < moment(newest[3]) < at[4]
+    assert moment(newest[5]) > at[5]
 
 
 def test_clone_of_a_clone(make_cluster, failovers, space):

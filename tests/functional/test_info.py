@@ -3,6 +3,7 @@
 Monitoring tools read that output, so it is compared value by value.
 """
 
+import datetime
 import json
 
 import pytest
@@ -91,6 +92,27 @@ def test_for_people(pgrevive, matrix):
     archive = repo.info()[0]["archive"][0]
     for word in (*repo.labels, f"{archive['min']} / {archive['max']}", "main"):
         assert word in text
+
+
+def moment(text):
+    """PostgreSQL leaves zeros at the end of a fraction out."""
+    day, fraction = text.removesuffix("+00").partition(".")[::2]
+    return datetime.datetime.fromisoformat(f"{day}.{fraction:0<6}")
+
+
+def test_newest_commit(pgrevive, story):
+    """What the server says of its newest transaction that was archived; in the JSON on demand."""
+    conf = story.repo.conf
+    [stanza] = ours(pgrevive, conf, "--stanza", "main", "--newest-commit")
+    [archive] = stanza["archive"]
+    [timeline] = archive.pop("timeline")
+    said, switched = map(moment, story.newest_commit)
+    assert said <= moment(timeline["newest-commit"]) <= switched
+    assert (timeline["id"], timeline["max"]) == (1, story.newest_wal)
+    assert timeline["segments-read"] == 1
+    text = pgrevive("info", "--config", conf, "--stanza", "main").stdout
+    assert f"newest commit on timeline 1: {timeline['newest-commit']}\n" in text
+    assert_same([stanza], ours(pgrevive, conf, "--stanza", "main"))
 
 
 def test_unknown_stanza(pgrevive, matrix):

@@ -7,6 +7,7 @@
 #include "cli/repository_json.h"
 #include "repository/info_report.h"
 #include "repository/open.h"
+#include "wal/transaction_times.h"
 
 namespace pgrevive::cli {
 namespace {
@@ -15,12 +16,22 @@ struct InfoWords {
   RepositoryWords repository;
   std::string output = "text";
   std::string set;
+  bool newest_commit = false;
 };
+
+// The text has it always; the JSON is pgBackRest's where nobody asks for more.
+std::optional<std::int64_t> newest_commit(const repository::WalArchive& archive,
+                                          const repository::ArchivedSegment& segment) {
+  wal::TransactionTimes times;
+  archive.read_segment(segment, times);
+  return times.times() ? times.times()->last_commit : std::nullopt;
+}
 
 std::vector<repository::StanzaReport> report(const repository::RepositoryOptions& options,
                                              bool one_stanza, const InfoWords& words) {
   repository::ReportOptions wanted;
   wanted.recovery_points = words.output == "text";
+  if (words.output == "text" || words.newest_commit) wanted.newest_commit = newest_commit;
   if (!words.set.empty()) wanted.set = repository::BackupLabel::parse(words.set);
   if (one_stanza) return {repository::report_stanza(repository::open_repository(options), wanted)};
   return repository::report_repository(repository::open_storage(options), options.cipher_passphrase,
@@ -77,6 +88,9 @@ void add_info(Parser& parser) {
   command->add_flag("--json", parser.json, "The same as --output json");
   command->add_option("--set", words->set, "Only this backup, with its databases and tablespaces")
       ->type_name("LABEL");
+  command->add_flag("--newest-commit", words->newest_commit,
+                    "Also in the JSON: the newest commit of each timeline in the archive, for\n"
+                    "which its last WAL segments are read");
   add_repository_words(*command, words->repository);
   command->footer(
       "Exit status of the text: 0 all stanzas are fine, 1 one is not. The JSON says it itself.\n\n"

@@ -68,7 +68,10 @@ class Story:
         source.work(500)
         source.mark("last-archived")
         assert source.markers() == ROWS
+        # What the server itself says of when its newest archived transaction was committed.
+        self.newest_commit = [source.sql("select timestamp from pg_last_committed_xact()")]
         self.newest_wal = source.switch_wal()
+        self.newest_commit.append(source.sql("select clock_timestamp()"))
         source.mark("never-archived")
         source.stop()
         # Stopping archives the last segment as well; a source that dies does not.
