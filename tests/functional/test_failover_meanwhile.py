@@ -11,6 +11,7 @@ from rig.faults import FaultyService, Rule
 from rig.line import first_line
 from rig.postgres import server_user
 from rig.process import wait_until
+from rig.program import message
 from rig.s3 import source_values
 from rig.story import MARKERS
 
@@ -132,6 +133,29 @@ def test_not_followed(cluster, service, living):
     assert any("timeline 2 was opened meanwhile and is not followed" in warning
                and "RECOVERY_TARGET_TIMELINE=2" in warning
                for warning in status["warnings"]), status["warnings"]
+
+
+def test_strayed(cluster, living):
+    """Timeline 2 is known and the segment in which it begins has not come yet. The server is given 1's
+    of that place, in which 1 went on, and that is no part of 2: nothing is opened."""
+    for _ in living.split():
+        pass
+    for name, path in repofiles.archive(living.repo.path).items():
+        if name.startswith("00000002") and len(name) == 24:
+            path.unlink()
+    cluster.upload()
+    result = cluster.start(check=False)
+    assert result.returncode == 23, message(result)
+    for words in (f"recovery went on in {max(repofiles.segments(living.repo.path))} to ",
+                  "timeline 2 left that one at ", "choose the older one"):
+        assert words in result.stderr, message(result)
+    cluster.prove_unopened()
+    # The other way that is named.
+    cluster.run("cleanup", "--yes")
+    cluster.values["RECOVERY_TARGET_TIMELINE"] = "1"
+    cluster.write_env()
+    cluster.start()
+    assert cluster.sql("primary", MARKERS) == "1a,1b,1c,1d"
 
 
 def test_named(cluster, service, living):
