@@ -26,7 +26,7 @@ ArchiveGetWords parse_archive_get(const std::vector<std::string>& words) {
     const std::string name = word.substr(0, equals);
     const bool known = name == "--config" || name == "--env-file" || name == "--stanza" ||
                        name == "--cluster" || name == "--fork" || name == "--report" ||
-                       name == "--guard-tablespaces" ||
+                       name == "--guard-tablespaces" || name == "--own-config" ||
                        name == "--data-directory" || name == "--repo-type" ||
                        name == "--repo-path" || name == "--cipher-pass-file" || name == "--repo";
     if (!known) {
@@ -48,6 +48,7 @@ ArchiveGetWords parse_archive_get(const std::vector<std::string>& words) {
     if (name == "--stanza") result.global.stanza = value;
     if (name == "--cluster") result.global.cluster = value;
     if (name == "--fork") result.fork = value;
+    if (name == "--own-config") result.own_config = value;
     if (name == "--report") result.report = value;
     if (name == "--guard-tablespaces") result.tablespaces = value;
     if (name == "--data-directory") result.data_directory = value;

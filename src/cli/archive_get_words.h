@@ -13,8 +13,9 @@ struct ArchiveGetWords {
   GlobalOptions global;
   RepositoryWords repository;
   std::filesystem::path fork;            // --fork
+  std::filesystem::path own_config;      // --own-config
   std::filesystem::path report;          // --report
-  std::filesystem::path tablespaces;  // what --guard-tablespaces names
+  std::filesystem::path tablespaces;     // what --guard-tablespaces names
   std::filesystem::path data_directory;  // --data-directory; empty: the working directory
   std::string name;                      // %f
   std::filesystem::path destination;     // %p

@@ -24,6 +24,7 @@ constexpr std::array kNames{
     EnvName{"CONSOLE_LISTEN", "the address the console listens on"},
     EnvName{"CONSOLE_HOSTS", "host names the console may be called by, beside localhost"},
     EnvName{"REPLICAS", "the number of replicas, 0 to 4"},
+    EnvName{"REPLICA_REBUILD", "auto, backup or primary"},
     EnvName{"LISTEN_ADDRESSES", "the addresses the servers listen on"},
     EnvName{"ALLOWED_NETWORKS", "the networks that may connect, beside localhost"},
     EnvName{"RESTORE_FROM_BACKUP", "true, or false for an empty new cluster"},

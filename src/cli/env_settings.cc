@@ -410,6 +410,17 @@ void read_cluster(Reader& reader, cluster::Settings& settings) {
   reader.number("ADMINER_PORT", settings.adminer_port, 0, 65535);
   reader.number("CONSOLE_PORT", settings.console_port, 0, 65535);
   reader.number("REPLICAS", settings.replicas, 0, 4);
+  if (const EnvEntry* entry = reader.given("REPLICA_REBUILD")) {
+    if (entry->value == "auto") {
+      settings.replica_rebuild = cluster::ReplicaRebuild::sooner;
+    } else if (entry->value == "backup") {
+      settings.replica_rebuild = cluster::ReplicaRebuild::backup;
+    } else if (entry->value == "primary") {
+      settings.replica_rebuild = cluster::ReplicaRebuild::primary;
+    } else {
+      reader.bad(*entry, "write auto, backup or primary");
+    }
+  }
   check_ports(reader, settings);
 
   reader.text("LISTEN_ADDRESSES", settings.listen_addresses);

@@ -184,6 +184,7 @@ std::string status_text(const cluster::ClusterStatus& status, const Pace& pace) 
 
   for (const cluster::NodeStatus& node : status.nodes) {
     if (!node.error.empty()) text += fact(node.name, node.error);
+    if (!node.made_because.empty()) text += fact(node.name, node.made_because);
   }
   if (supervisor.recovery_end) text += fact("recovery", recovery_text(*supervisor.recovery_end));
   if (!status.left_out.empty()) {

@@ -15,10 +15,11 @@
 #include "cluster/node_files.h"
 #include "cluster/node_record.h"
 #include "cluster/preflight.h"
+#include "cluster/rebuild.h"
 #include "cluster/recovery.h"
 #include "cluster/reindex.h"
 #include "cluster/replica.h"
-#include "cluster/restore_log.h"
+#include "cluster/restore_nodes.h"
 #include "cluster/setup.h"
 #include "cluster/switchover.h"
 #include "cluster/takeover.h"
@@ -69,70 +70,21 @@ restore::DatabaseChoice choice_under_way(const Site& site, const std::string& la
     if (!record || record->backup_label != label ||
         restore::inspect_directory(site.directory.data(node)) != restore::DirectoryState::complete)
       continue;
-    restore::DatabaseChoice choice;
-    for (const auto& database : record->left_out)
-      choice.exclude.push_back(std::to_string(database.oid));
-    return choice;
+    return same_databases(*record);
   }
   return site.settings.databases;
 }
 
-void restore_nodes(Site& site, const std::vector<std::string>& nodes) {
-  const auto under_way = label_under_way(site.settings, site.directory);
+void restore_missing(Site& site, const std::vector<std::string>& nodes) {
+  const bool under_way = label_under_way(site.settings, site.directory).has_value();
   if (!under_way) check_own_archive_is_free(site);
-  RestoreLog log(site.board, site.directory, nodes, site.settings.repository.stanza);
-  for (const auto& node : nodes) {
-    make_directories(site.directory.node(node));
-    make_directories(site.directory.logs(node));
-  }
-  auto place = site.settings.repository;
-  place.s3.on_retry = [&log](const std::string& what) { log.retry(what); };
-  place.s3.on_throttled = [&log] { log.throttled(); };
-  const auto repository = repository::open_repository(place);
-  const auto info = repository.load_backup_info();
-  const auto label = under_way ? repository::BackupLabel::parse(*under_way)
-                               : choose_backup(site.settings).backup.label;
-  const auto manifest = repository.load_manifest(info, label);
-  std::optional<std::string> source_newest;
+  const auto chosen = backup_for(site.settings, site.directory);
+  BackupToRestore what{.label = chosen.backup.label,
+                       .databases = choice_under_way(site, chosen.backup.label.text())};
   if (site.settings.wal_archive == WalArchiveMode::source)
-    source_newest = newest_of_source(site.settings, {.info = info, .backup = *info.find(label)});
-  site.board.change([&](SupervisorStatus& status) { status.backup_label = label.text(); });
-  site.board.enter(Phase::restoring);
-
-  restore::Options options;
-  options.jobs = site.settings.process_max;
-  options.databases = choice_under_way(site, label.text());
-  const auto left_out = restore::left_out_databases(manifest, options.databases);
-  for (const auto& node : nodes) {
-    remove_tree(site.directory.conf(node));
-    NodeRecord record;
-    record.backup_label = label.text();
-    record.left_out = left_out;
-    record.made_ms = unix_milliseconds();
-    record.source_newest = source_newest;
-    record.online = manifest.online;
-    record.archive_start = manifest.archive_start.value_or("");
-    record.archive_stop = manifest.archive_stop.value_or("");
-    record.lsn_stop = manifest.lsn_stop ? manifest.lsn_stop->text() : "";
-    for (const auto& path : manifest.paths)
-      if (path.name == "pg_data") record.source_user = std::string(manifest.owner_of(path).user);
-    // Before the restore: a directory that is whole must never lack the record of its backup.
-    record.save(site.directory, node);
-    remove_tree(site.directory.made_tablespaces(node));
-    if (node == kPrimary) remove_tree(site.directory.collations());  // of other data
-    options.nodes.push_back({.name = node,
-                             .data_directory = site.directory.data(node),
-                             .tablespace_map = {},
-                             .tablespace_root = site.directory.tablespaces(node)});
-  }
-  log.begin(label.text(), site.settings.repository.describe());
-  try {
-    const auto summary = restore::restore(repository, manifest, options, log, site.stop);
-    log.end(summary);
-  } catch (const Error& error) {
-    log.failed(error);
-    throw;
-  }
+    what.source_newest = newest_of_source(site.settings, chosen);
+  site.board.change([&](SupervisorStatus& status) { status.backup_label = what.label.text(); });
+  restore_nodes(site, nodes, what);
 }
 
 // What restore takes in one pass: every node that the rules say is to be restored.
@@ -150,7 +102,7 @@ void restore_all_that_need_it(Site& site, const NodeView& primary) {
     if (next_step(Role::replica, view, primary, true) == Step::restore) nodes.push_back(node);
     if (next_step(Role::replica, view, primary, true) == Step::refuse) refuse(site, node);
   }
-  if (!nodes.empty()) restore_nodes(site, nodes);
+  if (!nodes.empty()) restore_missing(site, nodes);
 }
 
 void start_primary(Site& site, const NodeRecord& record) {
@@ -172,13 +124,18 @@ void bring_up_replica(Site& site, const std::string& node) {
                       site.settings.restore_from_backup)) {
       case Step::refuse:
         refuse(site, node);
-      case Step::copy_primary:
-        copy_primary(site, node);
+      case Step::rebuild:
+        rebuild_replica(site, node);
         break;
       case Step::join:
       case Step::run:
-        join_replica(site, node, record);
-        return;
+        try {
+          join_replica(site, node, record);
+          return;
+        } catch (const Error& error) {
+          if (!give_backup_up(site, node, error)) throw;
+        }
+        break;
       case Step::wait:
       case Step::restore:
       case Step::initialize:
@@ -203,6 +160,7 @@ void keep_tablespaces_apart(Site& site) {
                     " is copied from the primary, with a place of its own for it");
     NodeRecord again;
     again.unfinished = true;
+    again.no_backup = "its WAL made a tablespace in " + outside.front().string();
     again.save(site.directory, node);
   }
 }
@@ -252,7 +210,7 @@ void bring_up_primary(Site& site) {
         return;
       }
       case Step::wait:
-      case Step::copy_primary:
+      case Step::rebuild:
       case Step::join:
         throw Error(ErrorKind::internal, "a replica's step for the primary");
     }

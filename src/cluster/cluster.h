@@ -77,6 +77,7 @@ struct NodeStatus {
   std::optional<std::uint64_t> lag_bytes;
   std::optional<double> lag_seconds;
   std::string backup_label;
+  std::string made_because;  // of a replica that was made after the promotion: of what, and why
   std::string data_directory;
   std::uint64_t data_bytes = 0;
   std::uint64_t disk_free_bytes = 0;

@@ -13,6 +13,14 @@ std::optional<std::string> off_the_line(const JoinSight& sight) {
   return {};
 }
 
+bool LostWatch::lost(const JoinSight& sight, std::chrono::steady_clock::time_point now) {
+  if (sight.nowhere != nowhere_) {
+    nowhere_ = sight.nowhere;
+    since_ = now;
+  }
+  return !nowhere_.empty() && now - since_ >= limit_;
+}
+
 bool JoinWatch::stuck(const JoinSight& sight, std::chrono::steady_clock::time_point now) {
   const bool arrived =
       !sight.last_delivered.empty() && delivered_.insert(sight.last_delivered).second;

@@ -1,5 +1,7 @@
 #include "cluster/new_cluster.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/error.h"
@@ -7,6 +9,7 @@
 #include "base/text.h"
 #include "cluster/configuration.h"
 #include "cluster/node_record.h"
+#include "cluster/space.h"
 #include "restore/restore.h"
 
 namespace pgrevive::cluster {
@@ -29,12 +32,7 @@ void run_to_end(Site& site, const Command& command, const std::filesystem::path&
 NodeRecord begin(Site& site, const std::string& node) {
   const auto& directory = site.directory;
   const auto old = NodeRecord::load(directory, node);
-  // A restore that was cut off cannot be continued once the primary has gone on from the backup.
-  if ((old && old->unfinished) ||
-      restore::inspect_directory(directory.data(node)) == restore::DirectoryState::interrupted) {
-    remove_tree(directory.data(node));
-    remove_tree(directory.tablespaces(node));
-  }
+  remove_leftovers(site, node, Leftovers::of_restores_too);
   remove_tree(directory.conf(node));
   remove_tree(directory.made_tablespaces(node));
   make_directories(directory.node(node));
@@ -42,35 +40,80 @@ NodeRecord begin(Site& site, const std::string& node) {
   make_directories(directory.data(node));
   NodeRecord record;
   record.unfinished = true;
+  if (old) {
+    // Until it is whole: a copy that is cut off goes on as one.
+    record.no_backup = old->no_backup;
+    record.copied_bytes = old->copied_bytes;
+    record.copied_ms = old->copied_ms;
+  }
   record.save(directory, node);
   return record;
 }
 
+struct Tablespace {
+  std::string oid;
+  std::string location;  // of the primary's
+  std::uint64_t bytes = 0;
+};
+
+// Those that have a place of their own; what is in the others is in the data directory.
+std::vector<Tablespace> tablespaces_of(postgres::Connection& connection) {
+  std::vector<Tablespace> found;
+  for (const auto& row : connection.query(
+           "select oid::text, pg_tablespace_location(oid), pg_tablespace_size(oid)::text from "
+           "pg_tablespace where pg_tablespace_location(oid) <> ''"))
+    found.push_back({.oid = row.at(0).value_or(""),
+                     .location = row.at(1).value_or(""),
+                     .bytes = parse_unsigned(row.at(2).value_or("")).value_or(0)});
+  return found;
+}
+
 // The server writes as zeros what is a hole on its disk: what was left out of a partial cluster
 // takes its full size in a copy.
-void check_room(Site& site, const std::string& node, postgres::Connection& connection) {
-  const auto bytes =
-      parse_unsigned(
-          connection.value("select sum(pg_tablespace_size(oid)) from pg_tablespace").value_or(""))
-          .value_or(0);
-  const auto place = site.directory.data(node);
-  const auto free = disk_space(place).free_bytes;
-  if (bytes <= free) return;
-  throw Error(ErrorKind::system,
-              fmt::format("{} has {} free, and a copy of the primary, {}, does not fit",
-                          place.string(), format_bytes(free), format_bytes(bytes)))
-      .with_hint(
-          "free some; databases that were left out of the restore have their full size in a copy, "
-          "so drop them (DB_DROP_LEFT_OUT=true)");
+void check_room(const StateDirectory& directory, const std::string& node, std::uint64_t bytes,
+                const std::vector<Tablespace>& tablespaces) {
+  std::vector<Demand> demands = {{.place = directory.data(node), .bytes = bytes}};
+  for (const auto& tablespace : tablespaces) {
+    demands.front().bytes -= std::min(demands.front().bytes, tablespace.bytes);
+    demands.push_back(
+        {.place = directory.tablespaces(node) / tablespace.oid, .bytes = tablespace.bytes});
+  }
+  const auto all = by_file_system(demands);
+  for (const auto& demand : all) {
+    if (demand.fits()) continue;
+    throw Error(ErrorKind::system,
+                fmt::format("{} has {} free, and {}a copy of the primary, {}, does not fit",
+                            demand.place.string(), format_bytes(demand.space.free_bytes),
+                            all.size() == 1 ? "" : "its part of ", format_bytes(demand.bytes)))
+        .with_hint(
+            "free some; databases that were left out of the restore have their full size in a "
+            "copy, so drop them (DB_DROP_LEFT_OUT=true)");
+  }
 }
 
 void finish(Site& site, const std::string& node, NodeRecord& record) {
   record.unfinished = false;
+  record.no_backup.clear();
   record.made_ms = unix_milliseconds();
   record.save(site.directory, node);
 }
 
 }  // namespace
+
+void remove_leftovers(Site& site, const std::string& node, Leftovers which) {
+  using restore::DirectoryState;
+  const auto& directory = site.directory;
+  const auto record = NodeRecord::load(directory, node);
+  const auto state = restore::inspect_directory(directory.data(node));
+  const bool gone = state == DirectoryState::absent || state == DirectoryState::empty;
+  // What is left of a primary may be all that there is of its data.
+  const bool remove = (record && record->unfinished) || (gone && node != "primary") ||
+                      (state == DirectoryState::interrupted && which == Leftovers::of_restores_too);
+  if (!remove) return;
+  // An empty one may be a volume of its own.
+  if (state != DirectoryState::empty) remove_tree(directory.data(node));
+  remove_tree(directory.tablespaces(node));
+}
 
 void initialize_primary(Site& site) {
   const std::string node = "primary";
@@ -87,8 +130,15 @@ void initialize_primary(Site& site) {
   finish(site, node, record);
 }
 
-void copy_primary(Site& site, const std::string& node) {
+std::uint64_t primary_bytes(postgres::Connection& connection) {
+  return parse_unsigned(
+             connection.value("select sum(pg_tablespace_size(oid)) from pg_tablespace").value_or(""))
+      .value_or(0);
+}
+
+void copy_primary(Site& site, const std::string& node, const std::string& because) {
   auto record = begin(site, node);
+  record.made_because = because;
   const auto& directory = site.directory;
   const auto log = directory.logs(node) / "pg_basebackup.log";
   std::vector<std::string> arguments = {"-D",
@@ -107,28 +157,32 @@ void copy_primary(Site& site, const std::string& node) {
                                         "--no-password"};
   const auto primary = NodeRecord::load(directory, "primary");
   auto connection = site.access(primary ? primary->source_user : "").open(site.port("primary"));
-  check_room(site, node, connection);
-  for (const auto& row :
-       connection.query("select oid::text, pg_tablespace_location(oid) from pg_tablespace "
-                        "where pg_tablespace_location(oid) <> ''")) {
-    const auto place = directory.tablespaces(node) / row.at(0).value_or("");
+  const auto bytes = primary_bytes(connection);
+  const auto tablespaces = tablespaces_of(connection);
+  check_room(directory, node, bytes, tablespaces);
+  // In this option a backslash keeps a '=' from dividing old from new.
+  const auto escaped = [](const std::string& text) {
+    std::string result;
+    for (const char c : text) result += c == '=' ? std::string("\\=") : std::string(1, c);
+    return result;
+  };
+  for (const auto& tablespace : tablespaces) {
+    const auto place = directory.tablespaces(node) / tablespace.oid;
     make_directories(place);
-    // In this option a backslash keeps a '=' from dividing old from new.
-    const auto escaped = [](const std::string& text) {
-      std::string result;
-      for (const char c : text) result += c == '=' ? std::string("\\=") : std::string(1, c);
-      return result;
-    };
-    arguments.push_back("--tablespace-mapping=" + escaped(row.at(1).value_or("")) + "=" +
+    arguments.push_back("--tablespace-mapping=" + escaped(tablespace.location) + "=" +
                         escaped(place));
   }
-  site.board.log(node + ": copying the primary");
+  const auto began = std::chrono::steady_clock::now();
   run_to_end(site,
              {.program = site.binaries / "pg_basebackup",
               .arguments = arguments,
               .environment = {{"PGPASSFILE", directory.replication_passfile().string()}},
               .log = log},
              log);
+  record.copied_bytes = bytes;
+  record.copied_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                         std::chrono::steady_clock::now() - began)
+                         .count();
   finish(site, node, record);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cluster/site.h"
+#include "postgres/connection.h"
 
 // Data directories that do not come from a backup. Each removes what an interrupted run of its own
 // or an interrupted restore left, and records `unfinished` while it works.
@@ -9,8 +10,17 @@ namespace pgrevive::cluster {
 // An empty new primary, by initdb.
 void initialize_primary(Site& site);
 
-// A base copy of the running primary, by pg_basebackup, with tablespaces of its own.
-void copy_primary(Site& site, const std::string& node);
+// A base copy of the running primary, by pg_basebackup, with tablespaces of its own. `because` is
+// noted in the node's record, and so is how long it took.
+void copy_primary(Site& site, const std::string& node, const std::string& because);
+
+// Removes of a node that is made anew what is of no use for that: half a copy, and a replica's
+// tablespaces whose data directory is gone; what a restore left, where that is not to be continued.
+enum class Leftovers { of_restores_too, but_restores };
+void remove_leftovers(Site& site, const std::string& node, Leftovers which);
+
+// Bytes of such a copy, and so of the primary.
+std::uint64_t primary_bytes(postgres::Connection& connection);
 
 // From here on what is on disk of that replica counts as a copy that was interrupted, so it is thrown
 // away and made anew.

@@ -27,9 +27,9 @@ Step replica_step(const NodeView& node, const NodeView& primary, bool from_backu
   if (foreign(node)) return Step::refuse;
   if (!whole(node)) {
     // Before the promotion the backup serves both. After it the WAL between backup and primary may
-    // be gone, so a replica that comes later starts from the primary as it is.
+    // be gone, so for a replica that comes later the way has to be looked at.
     if (from_backup && !primary.promoted && !node.unfinished) return Step::restore;
-    return primary.set_up ? Step::copy_primary : Step::wait;
+    return primary.set_up ? Step::rebuild : Step::wait;
   }
   // Started before its primary was promoted, a replica could replay the source's WAL past the point
   // where the primary leaves it, and never join.

@@ -22,7 +22,7 @@ enum class Step {
   recover,       // replay up to the target, then promote
   set_up,        // start as primary, make roles and the like
   wait,          // replica: until the primary is set up
-  copy_primary,  // replica: a base copy of the primary as it is
+  rebuild,       // replica: from the backup or from the primary as it is, whichever is sooner
   join,          // start as replica, until it streams
   run,           // start if it does not run, and watch
 };

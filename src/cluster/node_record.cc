@@ -40,6 +40,11 @@ std::optional<NodeRecord> NodeRecord::load(const StateDirectory& directory,
     if (const auto& end = j.at("recovery_end"); !end.is_null())
       record.recovery_end = recovery_end_from(end);
     record.joined = j.at("joined").get<bool>();
+    record.after_promotion = j.value("after_promotion", false);
+    record.made_because = j.value("made_because", "");
+    record.no_backup = j.value("no_backup", "");
+    record.copied_bytes = j.value("copied_bytes", std::uint64_t{0});
+    record.copied_ms = j.value("copied_ms", std::int64_t{0});
     return record;
   } catch (const json::exception& error) {
     throw Error(ErrorKind::corrupt, path.string() + " cannot be read: " + error.what());
@@ -69,7 +74,12 @@ void NodeRecord::save(const StateDirectory& directory, const std::string& node) 
                   {"superuser", superuser},
                   {"databases", databases},
                   {"recovery_end", recovery_end ? to_value(*recovery_end) : json(nullptr)},
-                  {"joined", joined}};
+                  {"joined", joined},
+                  {"after_promotion", after_promotion},
+                  {"made_because", made_because},
+                  {"no_backup", no_backup},
+                  {"copied_bytes", copied_bytes},
+                  {"copied_ms", copied_ms}};
   write_file_atomic(directory.node_record(node),
                     j.dump(2, ' ', false, json::error_handler_t::replace) + '\n');
 }

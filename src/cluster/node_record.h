@@ -47,6 +47,16 @@ struct NodeRecord {
 
   // Of a replica: it streamed once from this cluster's primary, so the source is of no more use.
   bool joined = false;
+  // It was restored when its primary had gone on from the backup already, so it takes the WAL since
+  // then from the cluster's own archive.
+  bool after_promotion = false;
+  // Why it was made of what it was made of, of one that was made after the promotion.
+  std::string made_because;
+  // Of an unfinished one: why it is not to be restored from the backup; empty: nothing is against it.
+  std::string no_backup;
+  // How the last copy of the primary went that was made for it; 0: there was none.
+  std::uint64_t copied_bytes = 0;
+  std::int64_t copied_ms = 0;
 
   bool archives_as(WalArchiveMode mode) const { return archiving && archived_as == name_of(mode); }
 

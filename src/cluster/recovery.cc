@@ -563,6 +563,10 @@ std::string source_restore_command(const Site& site, const std::string& node) {
              shell_argument(directory.wal_report(node)) + " --guard-tablespaces " +
              shell_argument(directory.made_tablespaces(node));
   if (node != kPrimary) command += " --fork " + shell_argument(directory.fork());
+  // One that was restored beside its primary streams from the fork on.
+  if (const auto record = NodeRecord::load(directory, node);
+      record && record->after_promotion && site.settings.archives())
+    command += " --own-config " + shell_argument(directory.pgbackrest_conf());
   return "exec " + command + " %f \"%p\"";
 }
 

@@ -1,6 +1,7 @@
 #include "cluster/replica.h"
 
 #include <algorithm>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -23,6 +24,9 @@ using postgres::Timeline;
 
 // How long a replica may neither stream nor get anywhere before it counts as stuck.
 constexpr std::chrono::minutes kStuckLimit{10};
+
+// How long a replica may ask in vain for WAL that nobody has.
+constexpr std::chrono::seconds kLostLimit{20};
 
 // Whether the primary was recovered from the source's archive, which a replica of the same files
 // then needs as well.
@@ -58,6 +62,23 @@ struct Joining {
   std::optional<Timeline> primary_timeline;  // empty: the primary could not be asked
   Lsn primary_end;
 };
+
+// JoinSight::nowhere. A walsender that only starts is about to be told that the WAL is gone.
+std::string nowhere(const Site& site, const std::optional<ArchiveReport>& report,
+                    const Joining& seen, std::uint32_t segment_size) {
+  if (!report || report->outcome != ArchiveReport::Outcome::absent || !seen.primary_timeline ||
+      !(seen.state.empty() || seen.state == "startup") ||
+      postgres::wal_file_kind(report->name) != postgres::WalFileKind::segment)
+    return {};
+  // Of a place in the log it asks on the newest timeline first, and reports the last.
+  const auto segment =
+      postgres::WalSegment::parse(report->name, segment_size).on(*seen.primary_timeline);
+  std::error_code ignored;
+  const bool there =
+      segment.end() > seen.primary_end ||
+      std::filesystem::exists(wal_directory(site, "primary") / segment.name(), ignored);
+  return there ? std::string() : segment.name();
+}
 
 Joining ask_primary(Site& site, const std::string& node, const std::string& source_user) {
   try {
@@ -103,6 +124,7 @@ void join_replica(Site& site, const std::string& node, NodeRecord& record) {
   start_replica(site, node, record);
 
   JoinWatch watch(kStuckLimit);
+  LostWatch lost(kLostLimit);
   for (;;) {
     // Before the primary is asked: what it has written since would hide that the replica is past
     // it.
@@ -116,7 +138,8 @@ void join_replica(Site& site, const std::string& node, NodeRecord& record) {
         .reached = std::max({control.checkpoint, control.minimum_recovery_point, seen.replayed}),
         .last_delivered = report ? report->last_delivered : "",
         .primary_timeline = seen.primary_timeline,
-        .primary_end = seen.primary_end};
+        .primary_end = seen.primary_end,
+        .nowhere = nowhere(site, report, seen, control.wal_segment_size)};
     if (const auto why = off_the_line(sight))
       throw Error(ErrorKind::postgres, node + " cannot stream from its primary: " + *why)
           .with_hint("it went another way than its primary; save what you need from " +
@@ -128,6 +151,12 @@ void join_replica(Site& site, const std::string& node, NodeRecord& record) {
           ErrorKind::unavailable,
           "WAL file " + report->name + " could not be fetched for " + node + ": " + report->error)
           .with_hint("the primary runs; start again to go on with the replica");
+    if (lost.lost(sight, std::chrono::steady_clock::now()))
+      throw Error(ErrorKind::not_found, "WAL segment " + sight.nowhere + ", which " + node +
+                                            " needs, is in no archive, and its primary does not "
+                                            "keep it")
+          .with_hint("save what you need from " + site.directory.data(node).string() +
+                     ", remove that directory and start again: the replica is made anew then");
     if (watch.stuck(sight, std::chrono::steady_clock::now()))
       throw Error(ErrorKind::postgres, node + " does not stream from its primary: " +
                                            last_lines(site.directory.logs(node) / "postgresql.log"))

@@ -19,6 +19,9 @@ using Names = std::array<std::pair<Enum, const char*>, N>;
 constexpr Names<WalArchiveMode, 3> kWalArchiveModes{{{WalArchiveMode::own, "own"},
                                                      {WalArchiveMode::source, "source"},
                                                      {WalArchiveMode::off, "off"}}};
+constexpr Names<ReplicaRebuild, 3> kReplicaRebuilds{{{ReplicaRebuild::sooner, "auto"},
+                                                     {ReplicaRebuild::backup, "backup"},
+                                                     {ReplicaRebuild::primary, "primary"}}};
 constexpr Names<storage::UriStyle, 3> kUriStyles{{{storage::UriStyle::automatic, "auto"},
                                                   {storage::UriStyle::host, "host"},
                                                   {storage::UriStyle::path, "path"}}};
@@ -200,6 +203,7 @@ std::string to_json(const Settings& settings) {
       {"console_listen", settings.console_listen},
       {"console_hosts", settings.console_hosts},
       {"replicas", settings.replicas},
+      {"replica_rebuild", name_in(kReplicaRebuilds, settings.replica_rebuild)},
       {"listen_addresses", settings.listen_addresses},
       {"allowed_networks", settings.allowed_networks},
       {"restore_from_backup", settings.restore_from_backup},
@@ -256,6 +260,8 @@ Settings from_json(const std::string& text) {
     settings.console_listen = j.value("console_listen", std::string("127.0.0.1"));
     settings.console_hosts = j.value("console_hosts", std::vector<std::string>());
     settings.replicas = j.at("replicas").get<int>();
+    settings.replica_rebuild =
+        value_in(kReplicaRebuilds, j.value("replica_rebuild", std::string("auto")));
     settings.listen_addresses = j.at("listen_addresses").get<std::string>();
     settings.allowed_networks = j.at("allowed_networks").get<std::vector<std::string>>();
     settings.restore_from_backup = j.at("restore_from_backup").get<bool>();

@@ -20,6 +20,10 @@ enum class WalArchiveMode { own, source, off };
 
 std::string name_of(WalArchiveMode mode);  // as .env writes it
 
+// What a replica is made of that is lost, or added, when the primary has gone on from the backup
+// (cluster/rebuild_choice.h).
+enum class ReplicaRebuild { sooner, backup, primary };
+
 // What of the cluster's own archive is not as the source's repository is; what is empty here is the
 // source's.
 struct OwnArchive {
@@ -58,6 +62,7 @@ struct Settings {
   std::string console_listen = "127.0.0.1";    // CONSOLE_LISTEN, an address
   std::vector<std::string> console_hosts;      // CONSOLE_HOSTS, beside addresses and localhost
   int replicas = 1;                            // REPLICAS, 0 to 4
+  ReplicaRebuild replica_rebuild = ReplicaRebuild::sooner;  // REPLICA_REBUILD
   std::string listen_addresses = "localhost";  // LISTEN_ADDRESSES
   std::vector<std::string> allowed_networks;   // ALLOWED_NETWORKS, CIDR, beside localhost
 

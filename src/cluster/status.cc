@@ -137,6 +137,7 @@ NodeStatus node_status(const StateDirectory& directory, const Settings& settings
   node.data_directory = data.string();
   const auto record = NodeRecord::load(directory, name).value_or(NodeRecord{});
   node.backup_label = record.backup_label;
+  node.made_because = record.made_because;
   if (look == Look::whole)
     node.data_bytes = tree_bytes(data) + tree_bytes(directory.tablespaces(name));
   const auto space = disk_space(data);
@@ -268,6 +269,7 @@ std::string to_json(const ClusterStatus& status) {
                      {"lag_bytes", or_null(node.lag_bytes)},
                      {"lag_seconds", or_null(node.lag_seconds)},
                      {"backup_label", node.backup_label},
+                     {"made_because", node.made_because},
                      {"data_directory", node.data_directory},
                      {"data_bytes", node.data_bytes},
                      {"disk_free_bytes", node.disk_free_bytes},

@@ -185,6 +185,11 @@ bool Fork::allows(std::string_view wal_name, std::uint32_t segment_size) const {
   return false;
 }
 
+bool Fork::is_own(std::string_view wal_name) const {
+  return postgres::wal_file_kind(wal_name) == WalFileKind::segment &&
+         Timeline::parse_hex(wal_name.substr(0, 8)) == history.timeline;
+}
+
 Outcome archive_get(const std::vector<const WalArchive*>& archives, std::uint32_t segment_size,
                     const Request& request) {
   const auto kind = postgres::wal_file_kind(request.name);
@@ -199,7 +204,9 @@ Outcome archive_get(const std::vector<const WalArchive*>& archives, std::uint32_
       deliver_text(fork.history_text, request);
       return Outcome::delivered;
     }
-    if (!fork.allows(request.name, segment_size)) return Outcome::absent;
+    const bool allowed = request.own ? fork.is_own(request.name)
+                                     : fork.allows(request.name, segment_size);
+    if (!allowed) return Outcome::absent;
   }
 
   const auto deliver = [&](const WalArchive& archive) {

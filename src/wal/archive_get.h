@@ -32,6 +32,9 @@ struct Fork {
 
   // Whether the rule lets a file of that name come from the source's archive. Pure.
   bool allows(std::string_view wal_name, std::uint32_t segment_size) const;
+  // Whether it is a segment that the primary wrote after the fork, which only the cluster's own
+  // archive may give. Pure.
+  bool is_own(std::string_view wal_name) const;
 };
 
 enum class Outcome {
@@ -43,6 +46,9 @@ struct Request {
   std::string name;                   // what %f says
   std::filesystem::path destination;  // what %p says
   std::optional<Fork> fork;           // replicas only
+  // Of a segment of the fork's own timeline: `archives` are the cluster's own, and the fork has no
+  // say in it.
+  bool own = false;
   // The cluster that asks, to check a segment's own header against; 0 and empty: not checked.
   std::uint64_t system_id = 0;
   std::optional<postgres::Version> version;
@@ -61,8 +67,8 @@ struct Request {
 // and the segment size, so that a file of another cluster or under a wrong name is Error{corrupt}.
 //
 // A segment whose absence is a gap (see wal/gap.h) is Error{corrupt} that says why, never `absent`.
-// A replica with a fork gets `absent`: it is a standby, which never takes that for the end of the
-// log but asks its primary next.
+// A replica with a fork gets `absent`, of its cluster's own archive too: it is a standby, which never
+// takes that for the end of the log but asks its primary next.
 //
 // With a guard, a segment whose replay would make a tablespace where another cluster keeps files
 // comes without that record and what follows it, so that targets before it can be reached; asked for

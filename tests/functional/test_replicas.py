@@ -94,6 +94,56 @@ def test_data_directory_that_is_lost(make_cluster, story, running):
     assert cluster.sql("replica", MARKERS) == ROWS + ",meanwhile"
 
 
+def lose_replica(cluster):
+    """Its data directory goes. Since it has all, its primary keeps nothing for it of what was archived."""
+    cluster.sql("primary", "insert into markers (what) values ('meanwhile')")
+    for _ in range(2):
+        segment = cluster.sql("primary", "select pg_walfile_name(pg_switch_wal())")
+        cluster.sql("primary", "create table if not exists w (i int); drop table w")
+    wait_until(lambda: cluster.sql("primary", f"select last_archived_wal >= '{segment}' from "
+                                   "pg_stat_archiver") == "t", 60, f"{segment} is archived")
+    cluster.caught_up()
+    wait_until(lambda: cluster.sql("primary", "checkpoint") == ""
+               and not (cluster.root / "primary/data/pg_wal" / segment).exists(), 60,
+               f"{segment} is removed")
+    shutil.rmtree(cluster.root / "replica" / "data")
+    return segment
+
+
+def test_rebuilt_from_the_backup(make_cluster, story):
+    """The source's WAL leads to the fork, and the cluster's own from there on. Where that breaks off,
+    the replica is copied from its primary."""
+    cluster = make_cluster(
+        {**story.values(), "WAL_ARCHIVE": "own", "REPLICA_REBUILD": "backup"}, 1)
+    cluster.start()
+    lose_replica(cluster)
+    cluster.run("restart")
+    assert all_stream(cluster, 1)
+    cluster.caught_up()
+    assert cluster.sql("replica", MARKERS) == ROWS + ",meanwhile"
+    node = cluster.node("replica")
+    assert node["backup_label"] == story.label
+    assert node["made_because"] == f"restored from backup {story.label}: REPLICA_REBUILD=backup"
+    assert node["made_because"] in cluster.run("status").stdout
+    soundness.balances(cluster, "replica", "testdb")
+
+    # In the archive by its name, and not what that says.
+    segment = lose_replica(cluster)
+    [stored] = (cluster.root / "archive").rglob(f"{segment}-*")
+    stored.write_bytes(stored.read_bytes()[:-40] + b"?" * 40)
+    cluster.run("restart")
+    assert all_stream(cluster, 1)
+    cluster.caught_up()
+    assert cluster.sql("replica", MARKERS) == ROWS + ",meanwhile" * 2
+    node = cluster.node("replica")
+    assert node["backup_label"] == ""
+    why = node["made_because"]
+    assert why.startswith("copied from the primary: not from the backup, because what was restored "
+                          f"from it did not join: WAL file {segment} could not be fetched"), why
+    assert any("it did not join and is copied from the primary instead" in warning
+               for warning in cluster.status()["supervisor"]["warnings"])
+
+
 @pytest.mark.parametrize("promoted", [True, False])
 def test_replica_that_went_another_way(make_cluster, story, space, promoted):
     """Somebody opened it by hand: it can never stream again, and that is said at once."""

@@ -20,6 +20,14 @@
 namespace pgrevive::cli {
 namespace {
 
+Source load_own_archive(const ArchiveGetWords& words) {
+  return load_source({.env_file = {},
+                      .cluster = {},
+                      .config = words.own_config,
+                      .stanza = words.global.stanza},
+                     {}, "archive-get");
+}
+
 // All repositories in order. One that cannot be opened is only a failure if no other delivers, and
 // then `absent` is not proven either.
 wal::Outcome get(const ArchiveGetWords& words) {
@@ -35,13 +43,18 @@ wal::Outcome get(const ArchiveGetWords& words) {
             "restore the data directory again");
   }
 
-  const Source source = load_source(words.global, words.repository, "archive-get");
+  std::optional<wal::Fork> fork;
+  if (!words.fork.empty()) fork = wal::Fork::load(words.fork);
+  const bool own = fork && !words.own_config.empty() && fork->is_own(words.name);
+  const Source source = own ? load_own_archive(words)
+                            : load_source(words.global, words.repository, "archive-get");
   const OpenArchives open = open_archives(source, control);
   wal::Request request{.name = words.name,
                        .destination = words.destination.is_absolute()
                                           ? words.destination
                                           : data_directory / words.destination,
-                       .fork = std::nullopt,
+                       .fork = std::move(fork),
+                       .own = own,
                        .system_id = control.system_id,
                        .version = control.version};
   std::optional<wal::TablespaceGuard> guard;
@@ -54,7 +67,6 @@ wal::Outcome get(const ArchiveGetWords& words) {
                   words.tablespaces);
     request.guard = &*guard;
   }
-  if (!words.fork.empty()) request.fork = wal::Fork::load(words.fork);
   const wal::Outcome outcome = wal::archive_get(open.all(), control.wal_segment_size, request);
   if (outcome == wal::Outcome::absent && open.trouble) throw *open.trouble;
   return outcome;
@@ -103,6 +115,11 @@ void add_archive_get(Parser& parser) {
   command->add_option("SEGMENT", words->name, "Name of the WAL file, %f in restore_command");
   command->add_option("PATH", words->destination, "Where to write it, %p in restore_command");
   command->add_option("--fork", words->fork, "Let only WAL through that this fork file allows")
+      ->type_name("FILE");
+  command
+      ->add_option("--own-config", words->own_config,
+                   "Take WAL of the fork's own timeline from the archive that this\n"
+                   "pgbackrest.conf names, instead of none")
       ->type_name("FILE");
   command->add_option("--report", words->report, "Write what came of it into this file, as JSON")
       ->type_name("FILE");

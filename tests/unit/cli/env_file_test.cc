@@ -110,7 +110,7 @@ TEST(EnvFile, TakesEveryName) {
       "RUNTIME=docker\nCLUSTER_NAME=copy-2\nPOSTGRES_USER=admin\nPOSTGRES_DB=shop\nPOSTGRES_"
       "PRIMARY_PORT=6001\n"
       "POSTGRES_REPLICA_PORT=6002\nADMINER_PORT=0\nADMINER_LISTEN=0.0.0.0\nCONSOLE_PORT=0\n"
-      "CONSOLE_LISTEN=::\nCONSOLE_HOSTS='a.example, b'\nREPLICAS=2\n"
+      "CONSOLE_LISTEN=::\nCONSOLE_HOSTS='a.example, b'\nREPLICAS=2\nREPLICA_REBUILD=backup\n"
       "LISTEN_ADDRESSES=*\nALLOWED_NETWORKS=10.0.0.0/8, fd00::1\nPGBACKREST_STANZA=prod\n"
       "PGBACKREST_PROCESS_MAX=8\nREPO_CIPHER_PASS=pass\nS3_SESSION_TOKEN=token\n"
       "S3_ENDPOINT=http://127.0.0.1:9000/\nS3_PATH=/"
@@ -136,6 +136,7 @@ TEST(EnvFile, TakesEveryName) {
   EXPECT_EQ(made.console_listen, "::");
   EXPECT_THAT(made.console_hosts, ElementsAre("a.example", "b"));
   EXPECT_EQ(made.replicas, 2);
+  EXPECT_EQ(made.replica_rebuild, cluster::ReplicaRebuild::backup);
   EXPECT_EQ(made.listen_addresses, "*");
   EXPECT_THAT(made.allowed_networks, ElementsAre("10.0.0.0/8", "fd00::1/128"));
   EXPECT_EQ(made.repository.stanza, "prod");
@@ -263,6 +264,7 @@ INSTANTIATE_TEST_SUITE_P(
             "replica 2 and Adminer would both be on port 5435"},
         Bad{"ports_run_out", "REPLICAS=4\nPOSTGRES_REPLICA_PORT=65533", "pass 65535"},
         Bad{"replicas", "REPLICAS=5", "from 0 to 4"},
+        Bad{"replica_rebuild", "REPLICA_REBUILD=delta", "auto, backup or primary"},
         Bad{"cluster_name", "CLUSTER_NAME=../etc", "letters, digits"},
         Bad{"exclusive",
             "RECOVERY_TARGET_TYPE=name\nRECOVERY_TARGET=x\nRECOVERY_TARGET_EXCLUSIVE=y",

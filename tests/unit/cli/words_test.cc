@@ -53,11 +53,12 @@ TEST(CommandLine, HandsOnWhatStandsBehindTheNode) {
 TEST(ArchiveGetWords, TakesOptionsInBothFormsAndAnyPlace) {
   const ArchiveGetWords words = parse_archive_get(
       {"--config", "/c", "--stanza=main", "000000010000000000000001", "--fork", "/f",
-       "pg_wal/RECOVERYXLOG", "--report=/r", "--data-directory", "/d", "--repo", "2"});
+       "--own-config", "/o", "pg_wal/RECOVERYXLOG", "--report=/r", "--data-directory", "/d", "--repo", "2"});
 
   EXPECT_EQ(words.global.config, "/c");
   EXPECT_EQ(words.global.stanza, "main");
   EXPECT_EQ(words.fork, "/f");
+  EXPECT_EQ(words.own_config, "/o");
   EXPECT_EQ(words.report, "/r");
   EXPECT_EQ(words.data_directory, "/d");
   EXPECT_EQ(words.repository.repo, 2);

@@ -15,7 +15,8 @@ JoinSight sight() {
           .reached = Lsn(0x3000),
           .last_delivered = "000000010000000000000003",
           .primary_timeline = Timeline(2),
-          .primary_end = Lsn(0x4000)};
+          .primary_end = Lsn(0x4000),
+          .nowhere = {}};
 }
 
 TEST(OffTheLine, IsWhoIsPastThePrimarysEnd) {
@@ -43,6 +44,23 @@ TEST(OffTheLine, IsNotKnownWhileThePrimaryDoesNotAnswer) {
   seen.primary_timeline.reset();
   seen.primary_end = Lsn();
   EXPECT_EQ(off_the_line(seen), std::nullopt);
+}
+
+TEST(LostWatch, NoticesOneSegmentThatIsNowhereAllTheTime) {
+  LostWatch watch(minutes(1));
+  const std::chrono::steady_clock::time_point start{};
+  auto seen = sight();
+  EXPECT_FALSE(watch.lost(seen, start));
+  EXPECT_FALSE(watch.lost(seen, start + minutes(5)));
+  seen.nowhere = "000000020000000000000003";
+  EXPECT_FALSE(watch.lost(seen, start + minutes(6)));
+  EXPECT_TRUE(watch.lost(seen, start + minutes(7)));
+  // It came, or it is another one now: from there on anew.
+  seen.nowhere.clear();
+  EXPECT_FALSE(watch.lost(seen, start + minutes(8)));
+  seen.nowhere = "000000020000000000000004";
+  EXPECT_FALSE(watch.lost(seen, start + minutes(9)));
+  EXPECT_TRUE(watch.lost(seen, start + minutes(10)));
 }
 
 class Watched : public testing::Test {

@@ -54,16 +54,17 @@ TEST(NextStep, AReplicaIsRestoredBesideItsPrimary) {
   EXPECT_EQ(replica(kAbsent, kWhole), Step::restore);
 }
 
-TEST(NextStep, AReplicaThatComesAfterThePromotionIsCopiedFromThePrimary) {
+TEST(NextStep, AReplicaThatComesAfterThePromotionIsRebuilt) {
   EXPECT_EQ(replica(kAbsent, kPromoted), Step::wait);
-  EXPECT_EQ(replica(kAbsent, kSetUp), Step::copy_primary);
-  EXPECT_EQ(replica(kHalfCopied, kSetUp), Step::copy_primary);
-  EXPECT_EQ(replica(kHalfCopiedEarly, kSetUp), Step::copy_primary);
+  EXPECT_EQ(replica(kAbsent, kSetUp), Step::rebuild);
+  EXPECT_EQ(replica(kInterrupted, kSetUp), Step::rebuild);
+  EXPECT_EQ(replica(kHalfCopied, kSetUp), Step::rebuild);
+  EXPECT_EQ(replica(kHalfCopiedEarly, kSetUp), Step::rebuild);
 }
 
-TEST(NextStep, AReplicaOfAnEmptyClusterIsCopiedFromThePrimary) {
+TEST(NextStep, AReplicaOfAnEmptyClusterIsRebuiltToo) {
   EXPECT_EQ(replica(kAbsent, kAbsent, false), Step::wait);
-  EXPECT_EQ(replica(kAbsent, kSetUp, false), Step::copy_primary);
+  EXPECT_EQ(replica(kAbsent, kSetUp, false), Step::rebuild);
 }
 
 TEST(NextStep, ARestoredReplicaWaitsForThePromotionBeforeItStarts) {

@@ -37,6 +37,11 @@ TEST_F(StateFiles, ARecordComesBackAsItWasSaved) {
   record.databases = {"a", "b"};
   record.recovery_end = RecoveryEnd{.target = "latest", .new_timeline = 2, .fork_lsn = "0/4"};
   record.joined = true;
+  record.after_promotion = true;
+  record.made_because = "it is sooner";
+  record.no_backup = "it is gone";
+  record.copied_bytes = 7;
+  record.copied_ms = 8;
   record.save(directory_, "primary");
   const auto text = read_file(directory_.node_record("primary"));
 
@@ -50,7 +55,11 @@ TEST_F(StateFiles, ARecordComesBackAsItWasSaved) {
   EXPECT_EQ(back->left_out[0].text(), "shop (16400)");
   EXPECT_EQ(back->recovery_end->fork_lsn, "0/4");
   EXPECT_EQ(back->line, 3u);
-  EXPECT_TRUE(back->joined && back->archiving && back->promoting && !back->online);
+  EXPECT_EQ(back->made_because, "it is sooner");
+  EXPECT_EQ(back->no_backup, "it is gone");
+  EXPECT_EQ(back->copied_bytes, 7u);
+  EXPECT_EQ(back->copied_ms, 8);
+  EXPECT_TRUE(back->after_promotion && back->joined && back->archiving && back->promoting && !back->online);
 }
 
 TEST_F(StateFiles, ANodeWithoutRecordHasNone) {

@@ -22,6 +22,7 @@ Settings unusual() {
   settings.console_listen = "::";
   settings.console_hosts = {"db.example.org"};
   settings.replicas = 3;
+  settings.replica_rebuild = ReplicaRebuild::backup;
   settings.listen_addresses = "*";
   settings.allowed_networks = {"10.0.0.0/8", "fd00::/8"};
   settings.restore_from_backup = false;

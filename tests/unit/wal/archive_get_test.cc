@@ -285,6 +285,30 @@ TEST_F(ForkedReplica, AsksItsPrimaryWhereTheArchiveHasAGap) {
   EXPECT_EQ(get("000000010000000000000001"), Outcome::absent);
 }
 
+// Of a replica that was restored when its primary had gone on already.
+TEST_F(ForkedReplica, TakesThePrimarysOwnSegmentsFromTheClustersArchive) {
+  auto wanted = request("000000030000000000000006");
+  wanted.own = true;
+  archive_.put(wanted.name);
+  EXPECT_EQ(archive_get({archive_.get()}, kSize, wanted), Outcome::delivered);
+  EXPECT_EQ(delivered(), wal(wanted.name));
+  // Behind what was expired it asks its primary.
+  wanted.name = "000000030000000000000005";
+  EXPECT_EQ(archive_get({archive_.get()}, kSize, wanted), Outcome::absent);
+}
+
+// With WAL_ARCHIVE=source the cluster's archive is the source's.
+TEST_F(ForkedReplica, TakesNothingElseFromTheClustersArchive) {
+  for (const char* name : {"000000020000000000000006", "000000010000000000000002"}) {
+    archive_.put(name);
+    auto wanted = request(name);
+    wanted.own = true;
+    EXPECT_EQ(archive_get({archive_.get()}, kSize, wanted), Outcome::absent) << name;
+  }
+  EXPECT_FALSE(fork_->is_own("00000003.history"));
+  EXPECT_FALSE(fork_->is_own("000000030000000000000006.partial"));
+}
+
 TEST_F(ForkedReplica, DoesNotTouchTheArchiveForWhatIsNotAllowed) {
   archive_.storage().fail("archive/main/15-1/0000000300000000",
                           Error(ErrorKind::unavailable, "no route"));
