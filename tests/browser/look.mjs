@@ -8,10 +8,15 @@
 //                                   page is loaded anew in the midst of a restore. On standard error
 //                                   it says "ready" before the page is there, which it waits for,
 //                                   and "seen" when there was enough to be seen of the restore
+//   midway                          where to put a picture of the restore
 //   press                           keys, one after the other, "Tab" or "type:text"; what has the
 //                                   focus after each is printed
 //   token                           typed, then "Test" is clicked
 //   preview                         the preview of the moment that is chosen is asked for
+//   search                          typed into the search of the primary's log; `log` is what is shown
+//   rebuild                         with `token`: a replica is to be made again, which waits for the
+//                                   cluster's name, of which this is typed; `sure` tells whether one
+//                                   could go on before, and after
 //   screenshot                      where to put a picture of the whole page
 // It prints one JSON object.
 import { createRequire } from 'node:module';
@@ -55,7 +60,9 @@ const look = () =>
       links: [...document.querySelectorAll('.link')].map((link) => link.innerText),
       problems: [...document.querySelectorAll('.problems li')].map((item) => item.dataset.problem),
       backups: [...document.querySelectorAll('#repository tbody tr')].map((row) => row.cells[0].innerText),
-      restores: [...document.querySelectorAll('#restore tbody tr')].map((row) => row.cells[1].innerText),
+      workers: [...document.querySelectorAll('#workers tbody tr')].map((row) => [...row.cells].map((cell) => cell.innerText)),
+      restores: [...document.querySelectorAll('#past tbody tr')].map((row) => row.cells[1].innerText),
+      picture: document.querySelectorAll('.timeline .backup').length,
       chart: document.querySelectorAll('.chart canvas').length,
     };
   });
@@ -89,6 +96,7 @@ if (told.until) {
     }
     if (!seen.enough && bars.after.size >= 2) {
       seen.enough = true;
+      if (told.midway) await page.screenshot({ path: told.midway, fullPage: true });
       process.stderr.write('seen\n');
     }
     await page.waitForTimeout(200);
@@ -102,15 +110,31 @@ if (told.press) {
     seen.focus.push(await page.evaluate(() => document.activeElement.innerText || document.activeElement.type || document.activeElement.tagName));
   }
 }
+if (told.search) {
+  await page.locator('#logs input[type=search]').fill(told.search);
+  await page.waitForFunction((wanted) => document.querySelector('#logs pre').innerText.split('\n').every((line) => line.toLowerCase().includes(wanted.toLowerCase())), told.search, { timeout: 60_000 });
+  seen.log = (await page.locator('#logs pre').innerText()).split('\n');
+}
 if (told.preview) {
-  await page.locator('#repository form button').focus();
+  await page.locator('#repository form button[type=submit]').focus();
   await page.keyboard.press('Enter');
   await page.waitForSelector('#preview dl, #repository [role=alert]', { timeout: 60_000 });
   seen.preview = await page.locator('#repository form').innerText();
+  seen.command = await page.locator('#repository code').allInnerTexts();
 }
 if (told.token) {
   await page.locator('#acts input').fill(told.token);
-  await page.locator('#acts .buttons button').first().click();
+}
+if (told.rebuild) {
+  await page.locator('[data-act=rebuild]').first().click();
+  const yes = page.locator('dialog button[value=yes]');
+  seen.sure = [await yes.isEnabled()];
+  await page.locator('dialog input').fill(told.rebuild);
+  seen.sure.push(await yes.isEnabled());
+  seen.asked = await page.locator('#sure').innerText();
+  await page.locator('dialog button[value=no]').click();
+} else if (told.token) {
+  await page.locator('[data-act=test]').click();
   await page.waitForFunction(() => document.querySelectorAll('#said li').length > 0 || /:.*\./.test(document.querySelector('#said').innerText), undefined, { timeout: 120_000 });
   seen.said = await page.locator('#said').innerText();
 }

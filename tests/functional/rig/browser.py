@@ -31,7 +31,8 @@ def look(url, **told):
 
 
 def begin(url, **told):
-    words = json.dumps({"url": url, **told}, default=str)
+    words = json.dumps({"url": url, **{name: value for name, value in told.items()
+                                       if value is not None}}, default=str)
     return subprocess.Popen(["node", _WANTED / "look.mjs", _PLACE, words],
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

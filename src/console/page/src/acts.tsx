@@ -1,5 +1,5 @@
-import { useRef, useState } from 'preact/hooks';
-import { act, cameUp, Refused } from './api';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { act, cameUp, Refused, type RequestReport, type Status } from './api';
 import { named, t, type Word } from './words';
 
 interface Check {
@@ -8,69 +8,147 @@ interface Check {
   detail: string;
 }
 
-const acts: Word[] = ['test', 'start', 'stop', 'restart'];
+// Something that may be done, and what is asked before. With `typed` the name of the cluster has to be
+// typed, since data is destroyed.
+export interface Wish {
+  name: 'test' | 'start' | 'stop' | 'restart' | 'restart-node' | 'rebuild' | 'switchover' | 'restore';
+  query?: Record<string, string>;
+  question?: string;
+  typed?: boolean;
+}
 
-// For who holds the token. It stays in this tab and goes nowhere but into the header of these calls.
-export function ActsView({ cluster }: { cluster: string }) {
+// The acts of who holds the token. It stays in this tab and goes nowhere but into the header of these
+// calls.
+export function useActs() {
   const [token, setToken] = useState(sessionStorage.getItem('token') ?? '');
   const [said, setSaid] = useState('');
   const [checks, setChecks] = useState<Check[]>([]);
   const [busy, setBusy] = useState(false);
-  const [asked, setAsked] = useState<Word>('stop');
-  const dialog = useRef<HTMLDialogElement>(null);
+  const [wish, setWish] = useState<Wish | null>(null);
 
-  const run = async (name: Word) => {
+  const title = ({ name, query }: Wish) => (query?.node ? `${t(name as Word)} ${query.node}` : t(name as Word));
+  const run = async (asked: Wish) => {
     setBusy(true);
     setChecks([]);
-    setSaid(t('working', { act: t(name) }));
+    setSaid(t('workingOn', { act: title(asked) }));
     try {
-      const result = await act<{ checks?: Check[] }>(name, token);
+      const result = await act<{ checks?: Check[] }>(asked.name, asked.query ?? {}, token);
       setChecks(result.checks ?? []);
-      setSaid(t('actDone', { act: t(name) }));
+      setSaid(t('actDone', { act: title(asked) }));
     } catch (error) {
       // A start replaces the console that was asked, and its answer may not come.
-      const lost = !(error instanceof Refused) && (name === 'start' || name === 'restart');
+      const lost = !(error instanceof Refused) && ['start', 'restart', 'restore'].includes(asked.name);
       const done = lost && (await cameUp());
       const message = error instanceof Refused ? `${error.message}. ${error.hint}` : lost ? t('noAnswer') : String(error);
-      setSaid(done ? t('actDone', { act: t(name) }) : t('actFailed', { act: t(name), message }));
+      setSaid(done ? t('actDone', { act: title(asked) }) : t('actFailed', { act: title(asked), message }));
     }
     setBusy(false);
   };
-  const choose = (name: Word) => {
-    if (name !== 'stop' && name !== 'restart') return void run(name);
-    setAsked(name);
-    dialog.current!.showModal();
+  return {
+    token,
+    busy,
+    said,
+    checks,
+    wish,
+    setToken: (value: string) => {
+      setToken(value);
+      sessionStorage.setItem('token', value);
+    },
+    ask: (asked: Wish) => (asked.question ? setWish(asked) : void run(asked)),
+    answer: (yes: boolean) => {
+      if (yes && wish) void run(wish);
+      setWish(null);
+    },
   };
+}
+export type Acts = ReturnType<typeof useActs>;
+
+export function ActDialog({ acts, cluster }: { acts: Acts; cluster: string }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [typed, setTyped] = useState('');
+  const { wish } = acts;
+  useEffect(() => {
+    setTyped('');
+    if (wish) dialog.current!.showModal();
+  }, [wish]);
+  const sure = wish !== null && (!wish.typed || typed === cluster);
+  return (
+    <dialog ref={dialog} aria-labelledby="sure" onClose={() => acts.answer(dialog.current!.returnValue === 'yes')} onCancel={() => (dialog.current!.returnValue = 'no')}>
+      <form method="dialog" onSubmit={(event) => event.submitter?.getAttribute('value') === 'yes' && !sure && event.preventDefault()}>
+        <p id="sure">{wish?.question}</p>
+        {wish?.typed && (
+          <label>
+            {t('typeName', { cluster })}
+            <input type="text" autocomplete="off" spellcheck={false} value={typed} onInput={(event) => setTyped(event.currentTarget.value)} />
+          </label>
+        )}
+        <div class="buttons">
+          <button value="no" formNoValidate>
+            {t('cancel')}
+          </button>
+          <button value="yes" class={wish?.typed ? 'danger' : ''} disabled={!sure}>
+            {wish ? t(wish.name as Word) : ''}
+          </button>
+        </div>
+      </form>
+    </dialog>
+  );
+}
+
+function LastRequest({ request }: { request: RequestReport }) {
+  return (
+    <p class={request.state === 'failed' ? 'error' : ''} data-request={request.state}>
+      {t('asked', { act: t((request.act === 'restart' ? 'restart-node' : request.act) as Word), node: request.node, state: named(request.state) })}
+      {request.error && <span lang="en">: {request.error}</span>}
+    </p>
+  );
+}
+
+export function ActsView({ acts, status }: { acts: Acts; status: Status }) {
+  const cluster = status.cluster_name;
+  const off = acts.busy || acts.token === '';
+  const button = (wish: Wish, danger = false) => (
+    <button type="button" class={danger ? 'danger' : ''} data-act={wish.name} disabled={off} aria-label={wish.query?.node ? `${t(wish.name as Word)} ${wish.query.node}` : undefined} onClick={() => acts.ask(wish)}>
+      {t(wish.name as Word)}
+    </button>
+  );
+  const { request } = status.supervisor;
   return (
     <section id="acts" aria-labelledby="acts-title">
       <h2 id="acts-title">{t('acts')}</h2>
       <div class="card">
         <label>
           {t('token')}
-          <input
-            type="password"
-            autocomplete="off"
-            aria-describedby="token-help"
-            value={token}
-            onInput={(event) => {
-              setToken(event.currentTarget.value);
-              sessionStorage.setItem('token', event.currentTarget.value);
-            }}
-          />
+          <input type="password" autocomplete="off" aria-describedby="token-help" value={acts.token} onInput={(event) => acts.setToken(event.currentTarget.value)} />
         </label>
-        <p id="token-help">{t('tokenHelp')}</p>
-        <div class="buttons">
-          {acts.map((name) => (
-            <button type="button" key={name} disabled={busy || token === ''} onClick={() => choose(name)}>
-              {t(name)}
-            </button>
-          ))}
+        <p id="token-help">
+          <code>pgrevive --cluster {cluster} console --token</code> {t('tokenHelp')}
+        </p>
+        <div class="act-row">
+          <span>{t('wholeCluster')}</span>
+          <div class="buttons">
+            {button({ name: 'test' })}
+            {button({ name: 'start' })}
+            {button({ name: 'stop', question: t('sureStop', { cluster }) })}
+            {button({ name: 'restart', question: t('sureRestart', { cluster }) })}
+          </div>
         </div>
+        {status.nodes.map(({ name: node }) => (
+          <div class="act-row" key={node}>
+            <span>{node}</span>
+            <div class="buttons">
+              {button({ name: 'restart-node', query: { node }, question: t('sureRestartNode', { node }) })}
+              {node !== 'primary' && button({ name: 'switchover', query: { node }, question: t('sureSwitchover', { node }) })}
+              {node !== 'primary' && button({ name: 'rebuild', query: { node, confirm: cluster }, question: t('sureRebuild', { node }), typed: true }, true)}
+            </div>
+          </div>
+        ))}
+        {request && <LastRequest request={request} />}
         <div aria-live="polite" id="said">
-          <p>{said}</p>
-          {checks.length > 0 && (
-            <ul>
-              {checks.map((check) => (
+          <p>{acts.said}</p>
+          {acts.checks.length > 0 && (
+            <ul class="checks">
+              {acts.checks.map((check) => (
                 <li key={check.name} class={check.result === 'failed' ? 'error' : ''}>
                   {named(check.result)}: <span lang="en">{check.name}, {check.detail}</span>
                 </li>
@@ -79,17 +157,6 @@ export function ActsView({ cluster }: { cluster: string }) {
           )}
         </div>
       </div>
-      <dialog ref={dialog} aria-labelledby="sure" onClose={() => dialog.current!.returnValue === 'yes' && void run(asked)}>
-        <form method="dialog">
-          <p id="sure">{t(asked === 'stop' ? 'sureStop' : 'sureRestart', { cluster })}</p>
-          <div class="buttons">
-            <button value="no" autofocus>
-              {t('no')}
-            </button>
-            <button value="yes">{t('yes')}</button>
-          </div>
-        </form>
-      </dialog>
     </section>
   );
 }

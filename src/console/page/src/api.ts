@@ -33,6 +33,22 @@ export interface Progress {
   bytes_done: number;
   fetched: number;
   requests: number;
+  workers: Worker[];
+}
+
+export interface Worker {
+  file: string;
+  bytes_done: number;
+  bytes_total: number;
+  files: number;
+}
+
+// What a person asked the supervisor for last.
+export interface RequestReport {
+  act: string;
+  node: string;
+  state: string;
+  error: string;
 }
 
 export interface Problem {
@@ -52,6 +68,7 @@ export interface PastRestore {
   phases: PhaseTime[];
   progress: Progress;
   retries: number;
+  throttled: number;
 }
 
 export interface Status {
@@ -62,6 +79,7 @@ export interface Status {
   nodes: Node[];
   archiving: string;
   archiving_ok: boolean;
+  archiver: { archived: number; failed: number; last_archived_seconds_ago: number | null } | null;
   archive: string;
   adminer_url: string;
   restores: PastRestore[];
@@ -70,6 +88,9 @@ export interface Status {
     phases: PhaseTime[];
     restore: Progress;
     restore_retries: number;
+    restore_throttled: number;
+    request: RequestReport | null;
+    error: string;
     backup_label: string;
     wal_segments_total: number;
     wal_segments_done: number;
@@ -86,6 +107,7 @@ export interface View {
     bytes_per_second: number;
     average_bytes_per_second: number;
     left_ms: number | null;
+    segments_per_second: number;
     wal_left_ms: number | null;
   };
 }
@@ -108,6 +130,10 @@ export interface Backup {
   stopped: number;
   size: number;
   repository_size: number | null;
+  prior: string | null;
+  wal_first: string;
+  wal_last: string;
+  page_errors: boolean;
   recovery: {
     from: number;
     missing: string;
@@ -119,7 +145,12 @@ export interface Repository {
   read_ms: number;
   place: string;
   error: string;
-  stanza: { name: string; status: string; databases: { current: boolean; backups: Backup[] }[] } | null;
+  stanza: {
+    name: string;
+    status: string;
+    encrypted: boolean;
+    databases: { current: boolean; wal: { first: string; last: string } | null; backups: Backup[] }[];
+  } | null;
   recoverable: { from: number; to: number } | null;
 }
 
@@ -136,6 +167,13 @@ export interface Preview {
   wal?: { first: string; last: string; segments: number; gaps: Gap[] };
   fetch_seconds?: number | null;
   replay_seconds?: number | null;
+}
+
+export interface Logs {
+  of: string;
+  logs: string[];
+  lines: string[];
+  next: number;
 }
 
 export class Refused extends Error {
@@ -172,8 +210,8 @@ export async function cameUp(): Promise<boolean> {
   return false;
 }
 
-export async function act<T>(name: string, token: string): Promise<T> {
+export async function act<T>(name: string, query: Record<string, string>, token: string): Promise<T> {
   return answer<T>(
-    await fetch(`/api/v1/actions/${name}`, { method: 'POST', headers: { Authorization: `Bearer ${token}` } }),
+    await fetch(`/api/v1/actions/${name}?${new URLSearchParams(query)}`, { method: 'POST', headers: { Authorization: `Bearer ${token}` } }),
   );
 }

@@ -1,9 +1,11 @@
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { Sample } from './api';
 import { language, t } from './words';
 
+const height = 150;
+const quarter = 15 * 60_000;
 const colors = ['--line-1', '--line-2', '--line-3', '--line-4'];
 
 function color(name: string): string {
@@ -15,13 +17,13 @@ function make(place: HTMLElement, names: string[]): uPlot {
   return new uPlot(
     {
       width: place.clientWidth,
-      height: 180,
+      height,
       legend: { show: false },
       cursor: { show: false },
-      scales: { y: { range: (_, __, max) => [0, Math.max(max ?? 0, 0.1)] } },
+      scales: { y: { range: (_, __, max) => [0, Math.max((max ?? 0) * 1.1, 0.1)] } },
       axes: [
-        { ...axis(), values: (_, times) => times.map((time) => new Date(time * 1000).toLocaleTimeString(language, { hour: '2-digit', minute: '2-digit' })) },
-        { ...axis(), size: 56, values: (_, values) => values.map((value) => `${new Intl.NumberFormat(language).format(value)} s`) },
+        { ...axis(), size: 28, values: (_, times) => times.map((time) => new Date(time * 1000).toLocaleTimeString(language, { hour: '2-digit', minute: '2-digit' })) },
+        { ...axis(), size: 56, space: 28, values: (_, values) => values.map((value) => `${new Intl.NumberFormat(language).format(value)} s`) },
       ],
       series: [{}, ...names.map((name, i) => ({ label: name, stroke: color(colors[i % colors.length]), width: 2, spanGaps: false }))],
     },
@@ -35,14 +37,17 @@ export function LagChart({ samples, names }: { samples: Sample[]; names: string[
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const key = names.join(' ');
+  const [day, setDay] = useState(false);
+  const from = (samples.at(-1)?.time_ms ?? 0) - quarter;
+  const shown = day ? samples : samples.filter((sample) => sample.time_ms >= from);
   useEffect(() => {
     const dark = matchMedia('(prefers-color-scheme: dark)');
     const draw = () => {
       plot.current?.destroy();
       plot.current = make(place.current!, names);
-      plot.current.setData(data(samples, names));
+      plot.current.setData(data(shown, names));
     };
-    const size = new ResizeObserver(() => plot.current?.setSize({ width: place.current!.clientWidth, height: 180 }));
+    const size = new ResizeObserver(() => plot.current?.setSize({ width: place.current!.clientWidth, height }));
     draw();
     size.observe(place.current!);
     dark.addEventListener('change', draw);
@@ -53,9 +58,20 @@ export function LagChart({ samples, names }: { samples: Sample[]; names: string[
       plot.current = null;
     };
   }, [key]);
-  useEffect(() => plot.current?.setData(data(samples, names)), [samples]);
+  useEffect(() => plot.current?.setData(data(shown, names)), [samples, day]);
   return (
-    <div>
+    <>
+      <div class="spread">
+        <h3>{t('lagOverTime')}</h3>
+        <div class="buttons" role="group" aria-label={t('range')}>
+          <button type="button" aria-pressed={!day} onClick={() => setDay(false)}>
+            {t('quarter')}
+          </button>
+          <button type="button" aria-pressed={day} onClick={() => setDay(true)}>
+            {t('day')}
+          </button>
+        </div>
+      </div>
       <div ref={place} class="chart" role="img" aria-label={t('lagOverTime')} />
       <ul class="legend">
         {names.map((name, i) => (
@@ -64,11 +80,19 @@ export function LagChart({ samples, names }: { samples: Sample[]; names: string[
           </li>
         ))}
       </ul>
-    </div>
+    </>
   );
 }
 
-function data(samples: Sample[], names: string[]): uPlot.AlignedData {
+const longest = 150_000; // between two samples of those that are a minute apart
+
+// Where nobody looked there is no line.
+function withGaps(samples: Sample[]): Sample[] {
+  return samples.flatMap((sample, i) => (i > 0 && sample.time_ms - samples[i - 1].time_ms > longest ? [{ time_ms: samples[i - 1].time_ms + 1000, nodes: {} }, sample] : [sample]));
+}
+
+function data(all: Sample[], names: string[]): uPlot.AlignedData {
+  const samples = withGaps(all);
   return [
     samples.map((sample) => sample.time_ms / 1000),
     ...names.map((name) => samples.map((sample) => sample.nodes[name]?.lag_seconds ?? null)),

@@ -1,4 +1,4 @@
-import type { Node, Problem, Sample, View } from './api';
+import type { Node, Problem, Sample, Status, View } from './api';
 import { LagChart } from './chart';
 import { Facts } from './facts';
 import { bytes, count, duration } from './format';
@@ -25,16 +25,23 @@ function NodeCard({ node, now }: { node: Node; now: number }) {
   facts.push([t('disk'), t('diskOf', { free: bytes(node.disk_free_bytes), total: bytes(node.disk_total_bytes) })]);
   return (
     <article class={`card node ${good ? 'good' : 'waiting'}`} data-node={node.name}>
-      <h3>{node.name}</h3>
-      <p class="state">
-        <span class={`dot ${good ? 'good' : 'bad'}`} aria-hidden="true" />
-        {node.role && node.role !== node.name.split('-')[0] ? `${named(node.role)}, ` : ''}
-        {named(node.state)}
-      </p>
+      <div class="spread">
+        <h3>{node.name}</h3>
+        <p class={`state ${good ? 'good' : 'waiting'}`}>
+          <span class={`dot ${good ? 'good' : 'bad'}`} aria-hidden="true" />
+          {node.role && node.role !== node.name.split('-')[0] ? `${named(node.role)}, ` : ''}
+          {named(node.state)}
+        </p>
+      </div>
       <Facts facts={facts} />
       {node.error && <p class="error">{node.error}</p>}
     </article>
   );
+}
+
+// What stands between `these` is a command.
+function Coded({ text }: { text: string }) {
+  return <>{text.split('`').map((part, i) => (i % 2 === 1 ? <code key={i}>{part}</code> : part))}</>;
 }
 
 // The text comes from pgrevive in English, with names and numbers in it; in another language it is
@@ -44,15 +51,44 @@ function ProblemItem({ problem }: { problem: Problem }) {
   const translated = language === 'en' ? '' : t(key, { subject: problem.subject });
   return (
     <li class={problem.grave ? 'grave' : 'minor'} data-problem={problem.id}>
-      {translated && <p>{translated}</p>}
+      {translated && (
+        <p>
+          <Coded text={translated} />
+        </p>
+      )}
       <p lang="en">{problem.text}</p>
       {!translated && problem.remedy && (
         <p>
-          {t('remedy')}: {problem.remedy}
+          {t('remedy')}: <Coded text={problem.remedy} />
         </p>
       )}
     </li>
   );
+}
+
+// Between the primary and a replica. Before that runs there is nothing to be connected.
+function Link({ node }: { node: Node }) {
+  if (node.state !== 'accepting') return <p class="link soft">{t('waiting')}</p>;
+  return (
+    <p class={`link ${node.replication === 'streaming' ? 'good' : 'bad'}`}>
+      <span aria-hidden="true">→ </span>
+      {named(node.replication || 'disconnected')}
+    </p>
+  );
+}
+
+function archive(status: Status): [string, string][] {
+  const facts: [string, string][] = [];
+  const { archiver } = status;
+  if (archiver && archiver.last_archived_seconds_ago !== null) {
+    const told = t('lastArchived', { count: count(archiver.archived), time: duration(archiver.last_archived_seconds_ago * 1000) });
+    facts.push([t('archiving'), archiver.failed > 0 ? `${told}, ${t('failures', { count: count(archiver.failed) })}` : told]);
+  } else {
+    facts.push([t('archiving'), named(status.archiving)]);
+  }
+  if (status.archive) facts.push([t('archive'), status.archive]);
+  if (status.adminer_url) facts.push([t('adminer'), status.adminer_url.replace(/\/$/, '')]);
+  return facts;
 }
 
 export function ClusterView({ view, samples }: { view: View; samples: Sample[] }) {
@@ -69,16 +105,13 @@ export function ClusterView({ view, samples }: { view: View; samples: Sample[] }
       ) : (
         status.healthy && <p class="card well">{t('well')}</p>
       )}
-      <div class="topology">
+      <div class={`topology ${replicas.length === 0 ? "single" : ""}`}>
         <NodeCard node={primary} now={view.time_ms} />
         {replicas.length > 0 && (
           <ul class="replicas">
             {replicas.map((node) => (
               <li key={node.name}>
-                <p class={`link ${node.replication === 'streaming' ? 'good' : 'bad'}`}>
-                  <span aria-hidden="true">→ </span>
-                  {named(node.replication || 'disconnected')}
-                </p>
+                <Link node={node} />
                 <NodeCard node={node} now={view.time_ms} />
               </li>
             ))}
@@ -86,11 +119,10 @@ export function ClusterView({ view, samples }: { view: View; samples: Sample[] }
         )}
       </div>
       <div class="card">
-        <Facts facts={[[t('archiving'), status.archiving], ...(status.archive ? [[t('archive'), status.archive] as [string, string]] : [])]} />
+        <Facts facts={archive(status)} wide />
       </div>
       <div class="card">
-        <h3>{t('lagOverTime')}</h3>
-        {replicas.length > 0 ? <LagChart samples={samples} names={replicas.map((node) => node.name)} /> : <p>{t('noReplicas')}</p>}
+        {replicas.length > 0 ? <LagChart samples={samples} names={replicas.map((node) => node.name)} /> : <p class="soft">{t('noReplicas')}</p>}
       </div>
     </section>
   );

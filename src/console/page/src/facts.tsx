@@ -1,9 +1,9 @@
-// Names and values side by side; a long value has a line of its own.
-export function Facts({ facts }: { facts: [string, string][] }) {
+// Names and values side by side; a long value has a line of its own, unless all are.
+export function Facts({ facts, wide = false }: { facts: [string, string][]; wide?: boolean }) {
   return (
-    <dl class="facts">
+    <dl class={`facts ${wide ? 'wide-facts' : ''}`}>
       {facts.map(([name, value]) => (
-        <div key={name} class={value.length > 24 ? 'long' : ''}>
+        <div key={name} class={!wide && value.length > 28 ? 'long' : ''}>
           <dt>{name}</dt>
           <dd>{value}</dd>
         </div>

@@ -1,14 +1,15 @@
 import { render } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { ActsView } from './acts';
+import { ActDialog, ActsView, useActs } from './acts';
 import { get, type Sample, type View } from './api';
 import { ClusterView } from './cluster';
 import { moment } from './format';
+import { LogsView } from './logs';
 import { RepositoryView } from './repository';
 import { isUnderWay, RestoreView } from './restore';
 import { language, named, t, type Word } from './words';
 
-const kept = 900; // samples: a quarter of an hour, as the server keeps
+const kept = 3600; // samples: a day of minutes and a quarter of an hour of seconds, as the server keeps, and some
 
 function sampleOf(view: View): Sample {
   const nodes: Sample['nodes'] = {};
@@ -20,6 +21,7 @@ function Page() {
   const [view, setView] = useState<View | null>(null);
   const [samples, setSamples] = useState<Sample[]>([]);
   const [lost, setLost] = useState(false);
+  const acts = useActs();
 
   useEffect(() => {
     get<{ samples: Sample[] }>('/api/v1/history').then(
@@ -44,7 +46,7 @@ function Page() {
 
   if (!view) return <main aria-busy="true">{lost ? t('lost') : t('loading')}</main>;
   const { status } = view;
-  const sections: Word[] = ['cluster', 'restore', 'repository', 'acts'];
+  const sections: Word[] = ['cluster', 'restore', 'repository', 'logs', 'acts'];
   const state = status.supervisor_running ? status.supervisor.phase : status.supervisor.phase === 'failed' ? 'failed' : 'stopped';
   const parts = [<ClusterView key="cluster" view={view} samples={samples} />, <RestoreView key="restore" view={view} />];
   return (
@@ -54,7 +56,7 @@ function Page() {
       </a>
       <header>
         <h1>{status.cluster_name}</h1>
-        <p class={`phase ${state === 'failed' || state === 'stopped' ? 'bad' : ''}`} role="status">
+        <p class={`phase ${state === 'failed' || state === 'stopped' ? 'bad' : isUnderWay(view) ? 'busy' : ''}`} role="status">
           {named(state)}
         </p>
         <p class="time">{moment(view.time_ms)}</p>
@@ -76,9 +78,11 @@ function Page() {
       <main id="content">
         {/* What is going on comes first. */}
         {isUnderWay(view) ? parts.reverse() : parts}
-        <RepositoryView />
-        <ActsView cluster={status.cluster_name} />
+        <RepositoryView cluster={status.cluster_name} acts={acts} />
+        <LogsView nodes={status.nodes.map(({ name }) => name)} />
+        <ActsView acts={acts} status={status} />
       </main>
+      <ActDialog acts={acts} cluster={status.cluster_name} />
     </>
   );
 }

@@ -1,29 +1,10 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { Acts } from './acts';
 import { get, Refused, type Backup, type Preview, type Repository } from './api';
 import { Facts } from './facts';
 import { bytes, count, duration, moment, toLocalInput, toPostgres } from './format';
+import { Legend, reach, Timeline } from './timeline';
 import { named, t } from './words';
-
-function reach(backup: Backup): number {
-  return Math.max(backup.stopped, ...(backup.recovery?.lines.map((line) => line.reaches) ?? []));
-}
-
-// A line for each backup: where it was made, and how far WAL leads from it. The table below says the
-// same in words.
-function Timeline({ backups, from, to, chosen }: { backups: Backup[]; from: number; to: number; chosen: number }) {
-  const at = (time: number) => `${Math.min(100, Math.max(0, ((time - from) / Math.max(1, to - from)) * 100))}%`;
-  return (
-    <div class="timeline" role="img" aria-label={t('timelineOf')}>
-      {backups.map((backup) => (
-        <div class="lane" key={backup.label}>
-          {backup.recovery && !backup.recovery.missing && <span class="wal" style={{ left: at(backup.recovery.from), right: `calc(100% - ${at(reach(backup))})` }} />}
-          <span class={`backup ${backup.type}`} style={{ left: at(backup.stopped) }} />
-        </div>
-      ))}
-      <span class="chosen" style={{ left: at(chosen) }} />
-    </div>
-  );
-}
 
 function Backups({ backups }: { backups: Backup[] }) {
   return (
@@ -34,9 +15,11 @@ function Backups({ backups }: { backups: Backup[] }) {
             <th scope="col">{t('label')}</th>
             <th scope="col">{t('type')}</th>
             <th scope="col">{t('when')}</th>
-            <th scope="col">{t('size')}</th>
+            <th scope="col" class="number">{t('size')}</th>
+            <th scope="col" class="number">{t('stored')}</th>
             <th scope="col">{t('reaches')}</th>
             <th scope="col">{t('gaps')}</th>
+            <th scope="col">{t('builtOn')}</th>
           </tr>
         </thead>
         <tbody>
@@ -45,14 +28,19 @@ function Backups({ backups }: { backups: Backup[] }) {
               <td>{backup.label}</td>
               <td>{named(backup.type)}</td>
               <td>{moment(backup.stopped * 1000)}</td>
-              <td>{bytes(backup.size)}</td>
-              <td>{backup.recovery?.missing ? t('missing', { segment: backup.recovery.missing }) : moment(reach(backup) * 1000)}</td>
+              <td class="number">{bytes(backup.size)}</td>
+              <td class="number">{backup.repository_size === null ? '–' : bytes(backup.repository_size)}</td>
               <td>
+                {backup.recovery?.missing ? t('missing', { segment: backup.recovery.missing }) : moment(reach(backup) * 1000)}
+                {backup.page_errors && <span class="bad"> {t('errorsInPages')}</span>}
+              </td>
+              <td class={backup.recovery?.lines.some((line) => line.gaps.length > 0) ? 'bad' : ''}>
                 {backup.recovery?.lines
                   .flatMap((line) => line.gaps)
                   .map((gap) => t('gap', { segments: count(gap.segments), first: gap.first, last: gap.last }))
                   .join('; ') || t('noGaps')}
               </td>
+              <td>{backup.prior ?? '–'}</td>
             </tr>
           ))}
         </tbody>
@@ -64,16 +52,16 @@ function Backups({ backups }: { backups: Backup[] }) {
 function PreviewResult({ preview }: { preview: Preview }) {
   if (!preview.restores) return <p>{t('nothingToRestore')}</p>;
   const facts: [string, string][] = [
-    [t('backup'), `${preview.backup!.label} (${named(preview.backup!.type)})`],
     [t('fetch'), bytes(preview.fetch_bytes!)],
     [t('write'), t('writeOf', { nodes: preview.nodes!, size: bytes(preview.node_bytes!), free: bytes(preview.free_bytes!) })],
   ];
-  if (preview.wal?.first) facts.push([t('wal'), `${count(preview.wal.segments)}: ${preview.wal.first} – ${preview.wal.last}`]);
   const seconds = (preview.fetch_seconds ?? 0) + (preview.replay_seconds ?? 0);
   if (preview.fetch_seconds !== null && !preview.problem) facts.push([t('time'), t('about', { time: duration(seconds * 1000) })]);
+  if (preview.wal?.first) facts.push([t('wal'), `${count(preview.wal.segments)}: ${preview.wal.first} – ${preview.wal.last}`]);
+  facts.push([t('backup'), `${preview.backup!.label} (${named(preview.backup!.type)})`]);
   return (
     <>
-      <p class={preview.reachable === false ? 'error' : ''}>
+      <p class={preview.reachable === false ? 'error' : preview.reachable ? 'good' : ''}>
         {preview.reachable === true ? t('reachable') : preview.reachable === false ? t('unreachable') : t('unsure')}
       </p>
       {preview.problem && (
@@ -86,12 +74,40 @@ function PreviewResult({ preview }: { preview: Preview }) {
   );
 }
 
-export function RepositoryView() {
+function Command({ text }: { text: string }) {
+  const [copied, setCopied] = useState(false);
+  const code = useRef<HTMLElement>(null);
+  const copy = async () => {
+    // Whoever came over plain HTTP from another host has no clipboard, and copies what is selected.
+    getSelection()?.selectAllChildren(code.current!);
+    try {
+      await navigator.clipboard.writeText(text);
+      setCopied(true);
+    } catch {
+      document.execCommand('copy');
+    }
+  };
+  useEffect(() => setCopied(false), [text]);
+  return (
+    <div class="command">
+      <code ref={code} tabIndex={0} aria-label={t('command')}>
+        {text}
+      </code>
+      <button type="button" onClick={copy}>
+        {copied ? t('copied') : t('copy')}
+      </button>
+    </div>
+  );
+}
+
+export function RepositoryView({ cluster, acts }: { cluster: string; acts: Acts }) {
   const [repository, setRepository] = useState<Repository | null>(null);
   const [failure, setFailure] = useState('');
   const [chosen, setChosen] = useState(0); // Unix seconds
-  const [preview, setPreview] = useState<Preview | null>(null);
+  const [preview, setPreview] = useState<{ of: string; found: Preview } | null>(null);
   const [asking, setAsking] = useState(false);
+  const [width, setWidth] = useState(300);
+  const picture = useRef<HTMLDivElement>(null);
 
   const read = (fresh: boolean) =>
     get<Repository>(`/api/v1/repository${fresh ? '?fresh' : ''}`).then(
@@ -110,40 +126,61 @@ export function RepositoryView() {
     const again = setInterval(() => void read(false), 2000);
     return () => clearInterval(again);
   }, [known]);
+  useEffect(() => {
+    if (!picture.current) return;
+    const size = new ResizeObserver(() => setWidth(picture.current?.clientWidth ?? 300));
+    size.observe(picture.current);
+    return () => size.disconnect();
+  }, [known]);
 
+  const target = toPostgres(chosen * 1000);
   const ask = async (event: Event) => {
     event.preventDefault();
     setAsking(true);
     setPreview(null);
     setFailure('');
     try {
-      setPreview(await get<Preview>(`/api/v1/preview?type=time&target=${encodeURIComponent(toPostgres(chosen * 1000))}`));
+      setPreview({ of: target, found: await get<Preview>(`/api/v1/preview?type=time&target=${encodeURIComponent(target)}`) });
     } catch (error) {
       setFailure(error instanceof Refused ? `${error.message}. ${error.hint}` : String(error));
     }
     setAsking(false);
   };
 
-  const backups = repository?.stanza?.databases.find((database) => database.current)?.backups ?? [];
+  const database = repository?.stanza?.databases.find(({ current }) => current);
+  const backups = database?.backups ?? [];
   const window = repository?.recoverable;
   const from = Math.min(...backups.map((backup) => backup.started));
   const to = Math.max(...backups.map(reach));
+  const shown = preview !== null && preview.of === target ? preview.found : null;
   return (
     <section id="repository" aria-labelledby="repository-title">
       <h2 id="repository-title">{t('repository')}</h2>
-      {!known && !failure && <p>{t('notRead')}</p>}
+      {!known && !failure && <p class="soft">{t('notRead')}</p>}
       {known && (
         <div class="card">
-          <p>
-            {repository.place}. {t('readAt', { time: moment(repository.read_ms) })}{' '}
-            <button type="button" onClick={() => void read(true)}>
-              {t('readAgain')}
-            </button>
-          </p>
-          <p>{window ? t('window', { from: moment(window.from * 1000), to: moment(window.to * 1000) }) : t('noWindow')}</p>
+          <div class="spread">
+            <p>
+              {repository.place}
+              {repository.stanza?.encrypted ? `, ${t('encrypted')}` : ''}
+            </p>
+            <p class="soft">
+              {t('readAt', { time: moment(repository.read_ms) })}{' '}
+              <button type="button" onClick={() => void read(true)}>
+                {t('readAgain')}
+              </button>
+            </p>
+          </div>
+          <p class={window ? '' : 'error'}>{window ? t('window', { from: moment(window.from * 1000), to: moment(window.to * 1000) }) : t('noWindow')}</p>
+          {database?.wal && (
+            <p class="soft">
+              {t('walRange')}: {t('walFromTo', database.wal)}
+            </p>
+          )}
+          <div ref={picture}>{backups.length > 0 && <Timeline backups={backups} from={from} to={to} chosen={chosen} width={width} />}</div>
           {backups.length > 0 && (
             <>
-              <Timeline backups={backups} from={from} to={to} chosen={chosen} />
+              <Legend />
               <Backups backups={backups} />
             </>
           )}
@@ -152,29 +189,48 @@ export function RepositoryView() {
       {window && (
         <form class="card" onSubmit={ask}>
           <h3>{t('choose')}</h3>
-          <label>
-            {t('slide')}
-            <input type="range" min={window.from} max={Math.max(window.to, window.from + 1)} step={1} value={chosen} aria-valuetext={moment(chosen * 1000)} onInput={(event) => setChosen(Number(event.currentTarget.value))} />
-          </label>
-          <label>
-            {t('moment')}
-            <input
-              type="datetime-local"
-              step={1}
-              value={toLocalInput(chosen * 1000)}
-              onInput={(event) => {
-                const time = new Date(event.currentTarget.value).getTime();
-                if (!Number.isNaN(time)) setChosen(Math.floor(time / 1000));
-              }}
-            />
-          </label>
-          <button type="submit" disabled={asking}>
-            {t('preview')}
-          </button>
+          <div class="controls">
+            <label class="wide">
+              {t('slide')}
+              <input type="range" min={window.from} max={Math.max(window.to, window.from + 1)} step={1} value={chosen} aria-valuetext={moment(chosen * 1000)} onInput={(event) => setChosen(Number(event.currentTarget.value))} />
+            </label>
+            <label>
+              {t('moment')}
+              <input
+                type="datetime-local"
+                step={1}
+                value={toLocalInput(chosen * 1000)}
+                onInput={(event) => {
+                  const time = new Date(event.currentTarget.value).getTime();
+                  if (!Number.isNaN(time)) setChosen(Math.floor(time / 1000));
+                }}
+              />
+            </label>
+            <button type="submit" disabled={asking}>
+              {t('preview')}
+            </button>
+          </div>
           <div aria-live="polite" id="preview">
             {asking && <p>{t('previewing')}</p>}
-            {preview && <PreviewResult preview={preview} />}
+            {shown && <PreviewResult preview={shown} />}
           </div>
+          {shown && shown.reachable !== false && shown.restores && (
+            <>
+              <Command text={`pgrevive --cluster ${cluster} start --anew --type time --target '${target}'`} />
+              <div class="buttons">
+                <button
+                  type="button"
+                  class="danger"
+                  data-act="restore"
+                  disabled={acts.busy || acts.token === ''}
+                  onClick={() => acts.ask({ name: 'restore', query: { type: 'time', target, confirm: cluster }, question: t('sureAnew', { cluster, target: moment(chosen * 1000) }), typed: true })}
+                >
+                  {t('anew', { cluster })}
+                </button>
+                {acts.token === '' && <a href="#acts">{t('needToken')}</a>}
+              </div>
+            </>
+          )}
         </form>
       )}
       {failure && (

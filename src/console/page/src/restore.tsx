@@ -1,13 +1,22 @@
 import { useEffect, useState } from 'preact/hooks';
-import { get, type PastRestore, type View } from './api';
+import { get, type Logs, type PastRestore, type PhaseTime, type View, type Worker } from './api';
 import { Facts } from './facts';
 import { bytes, count, duration, moment } from './format';
 import { named, t } from './words';
 
 const working = ['preparing', 'restoring', 'recovering', 'promoting', 'configuring', 'joining', 'reindexing'];
+// Of a restore from the first to the last.
+const way = working.slice(0, 6);
 
 export function isUnderWay(view: View): boolean {
   return view.status.supervisor_running && working.includes(view.status.supervisor.phase);
+}
+
+// Those of the restore; what was done later (a switchover, say) is no part of it.
+function phasesOfRestore(view: View): PhaseTime[] {
+  const { phases } = view.status.supervisor;
+  const end = phases.findIndex(({ phase }) => !working.includes(phase));
+  return end < 0 ? phases : phases.slice(0, end);
 }
 
 function Bar({ done, total, label }: { done: number; total: number; label: string }) {
@@ -20,36 +29,96 @@ function Bar({ done, total, label }: { done: number; total: number; label: strin
   );
 }
 
+// What is left of the phase that is under way, and of one that is to come how long it took the last
+// time.
+function Phases({ view }: { view: View }) {
+  const over = phasesOfRestore(view);
+  const live = isUnderWay(view);
+  const last = view.status.restores.find(({ outcome }) => outcome === 'done');
+  const current = over.at(-1)?.phase ?? '';
+  const ahead = live && way.includes(current) ? way.slice(way.indexOf(current) + 1) : [];
+  const left = current === 'restoring' ? view.pace.left_ms : current === 'recovering' ? view.pace.wal_left_ms : null;
+  return (
+    <ol class="phases" aria-label={t('phases')}>
+      {over.map((phase) => (
+        <li key={phase.began_ms + phase.phase} class={phase.ended_ms === 0 ? 'current' : 'over'} aria-current={phase.ended_ms === 0 ? 'step' : undefined}>
+          <span>{named(phase.phase)}</span>
+          <span>{duration((phase.ended_ms || view.time_ms) - phase.began_ms)}</span>
+          {phase.ended_ms === 0 && left !== null && <span class="soft">{t('leftOf', { time: duration(left) })}</span>}
+        </li>
+      ))}
+      {ahead.map((phase) => {
+        const before = last?.phases.find((entry) => entry.phase === phase);
+        return (
+          <li key={phase} class="ahead">
+            <span>{named(phase)}</span>
+            <span class="soft">{before ? t('lastTime', { time: duration(before.ended_ms - before.began_ms) }) : '–'}</span>
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
+
 function Numbers({ view }: { view: View }) {
   const { supervisor } = view.status;
   const { restore } = supervisor;
-  const facts: [string, string][] = [
-    [t('backup'), supervisor.backup_label],
-    [t('bytes'), t('of', { done: bytes(restore.bytes_done), total: bytes(restore.bytes_total) })],
-    [t('files'), t('of', { done: count(restore.files_done), total: count(restore.files_total) })],
-    [t('fetched'), bytes(restore.fetched)],
-    [t('requests'), count(restore.requests)],
-    [t('retries'), count(supervisor.restore_retries)],
-    [t('average'), `${bytes(view.pace.average_bytes_per_second)}/s`],
-  ];
+  const facts: [string, string][] = [];
   if (supervisor.phase === 'restoring') {
     facts.push([t('rate'), `${bytes(view.pace.bytes_per_second)}/s`]);
     facts.push([t('left'), view.pace.left_ms === null ? '–' : duration(view.pace.left_ms)]);
   }
+  facts.push(
+    [t('average'), `${bytes(view.pace.average_bytes_per_second)}/s`],
+    [t('bytes'), t('of', { done: bytes(restore.bytes_done), total: bytes(restore.bytes_total) })],
+    [t('files'), t('of', { done: count(restore.files_done), total: count(restore.files_total) })],
+    [t('fetched'), bytes(restore.fetched)],
+    [t('requests'), count(restore.requests)],
+    [t('retries'), t('retriesAndThrottled', { retries: count(supervisor.restore_retries), throttled: count(supervisor.restore_throttled) })],
+  );
   if (supervisor.wal_segments_total > 0) {
     facts.push([t('segments'), t('of', { done: count(supervisor.wal_segments_done), total: count(supervisor.wal_segments_total) })]);
     if (supervisor.phase === 'recovering' && view.pace.wal_left_ms !== null) facts.push([t('left'), duration(view.pace.wal_left_ms)]);
   }
+  facts.push([t('backup'), supervisor.backup_label]);
   return <Facts facts={facts} />;
 }
 
-function Log({ live }: { live: boolean }) {
+function Workers({ workers }: { workers: Worker[] }) {
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label={t('workers')}>
+      <table id="workers">
+        <thead>
+          <tr>
+            <th scope="col">{t('worker')}</th>
+            <th scope="col">{t('doing')}</th>
+            <th scope="col" class="number">{t('bytes')}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {workers.map((worker, i) => (
+            <tr key={i}>
+              <td>{i + 1}</td>
+              <td>
+                {worker.file || (worker.files > 0 ? t('files') : t('waiting'))}
+                {worker.files > 1 && <span class="soft"> {t('more', { count: count(worker.files - 1) })}</span>}
+              </td>
+              <td class="number">{worker.file ? t('of', { done: bytes(worker.bytes_done), total: bytes(worker.bytes_total) }) : '–'}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function LogTail({ live }: { live: boolean }) {
   const [lines, setLines] = useState<string[]>([]);
   useEffect(() => {
     let over = false;
     const read = () =>
-      get<{ restore: string[] }>('/api/v1/logs?lines=40').then(
-        (logs) => !over && setLines(logs.restore),
+      get<Logs>('/api/v1/logs?of=restore&lines=12').then(
+        (logs) => !over && setLines(logs.lines),
         () => undefined,
       );
     read();
@@ -61,9 +130,9 @@ function Log({ live }: { live: boolean }) {
   }, [live]);
   if (lines.length === 0) return null;
   return (
-    <details class="card">
+    <details class="card" open={live}>
       <summary>{t('log')}</summary>
-      <pre tabIndex={0} aria-label={t('log')}>
+      <pre tabIndex={0} lang="en" aria-label={t('log')}>
         {lines.join('\n')}
       </pre>
     </details>
@@ -78,14 +147,14 @@ function Past({ restores }: { restores: PastRestore[] }) {
         <p>{t('never')}</p>
       ) : (
         <div class="scroll" tabIndex={0} role="region" aria-label={t('lastRestores')}>
-          <table>
+          <table id="past">
             <thead>
               <tr>
                 <th scope="col">{t('when')}</th>
                 <th scope="col">{t('outcome')}</th>
-                <th scope="col">{t('duration')}</th>
-                <th scope="col">{t('size')}</th>
-                <th scope="col">{t('retries')}</th>
+                <th scope="col" class="number">{t('duration')}</th>
+                <th scope="col" class="number">{t('size')}</th>
+                <th scope="col" class="number">{t('retries')}</th>
                 <th scope="col">{t('backup')}</th>
               </tr>
             </thead>
@@ -93,10 +162,17 @@ function Past({ restores }: { restores: PastRestore[] }) {
               {restores.map((restore) => (
                 <tr key={restore.began_ms}>
                   <td>{moment(restore.began_ms)}</td>
-                  <td title={restore.error}>{named(restore.outcome)}</td>
-                  <td>{duration(restore.ended_ms - restore.began_ms)}</td>
-                  <td>{bytes(restore.progress.bytes_total)}</td>
-                  <td>{count(restore.retries)}</td>
+                  <td class={restore.outcome === 'done' ? 'good' : 'bad'}>
+                    {named(restore.outcome)}
+                    {restore.error && (
+                      <span class="why" lang="en">
+                        {restore.error.split('\n')[0]}
+                      </span>
+                    )}
+                  </td>
+                  <td class="number">{duration(restore.ended_ms - restore.began_ms)}</td>
+                  <td class="number">{bytes(restore.progress.bytes_total)}</td>
+                  <td class="number">{count(restore.retries)}</td>
                   <td>{restore.backup_label}</td>
                 </tr>
               ))}
@@ -112,28 +188,23 @@ export function RestoreView({ view }: { view: View }) {
   const { supervisor } = view.status;
   const live = isUnderWay(view);
   const end = supervisor.recovery_end;
+  const { workers } = supervisor.restore;
+  const restored = supervisor.restore.bytes_total > 0;
   return (
     <section id="restore" aria-labelledby="restore-title">
       <h2 id="restore-title">{t('restore')}</h2>
       <div class="card">
-        {!live && <p>{t('noRestore')}</p>}
+        {!live && <p class="soft">{restored ? t('restored') : t('noRestore')}</p>}
         {live && supervisor.phase === 'recovering' && supervisor.wal_segments_total > 0 && (
           <Bar done={supervisor.wal_segments_done} total={supervisor.wal_segments_total} label={named(supervisor.phase)} />
         )}
         {live && supervisor.phase === 'restoring' && <Bar done={supervisor.restore.bytes_done} total={supervisor.restore.bytes_total} label={named(supervisor.phase)} />}
-        {supervisor.phases.length > 0 && (
-          <ol class="phases" aria-label={t('phases')}>
-            {supervisor.phases.map((phase) => (
-              <li key={phase.began_ms + phase.phase} class={phase.ended_ms === 0 ? 'current' : 'over'} aria-current={phase.ended_ms === 0 ? 'step' : undefined}>
-                <span>{named(phase.phase)}</span> <span>{duration((phase.ended_ms || view.time_ms) - phase.began_ms)}</span>
-              </li>
-            ))}
-          </ol>
-        )}
-        {(live || supervisor.restore.bytes_total > 0) && <Numbers view={view} />}
+        {(live || restored) && supervisor.phases.length > 0 && <Phases view={view} />}
+        {(live || restored) && <Numbers view={view} />}
+        {supervisor.phase === 'restoring' && workers.length > 0 && <Workers workers={workers} />}
         {end && <p>{t('recoveryEnd', { lsn: end.lsn, timeline: end.timeline, target: end.target })}</p>}
       </div>
-      <Log live={live} />
+      <LogTail live={live} />
       <Past restores={view.status.restores} />
     </section>
   );

@@ -1,0 +1,73 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { get, type Logs } from './api';
+import { t } from './words';
+
+const most = 500; // lines that are kept
+
+// One log, with what is in it of a search, and what comes.
+export function LogsView({ nodes }: { nodes: string[] }) {
+  const [of, setOf] = useState(nodes[0] ?? 'supervisor');
+  const [search, setSearch] = useState('');
+  const [follow, setFollow] = useState(false);
+  const [logs, setLogs] = useState<Logs | null>(null);
+  const place = useRef<HTMLPreElement>(null);
+
+  useEffect(() => {
+    let over = false;
+    let next = -1;
+    const read = async () => {
+      const query = new URLSearchParams({ of, search, lines: '200', ...(next >= 0 ? { from: String(next) } : {}) });
+      try {
+        const found = await get<Logs>(`/api/v1/logs?${query}`);
+        if (over) return;
+        const whole = next < 0 || found.next < next;
+        next = found.next;
+        if (whole || found.lines.length > 0) setLogs((before) => ({ ...found, lines: whole || !before ? found.lines : [...before.lines, ...found.lines].slice(-most) }));
+      } catch {
+        // The connection is lost, which is said above.
+      }
+    };
+    // Not for every letter that is typed.
+    const first = setTimeout(read, 200);
+    const timer = follow ? setInterval(read, 1000) : undefined;
+    return () => {
+      over = true;
+      clearTimeout(first);
+      clearInterval(timer);
+    };
+  }, [of, search, follow]);
+  useEffect(() => {
+    if (place.current) place.current.scrollTop = place.current.scrollHeight;
+  }, [logs]);
+
+  return (
+    <section id="logs" aria-labelledby="logs-title">
+      <h2 id="logs-title">{t('logs')}</h2>
+      <div class="card">
+        <div class="controls">
+          <label>
+            {t('whichLog')}
+            <select value={of} onChange={(event) => setOf(event.currentTarget.value)}>
+              {(logs?.logs ?? [of]).map((name) => (
+                <option key={name} value={name}>
+                  {name}
+                </option>
+              ))}
+            </select>
+          </label>
+          <label>
+            {t('search')}
+            <input type="search" value={search} spellcheck={false} onInput={(event) => setSearch(event.currentTarget.value)} />
+          </label>
+          <label class="check">
+            <input type="checkbox" checked={follow} onChange={(event) => setFollow(event.currentTarget.checked)} />
+            {t('follow')}
+          </label>
+        </div>
+        <pre ref={place} tabIndex={0} lang="en" aria-label={`${t('logs')}: ${of}`}>
+          {logs && logs.lines.length > 0 ? logs.lines.join('\n') : t('noLines')}
+        </pre>
+      </div>
+    </section>
+  );
+}
