@@ -7,62 +7,19 @@ import json
 import os
 import re
 import signal
+import urllib.parse
 
 import pytest
 
 from rig import soundness
 from rig.cluster import PASSWORD, Cluster
+from rig.console import Console, Described
+from rig.faults import FaultyService, Rule
 from rig.process import free_port, wait_until
 from rig.program import ROOT
 from rig.s3 import cluster_values
 from rig.story import CIPHER_PASS, MARKERS, ROWS
 from rig.throttle import SlowLine
-
-
-class Console:
-    """What a browser, Prometheus or curl get of it."""
-
-    def __init__(self, port):
-        self.port = port
-
-    def ask(self, path, method="GET", body=None, **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            connection.request(method, path, body=body, headers={
-                name.replace("_", "-"): value for name, value in headers.items()})
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode(), dict(answer.getheaders())
-        finally:
-            connection.close()
-
-    def json(self, path, **headers):
-        status, text, _ = self.ask(path, **headers)
-        assert status == 200, text
-        return json.loads(text)
-
-    def answers(self):
-        try:
-            return self.ask("/healthz")[0] == 200
-        except OSError:
-            return False
-
-    def act(self, name, token):
-        status, text, _ = self.ask(f"/api/v1/actions/{name}", "POST",
-                                   Authorization=f"Bearer {token}")
-        return status, json.loads(text)
-
-    def events(self):
-        """The looks that the stream brings, one after the other."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        connection.request("GET", "/api/v1/events")
-        answer = connection.getresponse()
-        assert answer.status == 200 and answer.getheader("Content-Type") == "text/event-stream"
-        try:
-            while line := answer.readline():
-                if line.startswith(b"data: "):
-                    yield json.loads(line[6:])
-        finally:
-            connection.close()
 
 
 def metrics_of(text):
@@ -132,19 +89,34 @@ def kill_console(cluster):
     wait_until(lambda: console_pid(cluster) != pid and cluster.console.answers(), 60, "another one")
 
 
+def crowd(console):
+    """What one of fifty listeners saw over some seconds, the first and the last look."""
+    def looks(_):
+        stream = console.events()
+        seen = [next(stream) for _ in range(6)]
+        stream.close()
+        return seen
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        seen = list(pool.map(looks, range(50)))
+    return seen[0][0], seen[0][-1]
+
+
 @pytest.fixture(scope="module")
 def seen(pgrevive, space, story, bucket):
     """A cluster from the far end of a slow line, with a console; and every look at its start, in
     whose midst the console is killed."""
     prefix = bucket.upload_once(story.repo.path, "story/pgbackrest")
     # Very slow until there is another console.
-    line = SlowLine(bucket.gateway.port, 150 << 10)
+    service = FaultyService(bucket.gateway, space.directory("ca"))
+    line = SlowLine(service.port, 150 << 10)
     cluster = Cluster(pgrevive, space.directory("h"), {
         **cluster_values(bucket, prefix), "S3_ENDPOINT": f"https://localhost:{line.port}",
         "S3_VERIFY_TLS": "false", "REPO_CIPHER_PASS": CIPHER_PASS, "WAL_ARCHIVE": "off",
         "ADMINER_PORT": 0, "CONSOLE_PORT": free_port()}, name="seen")
     cluster.console = Console(cluster.values["CONSOLE_PORT"])
     try:
+        service.revive()
+        cluster.slow_down = service.add(Rule("/pg_data", "slow_down", times=3))
         cluster.start("--detach")
         wait_until(cluster.console.answers, 60, "the console answers")
         cluster.looks = looks_until(cluster.console, lambda look: bytes_done(look) > 0)
@@ -153,6 +125,7 @@ def seen(pgrevive, space, story, bucket):
         seen_bytes = bytes_done(cluster.looks[-1])
         cluster.asked = [cluster.console.ask(path, X_Pgrevive="1") for path in (
             "/api/v1/preview", "/api/v1/repository?fresh", "/api/v1/repository")]
+        cluster.crowd = crowd(cluster.console)
         cluster.after = looks_until(cluster.console, lambda look: bytes_done(look) > seen_bytes)
         line.rate = 2 << 20
         cluster.looks += cluster.after
@@ -163,6 +136,7 @@ def seen(pgrevive, space, story, bucket):
         assert not cluster.console.answers()
     finally:
         line.close()
+        service.die()
         cluster.gone()
 
 
@@ -181,8 +155,32 @@ def test_a_restore_is_seen_as_it_goes(seen):
     assert not any(problems(look) for look in restoring), restoring
 
 
+def test_what_each_worker_does_and_what_the_storage_asked_for_is_seen(seen):
+    told = [look["status"]["supervisor"] for look in seen.looks if phase_of(look) == "restoring"]
+    at_work = [worker for supervisor in told for worker in supervisor["restore"]["workers"]
+               if worker["file"]]
+    assert at_work, told
+    for worker in at_work:
+        assert worker["file"].startswith("pg_") and worker["files"] >= 1, worker
+        assert worker["bytes_done"] <= worker["bytes_total"], worker
+    assert seen.slow_down.hits == 3
+    done = seen.status()["restores"][0]
+    assert done["throttled"] == 3 <= done["retries"]
+    metrics = Metrics(seen.console.ask("/metrics")[1], "seen")
+    assert metrics("restore_throttled_requests") == 3
+
+
 def test_a_console_that_dies_during_a_restore_comes_back(seen):
     assert phase_of(seen.after[0]) == phase_of(seen.after[-1]) == "restoring", seen.after
+
+
+def test_fifty_who_watch_do_not_hold_a_restore_up(seen):
+    """It goes on as fast as its line brings it."""
+    first, last = seen.crowd
+    assert phase_of(first) == phase_of(last) == "restoring"
+    fetched = [look["status"]["supervisor"]["restore"]["fetched"] for look in (first, last)]
+    seconds = (last["time_ms"] - first["time_ms"]) / 1000
+    assert seconds > 3 and fetched[1] - fetched[0] > 0.6 * (60 << 10) * seconds, seen.crowd
 
 
 def test_a_restore_shares_its_line_with_nobody(seen):
@@ -285,6 +283,106 @@ def test_repository_and_preview(seen, story):
     assert seen.console.ask("/api/v1/preview?type=time", X_Pgrevive="1")[0] == 400
 
 
+def test_logs_with_search_and_what_comes(seen):
+    def ask(**query):
+        return seen.console.json("/api/v1/logs?" + urllib.parse.urlencode(query))
+    for node in ("primary", "replica"):
+        found = ask(of=node, search="READY TO ACCEPT", lines=5)
+        assert found["lines"] and all("ready to accept" in line for line in found["lines"]), found
+    assert any("restoring backup" in line for line in ask(of="restore")["lines"])
+    assert any("phase running" in line for line in ask(of="supervisor")["lines"])
+    then = ask(of="primary", lines=1)
+    assert len(then["lines"]) == 1 and "primary" in then["logs"] and "replica" in then["logs"]
+    # A server logs what failed, with a password in it.
+    secret = PASSWORD.replace("'", "''")
+    seen.sql("primary", f"alter role nobody password '{secret}'; select '{secret}'::int", check=False)
+    seen.sql("primary", f"select '{secret}'::int", check=False)
+    new = []
+    wait_until(lambda: new.extend(ask(of="primary", **{"from": then["next"]})["lines"]) or
+               any("::int" in line for line in new), 20, "the statements are logged")
+    text = "\n".join(new)
+    assert "alter role nobody password '***'" in text and PASSWORD not in text and secret not in text
+    assert seen.console.ask("/api/v1/logs?of=../secrets/console.token")[0] == 400
+
+
+def test_acts_for_those_who_hold_the_token(seen):
+    """Stop and start from the page: it lives on in between, and says what is the matter."""
+    token = seen.run("console", "--token").stdout.strip()
+    status, tested = seen.console.act("test", token)
+    assert status == 200 and tested["passed"] is True, tested
+    assert seen.console.act("nothing", token)[0] == 404
+    status, stopped = seen.console.act("stop", token)
+    assert status == 200 and stopped == {"done": "stop", "ran": True}
+    seen.acted = {"test": tested, "stop": stopped}
+    assert seen.status()["supervisor_running"] is False
+    wait_until(lambda: [problem["id"] for problem in problems(
+        seen.console.json("/api/v1/status"))] == ["stopped"], 30, "it is told")
+    # A start that cannot be says why, and the one who was asked lives on.
+    version = seen.root / "primary" / "data" / "PG_VERSION"
+    true_version, pid = version.read_text(), console_pid(seen)
+    version.write_text("99\n")
+    status, refused = seen.console.act("start", token)
+    version.write_text(true_version)
+    assert status == 409 and "PostgreSQL 99" in refused["error"]["message"], refused
+    assert seen.console.answers() and console_pid(seen) == pid
+    # The start brings a console of its own, so this one may not live to answer.
+    try:
+        seen.console.act("start", token)
+    except (OSError, http.client.HTTPException):
+        pass
+
+    def is_well():
+        return seen.console.answers() and seen.console.json("/api/v1/status")["status"]["healthy"]
+    wait_until(is_well, 120, "it runs again")
+    assert seen.run("console").stdout.strip() == f"http://127.0.0.1:{seen.console.port}/"
+
+
+# What is described and none of the answers below has, each with its reason.
+_RARE = (
+    r"Supervisor\.reindex\.",       # nobody asked for it
+    r"RequestReport\.|Acted\.(request|output)$",  # test_acts.py
+    r"Status\.left_out\[\]\.",      # a partial cluster
+    r"Status\.archiver\.",          # this one archives nothing
+    r"\.gaps\[\]\.",                # nothing is missing
+    r"Preview\.point\.",            # of a target of name or xid
+)
+
+
+def test_answers_are_as_they_are_described(seen):
+    """Each field that is answered is described, with its type, and each that is described is answered."""
+    console = seen.console
+    described = Described(console.json("/api/v1/openapi.json"))
+    assert described.api["openapi"].startswith("3.0")
+    for look in (*seen.looks, console.json("/api/v1/status")):
+        described.check("/api/v1/status", look)
+    for path in ("history", "logs?of=primary", "repository?fresh", "preview",
+                 "preview?type=time&target=2101-01-01+00:00:00%2B00"):
+        described.check(f"/api/v1/{path.partition('?')[0]}",
+                        console.json(f"/api/v1/{path}", X_Pgrevive="1"))
+    described.check("/api/v1/repository", json.loads(seen.asked[2][1]))
+    described.check("/healthz", console.json("/healthz"))
+    status, text, _ = console.ask("/api/v1/preview?type=time", X_Pgrevive="1")
+    assert status == 400
+    described.check("/api/v1/preview", json.loads(text), status="default")
+    for name, answer in seen.acted.items():
+        described.check("/api/v1/actions/{action}", answer, "post")
+        assert name in described.api["paths"]["/api/v1/actions/{action}"]["post"]["parameters"][0][
+            "schema"]["enum"]
+    never = {field for field in described.never_seen()
+             if not any(re.search(rare, field) for rare in _RARE)}
+    assert not never, never
+
+
+def test_the_command_line_gets_all_of_it(seen):
+    """What the page knows beyond `status --json`: rates, the lag of a day, the repository."""
+    for path in ("api/v1/status", "api/v1/history", "api/v1/repository", "api/v1/logs?of=replica"):
+        said = json.loads(seen.run("console", "--get", path).stdout)
+        assert said.keys() == seen.console.json("/" + path).keys(), path
+    assert "pgrevive_healthy" in seen.run("console", "--get", "metrics").stdout
+    wrong = seen.run("console", "--get", "api/v1/nothing", check=False)
+    assert wrong.returncode == 1 and json.loads(wrong.stdout)["error"]["message"]
+
+
 def test_whom_it_refuses(seen):
     console = seen.console
     api = "/api/v1/status"
@@ -342,37 +440,6 @@ def test_many_listeners(seen):
     print(f"share of a core: {one:.4f} for one listener, {fifty:.4f} for fifty")
     # A release build is well below 2 %; a debug build on a busy host may be just below.
     assert fifty - one < 0.05
-
-
-def test_acts_for_those_who_hold_the_token(seen):
-    """Stop and start from the page: it lives on in between, and says what is the matter."""
-    token = seen.run("console", "--token").stdout.strip()
-    status, tested = seen.console.act("test", token)
-    assert status == 200 and tested["passed"] is True, tested
-    assert seen.console.act("nothing", token)[0] == 404
-    status, stopped = seen.console.act("stop", token)
-    assert status == 200 and stopped == {"done": "stop", "ran": True}
-    assert seen.status()["supervisor_running"] is False
-    wait_until(lambda: [problem["id"] for problem in problems(
-        seen.console.json("/api/v1/status"))] == ["stopped"], 30, "it is told")
-    # A start that cannot be says why, and the one who was asked lives on.
-    version = seen.root / "primary" / "data" / "PG_VERSION"
-    true_version, pid = version.read_text(), console_pid(seen)
-    version.write_text("99\n")
-    status, refused = seen.console.act("start", token)
-    version.write_text(true_version)
-    assert status == 409 and "PostgreSQL 99" in refused["error"]["message"], refused
-    assert seen.console.answers() and console_pid(seen) == pid
-    # The start brings a console of its own, so this one may not live to answer.
-    try:
-        seen.console.act("start", token)
-    except (OSError, http.client.HTTPException):
-        pass
-
-    def is_well():
-        return seen.console.answers() and seen.console.json("/api/v1/status")["status"]["healthy"]
-    wait_until(is_well, 120, "it runs again")
-    assert seen.run("console").stdout.strip() == f"http://127.0.0.1:{seen.console.port}/"
 
 
 def test_a_console_that_dies_comes_back(seen):
