@@ -58,13 +58,13 @@ def service(space, story, bucket, gateway):
 
 @pytest.fixture(scope="module")
 def conf(space, service, bucket, gateway):
-    """A pgbackrest.conf, because it can say that a second of silence is enough."""
+    """A pgbackrest.conf, because it can say that three seconds of silence are enough."""
     ca_file = space.path / "sweep-ca.crt"
     shutil.copy(service.ca_file, ca_file)
     ca_file.chmod(0o644)
     return write_conf(space.path / "sweep.conf", {"global": {
         **s3_options(gateway, bucket.name, PREFIX), "repo1-s3-endpoint": "localhost",
-        "repo1-storage-port": service.port, "repo1-storage-ca-file": ca_file, "io-timeout": 1,
+        "repo1-storage-port": service.port, "repo1-storage-ca-file": ca_file, "io-timeout": 3,
         "repo1-cipher-type": "aes-256-cbc", "repo1-cipher-pass": CIPHER_PASS}})
 
 

@@ -166,6 +166,7 @@ def _reset(connection):
 class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
+    request_queue_size = 128  # a restore connects many times at once
 
     def __init__(self, service, address, handler):
         self.service = service
