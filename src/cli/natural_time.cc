@@ -144,9 +144,9 @@ std::string plain(Moment moment) {
 }
 
 // Empty where it is no plain time.
-std::optional<std::int64_t> plain_seconds(const std::string& text) {
+std::optional<Moment> plain_moment(const std::string& text) {
   try {
-    return cluster::parse_target_time(text);
+    return Moment(microseconds(cluster::parse_target_microseconds(text)));
   } catch (const Error&) {
     return {};
   }
@@ -155,15 +155,14 @@ std::optional<std::int64_t> plain_seconds(const std::string& text) {
 }  // namespace
 
 std::string natural_time(const std::string& text, std::chrono::system_clock::time_point now) {
-  if (plain_seconds(text)) return text;
+  if (plain_moment(text)) return text;
   const auto time = std::chrono::floor<microseconds>(now);
   if (const auto relative = parse_relative(text)) {
     if (relative->moment.empty())
       return plain(std::chrono::floor<seconds>(time) - relative->before);
     if (const auto civil = parse_civil(relative->moment, time))
       return plain(*civil - relative->before);
-    if (const auto at = plain_seconds(relative->moment))
-      return plain(Moment(seconds(*at)) - relative->before);
+    if (const auto at = plain_moment(relative->moment)) return plain(*at - relative->before);
   } else if (const auto civil = parse_civil(text, time)) {
     return plain(*civil);
   }
@@ -174,20 +173,20 @@ std::string natural_time(const std::string& text, std::chrono::system_clock::tim
   std::smatch day;
   if (std::regex_match(text, offset, kOffset) && std::regex_match(text, day, kDay)) {
     // The offset says where the day is today.
-    const auto epoch = plain_seconds("1970-01-01 00:00:00" + offset[2].str());
+    const auto epoch = plain_moment("1970-01-01 00:00:00" + offset[2].str());
     if (epoch) {
-      auto there = std::chrono::floor<date::days>(time - seconds(*epoch));
+      auto there = std::chrono::floor<date::days>(time - epoch->time_since_epoch());
       const auto word = lower(day[1].str());
       if (word == "yesterday" || word == "ontem") there -= date::days(1);
       const auto whole = date::format("%F", there) + day[2].str();
-      if (plain_seconds(whole)) return whole;
+      if (plain_moment(whole)) return whole;
     }
   }
   throw bad("'" + printable(text, 60) + "' is not a time");
 }
 
 bool is_relative_time(const std::string& text) {
-  if (plain_seconds(text)) return false;
+  if (plain_moment(text)) return false;
   static const std::regex kDay(R"(.*\b(today|hoje|yesterday|ontem)\b.*)", std::regex::icase);
   if (std::regex_match(text, kDay)) return true;
   const auto relative = parse_relative(text);

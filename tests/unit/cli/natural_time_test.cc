@@ -57,6 +57,9 @@ TEST_F(NaturalTime, BeforeAnotherMoment) {
   EXPECT_EQ(time_of("10 minutes before 2026-11-22 14:05 America/Sao_Paulo"),
             "2026-11-22 16:55:00+00");
   EXPECT_EQ(time_of("90 s before 2026-11-22 14:05:00+00"), "2026-11-22 14:03:30+00");
+  // A transaction ends at a microsecond.
+  EXPECT_EQ(time_of("10 minutes before 2026-11-22 14:05:00.250001+00"),
+            "2026-11-22 13:55:00.250001+00");
   EXPECT_EQ(time_of("1 hora antes de ontem 14:05"), "2026-11-23 16:05:00+00");
 }
 
