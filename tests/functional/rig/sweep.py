@@ -310,7 +310,7 @@ class Sweep:
     def _settled(self):
         def over():
             status = self.cluster.status_or_none()
-            return (not status or not status["supervisor_running"]
+            return (not status or not status.get("supervisor_running")
                     or status["supervisor"]["phase"] in ("running", "failed"))
         wait_until(over, _MOST_SECONDS, "the supervisor runs or has ended", every=0.3)
 
