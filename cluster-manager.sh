@@ -14,7 +14,7 @@ A PostgreSQL primary and its replicas out of a pgBackRest repository.
   stop            stop it
   restart         stop it and start it with what .env says; with a node, only its server
   switchover      let the replica and the primary change places  (--json)
-  rebuild         throw the replica's data away and copy the primary  (--yes)
+  rebuild         throw the replica's data away and make it anew  (--yes)
   status          show every node and what it does             (--json)
   test            check that the cluster works                 (--json)
   console         where the cluster's page is                  (--token)

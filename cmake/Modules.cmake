@@ -75,11 +75,3 @@ function(pgrevive_layering_test)
     -D SOURCE_DIR=${PROJECT_SOURCE_DIR}/src -D LAYERS=${PROJECT_BINARY_DIR}/layers.txt
     -P ${PROJECT_SOURCE_DIR}/cmake/CheckLayers.cmake)
 endfunction()
-
-# Registers a test: every test that this page names exists.
-function(pgrevive_named_tests_test page)
-  get_filename_component(name ${page} NAME_WE)
-  add_test(NAME named_tests.${name} COMMAND ${CMAKE_COMMAND}
-    -D ROOT=${PROJECT_SOURCE_DIR} -D PAGE=${page}
-    -P ${PROJECT_SOURCE_DIR}/cmake/CheckNamedTests.cmake)
-endfunction()

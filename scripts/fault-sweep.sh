@@ -10,7 +10,7 @@
 # --points    only these, as the table names them: "starts:fork|start|,1:EAGAIN:once"
 # --table     where the table goes, line by line (default build/fault-sweep.txt)
 #
-# PGREVIVE_PROGRAM names the program (default build/release/pgrevive), PGREVIVE_TEST_TMPDIR where the
+# PGREVIVE_PROGRAM names the program (default: build/check/pgrevive, built anew), PGREVIVE_TEST_TMPDIR where the
 # clusters lie: on a real disk more of the ways to write are taken than in memory.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
@@ -31,6 +31,11 @@ while [ $# -gt 0 ]; do
   shift
 done
 
+if [ -z "${PGREVIVE_PROGRAM:-}" ]; then
+  cmake --preset check >/dev/null
+  cmake --build --preset check --target pgrevive -j "$(nproc)"
+  export PGREVIVE_PROGRAM=$PWD/build/check/pgrevive
+fi
 mkdir -p "$(dirname "$table")"
 : >"$table"
 PGREVIVE_SWEEP_TABLE=$(readlink -f "$table")

@@ -9,7 +9,7 @@
 # --seed      draws another order (default 1)
 # --pause     seconds between two kills (default "20 60")
 #
-# PGREVIVE_PROGRAM names the program (default build/release/pgrevive).
+# PGREVIVE_PROGRAM names the program (default: build/check/pgrevive, built anew).
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
@@ -26,6 +26,11 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
+if [ -z "${PGREVIVE_PROGRAM:-}" ]; then
+  cmake --preset check >/dev/null
+  cmake --build --preset check --target pgrevive -j "$(nproc)"
+  export PGREVIVE_PROGRAM=$PWD/build/check/pgrevive
+fi
 PGREVIVE_SOAK_SECONDS=$((minutes * 60))
 export PGREVIVE_SOAK_SECONDS
 exec /usr/bin/python3 -m pytest tests/functional/test_soak.py -q -s "${words[@]}"

@@ -144,7 +144,7 @@ void join_replica(Site& site, const std::string& node, NodeRecord& record) {
       throw Error(ErrorKind::postgres, node + " cannot stream from its primary: " + *why)
           .with_hint("it went another way than its primary; save what you need from " +
                      site.directory.data(node).string() +
-                     ", remove that directory and start again: the primary is copied then");
+                     ", remove that directory and start again: it is made anew then");
     if (seen.state == "streaming" && seen.replayed >= goal) break;
     if (report && report->outcome == ArchiveReport::Outcome::error)
       throw Error(

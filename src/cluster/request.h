@@ -18,7 +18,7 @@ namespace pgrevive::cluster {
 // what became of it.
 enum class Act {
   restart,     // its server, with the configuration as it is
-  rebuild,     // a replica: its data is thrown away and copied from the primary
+  rebuild,     // a replica: its data is thrown away and made anew
   switchover,  // the replica and the primary change places
 };
 std::string_view name(Act act);

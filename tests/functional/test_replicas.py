@@ -64,7 +64,7 @@ def test_number_of_replicas(make_cluster, story, count):
 
 
 def test_more_and_fewer_later(make_cluster, story):
-    """One that comes later is a copy of the primary; one that goes takes its slot along."""
+    """One that comes later has what the primary has; one that goes takes its slot along."""
     cluster = make_cluster(story.values(), 0)
     cluster.start()
     cluster.sql("primary", "insert into markers (what) values ('of the new line')")

@@ -24,7 +24,7 @@ std::string report_text(const cluster::RequestReport& report) {
 }
 
 void confirm_rebuild(const std::string& node) {
-  out("This throws the data of {} away and copies the primary. Type yes to go on: ", node);
+  out("This throws the data of {} away and makes it anew. Type yes to go on: ", node);
   std::string answer;
   if (!std::getline(std::cin, answer)) out("\n");
   if (trim(answer) != "yes") {

@@ -5,6 +5,7 @@ beside them. After each kill and the `start` that follows, every acknowledged ro
 the replica is not ahead of it and catches up.
 """
 
+import contextlib
 import os
 import pathlib
 import random
@@ -152,10 +153,13 @@ class Soak:
                                                self._pid("replica")]}[victim]
 
     def _strike(self, victim):
-        targets = self._targets(victim)
-        for pid in targets:
-            os.kill(pid, 9)
-        self.killed.append((victim, len(targets)))
+        targets = []
+        for pid in self._targets(victim):
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself
+                os.kill(pid, 9)
+                targets.append(pid)
+        if targets:
+            self.killed.append((victim, len(targets)))
         print(f"killed {victim}", flush=True)
         wait_until(lambda: not any(map(_running, targets)), 10, "who was killed is gone")
         self.cluster.start()

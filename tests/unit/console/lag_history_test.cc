@@ -1,5 +1,7 @@
 #include "console/lag_history.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 namespace pgrevive::console {

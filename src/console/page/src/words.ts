@@ -36,7 +36,7 @@ const en = {
   more: 'and {count} more', throttled: 'Throttled', retriesAndThrottled: '{retries}, {throttled} throttled', interrupted: 'interrupted',
   lastTime: 'last time {time}', leftOf: '{time} left', node: 'Node', rebuild: 'Rebuild', switchover: 'Switch over', 'restart-node': 'Restart',
   sureRestartNode: 'Restart the server of {node}? Its connections end.', sureSwitchover: 'Let {node} and the primary change places? All connections end; nothing that was committed is lost.',
-  sureRebuild: 'This throws the data of {node} away and copies the primary.', sureAnew: 'This throws all data of {cluster} away and makes it anew as of {target}.',
+  sureRebuild: 'This throws the data of {node} away and makes it anew, from the backup or from the primary.', sureAnew: 'This throws all data of {cluster} away and makes it anew as of {target}.',
   typeName: 'Type {cluster} to go on', cancel: 'Cancel', anew: 'Throw {cluster} away and restore to this moment', copy: 'Copy', copied: 'Copied', command: 'Command', needToken: 'Give the token under Actions first.',
   builtOn: 'Builds on', stored: 'Stored', walRange: 'WAL archive', walFromTo: '{first} – {last}', encrypted: 'encrypted', errorsInPages: 'page checksum errors', wholeCluster: 'Whole cluster',
   legendFull: 'full', legendDiff: 'differential', legendIncr: 'incremental', legendWal: 'recoverable', legendGap: 'gap', legendChosen: 'chosen moment',
@@ -82,7 +82,7 @@ const pt: Record<Word, string> = {
   more: 'e mais {count}', throttled: 'Limitadas', retriesAndThrottled: '{retries}, {throttled} por limite do servidor', interrupted: 'interrompida',
   lastTime: 'da última vez {time}', leftOf: 'faltam {time}', node: 'Nó', rebuild: 'Refazer', switchover: 'Trocar de papel', 'restart-node': 'Reiniciar',
   sureRestartNode: 'Reiniciar o servidor de {node}? As conexões dele terminam.', sureSwitchover: 'Trocar {node} e o primário de lugar? Todas as conexões terminam; nada que foi confirmado se perde.',
-  sureRebuild: 'Isto joga fora os dados de {node} e copia o primário.', sureAnew: 'Isto joga fora todos os dados de {cluster} e o refaz como era em {target}.',
+  sureRebuild: 'Isto joga fora os dados de {node} e a refaz, do backup ou do primário.', sureAnew: 'Isto joga fora todos os dados de {cluster} e o refaz como era em {target}.',
   typeName: 'Digite {cluster} para continuar', cancel: 'Cancelar', anew: 'Jogar {cluster} fora e restaurar até este momento', copy: 'Copiar', copied: 'Copiado', command: 'Comando', needToken: 'Informe antes o token em Ações.',
   builtOn: 'Baseia-se em', stored: 'Armazenado', walRange: 'Arquivo de WAL', walFromTo: '{first} – {last}', encrypted: 'cifrado', errorsInPages: 'erros de checksum de página', wholeCluster: 'Cluster inteiro',
   legendFull: 'completo', legendDiff: 'diferencial', legendIncr: 'incremental', legendWal: 'recuperável', legendGap: 'lacuna', legendChosen: 'momento escolhido',
@@ -105,7 +105,7 @@ export const language = /^pt/i.test(wanted) ? 'pt-BR' : 'en';
 const words: Record<Word, string> = language === 'en' ? en : pt;
 
 export function t(word: Word, values: Record<string, string | number> = {}): string {
-  return words[word].replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ''));
+  return (words[word] ?? word).replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ''));
 }
 
 // What the servers and the supervisor call their states; as they call it where we have no word.
