@@ -97,12 +97,14 @@ def test_data_directory_that_is_lost(make_cluster, story, running):
 def lose_replica(cluster):
     """Its data directory goes. Since it has all, its primary keeps nothing for it of what was archived."""
     cluster.sql("primary", "insert into markers (what) values ('meanwhile')")
+    cluster.sql("primary", "alter system set wal_keep_size = 0")
     for _ in range(2):
         segment = cluster.sql("primary", "select pg_walfile_name(pg_switch_wal())")
         cluster.sql("primary", "create table if not exists w (i int); drop table w")
     wait_until(lambda: cluster.sql("primary", f"select last_archived_wal >= '{segment}' from "
                                    "pg_stat_archiver") == "t", 60, f"{segment} is archived")
     cluster.caught_up()
+    cluster.sql("primary", "select pg_reload_conf()")
     wait_until(lambda: cluster.sql("primary", "checkpoint") == ""
                and not (cluster.root / "primary/data/pg_wal" / segment).exists(), 60,
                f"{segment} is removed")

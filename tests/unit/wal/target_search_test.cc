@@ -282,7 +282,7 @@ TEST(TargetSearch, KeepsTimelinesApart) {
       segments.emplace_back(Timeline(last), number, kSegment);
     return segments;
   };
-  TargetSearch search(*archive.get(), kVersion, transaction(700));
+  TargetSearch search(*archive.get(), kSystemId, kVersion, transaction(700));
   EXPECT_EQ(search.first_on(way(2), from(Lsn())).point->begin, ends[1]);
   EXPECT_EQ(search.first_on(way(1), from(Lsn())).point->begin, ends[0]);
   EXPECT_EQ(search.first_on(way(2), from(Lsn())).point->begin, ends[1]);
