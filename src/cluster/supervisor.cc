@@ -1,4 +1,6 @@
+#include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -86,6 +88,7 @@ class Watch {
       site_.rest(std::chrono::milliseconds(500));
       site_.servers.tick();
       adminer_.tick();
+      tell_again();
       if (signals_.take_try_again() && failed_) try_again();
       if (const auto request = take_request(site_.directory)) carry_out(*request);
       if (!failed_ && reindex()) site_.board.enter(Phase::running);
@@ -149,6 +152,20 @@ class Watch {
     report.ended_ms = unix_milliseconds();
     tell(report);
   }
+  // A status that could not be written when it changed is told late rather than never: `start` waits
+  // for it.
+  void tell_again() {
+    const auto time = std::chrono::steady_clock::now();
+    if (time - looked_ < std::chrono::seconds(2)) return;
+    looked_ = time;
+    try {
+      const auto told = read_status(site_.directory);
+      if (told && told->phase == site_.board.status().phase) return;
+    } catch (const std::exception&) {
+      // What cannot be read is written anew.
+    }
+    site_.board.flush();
+  }
   void try_again() {
     site_.board.log("trying again");
     clear();
@@ -185,6 +202,7 @@ class Watch {
   Adminer& adminer_;
   StopSignals& signals_;
   bool failed_ = false;
+  std::chrono::steady_clock::time_point looked_{};
 };
 
 // Starts the console again when it dies, for which whoever restores has no time.

@@ -5,8 +5,11 @@ its name. PGREVIVE_SWEEP_SEED, _CASES (a number for each family, or all), _FAMIL
 of cases) are how it says so.
 """
 
+import concurrent.futures
+import errno
 import os
 import shutil
+import time
 
 import pytest
 
@@ -14,7 +17,8 @@ from rig.backrest import s3_options, write_conf
 from rig.cluster import Cluster
 from rig.faults import FaultyService
 from rig.faulty_calls import Call, FaultyCalls
-from rig.process import free_port
+from rig.process import free_port, wait_until
+from rig.program import message
 from rig.story import CIPHER_PASS
 from rig.sweep import DISK_FULL, FAMILIES, READ_ONLY, Case, Point, Sweep, table
 
@@ -154,6 +158,23 @@ def test_adminer_that_cannot_start(struck):
     """A cluster that is up stays up without it."""
     outcome = struck("starts", "execve", "supervise", "php", "ENOMEM", ("execve",))
     assert outcome.verdict == "right", outcome
+
+
+def test_status_that_could_not_be_written_is_told_later(sweep_of):
+    """`start` sees that the cluster runs as soon as that can be told, not never."""
+    sweep = sweep_of("starts")
+    sweep.cluster.variables = sweep.calls.struck(
+        Call("execve", "supervise", "php"), 1, errno.EACCES, ("create",))
+    try:
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            start = pool.submit(sweep.cluster.start, check=False, timeout=150)
+            wait_until(sweep.calls.hits, 120, "Adminer is begun, and no file can be made any more")
+            time.sleep(3)
+            assert not start.done(), message(start.result())
+            sweep.calls.lift()
+            assert start.result(60).returncode == 0, message(start.result())
+    finally:
+        sweep.cluster.wipe()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
