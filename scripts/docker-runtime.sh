@@ -147,12 +147,15 @@ is_up() {
 
 # Before a restore that takes hours, and not behind it as Docker does.
 check_ports() {
-  local entry node names port
-  for entry in primary:POSTGRES_PRIMARY_PORT:5433 replica:POSTGRES_REPLICA_PORT:5434 adminer:ADMINER_PORT:8081; do
-    IFS=: read -r node names port <<<"$entry"
+  local entry node names port listen address
+  for entry in primary:POSTGRES_PRIMARY_PORT:5433:DOCKER_LISTEN replica:POSTGRES_REPLICA_PORT:5434:DOCKER_LISTEN \
+      adminer:ADMINER_PORT:8081:ADMINER_LISTEN; do
+    IFS=: read -r node names port listen <<<"$entry"
     port=$(setting "$names" "$port")
+    address=$(setting "$listen" 127.0.0.1)
+    [ "$address" != 0.0.0.0 ] || address=127.0.0.1
     [ "$(state_of "$node" '{{.State.Running}}')" != true ] || continue
-    ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null ||
+    ! (exec 3<>"/dev/tcp/$address/$port") 2>/dev/null ||
       fail "port $port ($names) cannot be used: something listens there already" \
         "set $names to a free port, or stop what uses it" 30
   done
@@ -205,7 +208,7 @@ docker_start() {
   # a process group of its own hears of neither.
   log=$(mktemp /tmp/pgrevive-start.XXXXXX)
   set -m
-  start_nodes "$log" &
+  start_nodes "$log" >/dev/null 2>&1 </dev/null &
   rest=$!
   set +m
   if [ -n "$detach" ]; then

@@ -7,6 +7,7 @@ Where no daemon can run this fails; PGREVIVE_TEST_WITHOUT_DOCKER=1 lets it be sk
 import contextlib
 import json
 import os
+import pathlib
 import re
 import shutil
 import socket
@@ -412,7 +413,10 @@ def test_commands_of_the_manager(site):
     assert site.manager("stop").stdout == "stopped\n"
     assert site.docker.out("ps", "-q") == ""
     assert site.manager("stop").stdout == "nothing was running\n"
+    # It waits for nobody, though it goes on: what it has to say is still being written.
+    logs = set(pathlib.Path("/tmp").glob("pgrevive-start.*"))
     assert "is being brought up" in site.manager("start", "--detach").stdout
+    assert set(pathlib.Path("/tmp").glob("pgrevive-start.*")) - logs
     site.healthy()
     restarted = site.manager("restart").stdout
     assert restarted.startswith("stopped\nstarting postgres-cluster in containers\n")
