@@ -60,11 +60,11 @@ unit_tests() {
 
 functional_tests() {
   build pgrevive || return 1
-  # The whole suite in as many runs side by side as there are processors, each with sources and an S3
-  # service of its own; two at most, for the memory that they need. Some words, such as --pdb, and
-  # a few tests are better served by one.
+  # The whole suite in three runs side by side, each with sources and an S3 service of its own, since
+  # much of it is waiting for servers; more would need memory. Some words, such as --pdb, and a few
+  # tests are better served by one.
   local side_by_side=()
-  [ ${#pytest_words[@]} -gt 0 ] || [ "$(nproc)" -lt 2 ] || side_by_side=(-n 2 --dist loadfile)
+  [ ${#pytest_words[@]} -gt 0 ] || [ "$(nproc)" -lt 2 ] || side_by_side=(-n 3 --dist loadfile)
   PGREVIVE_PROGRAM=$PWD/build/check/pgrevive \
     /usr/bin/python3 -m pytest tests/functional "${side_by_side[@]}" "${pytest_words[@]}"
 }

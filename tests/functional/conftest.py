@@ -17,8 +17,17 @@ from rig.s3 import S3  # noqa: E402
 from rig.story import Story  # noqa: E402
 from rig.workspace import Workspace, give, temporary_root  # noqa: E402
 
+# Begun first where several run side by side: none of these should be what all wait for at the end.
+LONG = ("test_docker.py", "test_versions.py", "test_fault_sweep.py", "test_hostile_repository.py",
+        "test_acts.py", "test_soak.py", "test_failovers.py", "test_cluster.py", "test_matrix.py")
+
 _failed = pytest.StashKey[bool]()
 _kept = []
+
+
+def pytest_collection_modifyitems(items):
+    rank = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(LONG)))
 
 
 @pytest.hookimpl(hookwrapper=True)
