@@ -31,7 +31,7 @@ TEST(RebuildChoice, TakesTheBackupWhereThatIsSooner) {
 
   EXPECT_TRUE(choice.from_backup);
   EXPECT_THAT(choice.why, StartsWith("restored from backup 20240115-020000F: about 12"));
-  EXPECT_THAT(choice.why, HasSubstr("100.0 MiB/s as measured"));
+  EXPECT_THAT(choice.why, HasSubstr("105 MB/s as measured"));
   EXPECT_THAT(choice.why, HasSubstr("against about 16"));
 }
 
