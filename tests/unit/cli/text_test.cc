@@ -11,6 +11,7 @@
 #include "cli/running_report.h"
 #include "cli/status_text.h"
 #include "cluster/problems.h"
+#include "cluster/recovery_end.h"
 
 namespace pgrevive::cli {
 namespace {
