@@ -178,7 +178,7 @@ def test_made_anew_as_of_a_moment(asked, story):
     # The one that was asked is gone before it can answer.
     with contextlib.suppress(OSError, http.client.HTTPException):
         asked.console.act("restore", token(asked), confirm="asked", **query)
-    wait_until(lambda: (status := asked.status_or_none()) and status["healthy"] and
+    wait_until(lambda: (status := asked.status_or_none() or {}).get("healthy") and
                len(status["restores"]) == len(past) + 1, 120, "it is there anew")
     assert places(asked) != before
     assert asked.sql("primary", MARKERS) != ROWS and "at-a-time" in asked.sql("primary", MARKERS)

@@ -318,6 +318,7 @@ def test_acts_for_those_who_hold_the_token(seen):
     assert seen.status()["supervisor_running"] is False
     wait_until(lambda: [problem["id"] for problem in problems(
         seen.console.json("/api/v1/status"))] == ["stopped"], 30, "it is told")
+    seen.stopped = seen.console.json("/api/v1/status")
     # A start that cannot be says why, and the one who was asked lives on.
     version = seen.root / "primary" / "data" / "PG_VERSION"
     true_version, pid = version.read_text(), console_pid(seen)
@@ -354,7 +355,7 @@ def test_answers_are_as_they_are_described(seen):
     console = seen.console
     described = Described(console.json("/api/v1/openapi.json"))
     assert described.api["openapi"].startswith("3.0")
-    for look in (*seen.looks, console.json("/api/v1/status")):
+    for look in (*seen.looks, seen.stopped, console.json("/api/v1/status")):
         described.check("/api/v1/status", look)
     for path in ("history", "logs?of=primary", "repository?fresh", "preview",
                  "preview?type=time&target=2101-01-01+00:00:00%2B00"):
@@ -439,8 +440,7 @@ def test_many_listeners(seen):
         return (ended - began) * 1000 / (max(map(max, times)) - min(map(min, times)))
     one, fifty = share_of_a_core(1), share_of_a_core(50)
     print(f"share of a core: {one:.4f} for one listener, {fifty:.4f} for fifty")
-    # A release build is well below 2 %; a debug build on a busy host may be just below.
-    assert fifty - one < 0.05
+    assert fifty < 0.02  # also of a debug build
 
 
 def test_a_console_that_dies_comes_back(seen):
