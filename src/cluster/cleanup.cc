@@ -1,6 +1,9 @@
 #include <algorithm>
 #include <system_error>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "cluster/backrest_conf.h"
@@ -81,6 +84,11 @@ void remove_our_files(const StateDirectory& directory, Cleanup& result) {
     result.kept.push_back(entry.path().string() + ", which pgrevive did not make");
   }
   if (foreign) {
+    remove_tree(directory.marker());
+    return;
+  }
+  // Who owns a cluster may not own where it lies, and leaves an empty directory.
+  if (::faccessat(AT_FDCWD, directory.root().parent_path().c_str(), W_OK, AT_EACCESS) != 0) {
     remove_tree(directory.marker());
     return;
   }

@@ -22,7 +22,7 @@ function make(place: HTMLElement, names: string[]): uPlot {
       cursor: { show: false },
       scales: { y: { range: (_, __, max) => [0, Math.max((max ?? 0) * 1.1, 0.1)] } },
       axes: [
-        { ...axis(), size: 28, values: (_, times) => times.map((time) => new Date(time * 1000).toLocaleTimeString(language, { hour: '2-digit', minute: '2-digit' })) },
+        { ...axis(), size: 28, space: 64, incrs: [60, 120, 300, 900, 1800, 3600, 7200, 14400], values: (_, times) => times.map((time) => new Date(time * 1000).toLocaleTimeString(language, { hour: '2-digit', minute: '2-digit' })) },
         { ...axis(), size: 56, space: 28, values: (_, values) => values.map((value) => `${new Intl.NumberFormat(language).format(value)} s`) },
       ],
       series: [{}, ...names.map((name, i) => ({ label: name, stroke: color(colors[i % colors.length]), width: 2, spanGaps: false }))],
