@@ -88,7 +88,7 @@ def test_trouble_that_passes(cluster, service, story, segment, kind):
     whole(cluster, story)
 
 
-def stays(cluster, service, story, segment, kind, words):
+def stays(cluster, service, story, segment, kind, words, within=None):
     """Nothing is opened, the reason is named, and `start` goes on when the store is well again."""
     rule = service.add(Rule(segment, kind))
     result = cluster.start(check=False, timeout=400)
@@ -97,6 +97,8 @@ def stays(cluster, service, story, segment, kind, words):
     for said in ("hint: ", "nothing was opened", *words):
         assert said.format(segment=segment) in result.stderr, message(result)
     cluster.prove_unopened()
+    began = {phase["phase"]: phase["began_ms"] for phase in cluster.status()["supervisor"]["phases"]}
+    assert within is None or began["failed"] - began["recovering"] < within * 1000, began
     service.clear()
     service.revive()
     cluster.start()
@@ -113,5 +115,6 @@ def test_trouble_that_stays(cluster, service, story, segment, kind, words):
 
 
 def test_silence_that_stays(hasty, service, story, segment):
-    """A store that sends no more is as bad as one that is gone, and not waited for without end."""
-    stays(hasty, service, story, segment, "stall", ["{segment}", "bytes"])
+    """A store that sends no more is as bad as one that is gone, and not waited for without end: where
+    the io-timeout did not count, recovery would fail after 160 seconds."""
+    stays(hasty, service, story, segment, "stall", ["{segment}", "bytes"], within=100)
