@@ -103,13 +103,18 @@ void finish(Site& site, const std::string& node, NodeRecord& record) {
 void remove_leftovers(Site& site, const std::string& node, Leftovers which) {
   using restore::DirectoryState;
   const auto& directory = site.directory;
-  const auto record = NodeRecord::load(directory, node);
+  auto record = NodeRecord::load(directory, node);
   const auto state = restore::inspect_directory(directory.data(node));
   const bool gone = state == DirectoryState::absent || state == DirectoryState::empty;
   // What is left of a primary may be all that there is of its data.
   const bool remove = (record && record->unfinished) || (gone && node != "primary") ||
                       (state == DirectoryState::interrupted && which == Leftovers::of_restores_too);
   if (!remove) return;
+  // Half of it is of no use to anybody.
+  if (record && record->unfinished && record->joined) {
+    record->joined = false;
+    record->save(directory, node);
+  }
   // An empty one may be a volume of its own.
   if (state != DirectoryState::empty) remove_tree(directory.data(node));
   remove_tree(directory.tablespaces(node));
@@ -186,10 +191,14 @@ void copy_primary(Site& site, const std::string& node, const std::string& becaus
   finish(site, node, record);
 }
 
-void give_away(Site& site, const std::string& node) {
+void give_away(const StateDirectory& directory, const std::string& node) {
+  const auto old = NodeRecord::load(directory, node).value_or(NodeRecord{});
   NodeRecord record;
   record.unfinished = true;
-  record.save(site.directory, node);
+  record.joined = old.joined;
+  record.copied_bytes = old.copied_bytes;
+  record.copied_ms = old.copied_ms;
+  record.save(directory, node);
 }
 
 }  // namespace pgrevive::cluster

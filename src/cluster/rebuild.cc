@@ -241,6 +241,26 @@ void restore_replica(Site& site, const std::string& node, const NodeRecord& prim
 
 }  // namespace
 
+void check_primary_serves(const Site& site) {
+  constexpr const char* kHint =
+      "a replica is made anew from a primary that runs; without one it may be all that is left of "
+      "what the cluster wrote: `status` says what the matter is with the primary";
+  const auto record = NodeRecord::load(site.directory, kPrimary).value_or(NodeRecord{});
+  std::optional<std::string> in_recovery;
+  try {
+    in_recovery =
+        site.access(record.source_user).open(site.port(kPrimary)).value("select pg_is_in_recovery()");
+  } catch (const Error& error) {
+    throw Error(ErrorKind::postgres, std::string("there is no primary to make it anew from: ") +
+                                         error.what())
+        .with_hint(kHint);
+  }
+  if (in_recovery != "f")
+    throw Error(ErrorKind::postgres,
+                "there is no primary to make it anew from: the server of primary is in recovery")
+        .with_hint(kHint);
+}
+
 void rebuild_replica(Site& site, const std::string& node) {
   std::optional<NodeRecord> primary;
   RebuildChoice choice;

@@ -7,6 +7,10 @@
 
 namespace pgrevive::cluster {
 
+// Throws Error{postgres} where no primary takes connections: a replica may then be the only copy of
+// what the cluster wrote, and must not be given away.
+void check_primary_serves(const Site& site);
+
 // Makes the files of a replica whose primary is set up and runs, from the backup or from the
 // primary (rebuild_choice.h); join_replica() comes next. What is done and why is in the log, and in
 // the node's record. What an interrupted run left is continued, or removed. A backup that fails is

@@ -17,6 +17,7 @@
 #include "cluster/console_process.h"
 #include "cluster/new_cluster.h"
 #include "cluster/node_record.h"
+#include "cluster/rebuild.h"
 #include "cluster/reindex.h"
 #include "cluster/request.h"
 #include "cluster/restore_history.h"
@@ -107,6 +108,11 @@ class Watch {
                          .state = "working",
                          .began_ms = unix_milliseconds()};
     tell(report);
+    if (const auto refused = why_not(request)) {
+      site_.board.log("error: " + refused->text());
+      end(report, refused);
+      return;
+    }
     clear();
     site_.servers.try_again();
     std::optional<Error> failure;
@@ -127,6 +133,16 @@ class Watch {
     }
     end(report, failure);
   }
+  // What is seen before anything is touched leaves all as it is: a server that was given up, too.
+  std::optional<Error> why_not(const Request& request) const {
+    try {
+      if (request.act == Act::rebuild) check_primary_serves(site_);
+      return {};
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::cancelled) throw;
+      return error;
+    }
+  }
   void begin(const Request& request) {
     switch (request.act) {
       case Act::restart:
@@ -135,7 +151,7 @@ class Watch {
       case Act::rebuild:
         site_.board.enter(Phase::joining);
         site_.servers.stop(request.node);
-        give_away(site_, request.node);
+        give_away(site_.directory, request.node);
         break;
       case Act::switchover:
         switch_over(site_, request.node);

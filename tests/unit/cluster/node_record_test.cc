@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cluster/marker.h"
+#include "cluster/new_cluster.h"
 #include "support/temp_dir.h"
 
 namespace pgrevive::cluster {
@@ -15,6 +16,26 @@ class StateFiles : public testing::Test {
   test::TempDir temporary_;
   StateDirectory directory_{temporary_.path()};
 };
+
+TEST_F(StateFiles, AReplicaThatIsGivenAwayIsStillKnownToHoldWhatTheClusterWrote) {
+  make_directories(directory_.node("replica"));
+  NodeRecord record;
+  record.backup_label = "20240115-020000F";
+  record.joined = true;
+  record.copied_bytes = 7;
+  record.copied_ms = 8;
+  record.save(directory_, "replica");
+
+  give_away(directory_, "replica");
+
+  const auto away = NodeRecord::load(directory_, "replica");
+  ASSERT_TRUE(away);
+  EXPECT_TRUE(away->unfinished);
+  EXPECT_TRUE(away->joined);
+  EXPECT_EQ(away->backup_label, "");
+  EXPECT_EQ(away->copied_bytes, 7u);
+  EXPECT_EQ(away->copied_ms, 8);
+}
 
 TEST_F(StateFiles, ARecordComesBackAsItWasSaved) {
   make_directories(directory_.node("primary"));
