@@ -30,14 +30,7 @@ constexpr std::array<std::pair<Act, std::string_view>, 3> kActs{
 constexpr std::chrono::seconds kNoticeLimit{30};
 
 void check_can_be_asked(const StateDirectory& directory, Act act, const std::string& node) {
-  const auto settings = from_json(read_file(directory.settings()));
-  const auto nodes = node_names(settings.replicas);
-  if (std::ranges::find(nodes, node) == nodes.end())
-    throw Error(ErrorKind::usage, fmt::format("there is no node '{}'", node))
-        .with_hint(fmt::format("it is one of {}", fmt::join(nodes, ", ")));
-  if (act != Act::restart && node == "primary")
-    throw Error(ErrorKind::usage, fmt::format("{} is for a replica", name(act)))
-        .with_hint("name the replica");
+  check_fits(from_json(read_file(directory.settings())), act, node);
   const auto status = read_status(directory);
   if (!status || !find_supervisor(directory))
     throw Error(ErrorKind::not_found, "nobody looks after this cluster, so nobody can be asked")
@@ -65,6 +58,45 @@ void leave(const StateDirectory& directory, const Request& request) {
   if (!left)
     throw Error(ErrorKind::busy, "somebody else has just asked for something")
         .with_hint("wait until that is done");
+}
+
+// Takes it back at the end, if it is still there.
+class LeftRequest {
+ public:
+  LeftRequest(const StateDirectory& directory, const Request& request)
+      : directory_(directory), id_(request.id) {
+    leave(directory, request);
+  }
+  ~LeftRequest() { take_back(); }
+  LeftRequest(const LeftRequest&) = delete;
+  LeftRequest& operator=(const LeftRequest&) = delete;
+
+  bool take_back() { return cluster::take_back(directory_, id_); }
+
+ private:
+  const StateDirectory& directory_;
+  const std::string id_;
+};
+
+std::string text_of_request(const StateDirectory& directory) {
+  try {
+    return read_file_if_exists(directory.request()).value_or("");
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+std::optional<Request> parse_request(const std::string& text) {
+  try {
+    const auto j = json::parse(text);
+    const auto act = parse_act(j.at("act").get<std::string>());
+    if (!act) return {};
+    return Request{.id = j.at("id").get<std::string>(),
+                   .act = *act,
+                   .node = j.at("node").get<std::string>()};
+  } catch (const json::exception&) {
+    return {};
+  }
 }
 
 }  // namespace
@@ -97,13 +129,23 @@ RequestReport request_report_from(const json& j) {
           .ended_ms = j.at("ended_ms").get<std::int64_t>()};
 }
 
+void check_fits(const Settings& settings, Act act, const std::string& node) {
+  const auto nodes = node_names(settings.replicas);
+  if (std::ranges::find(nodes, node) == nodes.end())
+    throw Error(ErrorKind::usage, fmt::format("there is no node '{}'", node))
+        .with_hint(fmt::format("it is one of {}", fmt::join(nodes, ", ")));
+  if (act != Act::restart && node == "primary")
+    throw Error(ErrorKind::usage, fmt::format("{} is for a replica", name(act)))
+        .with_hint("name the replica");
+}
+
 RequestReport ask(const StateDirectory& directory, Act act, const std::string& node,
                   const std::function<bool()>& going_on) {
   check_can_be_asked(directory, act, node);
   const Request request{.id = fmt::format("{}-{}", unix_milliseconds(), ::getpid()),
                         .act = act,
                         .node = node};
-  leave(directory, request);
+  LeftRequest left_request(directory, request);
   const auto left = std::chrono::steady_clock::now();
   for (;;) {
     const auto status = read_status(directory);
@@ -112,7 +154,6 @@ RequestReport ask(const StateDirectory& directory, Act act, const std::string& n
       if (report.state == "done") return report;
       if (report.state == "failed") throw Error(ErrorKind::postgres, report.error);
     } else if (std::chrono::steady_clock::now() - left > kNoticeLimit) {
-      take_request(directory);
       throw Error(ErrorKind::busy, "the supervisor does not take the request")
           .with_hint("its log is " + directory.supervisor_log().string());
     }
@@ -120,6 +161,8 @@ RequestReport ask(const StateDirectory& directory, Act act, const std::string& n
       throw Error(ErrorKind::postgres, "the supervisor ended meanwhile")
           .with_hint("its log is " + directory.supervisor_log().string() +
                      "; `start` brings the cluster up again");
+    if (!going_on() && left_request.take_back())
+      throw Error(ErrorKind::cancelled, fmt::format("{} of {} was not begun", name(act), node));
     if (!going_on())
       throw Error(ErrorKind::cancelled, fmt::format("{} of {} goes on", name(act), node))
           .with_hint("`status` says how it ends");
@@ -128,19 +171,15 @@ RequestReport ask(const StateDirectory& directory, Act act, const std::string& n
 }
 
 std::optional<Request> take_request(const StateDirectory& directory) {
-  const auto text = read_file_if_exists(directory.request());
-  if (!text) return {};
-  ::unlink(directory.request().c_str());
-  try {
-    const auto j = json::parse(*text);
-    const auto act = parse_act(j.at("act").get<std::string>());
-    if (!act) return {};
-    return Request{.id = j.at("id").get<std::string>(),
-                   .act = *act,
-                   .node = j.at("node").get<std::string>()};
-  } catch (const json::exception&) {
-    return {};
-  }
+  const auto request = parse_request(text_of_request(directory));
+  // Who asked may have taken it back since.
+  if (::unlink(directory.request().c_str()) != 0) return {};
+  return request;
+}
+
+bool take_back(const StateDirectory& directory, const std::string& id) {
+  const auto request = parse_request(text_of_request(directory));
+  return request && request->id == id && ::unlink(directory.request().c_str()) == 0;
 }
 
 }  // namespace pgrevive::cluster

@@ -9,6 +9,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "cluster/settings.h"
 #include "cluster/state_directory.h"
 
 namespace pgrevive::cluster {
@@ -43,14 +44,21 @@ struct RequestReport {
 nlohmann::json to_value(const RequestReport& report);
 RequestReport request_report_from(const nlohmann::json& j);
 
+// Throws Error{usage} where that node is not there, or the act is not for it. Pure.
+void check_fits(const Settings& settings, Act act, const std::string& node);
+
 // Leaves the request and waits until it is done, as long as `going_on` says yes; then it throws
-// Error{cancelled} and the supervisor goes on. Throws Error{usage} for a node that this cannot be
+// Error{cancelled} and the supervisor goes on. What nobody has taken by then is taken back, whatever
+// the reason: a later supervisor must not find it. Throws Error{usage} for a node that this cannot be
 // done with, Error{busy} where another request is under way or the cluster is being brought up, and
 // Error{postgres} with what went wrong.
 RequestReport ask(const StateDirectory& directory, Act act, const std::string& node,
                   const std::function<bool()>& going_on);
 
-// The supervisor's side: what was left for it, once. What cannot be read is thrown away.
+// The supervisor's side: what was left for it, once. What cannot be read is thrown away. One that
+// starts throws away what it finds: that was meant for the one before, at another time.
 std::optional<Request> take_request(const StateDirectory& directory);
+// Removes the request of that id, and no other. Whether it did, so that nobody takes it any more.
+bool take_back(const StateDirectory& directory, const std::string& id);
 
 }  // namespace pgrevive::cluster

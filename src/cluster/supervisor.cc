@@ -136,6 +136,7 @@ class Watch {
   // What is seen before anything is touched leaves all as it is: a server that was given up, too.
   std::optional<Error> why_not(const Request& request) const {
     try {
+      check_fits(site_.settings, request.act, request.node);
       if (request.act == Act::rebuild) check_primary_serves(site_);
       return {};
     } catch (const Error& error) {
@@ -324,6 +325,8 @@ int bring_up_watch_and_report(const StateDirectory& directory, const Settings& s
 int supervise(const StateDirectory& directory, Until until) {
   StopSignals signals;
   const auto held = lock(directory);
+  // Left for the supervisor before us, at a time when the cluster may have been another.
+  take_request(directory);
   const auto marker = load_marker(directory);
   if (marker.owner != ::geteuid())
     throw Error(ErrorKind::denied, "the cluster in " + directory.root().string() +

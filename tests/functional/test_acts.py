@@ -46,6 +46,18 @@ def timeline(cluster, node="primary"):
     return cluster.node(node)["timeline"]
 
 
+def request_file(cluster):
+    return cluster.root / "run" / "request.json"
+
+
+def leave(cluster, act, node):
+    """As one would who is killed behind it, or who does not look at what is asked for."""
+    beside = request_file(cluster).with_suffix(".new")
+    beside.write_text(json.dumps({"id": "left", "act": act, "node": node}))
+    beside.chmod(0o644)
+    beside.rename(request_file(cluster))
+
+
 def is_whole(cluster, rows):
     """Both nodes are what their names say, and have all."""
     cluster.caught_up()
@@ -128,9 +140,13 @@ def test_switchover_whose_supervisor_is_killed(pgrevive, asked):
     os.kill(int((asked.root / "run" / "supervisor.lock").read_text()), signal.SIGKILL)
     switching.process.wait(60)
     assert switching.process.returncode != 0
+    # What was asked of the one that is gone is not carried out by the next.
+    leave(asked, "rebuild", "replica")
     asked.start()
+    assert not request_file(asked).exists()
     assert places(asked) == before[::-1]
     is_whole(asked, 1001)
+    assert asked.status()["supervisor"].get("request") is None
 
 
 def test_a_replica_is_made_again(asked):
@@ -142,6 +158,10 @@ def test_a_replica_is_made_again(asked):
         status, said = asked.console.act("rebuild", token(asked), node="replica", **query)
         assert status == 400 and "confirm" in said["error"]["message"], said
     assert asked.console.act("rebuild", token(asked), node="primary", confirm="asked")[0] == 400
+    leave(asked, "rebuild", "primary")
+    wait_until(lambda: (asked.status()["supervisor"].get("request") or {}).get("state") == "failed",
+               20, "the supervisor looks at it too")
+    assert "is for a replica" in asked.status()["supervisor"]["request"]["error"]
     assert places(asked)[1] == place
     status, said = asked.console.act("rebuild", token(asked), node="replica", confirm="asked")
     assert status == 200 and said["request"]["state"] == "done", said

@@ -40,5 +40,29 @@ TEST(Request, IsTakenOnceAndNonsenseIsThrownAway) {
   }
 }
 
+TEST(Request, IsTakenBackByWhoLeftItOnly) {
+  const test::TempDir directory;
+  const StateDirectory state(directory.path());
+  make_directories(state.run());
+  EXPECT_FALSE(take_back(state, "7"));
+
+  write_file_atomic(state.request(), R"({"id": "7", "act": "rebuild", "node": "replica"})");
+  EXPECT_FALSE(take_back(state, "8"));
+  EXPECT_TRUE(std::filesystem::exists(state.request()));
+  EXPECT_TRUE(take_back(state, "7"));
+  EXPECT_FALSE(take_request(state));
+}
+
+TEST(Request, IsForANodeThatIsThereAndThatTheActIsFor) {
+  Settings settings;
+  settings.replicas = 1;
+  EXPECT_NO_THROW(check_fits(settings, Act::restart, "primary"));
+  EXPECT_NO_THROW(check_fits(settings, Act::rebuild, "replica"));
+  EXPECT_THROW(check_fits(settings, Act::rebuild, "primary"), Error);
+  EXPECT_THROW(check_fits(settings, Act::switchover, "primary"), Error);
+  EXPECT_THROW(check_fits(settings, Act::restart, "replica-2"), Error);
+  EXPECT_THROW(check_fits(settings, Act::rebuild, "../x"), Error);
+}
+
 }  // namespace
 }  // namespace pgrevive::cluster
