@@ -169,10 +169,15 @@ bool writable(const Access& access, int port) {
 void promote(Site& site) {
   const auto record = NodeRecord::load(site.directory, kPrimary).value_or(NodeRecord{});
   const auto access = site.access(record.source_user);
-  auto configuration = describe_node(site, kPrimary, Stage::recovering, record);
-  configuration.archiving = site.settings.archives();
-  configuration.recovery = {{"recovery_target_timeline", "latest"}};
-  write_configuration(site, configuration, record);
+  // One that runs was given it before. Before PostgreSQL 12 what `recovery` says is a file that only
+  // a promotion takes away: with it one that was promoted already would be a standby again.
+  if (!postgres::is_running(site.directory.data(kPrimary))) {
+    auto configuration = describe_node(site, kPrimary, Stage::recovering, record);
+    configuration.archiving = site.settings.archives();
+    if (is_standby(site, kPrimary))
+      configuration.recovery = {{"recovery_target_timeline", "latest"}};
+    write_configuration(site, configuration, record);
+  }
   site.servers.start(kPrimary, server_options(site, kPrimary), site.port(kPrimary));
   site.wait_until(kPrimary, "the start of the new primary", kPromotionLimit, [&] {
     return access.ping(site.port(kPrimary)) == postgres::Readiness::accepting;
@@ -187,6 +192,7 @@ void promote(Site& site) {
   }
   site.wait_until(kPrimary, "the promotion of the new primary", kPromotionLimit,
                   [&] { return writable(access, site.port(kPrimary)); });
+  set_standby(site, kPrimary, false);
   // The timeline is in pg_control only from the next checkpoint on, and the old primary looks there.
   access.open(site.port(kPrimary)).query("checkpoint");
 }
