@@ -194,7 +194,14 @@ void promote(Site& site) {
                   [&] { return writable(access, site.port(kPrimary)); });
   set_standby(site, kPrimary, false);
   // The timeline is in pg_control only from the next checkpoint on, and the old primary looks there.
-  access.open(site.port(kPrimary)).query("checkpoint");
+  // It writes as much as shared_buffers holds, however long that takes.
+  access
+      .open(site.port(kPrimary), "postgres",
+            [&] {
+              site.rest(std::chrono::milliseconds(0));
+              site.servers.tick();
+            })
+      .query("checkpoint");
 }
 
 }  // namespace
