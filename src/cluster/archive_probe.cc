@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cluster/backrest_conf.h"
 #include "cluster/node_record.h"
+#include "cluster/switchover.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -45,7 +46,7 @@ Error refused(const Settings& settings, const repository::RepositoryOptions& arc
 void probe_own_archive(const Settings& settings, const StateDirectory& directory,
                        const Marker& marker, const Identity& owner) {
   if (!settings.archives()) return;
-  const auto record = NodeRecord::load(directory, "primary");
+  const auto record = load_primary_record(directory);
   if (record && record->archives_as(settings.wal_archive)) return;
   const auto archive = own_archive(settings, directory, marker.archive_suffix);
   if (archive.type == repository::RepositoryOptions::Type::posix &&

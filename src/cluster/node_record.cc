@@ -13,8 +13,12 @@ std::optional<NodeRecord> NodeRecord::load(const StateDirectory& directory,
   const auto path = directory.node_record(node);
   const auto text = read_file_if_exists(path);
   if (!text) return {};
+  return parse(*text, path);
+}
+
+NodeRecord NodeRecord::parse(const std::string& text, const std::filesystem::path& path) {
   try {
-    const json j = json::parse(*text);
+    const json j = json::parse(text);
     NodeRecord record;
     record.unfinished = j.at("unfinished").get<bool>();
     record.backup_label = j.at("backup_label").get<std::string>();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -60,6 +61,8 @@ struct NodeRecord {
 
   bool archives_as(WalArchiveMode mode) const { return archiving && archived_as == name_of(mode); }
 
+  // Throws Error{corrupt}, naming the `path` it was read from.
+  static NodeRecord parse(const std::string& text, const std::filesystem::path& path);
   static std::optional<NodeRecord> load(const StateDirectory& directory, const std::string& node);
   void save(const StateDirectory& directory, const std::string& node) const;
 };

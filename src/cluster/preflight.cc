@@ -27,6 +27,7 @@
 #include "cluster/preview.h"
 #include "cluster/space.h"
 #include "cluster/supervisor_process.h"
+#include "cluster/switchover.h"
 #include "cluster/takeover.h"
 #include "cluster/target_time.h"
 #include "postgres/binaries.h"
@@ -256,7 +257,7 @@ void check_space(const SpaceNeed& need) {
 void check_archiver(const Settings& settings, const StateDirectory& directory,
                     postgres::Version version) {
   if (!settings.archives()) return;
-  const auto record = NodeRecord::load(directory, "primary");
+  const auto record = load_primary_record(directory);
   if (!record || !record->archives_as(settings.wal_archive))
     check_backrest_knows(version, settings.wal_archive);
 }
@@ -292,7 +293,7 @@ namespace {
 // Of a cluster that is there already. Before the probe, which writes into the stanza.
 void check_takeover(const Settings& settings, const StateDirectory& directory) {
   if (settings.wal_archive != WalArchiveMode::source || needs_restore(settings, directory)) return;
-  const auto record = NodeRecord::load(directory, "primary");
+  const auto record = load_primary_record(directory);
   if (!record || record->archives_as(WalArchiveMode::source)) return;
   if (!record->source_newest)
     throw Error(ErrorKind::usage,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 #include <system_error>
 
 #include <fcntl.h>
@@ -23,6 +24,8 @@ namespace {
 using nlohmann::json;
 using postgres::Lsn;
 using State = postgres::ControlFile::State;
+
+using Links = std::map<std::string, std::string>;  // of tablespaces, by their names
 
 constexpr const char* kPrimary = "primary";
 constexpr std::chrono::seconds kReplayLimit{60};
@@ -112,6 +115,30 @@ json links_of(const Site& site, const std::string& node, const std::string& repl
   return links;
 }
 
+// What is to be done when the two are exchanged, kept in the new primary's directory.
+struct Plan {
+  std::string replica;
+  std::string primary_record, replica_record;
+  Links primary_links, replica_links;
+};
+
+// Of a switchover that was cut off behind the exchange.
+std::optional<Plan> load_plan(const StateDirectory& directory) {
+  const auto path = directory.switching(kPrimary);
+  const auto text = read_file_if_exists(path);
+  if (!text) return {};
+  try {
+    const auto j = json::parse(*text);
+    return Plan{.replica = j.at("replica").get<std::string>(),
+                .primary_record = j.at("primary_record").get<std::string>(),
+                .replica_record = j.at("replica_record").get<std::string>(),
+                .primary_links = j.at("primary_links").get<Links>(),
+                .replica_links = j.at("replica_links").get<Links>()};
+  } catch (const json::exception& error) {
+    throw Error(ErrorKind::corrupt, path.string() + " cannot be read: " + error.what());
+  }
+}
+
 // Both ended cleanly, one as the primary, the other having replayed that; no server is on either.
 void exchange(Site& site, const std::string& replica) {
   const auto& directory = site.directory;
@@ -133,27 +160,25 @@ void exchange(Site& site, const std::string& replica) {
   site.board.log(replica + " and the primary have changed places");
 }
 
-void put_links(const Site& site, const std::string& node, const json& links) {
-  for (const auto& [name, target] : links.items()) {
+void put_links(const Site& site, const std::string& node, const Links& links) {
+  for (const auto& [name, target] : links) {
     const auto link = site.directory.data(node) / "pg_tblspc" / name;
     auto temporary = link;
     temporary += ".new";
     std::error_code ignored;
     std::filesystem::remove(temporary, ignored);
-    std::filesystem::create_symlink(target.get<std::string>(), temporary);
+    std::filesystem::create_symlink(target, temporary);
     std::filesystem::rename(temporary, link);
   }
 }
 
 // Records say what a node does in this cluster, so they stay where they were.
-void put_records_back(const Site& site, const std::string& replica, const json& plan) {
-  write_file_atomic(site.directory.node_record(kPrimary),
-                    plan.at("primary_record").get<std::string>());
-  write_file_atomic(site.directory.node_record(replica),
-                    plan.at("replica_record").get<std::string>());
-  auto record = NodeRecord::load(site.directory, replica).value_or(NodeRecord{});
+void put_records_back(const Site& site, const Plan& plan) {
+  write_file_atomic(site.directory.node_record(kPrimary), plan.primary_record);
+  write_file_atomic(site.directory.node_record(plan.replica), plan.replica_record);
+  auto record = NodeRecord::load(site.directory, plan.replica).value_or(NodeRecord{});
   record.joined = true;
-  record.save(site.directory, replica);
+  record.save(site.directory, plan.replica);
 }
 
 bool writable(const Access& access, int port) {
@@ -235,25 +260,28 @@ void finish_switchover(Site& site) {
   std::error_code ignored;
   for (const auto& node : node_names(site.settings.replicas))
     if (node != kPrimary) std::filesystem::remove(directory.switching(node), ignored);
-  const auto text = read_file_if_exists(directory.switching(kPrimary));
-  if (!text) return;
-  const auto plan = json::parse(*text, nullptr, false);
-  if (plan.is_discarded())
-    throw Error(ErrorKind::corrupt, directory.switching(kPrimary).string() + " cannot be read");
-  const auto replica = plan.at("replica").get<std::string>();
+  const auto plan = load_plan(directory);
+  if (!plan) return;
+  const auto& replica = plan->replica;
   site.board.enter(Phase::promoting);
   // Once one of the two runs again all of this is done.
   if (!postgres::is_running(directory.data(kPrimary)) &&
       !postgres::is_running(directory.data(replica))) {
-    put_links(site, kPrimary, plan.at("primary_links"));
-    put_links(site, replica, plan.at("replica_links"));
-    put_records_back(site, replica, plan);
+    put_links(site, kPrimary, plan->primary_links);
+    put_links(site, replica, plan->replica_links);
+    put_records_back(site, *plan);
     if (load_control_file(directory.data(kPrimary)).state == State::shut_down_in_recovery)
       set_standby(site, kPrimary, true);
     set_standby(site, replica, true);
   }
   promote(site);
   std::filesystem::remove(directory.switching(kPrimary));
+}
+
+std::optional<NodeRecord> load_primary_record(const StateDirectory& directory) {
+  const auto plan = load_plan(directory);
+  if (!plan) return NodeRecord::load(directory, kPrimary);
+  return NodeRecord::parse(plan->primary_record, directory.switching(kPrimary));
 }
 
 void drop_slots_of_a_primary(Site& site, const std::string& node, const std::string& user) {

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
+#include "cluster/node_record.h"
 #include "cluster/site.h"
 
 namespace pgrevive::cluster {
@@ -23,6 +25,10 @@ void switch_over(Site& site, const std::string& replica);
 // Completes what an interrupted one had begun, or forgets it where nothing was exchanged yet. Does
 // nothing where there was none.
 void finish_switchover(Site& site);
+
+// The primary's record. Where a switchover was cut off right behind the exchange, the one in the
+// primary's directory is still its replica's, and what is meant is in the plan.
+std::optional<NodeRecord> load_primary_record(const StateDirectory& directory);
 
 // Physical slots that a server kept for its replicas when it was the primary hold back WAL for ever.
 void drop_slots_of_a_primary(Site& site, const std::string& node, const std::string& source_user);

@@ -1,6 +1,7 @@
 #include "cluster/switchover.h"
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -17,6 +18,44 @@ TEST(Exchanged, LeadsToWhereAPlaceBelowEitherOfTheTwoLiesNow) {
   // Beside them, and outside of the cluster.
   EXPECT_EQ(exchanged("/c/replica-2/x", "/c/primary", "/c/replica"), "/c/replica-2/x");
   EXPECT_EQ(exchanged("/srv/fast", "/c/primary", "/c/replica"), "/srv/fast");
+}
+
+class CutOffSwitchover : public testing::Test {
+ protected:
+  CutOffSwitchover() {
+    for (const char* node : {"primary", "replica"}) make_directories(state_.node(node));
+    NodeRecord record;
+    record.made_because = "a replica";
+    record.save(state_, "primary");
+  }
+
+  test::TempDir temporary_;
+  StateDirectory state_{temporary_.path()};
+};
+
+// Or `start` with WAL_ARCHIVE=source takes the new primary for one that was not restored for that.
+TEST_F(CutOffSwitchover, TheRecordOfThePrimaryIsTheOneInThePlan) {
+  EXPECT_EQ(load_primary_record(state_)->made_because, "a replica");
+
+  NodeRecord record;
+  record.source_newest = "000000010000000000000007";
+  record.save(state_, "replica");
+  write_file_atomic(state_.switching("primary"),
+                    nlohmann::json{{"replica", "replica"},
+                                   {"primary_record", read_file(state_.node_record("replica"))},
+                                   {"replica_record", read_file(state_.node_record("primary"))},
+                                   {"primary_links", nlohmann::json::object()},
+                                   {"replica_links", nlohmann::json::object()}}
+                        .dump());
+
+  EXPECT_EQ(load_primary_record(state_)->source_newest, record.source_newest);
+}
+
+TEST_F(CutOffSwitchover, APlanThatCannotBeReadIsAnError) {
+  for (const char* text : {"", "{}", "[]", R"({"replica": 7})"}) {
+    write_file_atomic(state_.switching("primary"), text);
+    EXPECT_THROW(load_primary_record(state_), Error) << text;
+  }
 }
 
 TEST(Request, IsTakenOnceAndNonsenseIsThrownAway) {
