@@ -136,8 +136,8 @@ void initialize_primary(Site& site) {
 }
 
 std::uint64_t primary_bytes(postgres::Connection& connection) {
-  return parse_unsigned(
-             connection.value("select sum(pg_tablespace_size(oid)) from pg_tablespace").value_or(""))
+  return parse_unsigned(connection.value("select sum(pg_tablespace_size(oid)) from pg_tablespace")
+                            .value_or(""))
       .value_or(0);
 }
 

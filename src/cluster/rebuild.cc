@@ -117,8 +117,7 @@ class Ways {
     if (!begun && primary_.left_out.empty()) return backup->size;
     const auto manifest = repository.load_manifest(info, label);
     std::vector<std::uint32_t> left_out;
-    for (const auto& database :
-         restore::left_out_databases(manifest, same_databases(primary_)))
+    for (const auto& database : restore::left_out_databases(manifest, same_databases(primary_)))
       left_out.push_back(database.oid);
     std::uint64_t bytes = 0;
     for (const auto& file : manifest.files)
@@ -149,8 +148,8 @@ class Ways {
           own_archive(site_.settings, site_.directory, site_.marker.archive_suffix));
       const repository::WalArchive archive(own, own.load_archive_info(), control.system_id,
                                            site_.version);
-      stock.own = names_of(
-          archive.list_segments(history.timeline, first.on(history.timeline).name()));
+      stock.own =
+          names_of(archive.list_segments(history.timeline, first.on(history.timeline).name()));
     }
     if (const auto missing = missing_segment(history, first, last, stock))
       throw obstacle("WAL segment " + *missing +
@@ -164,16 +163,16 @@ class Ways {
                                          control.system_id, site_.version);
     std::set<std::string> all;
     for (const auto& ancestor : history.ancestors)
-      all.merge(names_of(
-          archive.list_segments(ancestor.timeline, first.on(ancestor.timeline).name())));
+      all.merge(
+          names_of(archive.list_segments(ancestor.timeline, first.on(ancestor.timeline).name())));
     return all;
   }
 
   // What it holds for this replica, by its slot, and what still has to be archived.
   std::set<std::string> kept_by_primary(Timeline timeline, std::uint32_t segment_size) {
-    const auto held = connection_.value(
-        "select restart_lsn::text from pg_replication_slots where slot_name = $1",
-        {slot_name(node_)});
+    const auto held =
+        connection_.value("select restart_lsn::text from pg_replication_slots where slot_name = $1",
+                          {slot_name(node_)});
     const auto wal = wal_directory(site_, kPrimary);
     std::set<std::string> kept;
     std::error_code ignored;
@@ -203,9 +202,10 @@ class Ways {
         facts.replay = rate_of(replayed(), time_in(restore, Phase::recovering), kReplayRate);
     }
     for (const auto& name : node_names(site_.settings.replicas))
-      if (const auto record = NodeRecord::load(site_.directory, name); record && !facts.copy.measured)
-        facts.copy = rate_of(record->copied_bytes, std::chrono::milliseconds(record->copied_ms),
-                             kUsualCopy);
+      if (const auto record = NodeRecord::load(site_.directory, name);
+          record && !facts.copy.measured)
+        facts.copy =
+            rate_of(record->copied_bytes, std::chrono::milliseconds(record->copied_ms), kUsualCopy);
   }
 
   std::uint64_t replayed() const {
@@ -248,11 +248,12 @@ void check_primary_serves(const Site& site) {
   const auto record = NodeRecord::load(site.directory, kPrimary).value_or(NodeRecord{});
   std::optional<std::string> in_recovery;
   try {
-    in_recovery =
-        site.access(record.source_user).open(site.port(kPrimary)).value("select pg_is_in_recovery()");
+    in_recovery = site.access(record.source_user)
+                      .open(site.port(kPrimary))
+                      .value("select pg_is_in_recovery()");
   } catch (const Error& error) {
-    throw Error(ErrorKind::postgres, std::string("there is no primary to make it anew from: ") +
-                                         error.what())
+    throw Error(ErrorKind::postgres,
+                std::string("there is no primary to make it anew from: ") + error.what())
         .with_hint(kHint);
   }
   if (in_recovery != "f")
@@ -268,8 +269,7 @@ void rebuild_replica(Site& site, const std::string& node) {
     Ways ways(site, node);
     primary = ways.primary();
     const auto wish = site.settings.replica_rebuild;
-    choice = choose_rebuild(
-        wish, wish == ReplicaRebuild::primary ? RebuildFacts{} : ways.facts());
+    choice = choose_rebuild(wish, wish == ReplicaRebuild::primary ? RebuildFacts{} : ways.facts());
     if (wish == ReplicaRebuild::backup && !choice.from_backup)
       site.board.warn(node + " is " + choice.why);
     else

@@ -48,10 +48,9 @@ void leave(const StateDirectory& directory, const Request& request) {
   const IdentityScope scope(*owner);
   auto temporary = directory.request();
   temporary += "." + request.id;
-  write_file_atomic(temporary, json{{"id", request.id},
-                                    {"act", name(request.act)},
-                                    {"node", request.node}}
-                                   .dump());
+  write_file_atomic(
+      temporary,
+      json{{"id", request.id}, {"act", name(request.act)}, {"node", request.node}}.dump());
   // Unlike a rename this does not replace the request of somebody else.
   const bool left = ::link(temporary.c_str(), directory.request().c_str()) == 0;
   ::unlink(temporary.c_str());
@@ -91,9 +90,8 @@ std::optional<Request> parse_request(const std::string& text) {
     const auto j = json::parse(text);
     const auto act = parse_act(j.at("act").get<std::string>());
     if (!act) return {};
-    return Request{.id = j.at("id").get<std::string>(),
-                   .act = *act,
-                   .node = j.at("node").get<std::string>()};
+    return Request{
+        .id = j.at("id").get<std::string>(), .act = *act, .node = j.at("node").get<std::string>()};
   } catch (const json::exception&) {
     return {};
   }
@@ -114,8 +112,12 @@ std::optional<Act> parse_act(std::string_view text) {
 }
 
 json to_value(const RequestReport& report) {
-  return {{"id", report.id},       {"act", report.act},           {"node", report.node},
-          {"state", report.state}, {"error", report.error},       {"began_ms", report.began_ms},
+  return {{"id", report.id},
+          {"act", report.act},
+          {"node", report.node},
+          {"state", report.state},
+          {"error", report.error},
+          {"began_ms", report.began_ms},
           {"ended_ms", report.ended_ms}};
 }
 
@@ -142,9 +144,8 @@ void check_fits(const Settings& settings, Act act, const std::string& node) {
 RequestReport ask(const StateDirectory& directory, Act act, const std::string& node,
                   const std::function<bool()>& going_on) {
   check_can_be_asked(directory, act, node);
-  const Request request{.id = fmt::format("{}-{}", unix_milliseconds(), ::getpid()),
-                        .act = act,
-                        .node = node};
+  const Request request{
+      .id = fmt::format("{}-{}", unix_milliseconds(), ::getpid()), .act = act, .node = node};
   LeftRequest left_request(directory, request);
   const auto left = std::chrono::steady_clock::now();
   for (;;) {

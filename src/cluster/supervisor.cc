@@ -1,9 +1,11 @@
 #include <chrono>
 #include <condition_variable>
 #include <exception>
+#include <filesystem>
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -53,6 +55,21 @@ void fail(StatusBoard& board, const Error& error) {
   board.flush();
 }
 
+// What the library throws on its own as the Error that everybody here looks for: without it servers
+// would stay as they are, and who asked would never be told.
+template <typename Body>
+decltype(auto) with_errors_only(Body&& body) {
+  try {
+    return std::forward<Body>(body)();
+  } catch (const Error&) {
+    throw;
+  } catch (const std::filesystem::filesystem_error& error) {
+    throw system_error(error.code().value(), error.path1().string());
+  } catch (const std::exception& error) {
+    throw Error(ErrorKind::internal, error.what());
+  }
+}
+
 void note(Site& site, const std::string& outcome, const std::string& why) {
   const auto restore = past_restore(site.board.status(), outcome, why, unix_milliseconds());
   if (!restore) return;
@@ -65,7 +82,7 @@ void note(Site& site, const std::string& outcome, const std::string& why) {
 
 BroughtUp bring_up_and_note(Site& site) {
   try {
-    auto brought_up = bring_up(site);
+    auto brought_up = with_errors_only([&] { return bring_up(site); });
     const auto& failure = brought_up.replica_failure;
     note(site, failure ? "failed" : "done", failure ? failure->text() : "");
     return brought_up;
@@ -117,14 +134,14 @@ class Watch {
     site_.servers.try_again();
     std::optional<Error> failure;
     try {
-      begin(request);
+      with_errors_only([&] { begin(request); });
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::cancelled) throw;
       failure = error;
       site_.board.log("error: " + error.text());
     }
     try {
-      const auto brought_up = bring_up(site_);
+      const auto brought_up = with_errors_only([&] { return bring_up(site_); });
       if (!failure) failure = brought_up.replica_failure;
       settle(brought_up);
     } catch (const Error& error) {
@@ -137,7 +154,7 @@ class Watch {
   std::optional<Error> why_not(const Request& request) const {
     try {
       check_fits(site_.settings, request.act, request.node);
-      if (request.act == Act::rebuild) check_primary_serves(site_);
+      if (request.act == Act::rebuild) with_errors_only([&] { check_primary_serves(site_); });
       return {};
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::cancelled) throw;
@@ -169,8 +186,8 @@ class Watch {
     report.ended_ms = unix_milliseconds();
     tell(report);
   }
-  // A status that could not be written when it changed is told late rather than never: `start` waits
-  // for it.
+  // A status that could not be written when it changed is told late rather than never: `start`
+  // waits for it.
   void tell_again() {
     const auto time = std::chrono::steady_clock::now();
     if (time - looked_ < std::chrono::seconds(2)) return;
@@ -264,16 +281,18 @@ void start_beside(Adminer& adminer, StatusBoard& board) {
 void bring_up_and_watch(Site& site, StopSignals& signals, Until until) {
   Adminer adminer(site.settings, site.directory, site.board);
   try {
-    const auto brought_up = bring_up_and_note(site);
-    if (until == Until::brought_up) {
-      if (brought_up.replica_failure) throw *brought_up.replica_failure;
-      site.board.enter(Phase::stopping);
-      site.servers.stop_all();
-      site.board.enter(Phase::stopped);
-      return;
-    }
-    start_beside(adminer, site.board);
-    Watch(site, adminer, signals).run(brought_up);
+    with_errors_only([&] {
+      const auto brought_up = bring_up_and_note(site);
+      if (until == Until::brought_up) {
+        if (brought_up.replica_failure) throw *brought_up.replica_failure;
+        site.board.enter(Phase::stopping);
+        site.servers.stop_all();
+        site.board.enter(Phase::stopped);
+        return;
+      }
+      start_beside(adminer, site.board);
+      Watch(site, adminer, signals).run(brought_up);
+    });
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::cancelled && site.stop.stop_requested())
       site.board.enter(Phase::stopping);

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <map>
 #include <system_error>
+#include <vector>
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -31,6 +32,16 @@ constexpr const char* kPrimary = "primary";
 constexpr std::chrono::seconds kReplayLimit{60};
 constexpr std::chrono::minutes kPromotionLimit{10};
 
+std::vector<std::filesystem::path> entries_of(const std::filesystem::path& directory) {
+  std::vector<std::filesystem::path> entries;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error))
+    entries.push_back(entry->path());
+  if (error) throw system_error(error.value(), "cannot read " + directory.string());
+  return entries;
+}
+
 std::string source_user(const Site& site) {
   const auto record = NodeRecord::load(site.directory, kPrimary);
   return record ? record->source_user : "";
@@ -40,7 +51,8 @@ std::string source_user(const Site& site) {
 void check_exchangeable(const Site& site, const std::string& replica) {
   for (const auto& node : {std::string(kPrimary), replica}) {
     for (const auto& place : {site.directory.node(node), site.directory.data(node)}) {
-      struct stat here {}, root {};
+      struct stat here {
+      }, root{};
       if (::lstat(place.c_str(), &here) == 0 && S_ISDIR(here.st_mode) &&
           ::stat(site.directory.root().c_str(), &root) == 0 && here.st_dev == root.st_dev)
         continue;
@@ -57,9 +69,8 @@ void check_streaming(const Site& site, const std::string& replica) {
   const auto state = primary.value(
       "select state from pg_stat_replication where application_name = $1 limit 1", {replica});
   if (state == "streaming") return;
-  throw Error(ErrorKind::postgres,
-              fmt::format("{} does not stream from the primary ({})", replica,
-                          state ? *state : std::string("disconnected")))
+  throw Error(ErrorKind::postgres, fmt::format("{} does not stream from the primary ({})", replica,
+                                               state ? *state : std::string("disconnected")))
       .with_hint("only a replica that has all can take over; `status` says what is the matter");
 }
 
@@ -91,28 +102,15 @@ void check_has_all(Site& site, const std::string& replica) {
 // What the primary leaves unarchived nobody would archive as a replica.
 void check_archived(const Site& site) {
   if (!site.settings.archives()) return;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(
-           wal_directory(site, kPrimary) / "archive_status", ignored))
-    if (entry.path().extension() == ".ready")
-      throw Error(ErrorKind::unavailable,
-                  "WAL file " + entry.path().stem().string() +
-                      " of the primary is not in the archive yet")
-          .with_hint("see why archiving is behind, and try again");
+  if (const auto name = unarchived(wal_directory(site, kPrimary) / "archive_status"))
+    throw Error(ErrorKind::unavailable,
+                "WAL file " + *name + " of the primary is not in the archive yet")
+        .with_hint("see why archiving is behind, and try again");
 }
 
-// Where the links to tablespaces of that node lead afterwards, by their names.
-json links_of(const Site& site, const std::string& node, const std::string& replica) {
-  json links = json::object();
-  std::error_code ignored;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(site.directory.data(node) / "pg_tblspc", ignored))
-    if (entry.is_symlink(ignored))
-      links[entry.path().filename().string()] =
-          exchanged(std::filesystem::read_symlink(entry.path()), site.directory.node(kPrimary),
-                    site.directory.node(replica))
-              .string();
-  return links;
+Links links_of(const Site& site, const std::string& node, const std::string& replica) {
+  return links_after(site.directory.data(node) / "pg_tblspc", site.directory.node(kPrimary),
+                     site.directory.node(replica));
 }
 
 // What is to be done when the two are exchanged, kept in the new primary's directory.
@@ -152,7 +150,7 @@ void exchange(Site& site, const std::string& replica) {
   if (::renameat2(AT_FDCWD, directory.node(kPrimary).c_str(), AT_FDCWD,
                   directory.node(replica).c_str(), RENAME_EXCHANGE) != 0) {
     const auto error = errno;
-    std::filesystem::remove(directory.switching(replica));
+    ::unlink(directory.switching(replica).c_str());
     throw system_error(error, "the directories of primary and " + replica +
                                   " cannot be exchanged on this file system");
   }
@@ -167,8 +165,9 @@ void put_links(const Site& site, const std::string& node, const Links& links) {
     temporary += ".new";
     std::error_code ignored;
     std::filesystem::remove(temporary, ignored);
-    std::filesystem::create_symlink(target, temporary);
-    std::filesystem::rename(temporary, link);
+    if (::symlink(target.c_str(), temporary.c_str()) != 0 ||
+        ::rename(temporary.c_str(), link.c_str()) != 0)
+      throw system_error(errno, "cannot link " + link.string() + " to " + target);
   }
 }
 
@@ -194,8 +193,8 @@ bool writable(const Access& access, int port) {
 void promote(Site& site) {
   const auto record = NodeRecord::load(site.directory, kPrimary).value_or(NodeRecord{});
   const auto access = site.access(record.source_user);
-  // One that runs was given it before. Before PostgreSQL 12 what `recovery` says is a file that only
-  // a promotion takes away: with it one that was promoted already would be a standby again.
+  // One that runs was given it before. Before PostgreSQL 12 what `recovery` says is a file that
+  // only a promotion takes away: with it one that was promoted already would be a standby again.
   if (!postgres::is_running(site.directory.data(kPrimary))) {
     auto configuration = describe_node(site, kPrimary, Stage::recovering, record);
     configuration.archiving = site.settings.archives();
@@ -218,8 +217,8 @@ void promote(Site& site) {
   site.wait_until(kPrimary, "the promotion of the new primary", kPromotionLimit,
                   [&] { return writable(access, site.port(kPrimary)); });
   set_standby(site, kPrimary, false);
-  // The timeline is in pg_control only from the next checkpoint on, and the old primary looks there.
-  // It writes as much as shared_buffers holds, however long that takes.
+  // The timeline is in pg_control only from the next checkpoint on, and the old primary looks
+  // there. It writes as much as shared_buffers holds, however long that takes.
   access
       .open(site.port(kPrimary), "postgres",
             [&] {
@@ -241,6 +240,27 @@ std::filesystem::path exchanged(const std::filesystem::path& target,
   if (below(one)) return other.string() + text.substr(one.string().size());
   if (below(other)) return one.string() + text.substr(other.string().size());
   return target;
+}
+
+std::optional<std::string> unarchived(const std::filesystem::path& archive_status) {
+  for (const auto& entry : entries_of(archive_status))
+    if (entry.extension() == ".ready") return entry.stem().string();
+  return {};
+}
+
+std::map<std::string, std::string> links_after(const std::filesystem::path& links,
+                                               const std::filesystem::path& one,
+                                               const std::filesystem::path& other) {
+  Links after;
+  for (const auto& entry : entries_of(links)) {
+    std::error_code error;
+    const auto type = std::filesystem::symlink_status(entry, error).type();
+    if (!error && type != std::filesystem::file_type::symlink) continue;
+    const auto target = std::filesystem::read_symlink(entry, error);
+    if (error) throw system_error(error.value(), "cannot read " + entry.string());
+    after[entry.filename().string()] = exchanged(target, one, other).string();
+  }
+  return after;
 }
 
 void switch_over(Site& site, const std::string& replica) {
@@ -275,7 +295,8 @@ void finish_switchover(Site& site) {
     set_standby(site, replica, true);
   }
   promote(site);
-  std::filesystem::remove(directory.switching(kPrimary));
+  if (::unlink(directory.switching(kPrimary).c_str()) != 0)
+    throw system_error(errno, "cannot remove " + directory.switching(kPrimary).string());
 }
 
 std::optional<NodeRecord> load_primary_record(const StateDirectory& directory) {

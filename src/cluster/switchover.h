@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -32,6 +33,17 @@ std::optional<NodeRecord> load_primary_record(const StateDirectory& directory);
 
 // Physical slots that a server kept for its replicas when it was the primary hold back WAL for ever.
 void drop_slots_of_a_primary(Site& site, const std::string& node, const std::string& source_user);
+
+// The first WAL file that waits to be archived; empty: there is none. What cannot be read is an Error:
+// it must not count as archived. The argument is pg_wal/archive_status.
+std::optional<std::string> unarchived(const std::filesystem::path& archive_status);
+
+// Where the links of tablespaces in that directory (pg_tblspc) lead after `one` and `other` were
+// exchanged, by their names. What cannot be read is an Error: without them each of the two would have
+// the other's tablespaces.
+std::map<std::string, std::string> links_after(const std::filesystem::path& links,
+                                               const std::filesystem::path& one,
+                                               const std::filesystem::path& other);
 
 // Where a tablespace's link leads after the directories `one` and `other` were exchanged. Pure.
 std::filesystem::path exchanged(const std::filesystem::path& target,

@@ -20,6 +20,24 @@ TEST(Exchanged, LeadsToWhereAPlaceBelowEitherOfTheTwoLiesNow) {
   EXPECT_EQ(exchanged("/srv/fast", "/c/primary", "/c/replica"), "/srv/fast");
 }
 
+TEST(Unarchived, IsTheFileThatWaitsAndWhatCannotBeReadIsAnError) {
+  const test::TempDir directory;
+  write_file_atomic(directory.path() / "000000010000000000000001.done", "");
+  EXPECT_FALSE(unarchived(directory.path()));
+  write_file_atomic(directory.path() / "000000010000000000000002.ready", "");
+  EXPECT_EQ(unarchived(directory.path()), "000000010000000000000002");
+  EXPECT_THROW(unarchived(directory.path() / "gone"), Error);
+}
+
+TEST(LinksAfter, AreOfTablespacesAndWhatCannotBeReadIsAnError) {
+  const test::TempDir directory;
+  write_file_atomic(directory.path() / "file", "");
+  std::filesystem::create_symlink("/c/primary/tablespaces/16400", directory.path() / "16400");
+  EXPECT_EQ(links_after(directory.path(), "/c/primary", "/c/replica"),
+            (std::map<std::string, std::string>{{"16400", "/c/replica/tablespaces/16400"}}));
+  EXPECT_THROW(links_after(directory.path() / "gone", "/c/primary", "/c/replica"), Error);
+}
+
 class CutOffSwitchover : public testing::Test {
  protected:
   CutOffSwitchover() {
