@@ -136,7 +136,9 @@ http::ServerResponse run_restore(const cluster::StateDirectory& directory,
                                  place / directory.program().filename()};
   add_cluster(words, directory);
   words.insert(words.end(), {"start", "--anew", "--yes", "--detach"});
-  for (const char* name : {"type", "target", "set"})
+  // What is not said is the end of the archive, as in the preview, and not what the cluster was told.
+  words.push_back("--type=" + request.parameter("type").value_or("default"));
+  for (const char* name : {"target", "set"})
     if (const auto value = request.parameter(name); value && !value->empty())
       // One word, so that no value can pass for an option.
       words.push_back(fmt::format("--{}={}", name, *value));

@@ -151,7 +151,7 @@ std::string openapi_text() {
     },
     "/api/v1/actions/{action}": {
       "post": {
-        "summary": "What the commands of that name do, with the settings that the cluster has: a `.env` that was changed since is not read. restart-node is `restart NODE`, restore is `start --anew`. Answered when it is done; a start that succeeds replaces this console, and its answer may be lost",
+        "summary": "What the commands of that name do, with the settings that the cluster has: a `.env` that was changed since is not read. restart-node is `restart NODE`, restore is `start --anew`, without `type` to the end of the archive. Answered when it is done; a start that succeeds replaces this console, and its answer may be lost",
         "security": [{"token": []}],
         "parameters": [
           {
