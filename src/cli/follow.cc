@@ -121,12 +121,11 @@ cluster::SupervisorStatus until_joined(cluster::SupervisorStatus status) {
 }  // namespace
 
 int launch_and_follow(cluster::Settings settings, const cluster::StateDirectory& directory,
-                      bool detach, bool reindex, const std::function<void()>& launched_it) {
+                      bool detach, bool reindex) {
   const Mark before = mark_of(cluster::read_status(directory));
   const bool ran_before = cluster::supervisor_running(directory);
   const cluster::Launch launched =
       cluster::launch(settings, directory, own_program(), watch_search(), reindex);
-  if (launched_it) launched_it();
   if (settings.point && launched == cluster::Launch::started) {
     print(point_text(settings));
   }

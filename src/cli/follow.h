@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 
 #include "cluster/cluster.h"
 #include "cluster/settings.h"
@@ -9,12 +8,10 @@
 namespace pgrevive::cli {
 
 // Launches the cluster, shows its way up and returns when it runs: 0. Throws what the supervisor
-// failed with. `launched` is called as soon as there is a supervisor. Ctrl-C leaves it to itself and
-// returns the exit code of `cancelled`. With `reindex` it waits for that too, and throws
-// Error{postgres} where an index could not be rebuilt.
+// failed with. Ctrl-C leaves it to itself and returns the exit code of `cancelled`. With `reindex` it
+// waits for that too, and throws Error{postgres} where an index could not be rebuilt.
 int launch_and_follow(cluster::Settings settings, const cluster::StateDirectory& directory,
-                      bool detach, bool reindex = false,
-                      const std::function<void()>& launched = {});
+                      bool detach, bool reindex = false);
 
 // Shows how the service that fills the volumes of containers gets on, as far as it began after
 // `since_ms` (Unix milliseconds), and returns when that container has ended: its exit code then

@@ -48,9 +48,10 @@ void make_archive_directory(const std::filesystem::path& path) {
 
 }  // namespace
 
-void check_own_archive_is_free(const Site& site) {
-  if (site.settings.wal_archive != WalArchiveMode::own) return;
-  const auto archive = own_archive(site.settings, site.directory, site.marker.archive_suffix);
+void check_own_archive_is_free(const Settings& settings, const StateDirectory& directory,
+                               const Marker& marker) {
+  if (settings.wal_archive != WalArchiveMode::own) return;
+  const auto archive = own_archive(settings, directory, marker.archive_suffix);
   const auto storage = repository::open_storage(archive);
   const auto info = repository::layout::archive_info(archive.stanza);
   if (!storage->stat(info)) return;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cluster/marker.h"
 #include "cluster/node_record.h"
 #include "cluster/site.h"
 
@@ -7,7 +8,8 @@ namespace pgrevive::cluster {
 
 // Refuses, before anything is restored, an archive that already holds another cluster's WAL: a new
 // cluster of the same source would write the same timeline again. Throws Error{target_not_empty}.
-void check_own_archive_is_free(const Site& site);
+void check_own_archive_is_free(const Settings& settings, const StateDirectory& directory,
+                               const Marker& marker);
 
 // Gives the running primary an archive, its own made by pgBackRest or the source's, and proves that
 // a segment arrives in it. Without a stanza-create that works there is no archive_command, and the

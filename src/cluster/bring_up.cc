@@ -77,7 +77,7 @@ restore::DatabaseChoice choice_under_way(const Site& site, const std::string& la
 
 void restore_missing(Site& site, const std::vector<std::string>& nodes) {
   const bool under_way = label_under_way(site.settings, site.directory).has_value();
-  if (!under_way) check_own_archive_is_free(site);
+  if (!under_way) check_own_archive_is_free(site.settings, site.directory, site.marker);
   const auto chosen = backup_for(site.settings, site.directory);
   BackupToRestore what{.label = chosen.backup.label,
                        .databases = choice_under_way(site, chosen.backup.label.text())};
@@ -179,7 +179,7 @@ void bring_up_primary(Site& site) {
         restore_all_that_need_it(site, view);
         break;
       case Step::initialize:
-        check_own_archive_is_free(site);
+        check_own_archive_is_free(site.settings, site.directory, site.marker);
         initialize_primary(site);
         break;
       case Step::recover:

@@ -1,3 +1,5 @@
+#include "cluster/cleanup.h"
+
 #include <algorithm>
 #include <system_error>
 
@@ -7,7 +9,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cluster/backrest_conf.h"
-#include "cluster/cluster.h"
 #include "cluster/leftovers.h"
 #include "cluster/marker.h"
 #include "cluster/node_files.h"
@@ -61,20 +62,37 @@ void remove_node(const StateDirectory& directory, const std::string& node,
   if (all) remove_tree(directory.node(node));
 }
 
+// What lies beside a file.
+void remove_all_but(const std::filesystem::path& file) {
+  std::error_code ignored;
+  std::vector<std::filesystem::path> others;
+  for (const auto& entry : std::filesystem::directory_iterator(file.parent_path(), ignored))
+    if (entry.path() != file) others.push_back(entry.path());
+  for (const auto& path : others) remove_tree(path);
+}
+
 // Removes what state_directory.h lists, the mark that it is ours last, so that a cleanup that was
 // cut off can be run again. What somebody else put there stays.
-void remove_our_files(const StateDirectory& directory, Cleanup& result) {
+void remove_our_files(const StateDirectory& directory, CleanupOf what, Cleanup& result) {
   const auto nodes = existing_nodes(directory);
   const auto own = own_tablespaces(directory);
   for (const auto& node : nodes) remove_node(directory, node, own, result);
   for (const auto& path :
        {directory.pgbackrest(), directory.archive(), directory.secrets(), directory.adminer(),
-        directory.supervisor_log().parent_path(), directory.program().parent_path(),
-        directory.run(), directory.source_conf(), directory.fork(), directory.settings()})
+        directory.program().parent_path(), directory.run(), directory.source_conf(),
+        directory.fork()})
     remove_tree(path);
+  const auto logs = directory.restores().parent_path();
+  if (what == CleanupOf::everything) {
+    for (const auto& path : {logs, directory.settings()}) remove_tree(path);
+  } else {
+    remove_all_but(directory.restores());
+  }
   bool foreign = false;
   for (const auto& entry : std::filesystem::directory_iterator(directory.root())) {
-    if (entry.path() == directory.marker()) continue;
+    if (entry.path() == directory.marker() || entry.path() == directory.settings() ||
+        entry.path() == logs)
+      continue;
     if (is_unfinished(entry.path(), directory)) {
       std::filesystem::remove(entry.path());
       continue;
@@ -83,6 +101,7 @@ void remove_our_files(const StateDirectory& directory, Cleanup& result) {
     if (std::ranges::find(nodes, entry.path().filename().string()) != nodes.end()) continue;
     result.kept.push_back(entry.path().string() + ", which pgrevive did not make");
   }
+  if (what == CleanupOf::what_was_made) return;
   if (foreign) {
     remove_tree(directory.marker());
     return;
@@ -99,6 +118,10 @@ void remove_our_files(const StateDirectory& directory, Cleanup& result) {
 }  // namespace
 
 Cleanup cleanup(const StateDirectory& directory) {
+  return cleanup(directory, CleanupOf::everything);
+}
+
+Cleanup cleanup(const StateDirectory& directory, CleanupOf what) {
   Cleanup result;
   std::error_code ignored;
   if (!std::filesystem::exists(std::filesystem::symlink_status(directory.root(), ignored)))
@@ -134,7 +157,7 @@ Cleanup cleanup(const StateDirectory& directory) {
   if (marker->socket_directory != directory.run() &&
       marker->socket_directory == choose_socket_directory(directory, marker->owner))
     remove_tree(marker->socket_directory);
-  remove_our_files(directory, result);
+  remove_our_files(directory, what, result);
   return result;
 }
 

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <map>
 #include <memory>
+#include <set>
 #include <system_error>
 #include <thread>
 
@@ -89,6 +90,25 @@ void check_ports(const Settings& settings, const StateDirectory& directory) {
       continue;
     check_port(wanted);
   }
+}
+
+// Those that the cluster's own processes listen on, as it was told when they were started.
+std::set<int> ports_of_ours(const StateDirectory& directory) {
+  std::set<int> ports;
+  const auto text = read_file_if_exists(directory.settings());
+  if (!text) return ports;
+  const auto told = from_json(*text);
+  for (const auto& node : node_names(told.replicas))
+    if (server_is_ours(directory, node)) ports.insert(port_of(told, node));
+  if (find_adminer(directory)) ports.insert(told.adminer_port);
+  if (find_side_process(console_program(directory))) ports.insert(told.console_port);
+  return ports;
+}
+
+void check_ports_anew(const Settings& settings, const StateDirectory& directory) {
+  const auto ours = ports_of_ours(directory);
+  for (const auto& wanted : wanted_ports(settings))
+    if (!ours.contains(wanted.port)) check_port(wanted);
 }
 
 }  // namespace
@@ -221,6 +241,38 @@ std::uint64_t size_of_node(const Settings& settings, const ChosenBackup& chosen)
       .bytes;
 }
 
+std::vector<SpaceNeed> as_needs(const StateDirectory& directory,
+                                const std::vector<FileSystemDemand>& demands, std::uint64_t size) {
+  const auto root = disk_space(directory.root());
+  std::vector<SpaceNeed> result;
+  for (const auto& demand : demands)
+    result.push_back(
+        {.directory = demand.space.device == root.device ? directory.root() : demand.place,
+         .nodes = demand.places,
+         .bytes = size,
+         .free_bytes = demand.space.free_bytes});
+  return result;
+}
+
+// Where all nodes are made again, in the space that the present ones leave.
+std::vector<SpaceNeed> space_needs_anew(const Settings& settings, const StateDirectory& directory,
+                                        const ChosenBackup& chosen) {
+  const auto size = size_of_node(settings, chosen);
+  std::vector<Demand> demands;
+  for (const auto& node : node_names(settings.replicas))
+    demands.push_back({.place = directory.data(node), .bytes = size});
+  std::vector<std::pair<dev_t, std::uint64_t>> freed;
+  for (const auto& node : existing_nodes(directory))
+    freed.emplace_back(disk_space(directory.data(node)).device, bytes_taken(directory.node(node)));
+  const auto look = [&](const std::filesystem::path& place) {
+    auto space = disk_space(place);
+    for (const auto& [device, bytes] : freed)
+      if (device == space.device) space.free_bytes += bytes;
+    return space;
+  };
+  return as_needs(directory, by_file_system(demands, look), size);
+}
+
 }  // namespace
 
 std::vector<SpaceNeed> space_needs(const Settings& settings, const StateDirectory& directory,
@@ -233,15 +285,7 @@ std::vector<SpaceNeed> space_needs(const Settings& settings, const StateDirector
     if (state == restore::DirectoryState::absent || state == restore::DirectoryState::empty)
       demands.push_back({.place = data, .bytes = size});
   }
-  const auto root = disk_space(directory.root());
-  std::vector<SpaceNeed> result;
-  for (const auto& demand : by_file_system(demands))
-    result.push_back(
-        {.directory = demand.space.device == root.device ? directory.root() : demand.place,
-         .nodes = demand.places,
-         .bytes = size,
-         .free_bytes = demand.space.free_bytes});
-  return result;
+  return as_needs(directory, by_file_system(demands), size);
 }
 
 void check_space(const SpaceNeed& need) {
@@ -327,6 +371,25 @@ void preflight(Settings& settings, const StateDirectory& directory, const Marker
   }
   check_takeover(settings, directory);
   probe_own_archive(settings, directory, marker, owner);
+}
+
+void preflight_anew(Settings& settings, const StateDirectory& directory, const Marker& marker,
+                    const Identity& owner, const PointWatch& watch) {
+  // As beside the cluster, where nothing is yet.
+  const StateDirectory elsewhere(directory.root() / "preview");
+  check_target(settings);
+  check_own_archive(settings, directory);
+  refuse_foreign_servers(directory);
+  check_ports_anew(settings, directory);
+  const auto version = cluster_version(settings, elsewhere);
+  postgres::find_binaries(version, settings.postgres_binaries);
+  check_archiver(settings, elsewhere, version);
+  if (const auto problem = find_point(settings, elsewhere, watch)) throw *problem;
+  const auto chosen = choose_backup(settings);
+  for (const auto& need : space_needs_anew(settings, directory, chosen)) check_space(need);
+  const auto outlook = look_ahead(settings, chosen, true);
+  if (outlook.problem) throw *outlook.problem;
+  probe_own_archive(settings, elsewhere, marker, owner);
 }
 
 }  // namespace pgrevive::cluster

@@ -22,6 +22,11 @@ namespace pgrevive::cluster {
 void preflight(Settings& settings, const StateDirectory& directory, const Marker& marker,
                const Identity& owner, const PointWatch& watch);
 
+// The same for a cluster that takes the place of the one that is there: what runs of that one, and
+// what its nodes hold, counts as gone. What is in its archives does not.
+void preflight_anew(Settings& settings, const StateDirectory& directory, const Marker& marker,
+                    const Identity& owner, const PointWatch& watch);
+
 // Its rules one by one, for `doctor`, which wants to see them all. None changes anything; each
 // throws Error that says what is wrong, with a remedy.
 

@@ -4,8 +4,6 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "cluster/identity_scope.h"
-#include "cluster/marker.h"
 #include "cluster/progress_json.h"
 
 namespace pgrevive::cluster {
@@ -74,15 +72,6 @@ void save(const StateDirectory& directory, std::vector<PastRestore> restores) {
 }
 
 }  // namespace
-
-void keep_restores(const StateDirectory& directory, const std::vector<PastRestore>& older) {
-  const auto owner = Identity::find(load_marker(directory).owner_name);
-  if (older.empty() || !owner) return;
-  const IdentityScope scope(*owner);
-  auto restores = load_restores(directory);
-  restores.insert(restores.end(), older.begin(), older.end());
-  save(directory, std::move(restores));
-}
 
 void note_restore(const StateDirectory& directory, const PastRestore& restore) {
   auto restores = load_restores(directory);

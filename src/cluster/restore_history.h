@@ -39,10 +39,6 @@ void note_restore(const StateDirectory& directory, const PastRestore& restore);
 
 nlohmann::json to_value(const PastRestore& restore);
 
-// Gives a cluster that was made anew the history of the one whose place it took; what is there counts
-// as newer. Takes the rights of the cluster's owner.
-void keep_restores(const StateDirectory& directory, const std::vector<PastRestore>& older);
-
 // The newest first; empty where nothing can be read.
 std::vector<PastRestore> load_restores(const StateDirectory& directory);
 

@@ -206,3 +206,13 @@ def test_made_anew_as_of_a_moment(asked, story):
     assert asked.status()["restores"][-1]["outcome"] == "done"
     wait_until(lambda: programs_beside() <= left, 20,
                "no program is left behind")
+
+
+def test_made_anew_as_of_the_end(asked):
+    """Where the page says no type it is the end, as in its preview, whatever the cluster was told."""
+    before = places(asked)
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        asked.console.act("restore", token(asked), confirm="asked")
+    wait_until(lambda: (status := asked.status_or_none()) and status["healthy"] and
+               places(asked) != before, 120, "it is there anew")
+    assert asked.sql("primary", MARKERS) == ROWS

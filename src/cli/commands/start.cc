@@ -9,10 +9,10 @@
 #include "cli/follow.h"
 #include "cli/point_watch.h"
 #include "cli/print.h"
+#include "cluster/anew.h"
 #include "cluster/node_record.h"
 #include "cluster/preview.h"
 #include "cluster/recovery_end.h"
-#include "cluster/restore_history.h"
 
 namespace pgrevive::cli {
 namespace {
@@ -46,7 +46,10 @@ void apply_target(const StartWords& words, const cluster::StateDirectory& direct
   if (tell) tell_target(words, target);
   settings.target = target;
   settings.target_given = true;
-  if (!words.set.empty()) settings.backup_set = words.set;
+  if (!words.set.empty())
+    settings.backup_set = words.set;
+  else if (words.anew)  // what made the cluster that is thrown away says nothing about the next
+    settings.backup_set.reset();
 }
 
 void confirm_anew(const std::string& name) {
@@ -61,19 +64,32 @@ void confirm_anew(const std::string& name) {
   }
 }
 
-// Nothing is thrown away before it is known that the target can be reached.
-int make_anew(const cluster::Settings& settings, const cluster::StateDirectory& directory,
+void note_failed(const cluster::Settings& settings, const cluster::StateDirectory& directory,
+                 const Error& why) {
+  try {
+    cluster::note_failed_start(settings, directory, why);
+  } catch (const Error& error) {
+    err("warning: {}\n", error.text());
+  }
+}
+
+// Nothing is thrown away before it is known that the new cluster can be made. A start that fails
+// after that may have nobody to tell: the console that asked is gone.
+int make_anew(cluster::Settings settings, const cluster::StateDirectory& directory,
               const StartWords& words) {
-  if (!settings.restore_from_backup)
-    throw Error(ErrorKind::usage, "this cluster was not made of a backup");
-  const auto preview = cluster::make_preview(
-      settings, cluster::StateDirectory(directory.root() / "preview"), watch_search());
-  if (preview.outlook.problem) throw *preview.outlook.problem;
+  const auto marker = cluster::check_anew(settings, directory, watch_search());
+  out("target: {}{}\n", cluster::describe(settings.target),
+      settings.backup_set ? "; from backup " + *settings.backup_set : "");
   if (!words.yes) confirm_anew(settings.cluster_name);
-  const auto history = cluster::load_restores(directory);
-  for (const auto& path : cluster::cleanup(directory).kept) out("kept    {}\n", path);
-  return launch_and_follow(settings, directory, words.detach, false,
-                           [&] { cluster::keep_restores(directory, history); });
+  for (const auto& path : cluster::clear_for_anew(settings, directory, marker).kept)
+    out("kept    {}\n", path);
+  try {
+    return launch_and_follow(settings, directory, words.detach);
+  } catch (const Error& error) {
+    const auto status = cluster::read_status(directory);
+    if (!status && !cluster::supervisor_running(directory)) note_failed(settings, directory, error);
+    throw;
+  }
 }
 
 int run_start(const GlobalOptions& global, const StartWords& words) {
@@ -148,7 +164,8 @@ void add_start(Parser& parser) {
       "alone. Ctrl-C stops the watching, not the work.\n\n"
       "--set, --type and --target are for a cluster that is made anew, and count before\n"
       "RESTORE_SET and RECOVERY_TARGET* of .env. One that is there is thrown away with --anew, as\n"
-      "soon as it is known that the target can be reached.\n\n"
+      "soon as all that start checks beforehand is known to be well. With WAL_ARCHIVE=source, or\n"
+      "where WAL_ARCHIVE_PATH holds WAL already, --anew is refused and nothing changes.\n\n"
       "Examples:\n"
       "  pgrevive start\n"
       "  pgrevive start --preview\n"
