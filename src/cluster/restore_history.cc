@@ -48,7 +48,10 @@ std::optional<PastRestore> past_restore(const SupervisorStatus& status, const st
                       .retries = status.restore_retries,
                       .throttled = status.restore_throttled};
   restore.progress.workers.clear();  // what they were at is no news any more
+  const auto since =
+      status.request && status.request->state == "working" ? status.request->began_ms : 0;
   for (auto phase : status.phases) {
+    if (phase.began_ms < since) continue;
     if (phase.phase == Phase::running || phase.phase == Phase::failed ||
         phase.phase == Phase::stopping || phase.phase == Phase::stopped)
       break;

@@ -29,7 +29,8 @@ struct PastRestore {
 };
 
 // What a supervisor's status says about the restore it did; empty if it did none. `now_ms` ends the
-// phase that is under way. Pure.
+// phase that is under way. While a request is worked at, what that restores is a restore of its own.
+// Pure.
 std::optional<PastRestore> past_restore(const SupervisorStatus& status, const std::string& outcome,
                                         const std::string& error, std::int64_t now_ms);
 

@@ -141,7 +141,7 @@ class Watch {
       site_.board.log("error: " + error.text());
     }
     try {
-      const auto brought_up = with_errors_only([&] { return bring_up(site_); });
+      const auto brought_up = bring_up_and_note(site_);
       if (!failure) failure = brought_up.replica_failure;
       settle(brought_up);
     } catch (const Error& error) {

@@ -34,6 +34,23 @@ TEST(PastRestore, IsFromTheFirstPhaseToTheRunningCluster) {
   EXPECT_EQ(restore->retries, 2);
 }
 
+TEST(PastRestore, OfAReplicaThatIsMadeAgainIsOneOfItsOwn) {
+  auto status = restored(1000);
+  status.phases.back().ended_ms = 1400;
+  status.phases.push_back({Phase::running, 1400, 5000});
+  status.phases.push_back({Phase::joining, 5000, 5010});
+  status.request = RequestReport{.id = "7", .state = "working", .began_ms = 4990};
+  // A switchover, say, restores nothing.
+  EXPECT_FALSE(past_restore(status, "done", "", 9999));
+
+  status.phases.push_back({Phase::restoring, 5010, 5100});
+  status.phases.push_back({Phase::joining, 5100, 0});
+  const auto again = past_restore(status, "done", "", 5200);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->began_ms(), 5000);
+  EXPECT_EQ(again->ended_ms(), 5200);
+}
+
 TEST(PastRestore, IsNoneWhereNothingWasRestored) {
   SupervisorStatus status;
   status.phases = {{Phase::preparing, 1000, 1010}, {Phase::running, 1010, 0}};
