@@ -294,7 +294,15 @@ void finish_switchover(Site& site) {
       set_standby(site, kPrimary, true);
     set_standby(site, replica, true);
   }
-  promote(site);
+  try {
+    promote(site);
+  } catch (Error& error) {
+    if (error.kind() == ErrorKind::cancelled) throw;
+    error.with_hint((error.hint().empty() ? "" : error.hint() + "; ") +
+                    "the old primary ended cleanly and lies whole in " +
+                    directory.data(replica).string() + ", made a standby");
+    throw;
+  }
   if (::unlink(directory.switching(kPrimary).c_str()) != 0)
     throw system_error(errno, "cannot remove " + directory.switching(kPrimary).string());
 }
