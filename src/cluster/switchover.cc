@@ -30,6 +30,8 @@ using Links = std::map<std::string, std::string>;  // of tablespaces, by their n
 
 constexpr const char* kPrimary = "primary";
 constexpr std::chrono::seconds kReplayLimit{60};
+// What a replica may have to replay yet: a second or two of work.
+constexpr std::uint64_t kLagLimit = std::uint64_t{64} << 20;
 constexpr std::chrono::minutes kPromotionLimit{10};
 
 std::vector<std::filesystem::path> entries_of(const std::filesystem::path& directory) {
@@ -66,12 +68,27 @@ void check_exchangeable(const Site& site, const std::string& replica) {
 
 void check_streaming(const Site& site, const std::string& replica) {
   auto primary = site.access(source_user(site)).open(site.port(kPrimary));
-  const auto state = primary.value(
-      "select state from pg_stat_replication where application_name = $1 limit 1", {replica});
-  if (state == "streaming") return;
-  throw Error(ErrorKind::postgres, fmt::format("{} does not stream from the primary ({})", replica,
-                                               state ? *state : std::string("disconnected")))
-      .with_hint("only a replica that has all can take over; `status` says what is the matter");
+  const auto rows =
+      primary.query(in_words_of(primary.server_version(),
+                                "select state, pg_current_wal_lsn()::text, replay_lsn::text "
+                                "from pg_stat_replication where application_name = $1 limit 1"),
+                    {replica});
+  const auto state = rows.empty() ? std::string("disconnected") : rows[0].at(0).value_or("unknown");
+  if (state != "streaming")
+    throw Error(ErrorKind::postgres,
+                fmt::format("{} does not stream from the primary ({})", replica, state))
+        .with_hint("only a replica that has all can take over; `status` says what is the matter");
+  const auto written = Lsn::parse(rows[0].at(1).value_or("0/0"));
+  // One that has just connected has not said it yet.
+  const auto replayed = rows[0].at(2) ? Lsn::parse(*rows[0].at(2)) : written;
+  const auto lag = written.value() - std::min(written, replayed).value();
+  if (lag > kLagLimit)
+    throw Error(ErrorKind::postgres,
+                fmt::format("{} is {} behind the primary, more than {}", replica, format_bytes(lag),
+                            format_bytes(kLagLimit)))
+        .with_hint(
+            "nobody could connect while it replays that; wait until it has, or see what holds it "
+            "up: a query on it, or a pause");
 }
 
 // A clean stop sends all to who streams, the checkpoint at its end too.

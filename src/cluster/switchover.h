@@ -16,7 +16,8 @@ namespace pgrevive::cluster {
 // The primary is stopped cleanly, by which its replicas get all it wrote, and the replica is proven to
 // have replayed that. Then the two directories are exchanged in one step of the file system. Up to there
 // everything can go back and nothing was changed; from there on finish_switchover() completes it, now or
-// with the next start. Nothing that was committed is lost, and nothing that was not archived either:
+// with the next start. One that is far behind is refused first, since the rest would be waited for with
+// nobody able to connect. Nothing that was committed is lost, and nothing that was not archived either:
 // it goes back where the archive lacks something.
 //
 // When it returns the new primary runs and is promoted, and bring_up() does the rest. Throws what keeps

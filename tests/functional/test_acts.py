@@ -130,6 +130,21 @@ def test_no_switchover_without_an_archive_that_has_all(asked):
     is_whole(asked, 1001)
 
 
+def test_no_switchover_to_one_that_is_behind(asked):
+    """Refused before anything is stopped: its replay would be waited for with nobody able to connect."""
+    before, pid = places(asked), asked.node("primary")["pid"]
+    asked.sql("replica", "select pg_wal_replay_pause()")
+    try:
+        asked.sql("primary", "select count(pg_logical_emit_message(false, '', repeat('x', 1000000))) "
+                             "from generate_series(1, 70)")
+        refused = asked.run("switchover", check=False)
+    finally:
+        asked.sql("replica", "select pg_wal_replay_resume()")
+    assert refused.returncode != 0 and "behind the primary" in message(refused)
+    assert places(asked) == before and asked.node("primary")["pid"] == pid
+    is_whole(asked, 1001)
+
+
 def test_switchover_whose_supervisor_is_killed(pgrevive, asked):
     """From the exchange on there is no way back, and the next start goes on."""
     before = places(asked)
