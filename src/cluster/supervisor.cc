@@ -154,7 +154,10 @@ class Watch {
   std::optional<Error> why_not(const Request& request) const {
     try {
       check_fits(site_.settings, request.act, request.node);
-      if (request.act == Act::rebuild) with_errors_only([&] { check_primary_serves(site_); });
+      with_errors_only([&] {
+        if (request.act == Act::rebuild) check_primary_serves(site_);
+        if (request.act == Act::switchover) check_can_switch(site_, request.node);
+      });
       return {};
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::cancelled) throw;

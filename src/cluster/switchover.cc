@@ -280,9 +280,13 @@ std::map<std::string, std::string> links_after(const std::filesystem::path& link
   return after;
 }
 
-void switch_over(Site& site, const std::string& replica) {
+void check_can_switch(const Site& site, const std::string& replica) {
   check_exchangeable(site, replica);
   check_streaming(site, replica);
+}
+
+void switch_over(Site& site, const std::string& replica) {
+  check_can_switch(site, replica);
   site.board.enter(Phase::promoting);
   site.servers.stop(kPrimary);
   check_has_all(site, replica);

@@ -23,6 +23,8 @@ namespace pgrevive::cluster {
 // When it returns the new primary runs and is promoted, and bring_up() does the rest. Throws what keeps
 // it from that; the servers may be down then, for bring_up() to start.
 void switch_over(Site& site, const std::string& replica);
+// What it refuses over before it touches anything.
+void check_can_switch(const Site& site, const std::string& replica);
 
 // Completes what an interrupted one had begun, or forgets it where nothing was exchanged yet. Does
 // nothing where there was none.
