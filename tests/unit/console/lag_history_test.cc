@@ -19,8 +19,8 @@ TEST(LagHistory, KeepsOfWhatIsOldTheGreatestOfEachMinute) {
 
   const auto samples = history.samples();
 
-  // 45 minutes, of which the last is not over, and the last quarter of an hour second by second.
-  ASSERT_EQ(samples.size(), 45u + 900u);
+  // 45 minutes, and the last quarter of an hour second by second, with both of its ends.
+  ASSERT_EQ(samples.size(), 45u + 901u);
   EXPECT_EQ(samples[0].lags.at("replica").seconds, 0.5);
   EXPECT_EQ(samples[1].time_ms, 60'000);
   EXPECT_EQ(samples[1].lags.at("replica").seconds, 7.0);
