@@ -375,6 +375,8 @@ std::string openapi_text() {
           "last_commit_time",
           "newest_archived_wal",
           "last_replayed_wal",
+          "wal_left",
+          "before_target_us",
           "new_timeline",
           "fork_lsn"
         ],
@@ -386,6 +388,12 @@ std::string openapi_text() {
           "last_commit_time": {"type": "string"},
           "newest_archived_wal": {"type": "string"},
           "last_replayed_wal": {"type": "string"},
+          "wal_left": {"type": "integer", "description": "Segments of the archive behind the last that was replayed"},
+          "before_target_us": {
+            "type": "integer",
+            "nullable": true,
+            "description": "From the last commit to a target that is a time, in microseconds"
+          },
           "new_timeline": {"type": "integer"},
           "fork_lsn": {"type": "string"}
         },
@@ -494,6 +502,7 @@ std::string openapi_text() {
           "lag_bytes",
           "lag_seconds",
           "backup_label",
+          "made_because",
           "data_directory",
           "data_bytes",
           "disk_free_bytes",
@@ -520,6 +529,7 @@ std::string openapi_text() {
           "lag_bytes": {"type": "integer", "nullable": true},
           "lag_seconds": {"type": "number", "nullable": true},
           "backup_label": {"type": "string"},
+          "made_because": {"type": "string", "description": "Of a replica that was made anew: from what, and why"},
           "data_directory": {"type": "string"},
           "data_bytes": {"type": "integer"},
           "disk_free_bytes": {"type": "integer"},
