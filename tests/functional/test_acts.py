@@ -42,6 +42,17 @@ def places(cluster):
     return [(cluster.root / node / "data").stat().st_ino for node in ("primary", "replica")]
 
 
+def mark_data(cluster, *nodes):
+    """Data that is thrown away takes its mark along; a new directory may have an old one's number."""
+    for node in nodes:
+        (cluster.root / node / "data" / "marked").touch()
+
+
+def marked(cluster):
+    return [node for node in ("primary", "replica")
+            if (cluster.root / node / "data" / "marked").exists()]
+
+
 def timeline(cluster, node="primary"):
     return cluster.node(node)["timeline"]
 
@@ -166,9 +177,9 @@ def test_switchover_whose_supervisor_is_killed(pgrevive, asked):
 
 def test_a_replica_is_made_again(asked):
     """By who types the cluster's name only: it destroys data."""
-    place = places(asked)[1]
+    mark_data(asked, "replica")
     refused = asked.run("rebuild", input="no\n", check=False)
-    assert refused.returncode != 0 and places(asked)[1] == place
+    assert refused.returncode != 0 and marked(asked) == ["replica"]
     for query in ({}, {"confirm": "another"}):
         status, said = asked.console.act("rebuild", token(asked), node="replica", **query)
         assert status == 400 and "confirm" in said["error"]["message"], said
@@ -177,10 +188,10 @@ def test_a_replica_is_made_again(asked):
     wait_until(lambda: (asked.status()["supervisor"].get("request") or {}).get("state") == "failed",
                20, "the supervisor looks at it too")
     assert "is for a replica" in asked.status()["supervisor"]["request"]["error"]
-    assert places(asked)[1] == place
+    assert marked(asked) == ["replica"]
     status, said = asked.console.act("rebuild", token(asked), node="replica", confirm="asked")
     assert status == 200 and said["request"]["state"] == "done", said
-    assert places(asked)[1] != place
+    assert marked(asked) == []
     is_whole(asked, 1001)
 
 
@@ -202,20 +213,21 @@ def programs_beside():
 
 def test_made_anew_as_of_a_moment(asked, story):
     """From the page, by who types the name; not where the moment cannot be reached."""
-    before, past = places(asked), asked.status()["restores"]
+    mark_data(asked, "primary", "replica")
+    past = asked.status()["restores"]
     left = programs_beside()
     query = {"type": "time", "target": story.targets["time"].value}
     assert asked.console.act("restore", token(asked), **query)[0] == 400
     status, said = asked.console.act("restore", token(asked), confirm="asked", type="time",
                                      target="2101-01-01 00:00:00+00")
-    assert status == 409 and places(asked) == before, said
+    assert status == 409 and marked(asked) == ["primary", "replica"], said
     assert asked.status()["supervisor"]["phase"] == "running"
     # The one that was asked is gone before it can answer.
     with contextlib.suppress(OSError, http.client.HTTPException):
         asked.console.act("restore", token(asked), confirm="asked", **query)
     wait_until(lambda: (status := asked.status_or_none() or {}).get("healthy") and
                len(status["restores"]) == len(past) + 1, 120, "it is there anew")
-    assert places(asked) != before
+    assert marked(asked) == []
     assert asked.sql("primary", MARKERS) != ROWS and "at-a-time" in asked.sql("primary", MARKERS)
     assert asked.sql("primary", "select to_regclass('written') is null") == "t"
     assert asked.status()["restores"][-1]["outcome"] == "done"
@@ -225,9 +237,9 @@ def test_made_anew_as_of_a_moment(asked, story):
 
 def test_made_anew_as_of_the_end(asked):
     """Where the page says no type it is the end, as in its preview, whatever the cluster was told."""
-    before = places(asked)
+    mark_data(asked, "primary", "replica")
     with contextlib.suppress(OSError, http.client.HTTPException):
         asked.console.act("restore", token(asked), confirm="asked")
     wait_until(lambda: (status := asked.status_or_none()) and status["healthy"] and
-               places(asked) != before, 120, "it is there anew")
+               not marked(asked), 120, "it is there anew")
     assert asked.sql("primary", MARKERS) == ROWS

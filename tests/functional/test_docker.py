@@ -493,7 +493,7 @@ def test_local_repository_and_a_start_that_nobody_looks_at(site, story):
     assert site.value(PRIMARY, "show archive_mode") == "off"
     assert "full backup: " in site.shell(f"docker exec {PRIMARY} pgbackrest --stanza=main info")
     site.manager("cleanup", "--yes")
-    assert site.left_behind() == ["postgres_cluster_other"]
+    assert set(site.left_behind()) <= {"postgres_cluster_other"}  # another test's
 
 
 def test_new_cluster_without_a_backup(site):
