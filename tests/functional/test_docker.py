@@ -478,6 +478,17 @@ def test_cleanup_removes_exactly_its_own(site):
     assert networks == {"none", "host", "pgrevive-host"}
 
 
+def look_and_stop_looking(site):
+    """What a start shows until Ctrl-C. Where it was up before the key was pressed: once more."""
+    for left in (2, 1, 0):
+        try:
+            return site.manager_on_a_terminal("start", until="preparing|restoring", code=31)
+        except AssertionError as shown:
+            if not left or "postgres-cluster is running" not in str(shown):
+                raise
+            site.manager("cleanup", "--yes")
+
+
 def test_local_repository_and_a_start_that_nobody_looks_at(site, story):
     """REPO_TYPE=posix and WAL_ARCHIVE=off, by a start that goes on when Ctrl-C ends the looking."""
     repository = site.directory / "repository"
@@ -486,7 +497,7 @@ def test_local_repository_and_a_start_that_nobody_looks_at(site, story):
         path.chmod(0o755 if path.is_dir() else 0o644)
     site.write_env(REPO_TYPE="posix", REPO_PATH=repository, WAL_ARCHIVE="off",
                    **{name: None for name in site.values if name.startswith("S3_")})
-    shown = site.manager_on_a_terminal("start", until="preparing|restoring", code=31)
+    shown = look_and_stop_looking(site)
     assert "left to itself: it goes on" in shown
     site.healthy()
     assert site.value(PRIMARY, MARKERS) == ROWS and site.value(REPLICA, MARKERS) == ROWS
