@@ -110,6 +110,7 @@ def test_by_keyboard(seen, story):
     """The first key leads past the header, and a preview needs no mouse."""
     looked = browser.look(seen.url, press=["Tab", "Tab"], preview=True, dark=True,
                           screenshot=picture("preview"))
+    is_sound(looked, seen.url)
     assert looked["focus"] == ["Skip to content", "Cluster"]
     assert looked["last"]["backups"] == story.repo.labels
     # The moment at which the last backup ended, to the second, may be before its end.
@@ -139,6 +140,7 @@ def test_acts_need_the_token(seen):
     assert "failed" not in right["said"]
     # What destroys data waits for the name.
     near = browser.look(seen.url, token=token, rebuild="seem")
+    is_sound(near, seen.url)
     assert near["sure"] == [False, False] and "replica" in near["asked"]
     assert browser.look(seen.url, token=token, rebuild="seen")["sure"] == [False, True]
     assert seen.status()["supervisor"]["request"] is None

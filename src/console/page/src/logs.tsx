@@ -15,7 +15,10 @@ export function LogsView({ nodes }: { nodes: string[] }) {
   useEffect(() => {
     let over = false;
     let next = -1;
+    let reading = false; // a search in a large log may take longer than the pause between two
     const read = async () => {
+      if (reading) return;
+      reading = true;
       const query = new URLSearchParams({ of, search, lines: '200', ...(next >= 0 ? { from: String(next) } : {}) });
       try {
         const found = await get<Logs>(`/api/v1/logs?${query}`);
@@ -25,6 +28,8 @@ export function LogsView({ nodes }: { nodes: string[] }) {
         if (whole || found.lines.length > 0) setLogs((before) => ({ ...found, lines: whole || !before ? found.lines : [...before.lines, ...found.lines].slice(-most) }));
       } catch {
         // The connection is lost, which is said above.
+      } finally {
+        reading = false;
       }
     };
     // Not for every letter that is typed.
@@ -64,7 +69,7 @@ export function LogsView({ nodes }: { nodes: string[] }) {
             {t('follow')}
           </label>
         </div>
-        <pre ref={place} tabIndex={0} lang="en" aria-label={`${t('logs')}: ${of}`}>
+        <pre ref={place} tabIndex={0} role="group" lang="en" aria-label={`${t('logs')}: ${of}`}>
           {logs && logs.lines.length > 0 ? logs.lines.join('\n') : t('noLines')}
         </pre>
       </div>

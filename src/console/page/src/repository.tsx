@@ -90,7 +90,7 @@ function Command({ text }: { text: string }) {
   useEffect(() => setCopied(false), [text]);
   return (
     <div class="command">
-      <code ref={code} tabIndex={0} aria-label={t('command')}>
+      <code ref={code} tabIndex={0} role="group" aria-label={t('command')}>
         {text}
       </code>
       <button type="button" onClick={copy}>

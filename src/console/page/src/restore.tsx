@@ -132,7 +132,7 @@ function LogTail({ live }: { live: boolean }) {
   return (
     <details class="card" open={live}>
       <summary>{t('log')}</summary>
-      <pre tabIndex={0} lang="en" aria-label={t('log')}>
+      <pre tabIndex={0} role="group" lang="en" aria-label={t('log')}>
         {lines.join('\n')}
       </pre>
     </details>
