@@ -31,11 +31,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 
-if [ -z "${PGREVIVE_PROGRAM:-}" ]; then
-  cmake --preset check >/dev/null
-  cmake --build --preset check --target pgrevive -j "$(nproc)"
-  export PGREVIVE_PROGRAM=$PWD/build/check/pgrevive
-fi
+. scripts/build-for-tests.sh
 mkdir -p "$(dirname "$table")"
 : >"$table"
 PGREVIVE_SWEEP_TABLE=$(readlink -f "$table")

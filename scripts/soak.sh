@@ -26,11 +26,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-if [ -z "${PGREVIVE_PROGRAM:-}" ]; then
-  cmake --preset check >/dev/null
-  cmake --build --preset check --target pgrevive -j "$(nproc)"
-  export PGREVIVE_PROGRAM=$PWD/build/check/pgrevive
-fi
+. scripts/build-for-tests.sh
 PGREVIVE_SOAK_SECONDS=$((minutes * 60))
 export PGREVIVE_SOAK_SECONDS
 exec /usr/bin/python3 -m pytest tests/functional/test_soak.py -q -s "${words[@]}"

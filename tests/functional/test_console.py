@@ -89,15 +89,20 @@ def kill_console(cluster):
     wait_until(lambda: console_pid(cluster) != pid and cluster.console.answers(), 60, "another one")
 
 
-def crowd(console):
-    """What one of fifty listeners saw over some seconds, the first and the last look."""
+def listen(console, listeners, many):
+    """So many looks of each of them, who listen at the same time."""
     def looks(_):
         stream = console.events()
-        seen = [next(stream) for _ in range(6)]
+        seen = [next(stream) for _ in range(many)]
         stream.close()
         return seen
-    with concurrent.futures.ThreadPoolExecutor(50) as pool:
-        seen = list(pool.map(looks, range(50)))
+    with concurrent.futures.ThreadPoolExecutor(listeners) as pool:
+        return list(pool.map(looks, range(listeners)))
+
+
+def crowd(console):
+    """What one of fifty listeners saw over some seconds, the first and the last look."""
+    seen = listen(console, 50, 6)
     return seen[0][0], seen[0][-1]
 
 
@@ -423,16 +428,9 @@ def test_many_listeners(seen):
     """Each of fifty gets every look, and to send it to fifty costs hardly more than to one."""
     pid = console_pid(seen)
 
-    def looks(_):
-        stream = seen.console.events()
-        times = [next(stream)["time_ms"] for _ in range(8)]
-        stream.close()
-        return times
-
     def share_of_a_core(listeners):
         began, _ = _cpu_seconds(pid)
-        with concurrent.futures.ThreadPoolExecutor(listeners) as pool:
-            times = list(pool.map(looks, range(listeners)))
+        times = [[look["time_ms"] for look in looks] for looks in listen(seen.console, listeners, 8)]
         ended, threads = _cpu_seconds(pid)
         assert threads < 10
         for seen_times in times:

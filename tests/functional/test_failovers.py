@@ -5,7 +5,6 @@
 """
 
 import dataclasses
-import datetime
 import json
 import shutil
 
@@ -17,12 +16,7 @@ from rig.postgres import server_user
 from rig.process import run, wait_until
 from rig.program import message
 from rig.story import MARKERS, Target
-
-
-def moment(text):
-    """As PostgreSQL writes it, which leaves zeros at the end of a fraction out."""
-    day, fraction = text.removesuffix("+00").partition(".")[::2]
-    return datetime.datetime.fromisoformat(f"{day}.{fraction:0<6}")
+from rig.values import moment
 
 
 class Failovers:

@@ -3,13 +3,13 @@
 Monitoring tools read that output, so it is compared value by value.
 """
 
-import datetime
 import json
 
 import pytest
 
 from rig.fixtures import ALL
 from rig.matrix import FORMS
+from rig.values import moment
 
 BY_NAME = {form.name: form for form in FORMS}
 
@@ -92,12 +92,6 @@ def test_for_people(pgrevive, matrix):
     archive = repo.info()[0]["archive"][0]
     for word in (*repo.labels, f"{archive['min']} / {archive['max']}", "main"):
         assert word in text
-
-
-def moment(text):
-    """PostgreSQL leaves zeros at the end of a fraction out."""
-    day, fraction = text.removesuffix("+00").partition(".")[::2]
-    return datetime.datetime.fromisoformat(f"{day}.{fraction:0<6}")
 
 
 def test_newest_commit(pgrevive, story):

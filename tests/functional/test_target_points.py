@@ -14,15 +14,11 @@ from rig.postgres import SourceCluster, server_user
 from rig.process import wait_until
 from rig.program import message
 from rig.story import Target
+from rig.values import lsn
 from rig.workspace import give
 
 NOT_FOUND = 23
 MARKERS = SourceCluster.MARKERS
-
-
-def lsn(text):
-    high, low = text.split("/")
-    return (int(high, 16) << 32) + int(low, 16)
 
 
 class Points:

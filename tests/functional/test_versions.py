@@ -11,6 +11,7 @@ from rig.cluster import Cluster
 from rig.postgres import binaries
 from rig.program import message
 from rig.story import MARKERS
+from rig.values import lsn
 from rig.versions import (HALF_WAY, MAJORS, NEWEST_OF_BACKREST, QUESTION, ROWS_HALF_WAY, Left,
                           server_programs)
 from rig.workspace import Workspace
@@ -128,11 +129,6 @@ def test_to_a_target(lifted, another):
 def found(cluster, *words):
     """The point that a preview finds for the target."""
     return json.loads(cluster.run("start", "--preview", "--json", *words).stdout)["point"]
-
-
-def lsn(text):
-    high, low = text.split("/")
-    return (int(high, 16) << 32) + int(low, 16)
 
 
 def test_a_missing_major(lifted, another):
