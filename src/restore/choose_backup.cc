@@ -48,11 +48,23 @@ const Backup& find_set(const BackupInfo& info, const std::string& set) {
 
 // The newest backup that `fits`; backups are ordered by when they stopped.
 template <typename Fits>
-const Backup& newest(const BackupInfo& info, const std::string& wanted, const Fits& fits) {
+const Backup& newest(const BackupInfo& info, const std::string& wanted, const Fits& fits,
+                     const std::string& hint = {}) {
   const auto found = std::find_if(info.backups.rbegin(), info.backups.rend(), fits);
   if (found != info.backups.rend()) return *found;
   throw Error(ErrorKind::not_found, fmt::format("no backup ended before {}", wanted))
-      .with_hint(what_there_is(info));
+      .with_hint(hint + what_there_is(info));
+}
+
+// Of a target in the second in which a backup ended: the fraction of that end is written nowhere.
+std::string same_second(const BackupInfo& info, std::int64_t time) {
+  for (const auto& backup : info.backups) {
+    if (backup.timestamp_stop != time) continue;
+    return fmt::format("{} ended within the same second, of which no more is known: aim at {} or "
+                       "later, or name that backup with --set; ",
+                       backup.label.text(), time_text(time + 1));
+  }
+  return {};
 }
 
 }  // namespace
@@ -68,9 +80,12 @@ const Backup& choose_backup(const BackupInfo& info, const std::optional<std::str
 
   const auto passes = [&](const Backup& backup) { return !on_the_way || on_the_way(backup); };
   if (!set && target.type == RecoveryType::time && target_time) {
-    return newest(info, "the target time " + time_text(*target_time), [&](const Backup& backup) {
-      return backup.timestamp_stop < *target_time && passes(backup);
-    });
+    return newest(
+        info, "the target time " + target.target,
+        [&](const Backup& backup) {
+          return backup.timestamp_stop < *target_time && passes(backup);
+        },
+        same_second(info, *target_time));
   }
   if (!set && target.type == RecoveryType::lsn) {
     const auto lsn = postgres::Lsn::parse(target.target);

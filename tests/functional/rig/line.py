@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import time
 
 from rig.backrest import BackrestRepo
 from rig.postgres import Server, SourceCluster, server_user
@@ -58,6 +59,8 @@ class Line(Server):
             self.repo.pgbackrest(f"--pg1-path={self.data}", f"--pg1-socket-path={self.sockets}",
                                  f"--pg1-port={self.port}", "--type=full", "--no-expire-auto",
                                  "--repo1-retention-full=9", "backup")
+        # The second in which it ended is all that is written: what comes now is to be behind it.
+        time.sleep(1 - time.time() % 1)
 
     def copy(self, data):
         """Of a server that is stopped; its WAL with it."""

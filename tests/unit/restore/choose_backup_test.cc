@@ -49,14 +49,19 @@ TEST(ChooseBackup, ASetOverrulesTheTarget) {
 }
 
 TEST(ChooseBackup, ABackupHasToEndBeforeTheTargetTime) {
-  const RecoveryTarget target{.type = RecoveryType::time};
+  const RecoveryTarget target{.type = RecoveryType::time, .target = "1970-01-01 00:16:40.5+00"};
   EXPECT_EQ(chosen(three(), {}, target, 9999), "20240201-000000F");
   EXPECT_EQ(chosen(three(), {}, target, 3001), "20240201-000000F");
   EXPECT_EQ(chosen(three(), {}, target, 3000), "20240101-000000F");
   EXPECT_EQ(chosen(three(), {}, target, 1001), "20240301-000000F");
   EXPECT_THAT([&] { chosen(three(), {}, target, 1000); },
               test::throws(ErrorKind::not_found,
-                           "no backup ended before the target time 1970-01-01 00:16:40+00"));
+                           "no backup ended before the target time 1970-01-01 00:16:40.5+00\n  "
+                           "hint: 20240301-000000F ended within the same second, of which no more "
+                           "is known: aim at 1970-01-01 00:16:41+00 or later, or name that backup "
+                           "with --set; the repository has"));
+  EXPECT_THAT([&] { chosen(three(), {}, target, 999); },
+              test::throws(ErrorKind::not_found, "hint: the repository has"));
 }
 
 TEST(ChooseBackup, ABackupHasToEndAtOrBeforeTheTargetLsn) {
