@@ -59,8 +59,7 @@ class Line(Server):
             self.repo.pgbackrest(f"--pg1-path={self.data}", f"--pg1-socket-path={self.sockets}",
                                  f"--pg1-port={self.port}", "--type=full", "--no-expire-auto",
                                  "--repo1-retention-full=9", "backup")
-        # The second in which it ended is all that is written: what comes now is to be behind it.
-        time.sleep(1 - time.time() % 1)
+        next_second()
 
     def copy(self, data):
         """Of a server that is stopped; its WAL with it."""
@@ -69,6 +68,11 @@ class Line(Server):
         (data / "pg_wal").unlink()
         run(["cp", "-a", wal, data / "pg_wal"])
         return Line(self.repo, data, self.sockets)
+
+
+def next_second():
+    """Behind a backup, of whose end the second is all that is written: a time now is later."""
+    time.sleep(1 - time.time() % 1)
 
 
 def first_line(directory, segment_mb=1):
@@ -80,6 +84,7 @@ def first_line(directory, segment_mb=1):
     source.prepare_load("testdb", accounts=500)
     repo = BackrestRepo(directory / "backups", source, compress="zst").create_stanza()
     repo.backup("full")
+    next_second()
     source.stop()
     line = Line(repo, source.data, source.sockets)
     return line.start(**line.settings)
