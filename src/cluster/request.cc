@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <thread>
 #include <utility>
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -28,6 +30,7 @@ constexpr std::array<std::pair<Act, std::string_view>, 3> kActs{
 
 // How long a supervisor may take to notice a request: it looks twice a second.
 constexpr std::chrono::seconds kNoticeLimit{30};
+constexpr std::chrono::seconds kGrace{5};
 
 void check_can_be_asked(const StateDirectory& directory, Act act, const std::string& node) {
   check_fits(from_json(read_file(directory.settings())), act, node);
@@ -40,6 +43,20 @@ void check_can_be_asked(const StateDirectory& directory, Act act, const std::str
         .with_hint("wait until it runs");
 }
 
+// Who leaves a request, takes it or takes it back, one at a time: what was read has to be what is
+// removed.
+class OneAtATime {
+ public:
+  explicit OneAtATime(const StateDirectory& directory)
+      : fd_(open_file(directory.run(), O_RDONLY | O_DIRECTORY)) {
+    while (::flock(fd_.get(), LOCK_EX) != 0)
+      if (errno != EINTR) throw system_error(errno, "cannot lock " + directory.run().string());
+  }
+
+ private:
+  Fd fd_;  // the lock goes with it
+};
+
 void leave(const StateDirectory& directory, const Request& request) {
   const auto marker = load_marker(directory);
   const auto owner = Identity::find(marker.owner_name);
@@ -48,9 +65,12 @@ void leave(const StateDirectory& directory, const Request& request) {
   const IdentityScope scope(*owner);
   auto temporary = directory.request();
   temporary += "." + request.id;
-  write_file_atomic(
-      temporary,
-      json{{"id", request.id}, {"act", name(request.act)}, {"node", request.node}}.dump());
+  write_file_atomic(temporary, json{{"id", request.id},
+                                    {"act", name(request.act)},
+                                    {"node", request.node},
+                                    {"left_ms", request.left_ms}}
+                                   .dump());
+  const OneAtATime alone(directory);
   // Unlike a rename this does not replace the request of somebody else.
   const bool left = ::link(temporary.c_str(), directory.request().c_str()) == 0;
   ::unlink(temporary.c_str());
@@ -66,7 +86,13 @@ class LeftRequest {
       : directory_(directory), id_(request.id) {
     leave(directory, request);
   }
-  ~LeftRequest() { take_back(); }
+  ~LeftRequest() {
+    try {
+      take_back();
+    } catch (const Error&) {
+      // The cluster is gone, and the request with it.
+    }
+  }
   LeftRequest(const LeftRequest&) = delete;
   LeftRequest& operator=(const LeftRequest&) = delete;
 
@@ -90,8 +116,10 @@ std::optional<Request> parse_request(const std::string& text) {
     const auto j = json::parse(text);
     const auto act = parse_act(j.at("act").get<std::string>());
     if (!act) return {};
-    return Request{
-        .id = j.at("id").get<std::string>(), .act = *act, .node = j.at("node").get<std::string>()};
+    return Request{.id = j.at("id").get<std::string>(),
+                   .act = *act,
+                   .node = j.at("node").get<std::string>(),
+                   .left_ms = j.at("left_ms").get<std::int64_t>()};
   } catch (const json::exception&) {
     return {};
   }
@@ -144,8 +172,9 @@ void check_fits(const Settings& settings, Act act, const std::string& node) {
 RequestReport ask(const StateDirectory& directory, Act act, const std::string& node,
                   const std::function<bool()>& going_on) {
   check_can_be_asked(directory, act, node);
+  const auto now = unix_milliseconds();
   const Request request{
-      .id = fmt::format("{}-{}", unix_milliseconds(), ::getpid()), .act = act, .node = node};
+      .id = fmt::format("{}-{}", now, ::getpid()), .act = act, .node = node, .left_ms = now};
   LeftRequest left_request(directory, request);
   const auto left = std::chrono::steady_clock::now();
   for (;;) {
@@ -154,7 +183,7 @@ RequestReport ask(const StateDirectory& directory, Act act, const std::string& n
       const auto& report = *status->request;
       if (report.state == "done") return report;
       if (report.state == "failed") throw Error(ErrorKind::postgres, report.error);
-    } else if (std::chrono::steady_clock::now() - left > kNoticeLimit) {
+    } else if (std::chrono::steady_clock::now() - left > kNoticeLimit && left_request.take_back()) {
       throw Error(ErrorKind::busy, "the supervisor does not take the request")
           .with_hint("its log is " + directory.supervisor_log().string());
     }
@@ -172,13 +201,21 @@ RequestReport ask(const StateDirectory& directory, Act act, const std::string& n
 }
 
 std::optional<Request> take_request(const StateDirectory& directory) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(directory.request(), ignored)) return {};
+  const OneAtATime alone(directory);
   const auto request = parse_request(text_of_request(directory));
-  // Who asked may have taken it back since.
-  if (::unlink(directory.request().c_str()) != 0) return {};
+  if (::unlink(directory.request().c_str()) != 0 || !request) return {};
+  // Whoever asked has given up, or would have if they were still there.
+  const auto age = std::chrono::milliseconds(std::abs(unix_milliseconds() - request->left_ms));
+  if (age > kNoticeLimit + kGrace) return {};
   return request;
 }
 
 bool take_back(const StateDirectory& directory, const std::string& id) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(directory.request(), ignored)) return false;
+  const OneAtATime alone(directory);
   const auto request = parse_request(text_of_request(directory));
   return request && request->id == id && ::unlink(directory.request().c_str()) == 0;
 }

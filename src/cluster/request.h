@@ -29,6 +29,7 @@ struct Request {
   std::string id;
   Act act = Act::restart;
   std::string node;
+  std::int64_t left_ms = 0;  // when it was left, in Unix time
 };
 
 // How a request goes on, as a part of the status.
@@ -55,8 +56,8 @@ void check_fits(const Settings& settings, Act act, const std::string& node);
 RequestReport ask(const StateDirectory& directory, Act act, const std::string& node,
                   const std::function<bool()>& going_on);
 
-// The supervisor's side: what was left for it, once. What cannot be read is thrown away. One that
-// starts throws away what it finds: that was meant for the one before, at another time.
+// The supervisor's side: what was left for it, once. What cannot be read is thrown away, and what
+// was left longer ago than whoever asks waits for it: they were killed. One that starts throws away what it finds: that was meant for the one before, at another time.
 std::optional<Request> take_request(const StateDirectory& directory);
 // Removes the request of that id, and no other. Whether it did, so that nobody takes it any more.
 bool take_back(const StateDirectory& directory, const std::string& id);

@@ -66,6 +66,13 @@ void make_slots(Connection& connection, const std::vector<std::string>& nodes) {
   for (const auto& node : nodes) {
     if (node == kPrimary) continue;
     const auto slot = slot_name(node);
+    // One that fell behind max_slot_wal_keep_size keeps nothing any more, and some versions refuse
+    // to stream by it.
+    if (connection.server_version() >= 130000)
+      connection.query(
+          "select pg_drop_replication_slot(slot_name) from pg_replication_slots "
+          "where slot_name = $1 and wal_status = 'lost' and not active",
+          {slot});
     if (connection.value("select count(*) from pg_replication_slots where slot_name = $1",
                          {slot}) == "0")
       // Reserved at once: the WAL since the promotion has to wait for a replica that comes later.

@@ -197,7 +197,11 @@ class Watch {
     looked_ = time;
     try {
       const auto told = read_status(site_.directory);
-      if (told && told->phase == site_.board.status().phase) return;
+      const auto& status = site_.board.status();
+      const auto state = [](const SupervisorStatus& of) {
+        return of.request ? of.request->id + of.request->state : std::string();
+      };
+      if (told && told->phase == status.phase && state(*told) == state(status)) return;
     } catch (const std::exception&) {
       // What cannot be read is written anew.
     }

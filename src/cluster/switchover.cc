@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/mounts.h"
 #include "base/text.h"
 #include "cluster/dialect.h"
 #include "cluster/node_files.h"
@@ -49,7 +50,23 @@ std::string source_user(const Site& site) {
   return record ? record->source_user : "";
 }
 
-// Directories on different file systems, as mounts are, cannot be exchanged.
+// Tried with what nobody misses, since with the servers stopped it is too late.
+void check_can_exchange_here(const Site& site) {
+  const auto one = site.directory.run() / "exchange-1", other = site.directory.run() / "exchange-2";
+  make_directories(one);
+  make_directories(other);
+  const int error =
+      ::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) == 0 ? 0 : errno;
+  remove_tree(one);
+  remove_tree(other);
+  if (error != 0)
+    throw system_error(error, "directories cannot be exchanged on the file system of " +
+                                  site.directory.root().string())
+        .with_hint("ext4, xfs, btrfs and tmpfs can");
+}
+
+// Directories on different file systems, as mounts are, cannot be exchanged; what is mounted below
+// would go along, and be at its old place again after a restart of the host.
 void check_exchangeable(const Site& site, const std::string& replica) {
   for (const auto& node : {std::string(kPrimary), replica}) {
     for (const auto& place : {site.directory.node(node), site.directory.data(node)}) {
@@ -63,11 +80,29 @@ void check_exchangeable(const Site& site, const std::string& replica) {
                       " and the primary cannot change places")
           .with_hint("have both below " + site.directory.root().string() + " without such");
     }
+    if (const auto mount = mount_below(site.directory.node(node)))
+      throw Error(ErrorKind::unsupported, "something is mounted on " + mount->string() + ", so " +
+                                              replica + " and the primary cannot change places")
+          .with_hint("have it elsewhere, with a link to it");
   }
+  check_can_exchange_here(site);
 }
 
-void check_streaming(const Site& site, const std::string& replica) {
-  auto primary = site.access(source_user(site)).open(site.port(kPrimary));
+// Slots do not go to another server, and what is kept for their readers goes with them.
+void check_slots(postgres::Connection& primary) {
+  const auto others = primary.value(
+      "select string_agg(format('%s (%s)', slot_name, slot_type), ', ' order by slot_name) "
+      "from pg_replication_slots where not (slot_type = 'physical' and slot_name like "
+      "'pgrevive%')");
+  if (others)
+    throw Error(ErrorKind::unsupported,
+                "the primary has replication slots that the new one would not have: " + *others)
+        .with_hint(
+            "whoever reads from them would miss something; drop them, and make them on the "
+            "new primary");
+}
+
+void check_streaming(postgres::Connection& primary, const std::string& replica) {
   const auto rows =
       primary.query(in_words_of(primary.server_version(),
                                 "select state, pg_current_wal_lsn()::text, replay_lsn::text "
@@ -77,7 +112,10 @@ void check_streaming(const Site& site, const std::string& replica) {
   if (state != "streaming")
     throw Error(ErrorKind::postgres,
                 fmt::format("{} does not stream from the primary ({})", replica, state))
-        .with_hint("only a replica that has all can take over; `status` says what is the matter");
+        .with_hint(
+            "only a replica that has all can take over, and another one would lose what the "
+            "primary keeps for it; `status` says what is the matter, `rebuild` makes a replica "
+            "anew");
   const auto written = Lsn::parse(rows[0].at(1).value_or("0/0"));
   // One that has just connected has not said it yet.
   const auto replayed = rows[0].at(2) ? Lsn::parse(*rows[0].at(2)) : written;
@@ -135,6 +173,8 @@ struct Plan {
   std::string replica;
   std::string primary_record, replica_record;
   Links primary_links, replica_links;
+  // What ALTER SYSTEM said of each, in hex since it may be in any encoding; empty: nothing.
+  std::string primary_settings, replica_settings;
 };
 
 // Of a switchover that was cut off behind the exchange.
@@ -148,10 +188,20 @@ std::optional<Plan> load_plan(const StateDirectory& directory) {
                 .primary_record = j.at("primary_record").get<std::string>(),
                 .replica_record = j.at("replica_record").get<std::string>(),
                 .primary_links = j.at("primary_links").get<Links>(),
-                .replica_links = j.at("replica_links").get<Links>()};
+                .replica_links = j.at("replica_links").get<Links>(),
+                .primary_settings = j.at("primary_settings").get<std::string>(),
+                .replica_settings = j.at("replica_settings").get<std::string>()};
   } catch (const json::exception& error) {
     throw Error(ErrorKind::corrupt, path.string() + " cannot be read: " + error.what());
   }
+}
+
+std::filesystem::path settings_file(const Site& site, const std::string& node) {
+  return site.directory.data(node) / "postgresql.auto.conf";
+}
+
+std::string settings_of(const Site& site, const std::string& node) {
+  return to_hex(as_bytes(read_file_if_exists(settings_file(site, node)).value_or("")));
 }
 
 // Both ended cleanly, one as the primary, the other having replayed that; no server is on either.
@@ -161,7 +211,9 @@ void exchange(Site& site, const std::string& replica) {
                      {"primary_record", read_file(directory.node_record(kPrimary))},
                      {"replica_record", read_file(directory.node_record(replica))},
                      {"primary_links", links_of(site, replica, replica)},
-                     {"replica_links", links_of(site, kPrimary, replica)}};
+                     {"replica_links", links_of(site, kPrimary, replica)},
+                     {"primary_settings", settings_of(site, kPrimary)},
+                     {"replica_settings", settings_of(site, replica)}};
   write_file_atomic(directory.switching(replica), plan.dump());
   fsync_path(directory.node(replica));
   if (::renameat2(AT_FDCWD, directory.node(kPrimary).c_str(), AT_FDCWD,
@@ -195,6 +247,13 @@ void put_records_back(const Site& site, const Plan& plan) {
   auto record = NodeRecord::load(site.directory, plan.replica).value_or(NodeRecord{});
   record.joined = true;
   record.save(site.directory, plan.replica);
+}
+
+// Likewise what ALTER SYSTEM said, synchronous_standby_names say.
+void put_settings_back(const Site& site, const Plan& plan) {
+  for (const auto& [node, settings] : {std::pair(std::string(kPrimary), plan.primary_settings),
+                                       std::pair(plan.replica, plan.replica_settings)})
+    write_file_atomic(settings_file(site, node), as_text(from_hex(settings)));
 }
 
 bool writable(const Access& access, int port) {
@@ -282,7 +341,10 @@ std::map<std::string, std::string> links_after(const std::filesystem::path& link
 
 void check_can_switch(const Site& site, const std::string& replica) {
   check_exchangeable(site, replica);
-  check_streaming(site, replica);
+  auto primary = site.access(source_user(site)).open(site.port(kPrimary));
+  check_slots(primary);
+  for (const auto& node : node_names(site.settings.replicas))
+    if (node != kPrimary) check_streaming(primary, node);
 }
 
 void switch_over(Site& site, const std::string& replica) {
@@ -311,6 +373,7 @@ void finish_switchover(Site& site) {
     put_links(site, kPrimary, plan->primary_links);
     put_links(site, replica, plan->replica_links);
     put_records_back(site, *plan);
+    put_settings_back(site, *plan);
     if (load_control_file(directory.data(kPrimary)).state == State::shut_down_in_recovery)
       set_standby(site, kPrimary, true);
     set_standby(site, replica, true);
@@ -319,9 +382,10 @@ void finish_switchover(Site& site) {
     promote(site);
   } catch (Error& error) {
     if (error.kind() == ErrorKind::cancelled) throw;
-    error.with_hint((error.hint().empty() ? "" : error.hint() + "; ") +
-                    "the old primary ended cleanly and lies whole in " +
-                    directory.data(replica).string() + ", made a standby");
+    error.with_hint(
+        (error.hint().empty() ? "" : error.hint() + "; ") +
+        "the old primary ended cleanly and lies whole in " + directory.data(replica).string() +
+        ", made a standby; what is to be done is in " + directory.switching(kPrimary).string());
     throw;
   }
   if (::unlink(directory.switching(kPrimary).c_str()) != 0)

@@ -81,7 +81,7 @@ void Watcher::run(const std::stop_token& stop) {
     if (stop.stop_requested()) return;
     try {
       look();
-    } catch (const Error&) {
+    } catch (const std::exception&) {
       // Its files are being written or removed; what was seen last stays.
     }
   }

@@ -285,7 +285,12 @@ class Server::Loop {
     jobs_.push_back(
         {.over = over,
          .thread = std::jthread([this, over, to = connection.id, run = std::move(work)] {
-           auto response = run();
+           ServerResponse response;
+           try {
+             response = run();
+           } catch (const std::exception& error) {
+             response = {.status = 500, .body = std::string(error.what()) + "\n"};
+           }
            inbox_.lock()->done.push_back({.connection = to, .response = std::move(response)});
            *over = true;
            wake();

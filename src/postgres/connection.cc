@@ -36,9 +36,11 @@ class Parameters {
   explicit Parameters(const ConnectionOptions& options)
       : port_(std::to_string(options.port)),
         connect_timeout_(std::to_string(options.connect_timeout.count())),
-        // As a start-up option it holds from the first statement on and costs no round trip.
+        // As start-up options they hold from the first statement on and cost no round trip. A
+        // commit of ours waits for no synchronous standby: one that is to be started after it would
+        // be waited for for ever, which no timeout ends.
         options_(fmt::format(
-            "{}-c statement_timeout={}",
+            "{}-c synchronous_commit=local -c statement_timeout={}",
             options.search_path.empty() ? "" : "-c search_path=" + options.search_path + " ",
             options.statement_timeout.count())) {
     add("host", options.host.c_str());

@@ -30,7 +30,8 @@ struct ConnectionOptions {
 // One row's values as text; empty where NULL.
 using Row = std::vector<std::optional<std::string>>;
 
-// A libpq connection. Used by one thread at a time.
+// A libpq connection, whose commits are durable on that server and wait for no other. Used by one
+// thread at a time.
 class Connection {
  public:
   // Throws Error{postgres} with the server's words and their SQLSTATE, if it gave any:

@@ -7,7 +7,9 @@ import json
 import os
 import pathlib
 import signal
+import subprocess
 import tempfile
+import time
 
 import pytest
 
@@ -64,9 +66,16 @@ def request_file(cluster):
 def leave(cluster, act, node):
     """As one would who is killed behind it, or who does not look at what is asked for."""
     beside = request_file(cluster).with_suffix(".new")
-    beside.write_text(json.dumps({"id": "left", "act": act, "node": node}))
+    beside.write_text(json.dumps({"id": "left", "act": act, "node": node,
+                                  "left_ms": int(time.time() * 1000)}))
     beside.chmod(0o644)
     beside.rename(request_file(cluster))
+
+
+def set_for(cluster, node, name, value):
+    """As a person does."""
+    cluster.sql(node, f"alter system set {name} = '{value}'")
+    cluster.sql(node, "select pg_reload_conf()")
 
 
 def is_whole(cluster, rows):
@@ -95,10 +104,15 @@ def test_switchover(asked):
     primary follows the new one."""
     before, line = places(asked), timeline(asked)
     asked.sql("primary", "insert into written select generate_series(1, 1000)")
+    # What is said so belongs to the place, and what we write waits for no standby that is down.
+    set_for(asked, "primary", "synchronous_standby_names", "replica")
+    set_for(asked, "replica", "work_mem", "7MB")
     said = json.loads(asked.run("switchover", "--json").stdout)
     assert said["act"] == "switchover" and said["state"] == "done" and said["error"] == ""
     assert places(asked) == before[::-1]
     is_whole(asked, 1000)
+    assert asked.sql("primary", "show synchronous_standby_names") == "replica"
+    assert asked.sql("replica", "show work_mem") == "7MB" != asked.sql("primary", "show work_mem")
     assert timeline(asked) == timeline(asked, "replica") == line + 1
     # Its WAL goes into the same archive, on its own timeline.
     name = asked.sql("primary", "insert into written values (0); select pg_walfile_name("
@@ -119,6 +133,33 @@ def test_switchover_back_through_the_console(asked):
     described.check("/api/v1/status", asked.console.json("/api/v1/status"))
     assert places(asked) == before[::-1] and timeline(asked) == line + 1
     is_whole(asked, 1000)
+    assert asked.sql("primary", "show synchronous_standby_names") == "replica"
+    set_for(asked, "primary", "synchronous_standby_names", "")
+
+
+def test_no_switchover_where_somebody_has_a_slot(asked):
+    """Who reads from it would miss something, and nobody would say so."""
+    before, pid = places(asked), asked.node("primary")["pid"]
+    asked.sql("primary", "select pg_create_physical_replication_slot('of_a_backup')")
+    refused = asked.run("switchover", check=False)
+    asked.sql("primary", "select pg_drop_replication_slot('of_a_backup')")
+    assert refused.returncode != 0 and "of_a_backup (physical)" in message(refused)
+    assert places(asked) == before and asked.node("primary")["pid"] == pid
+
+
+def test_no_switchover_over_what_is_mounted(asked):
+    """It would go along, and be at its old place again after a restart of the host."""
+    before, pid = places(asked), asked.node("primary")["pid"]
+    place = asked.root / "replica" / "tablespaces" / "mounted"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", place], check=True)
+    try:
+        refused = asked.run("switchover", check=False)
+    finally:
+        subprocess.run(["umount", place], check=True)
+        place.rmdir()
+    assert refused.returncode != 0 and f"mounted on {place}" in message(refused)
+    assert places(asked) == before and asked.node("primary")["pid"] == pid
 
 
 @pytest.mark.skipif(server_user() is None, reason="root alone is not held up by a mode")

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cluster/request.h"
+#include "cluster/status_board.h"
 #include "support/temp_dir.h"
 
 namespace pgrevive::cluster {
@@ -63,7 +64,9 @@ TEST_F(CutOffSwitchover, TheRecordOfThePrimaryIsTheOneInThePlan) {
                                    {"primary_record", read_file(state_.node_record("replica"))},
                                    {"replica_record", read_file(state_.node_record("primary"))},
                                    {"primary_links", nlohmann::json::object()},
-                                   {"replica_links", nlohmann::json::object()}}
+                                   {"replica_links", nlohmann::json::object()},
+                                   {"primary_settings", ""},
+                                   {"replica_settings", ""}}
                         .dump());
 
   EXPECT_EQ(load_primary_record(state_)->source_newest, record.source_newest);
@@ -76,13 +79,36 @@ TEST_F(CutOffSwitchover, APlanThatCannotBeReadIsAnError) {
   }
 }
 
+void leave(const StateDirectory& state, const char* id, const char* act, const char* node,
+           std::int64_t ago_ms = 0) {
+  const auto left = unix_milliseconds() - ago_ms;
+  write_file_atomic(
+      state.request(),
+      nlohmann::json{{"id", id}, {"act", act}, {"node", node}, {"left_ms", left}}.dump());
+}
+
+// Of one who asked and was killed, at whose wish a replica is not thrown away hours later; a clock
+// that was set back tells nothing.
+TEST(Request, IsForgottenWhenNobodyWaitsForIt) {
+  const test::TempDir directory;
+  const StateDirectory state(directory.path());
+  make_directories(state.run());
+  for (const std::int64_t ago : {40'000, -40'000}) {
+    leave(state, "7", "rebuild", "replica", ago);
+    EXPECT_FALSE(take_request(state));
+    EXPECT_FALSE(std::filesystem::exists(state.request()));
+  }
+  leave(state, "7", "rebuild", "replica", 20'000);
+  EXPECT_TRUE(take_request(state));
+}
+
 TEST(Request, IsTakenOnceAndNonsenseIsThrownAway) {
   const test::TempDir directory;
   const StateDirectory state(directory.path());
   make_directories(state.run());
   EXPECT_FALSE(take_request(state));
 
-  write_file_atomic(state.request(), R"({"id": "7", "act": "rebuild", "node": "replica-2"})");
+  leave(state, "7", "rebuild", "replica-2");
   const auto request = take_request(state);
   ASSERT_TRUE(request);
   EXPECT_EQ(request->id, "7");
@@ -90,7 +116,9 @@ TEST(Request, IsTakenOnceAndNonsenseIsThrownAway) {
   EXPECT_EQ(request->node, "replica-2");
   EXPECT_FALSE(take_request(state));
 
-  for (const char* text : {"", "{", "[]", R"({"id": "7", "act": "explode", "node": "replica"})"}) {
+  leave(state, "7", "explode", "replica");
+  EXPECT_FALSE(take_request(state));
+  for (const char* text : {"", "{", "[]", R"({"id": "7", "act": "rebuild", "node": "replica"})"}) {
     write_file_atomic(state.request(), text);
     EXPECT_FALSE(take_request(state)) << text;
     EXPECT_FALSE(std::filesystem::exists(state.request()));
@@ -103,7 +131,7 @@ TEST(Request, IsTakenBackByWhoLeftItOnly) {
   make_directories(state.run());
   EXPECT_FALSE(take_back(state, "7"));
 
-  write_file_atomic(state.request(), R"({"id": "7", "act": "rebuild", "node": "replica"})");
+  leave(state, "7", "rebuild", "replica");
   EXPECT_FALSE(take_back(state, "8"));
   EXPECT_TRUE(std::filesystem::exists(state.request()));
   EXPECT_TRUE(take_back(state, "7"));
