@@ -10,6 +10,7 @@
 #include "cluster/archive_line.h"
 #include "cluster/archiving.h"
 #include "cluster/backrest_conf.h"
+#include "cluster/lost_primary.h"
 #include "cluster/new_cluster.h"
 #include "cluster/next_step.h"
 #include "cluster/node_files.h"
@@ -94,11 +95,6 @@ void restore_all_that_need_it(Site& site, const NodeView& primary) {
     nodes.emplace_back(kPrimary);
   for (const auto& node : replicas(site)) {
     const auto view = view_of(site, node);
-    if (view.joined && !nodes.empty())
-      throw Error(ErrorKind::usage, "the primary's data directory is gone, but " + node +
-                                        " still holds what the cluster wrote")
-          .with_hint("save what you need from " + site.directory.data(node).string() +
-                     ", then cleanup and start");
     if (next_step(Role::replica, view, primary, true) == Step::restore) nodes.push_back(node);
     if (next_step(Role::replica, view, primary, true) == Step::refuse) refuse(site, node);
   }
@@ -172,6 +168,8 @@ void bring_up_primary(Site& site) {
     const auto view = view_of(site, kPrimary);
     auto record = record_of(site, kPrimary);
     const auto step = next_step(Role::primary, view, view, site.settings.restore_from_backup);
+    // Before anything is made; `start` has asked, but what it saw may be gone since.
+    if (step == Step::restore || step == Step::initialize) refuse_lost_primary(site.directory);
     switch (step) {
       case Step::refuse:
         refuse(site, kPrimary);

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "cluster/cluster.h"
 #include "cluster/identity_scope.h"
+#include "cluster/lost_primary.h"
 #include "cluster/marker.h"
 #include "cluster/preflight.h"
 #include "cluster/reindex.h"
@@ -145,6 +146,8 @@ Launch launch(Settings& settings, const StateDirectory& directory,
   const auto owner = find_owner();
   auto marker = check_directory(settings, directory, owner);
   if (const auto supervisor = find_supervisor(directory)) {
+    // Woken, it would stop the replicas that still run, and only then say so.
+    refuse_lost_primary(directory);
     if (reindex) leave_request(directory, owner);
     wake(directory, *supervisor);
     return Launch::already_running;

@@ -23,6 +23,7 @@
 #include "cluster/bring_up.h"
 #include "cluster/console_process.h"
 #include "cluster/leftovers.h"
+#include "cluster/lost_primary.h"
 #include "cluster/node_record.h"
 #include "cluster/partial.h"
 #include "cluster/preview.h"
@@ -353,6 +354,7 @@ void check_takeover(const Settings& settings, const StateDirectory& directory) {
 
 void preflight(Settings& settings, const StateDirectory& directory, const Marker& marker,
                const Identity& owner, const PointWatch& watch) {
+  refuse_lost_primary(directory);
   check_target(settings);
   check_own_archive(settings, directory);
   refuse_foreign_servers(directory);

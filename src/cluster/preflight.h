@@ -15,10 +15,11 @@
 
 namespace pgrevive::cluster {
 
-// What can be known to be wrong before anything is written: settings that do not go together,
-// somebody else's server on a data directory, ports, programs, the repository and its backup, disk
-// space, a target out of reach, an archive of its own that cannot be written. Throws Error that
-// names the first. Puts the point of the target into `settings` (find_point()).
+// What can be known to be wrong before anything is written: a primary that is lost while a replica
+// holds what it wrote, settings that do not go together, somebody else's server on a data
+// directory, ports, programs, the repository and its backup, disk space, a target out of reach, an
+// archive of its own that cannot be written. Throws Error that names the first. Puts the point of
+// the target into `settings` (find_point()).
 void preflight(Settings& settings, const StateDirectory& directory, const Marker& marker,
                const Identity& owner, const PointWatch& watch);
 

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "cluster/lost_primary.h"
 #include "cluster/partial.h"
 #include "cluster/recovery_end.h"
 #include "cluster/throughput.h"
@@ -57,6 +58,7 @@ Outlook look_ahead(const Settings& settings, const ChosenBackup& chosen, bool ex
 }
 
 Preview make_preview(Settings settings, const StateDirectory& directory, const PointWatch& watch) {
+  refuse_lost_primary(directory);
   Preview preview;
   preview.repository = settings.repository.describe();
   preview.target = describe(settings.target);

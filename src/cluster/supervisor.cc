@@ -17,6 +17,7 @@
 #include "cluster/bring_up.h"
 #include "cluster/cluster.h"
 #include "cluster/console_process.h"
+#include "cluster/lost_primary.h"
 #include "cluster/new_cluster.h"
 #include "cluster/node_record.h"
 #include "cluster/rebuild.h"
@@ -155,6 +156,8 @@ class Watch {
     try {
       check_fits(site_.settings, request.act, request.node);
       with_errors_only([&] {
+        // Its server may run on for a while, and answer.
+        refuse_lost_primary(site_.directory);
         if (request.act == Act::rebuild) check_primary_serves(site_);
         if (request.act == Act::switchover) check_can_switch(site_, request.node);
       });
@@ -232,6 +235,8 @@ class Watch {
     fail(site_.board, error);
   }
   void clear() {
+    // Before the error goes: who follows takes a failure without one for one that has just come.
+    if (failed_) site_.board.enter(Phase::preparing);
     failed_ = false;
     site_.board.change([](SupervisorStatus& status) {
       status.error.clear();

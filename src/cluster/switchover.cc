@@ -102,6 +102,18 @@ void check_slots(postgres::Connection& primary) {
             "new primary");
 }
 
+postgres::Connection connect_to_primary(const Site& site) {
+  try {
+    return site.access(source_user(site)).open(site.port(kPrimary));
+  } catch (const Error& error) {
+    throw Error(ErrorKind::postgres,
+                std::string("there is no primary to change places with: ") + error.what())
+        .with_hint(
+            "what it has written and not sent would be lost; `status` says what the matter is with "
+            "the primary");
+  }
+}
+
 void check_streaming(postgres::Connection& primary, const std::string& replica) {
   const auto rows =
       primary.query(in_words_of(primary.server_version(),
@@ -341,7 +353,7 @@ std::map<std::string, std::string> links_after(const std::filesystem::path& link
 
 void check_can_switch(const Site& site, const std::string& replica) {
   check_exchangeable(site, replica);
-  auto primary = site.access(source_user(site)).open(site.port(kPrimary));
+  auto primary = connect_to_primary(site);
   check_slots(primary);
   for (const auto& node : node_names(site.settings.replicas))
     if (node != kPrimary) check_streaming(primary, node);

@@ -236,6 +236,30 @@ def test_a_replica_is_made_again(asked):
     is_whole(asked, 1001)
 
 
+def test_nothing_is_asked_of_a_replica_whose_primary_cannot_run(asked):
+    """It may be all that is left of what the cluster wrote, so it stays as it is."""
+    mark_data(asked, "replica")
+    pid = asked.node("replica")["pid"]
+    record = (asked.root / "replica" / "pgrevive-node.json").read_text()
+    with open(asked.root / "primary" / "conf" / "postgresql.conf", "a", encoding="utf-8") as conf:
+        conf.write("nobody knows this\n")
+    os.kill(asked.node("primary")["pid"], signal.SIGQUIT)
+    wait_until(lambda: asked.status()["supervisor"]["phase"] == "failed", 60, "it is given up")
+    assert "contains errors" in asked.status()["supervisor"]["error"]
+    for act, words in (("rebuild", "there is no primary to make it anew from: "),
+                       ("switchover", "there is no primary to change places with: ")):
+        refused = asked.run(act, *(["--yes"] if act == "rebuild" else []), "replica", check=False)
+        assert refused.returncode == 27 and words in refused.stderr, message(refused)
+        assert refused.stderr.count("hint: ") == 1, message(refused)
+        assert asked.status()["supervisor"]["request"]["state"] == "failed"
+    assert asked.node("replica")["pid"] == pid and marked(asked) == ["replica"]
+    assert (asked.root / "replica" / "pgrevive-node.json").read_text() == record
+    assert asked.sql("replica", "select count(*) from written") == "1001"
+    asked.start()  # writes the configuration anew
+    assert asked.node("replica")["pid"] == pid
+    is_whole(asked, 1001)
+
+
 def test_one_server_is_started_again(asked):
     pids = {node: asked.node(node)["pid"] for node in ("primary", "replica")}
     status, said = asked.console.act("restart-node", token(asked), node="replica")

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from rig import repofiles, seals, soundness
+from rig import repofiles, seals, soundness, tree
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
 from rig.postgres import Server, SourceCluster, server_user, trusting_hba
@@ -92,6 +92,54 @@ def test_data_directory_that_is_lost(make_cluster, story, running):
     wait_until(lambda: all_stream(cluster, 1), 30, "it streams")
     cluster.caught_up()
     assert cluster.sql("replica", MARKERS) == ROWS + ",meanwhile"
+
+
+@pytest.mark.parametrize("backup", [True, False])
+def test_primary_that_is_lost(make_cluster, story, backup):
+    """While a replica holds what it wrote, none is made in its place, be it from the backup or empty;
+    a replica that runs goes on, and once the directory is back so does all."""
+    cluster = make_cluster(story.values() if backup else {"RESTORE_FROM_BACKUP": "false"}, 1)
+    cluster.start()
+    cluster.sql("primary", "create table written as select 7 as i")
+    cluster.caught_up()
+    data, away = cluster.root / "primary" / "data", cluster.root / "away"
+    pid = cluster.node("replica")["pid"]
+
+    def refused(*words):
+        result = cluster.run(*words, check=False)
+        said = " ".join(message(result).split())
+        assert result.returncode != 0, said
+        assert f"{data} is gone, but replica still holds what the cluster wrote" in said, said
+        assert "put that directory back" in said
+        assert not data.exists()
+
+    data.rename(away)  # its server does not notice for a while
+    refused("start")
+    refused("restart")
+    refused("restart", "primary")
+    refused("rebuild", "--yes", "replica")
+    assert cluster.node("replica")["pid"] == pid
+    assert cluster.sql("replica", "select i from written") == "7"
+    away.rename(data)
+
+    cluster.stop()
+    kept = tree.plain(cluster.root / "replica")
+    data.rename(away)
+    for replicas in (1, 0):
+        cluster.values["REPLICAS"] = replicas
+        cluster.write_env()
+        refused("start")
+        assert cluster.start(check=False).returncode == 23
+        refused("restart")
+        refused("start", "--preview")
+        refused("doctor")
+    assert tree.plain(cluster.root / "replica") == kept
+    away.rename(data)
+    cluster.values["REPLICAS"] = 1
+    cluster.write_env()
+    cluster.start()
+    assert all_stream(cluster, 1)
+    assert cluster.sql("replica", "select i from written") == "7"
 
 
 def lose_replica(cluster):

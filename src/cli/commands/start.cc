@@ -10,6 +10,7 @@
 #include "cli/point_watch.h"
 #include "cli/print.h"
 #include "cluster/anew.h"
+#include "cluster/lost_primary.h"
 #include "cluster/node_record.h"
 #include "cluster/preview.h"
 #include "cluster/recovery_end.h"
@@ -226,6 +227,8 @@ void add_restart(Parser& parser) {
       for (const std::string& warning : warnings) err("warning: {}\n", warning);
       const cluster::StateDirectory directory = existing_state_directory(parser.global);
       keep_target(directory, settings);
+      // And a replica that may be all that is left is of more use while it runs.
+      cluster::refuse_lost_primary(directory);
       stop_cluster(directory, *seconds);
       return launch_and_follow(settings, directory, false);
     };
