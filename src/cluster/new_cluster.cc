@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cluster/configuration.h"
+#include "cluster/node_files.h"
 #include "cluster/node_record.h"
 #include "cluster/space.h"
 #include "restore/restore.h"
@@ -188,6 +189,7 @@ void copy_primary(Site& site, const std::string& node, const std::string& becaus
   record.copied_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
                          std::chrono::steady_clock::now() - began)
                          .count();
+  share_source_settings(site, node);
   finish(site, node, record);
 }
 

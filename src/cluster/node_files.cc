@@ -125,6 +125,13 @@ NodeConfiguration describe_node(Site& site, const std::string& node, Stage stage
   return configuration;
 }
 
+void share_source_settings(const Site& site, const std::string& node) {
+  if (const auto settings = read_file_if_exists(saved_auto_conf(site, "primary"))) {
+    make_directories(site.directory.conf(node));
+    write_file_atomic(saved_auto_conf(site, node), *settings);
+  }
+}
+
 void write_configuration(Site& site, NodeConfiguration& node, const NodeRecord& record) {
   const auto& conf = node.conf_directory;
   write_file_atomic(conf / "pg_hba.conf", pg_hba_conf(node.stage, site.settings, site.version));

@@ -16,6 +16,10 @@ namespace pgrevive::cluster {
 NodeConfiguration describe_node(Site& site, const std::string& node, Stage stage,
                                 const NodeRecord& record);
 
+// For a copy of the primary, which has the source's settings that the primary has. What ALTER
+// SYSTEM has changed since came along with the data, and stays.
+void share_source_settings(const Site& site, const std::string& node);
+
 // Writes postgresql.conf, pg_hba.conf, pg_ident.conf (recovery.conf before PostgreSQL 12). Settings
 // of the source that this server's binaries refuse are left out and reported.
 void write_configuration(Site& site, NodeConfiguration& node, const NodeRecord& record);

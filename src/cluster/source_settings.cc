@@ -198,6 +198,13 @@ std::string library_name(string_view text) {
   return std::string(text);
 }
 
+// Before the dot of its settings' names.
+string_view prefix_of(string_view library) {
+  if (library == "pg_cron") return "cron";
+  if (library == "pg_squeeze") return "squeeze";
+  return library;
+}
+
 std::string reason_for(string_view name) {
   for (const auto& reason : kReasons)
     if (matches(reason.pattern, name)) return std::string(reason.text);
@@ -214,11 +221,13 @@ class Chooser {
       const auto library = library_name(part);
       if (library.empty()) continue;
       if (std::ranges::find(kActing, library) != kActing.end()) {
-        drop(name, library + " would act on its own");
+        drop(name, library + " would act on its own; ALTER SYSTEM and a restart load it");
+        // They do nothing without it, and ALTER SYSTEM knows them only with it.
+        prefixes_.emplace(prefix_of(library));
       } else if (!facts_.has_library(library)) {
         drop(name, library + " is not installed here");
       } else {
-        loaded_.insert(library);
+        prefixes_.emplace(prefix_of(library));
         kept += (kept.empty() ? "" : ",") + library;
       }
     }
@@ -227,7 +236,7 @@ class Chooser {
 
   void plain(const std::string& name, const std::string& value) {
     if (const auto dot = name.find('.'); dot != std::string::npos) {
-      if (loaded_.contains(name.substr(0, dot)))
+      if (prefixes_.contains(name.substr(0, dot)))
         keep(name, value);
       else
         drop(name, "its library is not loaded");
@@ -262,7 +271,7 @@ class Chooser {
 
   const HostFacts& facts_;
   SourceSettings result_;
-  std::set<std::string, std::less<>> loaded_;
+  std::set<std::string, std::less<>> prefixes_;  // of settings that libraries have
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import shutil
 import socket
 import time
@@ -9,6 +10,7 @@ import time
 import pytest
 
 from rig import repofiles
+from rig.case import DENIED
 from rig.cluster import PASSWORD, Cluster
 from rig.process import free_port, run
 from rig.program import message
@@ -20,6 +22,7 @@ WAY = ["DNS", "endpoint", "TLS chain", "S3 service", "clock", "region", "signatu
        "list"]
 DEEPER = ["range read", "round trip", "stanza", "cipher", "newest backup", "chosen backup",
           "throughput", "newest WAL", "WAL of the backup"]
+FAKETIME = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 HOST = ["PostgreSQL", "own WAL archive", "memory", "servers' user", "state directory"]
 
 
@@ -122,6 +125,42 @@ def test_wrong_secret(doctor):
                         not_run=["URI style", "list", *DEEPER, "disk space", "PostgreSQL"])
     for name in WAY[:6]:
         assert lines[name]["result"] == "ok", lines[name]
+
+
+class Ahead(Cluster):
+    """One whose commands see a clock that is ahead by so much: of the program, OpenSSL and curl alike."""
+
+    by = ""
+
+    @property
+    def environment(self):
+        return {**super().environment, "LD_PRELOAD": FAKETIME, "FAKETIME": self.by,
+                "DONT_FAKE_MONOTONIC": 1}
+
+
+@pytest.fixture
+def ahead(pgrevive, space, doctor):
+    return Doctor(Ahead(pgrevive, space.path / "d", doctor.values, name="patient"))
+
+
+def test_clock_that_is_off(ahead):
+    """The server turns every request away; `start` is told the same, before there is anything."""
+    ahead.cluster.by = "+20m"
+    lines = ahead.only("clock", "RequestTimeTooSkewed", "20 min", "ahead of the server's",
+                       "set the clock of this host", not_run=["region", "signature", *DEEPER])
+    assert lines["TLS chain"]["result"] == "ok"
+    refused = ahead.cluster.start(check=False)
+    assert refused.returncode == DENIED, message(refused)
+    assert not ahead.cluster.root.exists()
+    for words in ("RequestTimeTooSkewed", lines["clock"]["remedy"]):
+        assert words in refused.stderr, message(refused)
+
+
+def test_clock_that_will_be_off(ahead):
+    ahead.cluster.by = "+5m"
+    lines = ahead.json(0)
+    assert lines["clock"]["result"] == "warning" and "5 min" in lines["clock"]["detail"]
+    assert "set the clock of this host" in lines["clock"]["remedy"]
 
 
 def test_wrong_key(doctor):

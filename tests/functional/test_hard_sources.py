@@ -8,6 +8,7 @@ from rig import soundness
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
 from rig.postgres import SourceCluster, server_user
+from rig.process import wait_until
 from rig.program import message
 from rig.workspace import give
 
@@ -19,12 +20,20 @@ HOST_BOUND = {
     "external_pid_file": "/nonexistent/pid", "log_directory": "/nonexistent/log",
     "ssl": "on", "ssl_cert_file": "/nonexistent/server.crt", "ssl_key_file": "/nonexistent/key",
     "hba_file": "/nonexistent/pg_hba.conf", "ident_file": "/nonexistent/pg_ident.conf",
-    "shared_preload_libraries": "no_such_library", "session_preload_libraries": "not_this_either",
+    "shared_preload_libraries": "no_such_library,pg_cron,pg_stat_statements",
+    "session_preload_libraries": "not_this_either",
     "huge_pages": "on", "shared_buffers": "900GB", "effective_cache_size": "1800GB",
     "synchronous_standby_names": "\"of production\"", "synchronous_commit": "remote_apply",
     "default_transaction_read_only": "on", "cluster_name": "production",
     "recovery_target_time": "2020-01-01 00:00:00+00", "temp_tablespaces": "no_such_tablespace",
 }
+# Kept, so that who loads the library again has them.
+CRON = {"cron.database_name": "testdb", "cron.use_background_workers": "on"}
+# A job of pg_cron's that is begun as soon as its worker is there, and what it has done.
+JOB = "insert into acted values (now())"
+ACTED = "select count(*) from acted"
+RUNS = "select count(*) from cron.job_run_details where status = 'succeeded'"
+CRON_WORKER = "select count(*) from pg_stat_activity where backend_type = 'pg_cron launcher'"
 # What replay demands of a standby: more than any default, and more after the backup than before.
 DEMANDS = {"max_connections": (300, 420), "max_worker_processes": (20, 31),
            "max_wal_senders": (15, 33), "max_prepared_transactions": (7, 19),
@@ -37,12 +46,15 @@ def hard(session_workspace):
     directory = session_workspace.directory("hard", owner=server_user())
     source = SourceCluster(directory / "source", superuser="The Boss").create()
     demands = {name: low for name, (low, _) in DEMANDS.items()}
-    source.start(**demands).fill()
+    acting = {"shared_preload_libraries": "pg_cron", **CRON}
+    source.start(**demands, **acting).fill()
+    source.sql("create extension pg_cron; create table acted (at timestamptz); "
+               f"select cron.schedule('at once', '@reboot', $${JOB}$$)", "testdb")
     repo = BackrestRepo(directory / "backups", source, compress="zst").create_stanza()
     # As somebody who came to the running server; nothing of it is in force before a restart.
     auto = source.data / "postgresql.auto.conf"
     with open(auto, "a", encoding="utf-8") as conf:
-        conf.writelines(f"{name} = '{value}'\n" for name, value in HOST_BOUND.items())
+        conf.writelines(f"{name} = '{value}'\n" for name, value in {**HOST_BOUND, **CRON}.items())
     good = (source.data / "pg_hba.conf").read_text()
     (source.data / "pg_hba.conf").write_text("local all all reject\nhost all all all reject\n")
     source.sql("begin; insert into markers (what) values ('prepared'); "
@@ -55,8 +67,10 @@ def hard(session_workspace):
     (source.data / "pg_hba.conf").write_text(good)
     kept = auto.read_text()
     auto.write_text("")
+    ran = int(source.sql(RUNS, "testdb"))
     source.stop()
-    source.start(**{name: high for name, (_, high) in DEMANDS.items()})
+    source.start(**{name: high for name, (_, high) in DEMANDS.items()}, **acting)
+    wait_until(lambda: int(source.sql(RUNS, "testdb")) > ran, 30, "the job runs on the source")
     auto.write_text(kept)
     late = directory / "late"
     late.mkdir(mode=0o700)
@@ -65,6 +79,7 @@ def hard(session_workspace):
     source.sql("create table late_t tablespace late as select generate_series(1, 1000) i", "testdb")
     source.work()
     source.mark("last")
+    ran = int(source.sql(ACTED, "testdb"))
     source.switch_wal()
     auto.write_text("")
     source.stop()
@@ -72,7 +87,7 @@ def hard(session_workspace):
     shutil.rmtree(late)
     late.mkdir(mode=0o700)  # as on a host that was prepared for it
     give(late, server_user())
-    return repo.finished(), late
+    return repo.finished(), late, ran
 
 
 def values(repo, **more):
@@ -80,7 +95,7 @@ def values(repo, **more):
 
 
 def test_comes_up_without_a_human(pgrevive, space, hard):
-    repo, late = hard
+    repo, late, ran = hard
     cluster = Cluster(pgrevive, space.directory("h"), values(repo))
     try:
         told = cluster.start(timeout=300).stdout
@@ -91,11 +106,14 @@ def test_comes_up_without_a_human(pgrevive, space, hard):
             assert cluster.sql(node, "select count(*) from late_t") == "1000"
             for name, (_, high) in DEMANDS.items():
                 assert int(cluster.sql(node, f"show {name}")) >= high, (node, name)
-            for name in ("archive_mode", "ssl", "huge_pages", "shared_preload_libraries",
-                         "session_preload_libraries", "synchronous_standby_names",
-                         "default_transaction_read_only", "temp_tablespaces"):
+            for name in ("archive_mode", "ssl", "huge_pages", "session_preload_libraries",
+                         "synchronous_standby_names", "default_transaction_read_only",
+                         "temp_tablespaces"):
                 assert cluster.sql(node, f"show {name}") not in (
                     HOST_BOUND.get(name), "always"), (node, name)
+            assert cluster.sql(node, "show shared_preload_libraries") == "pg_stat_statements"
+            assert cluster.sql(node, CRON_WORKER) == "0"
+            assert cluster.sql(node, "select command, active from cron.job") == f"{JOB}|t"
         # Whoever made it may still decide.
         assert cluster.sql("primary", "select gid from pg_prepared_xacts") == "in doubt"
         cluster.sql("primary", "commit prepared 'in doubt'")
@@ -113,6 +131,12 @@ def test_comes_up_without_a_human(pgrevive, space, hard):
         for name in HOST_BOUND:
             assert name in told, told
         assert cluster.run("test").returncode == 0
+        assert cluster.sql("primary", ACTED) == cluster.sql("primary", RUNS) == str(ran)
+        # Who wants it has it, and then it acts: so it would have all along.
+        cluster.sql("primary", "alter system set shared_preload_libraries = pg_stat_statements, pg_cron")
+        cluster.run("restart", "primary")
+        wait_until(lambda: cluster.sql("primary", ACTED) == str(ran + 1), 30, "the job runs here too")
+        assert cluster.sql("primary", CRON_WORKER) == "1"
         # The tablespace that WAL made lies where it lay on the source, and is the primary's alone.
         places = {node: cluster.sql(node, "select pg_tablespace_location(oid) from pg_tablespace "
                                     "where spcname = 'late'") for node in ("primary", "replica")}
@@ -126,7 +150,7 @@ def test_comes_up_without_a_human(pgrevive, space, hard):
 
 def test_place_of_a_later_tablespace_is_missing(pgrevive, space, hard):
     """PostgreSQL cannot go on without it: said with its remedy, and `start` goes on once it is there."""
-    repo, late = hard
+    repo, late, _ = hard
     shutil.rmtree(late)
     cluster = Cluster(pgrevive, space.directory("h"), values(repo, REPLICAS=0), name="missing")
     try:
