@@ -3,6 +3,7 @@
 # npm's packages cannot be had the program has no page, and SETTLED is not made; what is wrong with
 # our own sources fails.
 cmake_minimum_required(VERSION 3.25)
+include(${CMAKE_CURRENT_LIST_DIR}/Literal.cmake)
 
 function(call what result)
   execute_process(COMMAND ${ARGN} WORKING_DIRECTORY ${PLACE} RESULT_VARIABLE code
@@ -57,10 +58,8 @@ foreach(file IN LISTS files)
   else()
     message(FATAL_ERROR "the console's page: what is ${name}?")
   endif()
-  file(SIZE ${file} size)
-  file(READ ${file} hex HEX)
-  string(REGEX REPLACE "(..)" "\\\\x\\1" content "${hex}")
-  string(APPEND entries "    {\"/${name}\", \"${type}\",\n     std::string_view(\"${content}\", ${size})},\n")
+  cpp_literal(content ${file})
+  string(APPEND entries "    {\"/${name}\", \"${type}\",\n     ${content}},\n")
 endforeach()
 if(entries STREQUAL "")
   string(APPEND text "std::span<const PageFile> page_files() { return {}; }\n")

@@ -26,6 +26,20 @@ function(pgrevive_page)
     COMMAND ${CMAKE_COMMAND} -D SOURCE=${source} -D PLACE=${place} "-D NPM=${NPM}"
       -D EMBEDDED=${embedded} -D SETTLED=${settled} -P ${PROJECT_SOURCE_DIR}/cmake/BuildPage.cmake
     DEPENDS ${inputs} ${PROJECT_SOURCE_DIR}/cmake/BuildPage.cmake
+      ${PROJECT_SOURCE_DIR}/cmake/Literal.cmake
     COMMENT "Building the console's page" VERBATIM)
+  target_sources(console PRIVATE ${embedded})
+endfunction()
+
+# Adds the API's description to it.
+function(pgrevive_api)
+  set(source ${PROJECT_SOURCE_DIR}/src/console/openapi.json)
+  set(embedded ${PROJECT_BINARY_DIR}/openapi.cc)
+  add_custom_command(OUTPUT ${embedded}
+    COMMAND ${CMAKE_COMMAND} -D SOURCE=${source} -D EMBEDDED=${embedded}
+      -P ${PROJECT_SOURCE_DIR}/cmake/EmbedApi.cmake
+    DEPENDS ${source} ${PROJECT_SOURCE_DIR}/cmake/EmbedApi.cmake
+      ${PROJECT_SOURCE_DIR}/cmake/Literal.cmake
+    COMMENT "Embedding the API's description" VERBATIM)
   target_sources(console PRIVATE ${embedded})
 endfunction()

@@ -12,7 +12,8 @@ namespace pgrevive::console {
 // taken.
 void serve(const cluster::StateDirectory& directory, const std::stop_token& stop);
 
-// The API's description, as /api/v1/openapi.json has it.
+// The API's description, as /api/v1/openapi.json has it: console/openapi.json, which the build
+// embeds. tests/functional/test_console.py compares it with what is answered.
 std::string openapi_text();
 
 }  // namespace pgrevive::console
