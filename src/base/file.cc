@@ -209,6 +209,17 @@ void write_file_atomic(const fs::path& path, std::string_view text, mode_t mode)
   fsync_path(parent);
 }
 
+void replace_file(const fs::path& path, std::string_view text, mode_t mode) {
+  fs::path temporary = path;
+  temporary += ".new";
+  {
+    const auto file = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode);
+    write_all(file.get(), as_bytes(text), path);
+  }
+  if (::rename(temporary.c_str(), path.c_str()) != 0)
+    throw system_error(errno, "cannot replace " + path.string());
+}
+
 void fsync_path(const fs::path& path) {
   const Fd fd = open_file(path, O_RDONLY);
   fsync_fd(fd.get(), path);

@@ -29,6 +29,10 @@ void write_all(int fd, ByteView bytes, const std::filesystem::path& path_for_mes
 void write_file_atomic(const std::filesystem::path& path, std::string_view text,
                        mode_t mode = 0600);
 
+// The same without waiting for the disk: for what changes all the time and nobody needs after a
+// power cut, when it may be empty. By one writer at a time: the temporary file is `path`.new.
+void replace_file(const std::filesystem::path& path, std::string_view text, mode_t mode = 0600);
+
 void fsync_path(const std::filesystem::path& path);  // a file or a directory
 
 // mkdir -p where the last directory gets `mode` (exactly, whatever the umask says) and missing ones

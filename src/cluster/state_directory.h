@@ -18,10 +18,13 @@ namespace pgrevive::cluster {
 //   <root>/run/                 sockets, locks, status.json (0700)
 //   <root>/secrets/             generated passwords
 //   <root>/adminer/
-//   <root>/logs/                supervisor.log, prefetch.log, adminer.log, console.log,
-//   restores.json <root>/<node>/data          PGDATA <root>/<node>/conf          postgresql.conf,
-//   pg_hba.conf, pg_ident.conf <root>/<node>/logs          main-restore.log (named after the
-//   stanza), postgresql.log <root>/<node>/tablespaces/  one directory for each tablespace
+//   <root>/logs/                supervisor.log, prefetch.log, adminer.log, console.log
+//   <root>/logs/restores.json   how the last restores went
+//   <root>/logs/lag.json        how far replicas were behind over the last day
+//   <root>/<node>/data          PGDATA
+//   <root>/<node>/conf          postgresql.conf, pg_hba.conf, pg_ident.conf
+//   <root>/<node>/logs          main-restore.log (named after the stanza), postgresql.log
+//   <root>/<node>/tablespaces/  one directory for each tablespace
 //   <root>/<node>/made-tablespaces     which ones the source's WAL made outside of here
 //   <root>/<node>/pgrevive-node.json   which backup it was made of, its promotion
 //   <root>/primary/collations.json     indexes that were built by another version of a collation
@@ -70,6 +73,8 @@ class StateDirectory {
   std::filesystem::path supervisor_log() const { return root_ / "logs" / "supervisor.log"; }
   // How the last restores went.
   std::filesystem::path restores() const { return root_ / "logs" / "restores.json"; }
+  // What the console saw of the replicas' lag, for the next console.
+  std::filesystem::path lags() const { return root_ / "logs" / "lag.json"; }
   std::filesystem::path prefetch_log() const { return root_ / "logs" / "prefetch.log"; }
   // Written at the primary's promotion: what replicas may take from the source (wal::Fork).
   std::filesystem::path fork() const { return root_ / "fork"; }

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstdio>
 
-#include <fcntl.h>
-
 #include "base/file.h"
 #include "base/text.h"
 
@@ -62,13 +60,8 @@ SupervisorStatus StatusBoard::status() { return state_.lock()->status; }
 void StatusBoard::write(State& state) {
   // Under the lock, so that an older text never replaces a newer one. Not synced: a sync would wait
   // for the restore's own writes, and after a power cut nobody needs this file.
-  const auto path = directory_.status();
-  auto temporary = path;
-  temporary += ".new";
   try {
-    const auto file = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    write_all(file.get(), as_bytes(to_json(state.status)), temporary);
-    std::filesystem::rename(temporary, path);
+    replace_file(directory_.status(), to_json(state.status), 0644);
   } catch (const std::exception& error) {
     // A full disk must not take a running cluster down because nobody can be told about it.
     log(std::string("warning: the status could not be written: ") + error.what());

@@ -86,7 +86,10 @@ class Console {
                                  }}),
         repository_(directory, [this] { return may_read(); }) {}
 
-  void run(const std::stop_token& stop) { server_.run(stop); }
+  void run(const std::stop_token& stop) {
+    server_.run(stop);
+    watcher_.keep_history();
+  }
 
  private:
   bool may_read() {

@@ -1,8 +1,11 @@
 #include "console/lag_history.h"
 
 #include <algorithm>
+#include <set>
 
 #include <nlohmann/json.hpp>
+
+#include "base/error.h"
 
 namespace pgrevive::console {
 namespace {
@@ -21,6 +24,26 @@ void raise(LagSample& sample, const LagSample& other) {
   }
 }
 
+// What is newer than `last`, in its minute, is put into it.
+bool raise_in_minute(LagSample& last, const LagSample& other) {
+  if (last.time_ms / LagHistory::kStepMs != other.time_ms / LagHistory::kStepMs) return false;
+  raise(last, other);
+  return true;
+}
+
+constexpr int kVersion = 1;
+constexpr std::size_t kMostNodes = 100;
+// Of a day, with the minute that it begins in and the one that it ends in.
+constexpr std::size_t kMostMinutes = LagHistory::kKeptMs / LagHistory::kStepMs + 2;
+
+LagSample::Lag parse_lag(const nlohmann::json& pair) {
+  LagSample::Lag lag;
+  if (pair.size() != 2) throw Error(ErrorKind::corrupt, "a lag is two numbers");
+  if (!pair[0].is_null()) lag.bytes = pair[0].get<std::uint64_t>();
+  if (!pair[1].is_null()) lag.seconds = pair[1].get<double>();
+  return lag;
+}
+
 }  // namespace
 
 nlohmann::json to_value(const LagSample& sample) {
@@ -31,7 +54,8 @@ nlohmann::json to_value(const LagSample& sample) {
 }
 
 void LagHistory::add(LagSample sample) {
-  if (!fine_.empty() && sample.time_ms < fine_.back().time_ms) {
+  const auto* last = !fine_.empty() ? &fine_.back() : !coarse_.empty() ? &coarse_.back() : nullptr;
+  if (last != nullptr && sample.time_ms < last->time_ms) {
     fine_.clear();
     coarse_.clear();
   }
@@ -39,10 +63,7 @@ void LagHistory::add(LagSample sample) {
   fine_.push_back(std::move(sample));
   while (fine_.front().time_ms < now - kFineMs) {
     auto& old = fine_.front();
-    if (!coarse_.empty() && coarse_.back().time_ms / kStepMs == old.time_ms / kStepMs)
-      raise(coarse_.back(), old);
-    else
-      coarse_.push_back(std::move(old));
+    if (coarse_.empty() || !raise_in_minute(coarse_.back(), old)) coarse_.push_back(std::move(old));
     fine_.pop_front();
   }
   while (!coarse_.empty() && coarse_.front().time_ms < now - kKeptMs) coarse_.pop_front();
@@ -52,6 +73,52 @@ std::vector<LagSample> LagHistory::samples() const {
   std::vector<LagSample> all(coarse_.begin(), coarse_.end());
   all.insert(all.end(), fine_.begin(), fine_.end());
   return all;
+}
+
+std::string LagHistory::text() const {
+  std::vector<LagSample> minutes;
+  std::set<std::string> nodes;
+  for (auto& sample : samples()) {
+    for (const auto& [node, lag] : sample.lags) nodes.insert(node);
+    if (minutes.empty() || !raise_in_minute(minutes.back(), sample))
+      minutes.push_back(std::move(sample));
+  }
+  nlohmann::json list = nlohmann::json::array();
+  for (const auto& minute : minutes) {
+    nlohmann::json entry = {minute.time_ms};
+    for (const auto& node : nodes) {
+      const auto found = minute.lags.find(node);
+      if (found == minute.lags.end())
+        entry.push_back(nullptr);
+      else
+        entry.push_back({or_null(found->second.bytes), or_null(found->second.seconds)});
+    }
+    list.push_back(std::move(entry));
+  }
+  return nlohmann::json{{"version", kVersion}, {"nodes", nodes}, {"samples", list}}.dump() + "\n";
+}
+
+std::optional<LagHistory> LagHistory::parse(std::string_view text) try {
+  const auto json = nlohmann::json::parse(text);
+  const auto nodes = json.at("nodes").get<std::vector<std::string>>();
+  const auto& list = json.at("samples");
+  if (json.at("version") != kVersion || !list.is_array() || list.size() > kMostMinutes ||
+      nodes.size() > kMostNodes)
+    return {};
+  LagHistory history;
+  for (const auto& entry : list) {
+    LagSample sample{.time_ms = entry.at(0).get<std::int64_t>(), .lags = {}};
+    const bool rises = history.coarse_.empty() || sample.time_ms > history.coarse_.back().time_ms;
+    if (!entry.is_array() || entry.size() != nodes.size() + 1 || !rises) return {};
+    for (std::size_t i = 0; i < nodes.size(); ++i)
+      if (!entry[i + 1].is_null()) sample.lags[nodes[i]] = parse_lag(entry[i + 1]);
+    history.coarse_.push_back(std::move(sample));
+  }
+  return history;
+} catch (const nlohmann::json::exception&) {
+  return {};
+} catch (const Error&) {
+  return {};
 }
 
 }  // namespace pgrevive::console

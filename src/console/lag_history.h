@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
@@ -22,8 +23,8 @@ struct LagSample {
 };
 nlohmann::json to_value(const LagSample& sample);
 
-// Samples of a day: those of the last quarter of an hour as they came, of what is older one for each
-// minute, with the greatest lag that was seen in it. Used by one thread at a time.
+// Samples of a day: those of the last quarter of an hour as they came, of what is older one for
+// each minute, with the greatest lag that was seen in it. Used by one thread at a time.
 class LagHistory {
  public:
   static constexpr std::int64_t kFineMs = 15 * 60'000;
@@ -33,6 +34,11 @@ class LagHistory {
   // Times rise; one that does not (a clock was set back) begins the history anew.
   void add(LagSample sample);
   std::vector<LagSample> samples() const;  // the oldest first
+
+  // For another process to go on with: one sample for each minute, so that it is small.
+  std::string text() const;
+  // Nothing where the text is not a whole one of ours.
+  static std::optional<LagHistory> parse(std::string_view text);
 
  private:
   std::deque<LagSample> fine_;

@@ -20,6 +20,9 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kWholeLookEvery = 60s;
 constexpr auto kReadEvery = 10min;
+constexpr auto kKeepEvery = 60s;
+// A day of the most nodes that a history is read of has less.
+constexpr std::uintmax_t kLongestHistory = 16 << 20;
 
 std::int64_t unix_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -53,10 +56,21 @@ LagSample sample_of(const View& view) {
   return sample;
 }
 
+LagHistory kept_history(const std::filesystem::path& path) {
+  std::error_code failure;
+  if (std::filesystem::file_size(path, failure) > kLongestHistory || failure) return {};
+  try {
+    return LagHistory::parse(read_file_if_exists(path).value_or("")).value_or(LagHistory());
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 }  // namespace
 
 Watcher::Watcher(cluster::StateDirectory directory, Told told)
-    : directory_(std::move(directory)), told_(std::move(told)) {
+    : directory_(std::move(directory)), told_(std::move(told)), kept_(Clock::now()) {
+  state_.lock()->lags = kept_history(directory_.lags());
   look();
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
@@ -71,6 +85,16 @@ json Watcher::history() {
   return {{"samples", list}};
 }
 
+void Watcher::keep_history() {
+  const auto text = state_.lock()->lags.text();
+  const std::lock_guard lock(writing_);
+  try {
+    replace_file(directory_.lags(), text);
+  } catch (const Error&) {
+    // A chart is no reason to complain of a full disk, which others do.
+  }
+}
+
 void Watcher::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     // In short naps, so that one who comes to watch need not wait.
@@ -83,6 +107,10 @@ void Watcher::run(const std::stop_token& stop) {
       look();
     } catch (const std::exception&) {
       // Its files are being written or removed; what was seen last stays.
+    }
+    if (Clock::now() - kept_ >= kKeepEvery && !is_at_work(view()->status)) {
+      kept_ = Clock::now();
+      keep_history();
     }
   }
 }

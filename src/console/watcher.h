@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -28,15 +29,19 @@ class Watcher {
   };
 
   // Looks once before it returns, without measuring or asking what takes long, so that there always
-  // is a view. Throws what keeps it from that.
+  // is a view. Goes on with the history of lags that the last one kept. Throws what keeps it from
+  // that look.
   Watcher(cluster::StateDirectory directory, Told told);
   ~Watcher();
 
   std::shared_ptr<const View> view();
-  // The lag of each replica over the last day, of each minute the greatest, and of the last quarter of
-  // an hour of each look: {"samples": [{"time_ms": ..., "nodes": {"replica": {"lag_bytes": ...,
+  // The lag of each replica over the last day, of each minute the greatest, and of the last quarter
+  // of an hour of each look: {"samples": [{"time_ms": ..., "nodes": {"replica": {"lag_bytes": ...,
   // "lag_seconds": ...}}}]}, the oldest first.
   nlohmann::json history();
+  // Writes the history of lags down for the next console. Done without being asked every minute,
+  // but not while the cluster is brought up: a restore has better use for the disk. Does not throw.
+  void keep_history();
 
  private:
   void run(const std::stop_token& stop);
@@ -48,12 +53,14 @@ class Watcher {
   cluster::Pace bytes_;
   cluster::Pace segments_;
   std::chrono::steady_clock::time_point whole_look_;
+  std::chrono::steady_clock::time_point kept_;
 
   struct State {
     std::shared_ptr<const View> view;
     LagHistory lags;
   };
   Guarded<State> state_;
+  std::mutex writing_;  // the file of the history, by one at a time
   std::jthread thread_;
 };
 

@@ -324,6 +324,7 @@ def test_acts_for_those_who_hold_the_token(seen):
     wait_until(lambda: [problem["id"] for problem in problems(
         seen.console.json("/api/v1/status"))] == ["stopped"], 30, "it is told")
     seen.stopped = seen.console.json("/api/v1/status")
+    before = seen.console.json("/api/v1/history")["samples"]
     # A start that cannot be says why, and the one who was asked lives on.
     version = seen.root / "primary" / "data" / "PG_VERSION"
     true_version, pid = version.read_text(), console_pid(seen)
@@ -342,6 +343,13 @@ def test_acts_for_those_who_hold_the_token(seen):
         return seen.console.answers() and seen.console.json("/api/v1/status")["status"]["healthy"]
     wait_until(is_well, 120, "it runs again")
     assert seen.run("console").stdout.strip() == f"http://127.0.0.1:{seen.console.port}/"
+    # It goes on with the lags that the one before it saw, minute by minute.
+    after = seen.console.json("/api/v1/history")["samples"]
+    assert after[0]["time_ms"] == before[0]["time_ms"], (before, after)
+    assert {sample["time_ms"] // 60_000 for sample in before} <= {
+        sample["time_ms"] // 60_000 for sample in after}
+    assert any(lag["lag_bytes"] is not None for sample in after for lag in sample["nodes"].values()
+               if sample["time_ms"] <= before[-1]["time_ms"]), after
 
 
 # What is described and none of the answers below has, each with its reason.
@@ -450,5 +458,12 @@ def test_many_listeners(seen):
 
 
 def test_a_console_that_dies_comes_back(seen):
+    known = seen.root / "logs" / "lag.json"
+    text = known.read_text()
+    assert json.loads(text)["samples"]
+    known.write_text(text[:len(text) // 2])  # as a power cut may leave it
+    died = seen.console.json("/api/v1/status")["time_ms"]
     kill_console(seen)
+    samples = seen.console.json("/api/v1/history")["samples"]
+    assert samples and samples[0]["time_ms"] > died
     assert seen.status()["supervisor_running"] is True

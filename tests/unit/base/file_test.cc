@@ -118,6 +118,26 @@ TEST(WriteFileAtomic, LeavesTheOldFileAndNoLitterWhenItFails) {
   EXPECT_EQ(std::distance(fs::directory_iterator(directory.path()), {}), 1);
 }
 
+TEST(ReplaceFile, LeavesTheOldFileUntilAllOfTheNewIsThere) {
+  TempDir directory;
+  replace_file(directory / "file", "old", 0644);
+  replace_file(directory / "file", "new", 0644);
+  EXPECT_EQ(read_file(directory / "file"), "new");
+  EXPECT_EQ(std::distance(fs::directory_iterator(directory.path()), {}), 1);
+
+  // One that a writer who was killed has left behind.
+  write(directory / "file.new", "a piece of something longer");
+  replace_file(directory / "file", "newer");
+  EXPECT_EQ(read_file(directory / "file"), "newer");
+
+  fs::create_directory(directory / "taken");
+  write(directory / "taken/file", "x");
+  EXPECT_THAT([&] { replace_file(directory / "taken", "new"); },
+              throws(ErrorKind::system, "cannot replace"));
+  EXPECT_THAT([&] { replace_file(directory / "missing/file", "new"); },
+              throws(ErrorKind::not_found));
+}
+
 TEST(WriteFileAtomic, ReplacesALinkAndNotWhatItPointsTo) {
   TempDir directory;
   write(directory / "victim", "keep");

@@ -42,5 +42,74 @@ TEST(LagHistory, BeginsAnewWhereTheClockIsSetBack) {
   EXPECT_EQ(history.samples()[0].time_ms, 100'000);
 }
 
+LagHistory history_of(int minutes) {
+  LagHistory history;
+  for (int second = 7; second < minutes * 60; second += 3)
+    history.add({.time_ms = second * 1000,
+                 .lags = {{"replica", {.bytes = second, .seconds = 0.25}},
+                          {"replica-2", {.bytes = std::nullopt, .seconds = std::nullopt}}}});
+  return history;
+}
+
+TEST(LagHistory, IsTakenUpByTheNextMinuteByMinute) {
+  const auto text = history_of(60).text();
+  auto next = LagHistory::parse(text);
+
+  ASSERT_TRUE(next);
+  const auto samples = next->samples();
+  ASSERT_EQ(samples.size(), 60u);
+  EXPECT_EQ(samples[0].time_ms, 7000);
+  EXPECT_EQ(samples[0].lags.at("replica").bytes, 58u);  // the greatest of its minute
+  EXPECT_EQ(samples[59].lags.at("replica").seconds, 0.25);
+  EXPECT_FALSE(samples[59].lags.at("replica-2").bytes);
+  EXPECT_EQ(next->text(), text);
+
+  next->add(at(3700, 1));
+  EXPECT_EQ(next->samples().size(), 61u);
+  // Of two days ago there is nothing left, and of the future there is none.
+  auto late = *next;
+  late.add(at(2 * 86'400, 1));
+  EXPECT_EQ(late.samples().size(), 1u);
+  auto early = *LagHistory::parse(text);
+  early.add(at(1, 1));
+  EXPECT_EQ(early.samples().size(), 1u);
+}
+
+TEST(LagHistory, StaysSmallHoweverLongItIsKept) {
+  LagHistory history;
+  for (int minute = 0; minute < 3 * 24 * 60; ++minute) {
+    history.add({.time_ms = minute * 60'000LL,
+                 .lags = {{"replica", {.bytes = 1ULL << 40, .seconds = 1234.5678901}}}});
+    if (minute % 1440 == 0) history = *LagHistory::parse(history.text());
+  }
+  EXPECT_EQ(LagHistory::parse(history.text())->samples().size(), 24u * 60u + 1u);
+  EXPECT_LT(history.text().size(), 100'000u);
+}
+
+TEST(LagHistory, OfATornOrForeignFileIsNone) {
+  const auto text = history_of(3).text();
+  for (std::size_t size = 0; size + 1 < text.size(); ++size)  // without the line's end it is whole
+    ASSERT_FALSE(LagHistory::parse(text.substr(0, size))) << size;
+  std::string many = R"({"version":1,"nodes":[],"samples":[[0])";
+  for (int minute = 1; minute <= 24 * 60 + 2; ++minute) many += ",[" + std::to_string(minute) + "]";
+  const std::vector<std::string> foreigners{
+      "[]",
+      "{}",
+      many + "]}",
+      R"({"version":2,"nodes":[],"samples":[]})",
+      R"({"version":1,"nodes":"replica","samples":[]})",
+      R"({"version":1,"nodes":["a"],"samples":{}})",
+      R"({"version":1,"nodes":["a"],"samples":[7]})",
+      R"({"version":1,"nodes":["a"],"samples":[[]]})",
+      R"({"version":1,"nodes":["a"],"samples":[[1]]})",
+      R"({"version":1,"nodes":["a"],"samples":[[1,[1]]]})",
+      R"({"version":1,"nodes":["a"],"samples":[[1,["x",1]]]})",
+      R"({"version":1,"nodes":["a"],"samples":[[1,[1,1e999]]]})",
+      R"({"version":1,"nodes":["a"],"samples":[[1,7]]})",
+      R"({"version":1,"nodes":["a"],"samples":[[1,[1,1]],[1,[1,1]]]})"};
+  for (const auto& foreign : foreigners) EXPECT_FALSE(LagHistory::parse(foreign)) << foreign;
+  EXPECT_TRUE(LagHistory::parse(R"({"version":1,"nodes":["a"],"samples":[[1,[1,1]],[2,null]]})"));
+}
+
 }  // namespace
 }  // namespace pgrevive::console
