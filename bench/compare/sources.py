@@ -208,7 +208,7 @@ class Repositories:
         directory = self._directory(row.data, row.form)
         facts = self.facts(row)
         source = type("Gone", (), {"data": facts["data"], "port": facts["port"],
-                                   "sockets": facts["sockets"]})
+                                   "sockets": facts["sockets"], "superuser": "postgres"})
         repo = self._repo(directory, row.form, source)
         return repo.write_conf(f"{row.storage}.conf",
                                {**self._place(row, repo.path), **repo.secrets(),
