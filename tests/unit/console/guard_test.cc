@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 namespace pgrevive::console {
 namespace {
@@ -66,6 +67,28 @@ INSTANTIATE_TEST_SUITE_P(
               "/api/v1/status",
               {{"Host", "localhost:8080"}, {"Sec-Fetch-Site", "cross-site"}},
               403},
+        Asked{"page_of_another_port",
+              "GET",
+              "/api/v1/status",
+              {{"Host", "localhost:8080"}, {"Sec-Fetch-Site", "same-site"}},
+              403},
+        Asked{"own_page",
+              "GET",
+              "/api/v1/status",
+              {{"Host", "localhost:8080"}, {"Sec-Fetch-Site", "same-origin"}},
+              200},
+        Asked{"typed_by_a_person",
+              "GET",
+              "/api/v1/status",
+              {{"Host", "localhost:8080"}, {"Sec-Fetch-Site", "none"}},
+              200},
+        Asked{"frame_of_the_page",
+              "GET",
+              "/",
+              {{"Host", "localhost"},
+               {"Sec-Fetch-Site", "cross-site"},
+               {"Sec-Fetch-Mode", "no-cors"}},
+              403},
         Asked{"link_to_the_page",
               "GET",
               "/",
@@ -98,6 +121,16 @@ INSTANTIATE_TEST_SUITE_P(
               "/api/v1/actions/stop",
               {{"Host", "localhost"}, {"Authorization", "Bearer sesamesesame"}},
               401},
+        Asked{"shorter_token",
+              "POST",
+              "/api/v1/actions/stop",
+              {{"Host", "localhost"}, {"Authorization", "Bearer sesam"}},
+              401},
+        Asked{"token_of_another_kind",
+              "POST",
+              "/api/v1/actions/stop",
+              {{"Host", "localhost"}, {"Authorization", "Digest sesame"}},
+              401},
         Asked{"empty_token",
               "POST",
               "/api/v1/actions/stop",
@@ -115,6 +148,12 @@ INSTANTIATE_TEST_SUITE_P(
                {"Origin", "http://evil.example"},
                {"Authorization", "Bearer sesame"}},
               403},
+        Asked{"head", "HEAD", "/", {{"Host", "localhost"}}, 200},
+        Asked{"head_from_elsewhere",
+              "HEAD",
+              "/api/v1/status",
+              {{"Host", "localhost"}, {"Origin", "http://evil.example"}},
+              403},
         Asked{"delete", "DELETE", "/", {{"Host", "localhost"}}, 405}),
     [](const auto& test) { return test.param.name; });
 
@@ -126,6 +165,20 @@ TEST(Guard, NeedsTheHeaderWhereTheRepositoryIsReadAnew) {
   EXPECT_EQ(refusal(request, kRules)->status, 403);
   request.headers.push_back({"X-Pgrevive", "1"});
   EXPECT_FALSE(refusal(request, kRules));
+}
+
+TEST(Guard, SaysWhatIsWrongAndWhatToDo) {
+  const auto refused =
+      *refusal({.method = "POST", .path = "/", .headers = {{"Host", "::1"}}}, kRules);
+  EXPECT_EQ(refused.status, 421);  // an address of that kind stands in brackets
+  const auto untold =
+      *refusal({.method = "POST", .path = "/", .headers = {{"Host", "localhost"}}}, kRules);
+  EXPECT_EQ(untold.type, "application/json");
+  const auto error = nlohmann::json::parse(untold.body)["error"];
+  EXPECT_THAT(error["message"].get<std::string>(), testing::HasSubstr("token"));
+  EXPECT_THAT(error["hint"].get<std::string>(), testing::HasSubstr("console --token"));
+  ASSERT_EQ(untold.headers.size(), 1u);
+  EXPECT_EQ(untold.headers[0].name + ": " + untold.headers[0].value, "WWW-Authenticate: Bearer");
 }
 
 TEST(Guard, LetsNobodyInWhereThereIsNoToken) {

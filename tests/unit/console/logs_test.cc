@@ -37,6 +37,11 @@ class Logs : public testing::Test {
     settings.password = Secret("hunter22");
     write_file_atomic(state_.settings(), to_json(settings));
   }
+  void set(const std::function<void(cluster::Settings&)>& change) {
+    cluster::Settings settings;
+    change(settings);
+    write_file_atomic(state_.settings(), to_json(settings));
+  }
   nlohmann::json ask(const std::string& query) {
     http::ServerRequest request;
     request.path = "/api/v1/logs";
@@ -74,6 +79,69 @@ TEST_F(Logs, AreSearchedInWhateverCase) {
   // Nobody finds out what was masked by searching for it.
   write("hunter22\n");
   EXPECT_EQ(ask("of=primary&search=hunter")["lines"], nlohmann::json::array());
+}
+
+TEST_F(Logs, MaskEachSecretOfTheCluster) {
+  set([](cluster::Settings& settings) {
+    settings.password = Secret("it's-own");
+    settings.repository.cipher_passphrase = Secret("repository-pass");
+    settings.repository.s3.secret_key = Secret("repository-key");
+    settings.repository.s3.session_token = Secret("repository-session");
+    settings.own_archive.cipher_passphrase = Secret("archive-pass");
+    settings.own_archive.secret_key = Secret("archive-key");
+    settings.own_archive.session_token = Secret("archive-session");
+  });
+  write_file_atomic(state_.secrets() / "console.token", "console-token\n");
+  write_file_atomic(state_.replication_passfile(), "*:*:*:replicator:streaming-pass\n");
+  write_file_atomic(state_.user_passfile(), "localhost:1:db:user:user-pass\n");
+  write(
+      "it's-own it''s-own repository-pass repository-key repository-session archive-pass "
+      "archive-key\n"
+      "archive-session console-token streaming-pass user-pass replicator localhost\n");
+  EXPECT_EQ(ask("of=primary")["lines"], nlohmann::json({"*** *** *** *** *** *** ***",
+                                                        "*** *** *** *** replicator localhost"}));
+}
+
+TEST_F(Logs, MaskNothingThatIsTooShortToBeASecret) {
+  set([](cluster::Settings& settings) { settings.password = Secret("abc"); });
+  write("abc is where it begins\n");
+  EXPECT_EQ(ask("of=primary")["lines"], nlohmann::json({"abc is where it begins"}));
+}
+
+TEST_F(Logs, HaveBounds) {
+  std::string many;
+  for (int i = 0; i < 1500; ++i) many += "line " + std::to_string(i) + "\n";
+  write(many);
+  EXPECT_EQ(ask("of=primary")["lines"].size(), 100u);
+  EXPECT_EQ(ask("of=primary&lines=5000")["lines"].size(), 1000u);
+  EXPECT_EQ(ask("of=primary&lines=5000")["lines"].back(), "line 1499");
+
+  write(std::string(5000, 'x') + "\x1b[31m\n");
+  const auto line = ask("of=primary")["lines"][0].get<std::string>();
+  EXPECT_LT(line.size(), 2100u);
+
+  // Of a file that is long only the end is read, from a line's beginning on; more for a search.
+  const std::string begin = "the first line\n" + std::string(300 << 10, 'y') + " behind it\n";
+  write(begin + "the last line\n");
+  EXPECT_EQ(ask("of=primary")["lines"], nlohmann::json({"the last line"}));
+  EXPECT_EQ(ask("of=primary&from=3")["lines"], nlohmann::json({"the last line"}));
+  EXPECT_EQ(ask("of=primary&search=first")["lines"], nlohmann::json({"the first line"}));
+  write("the first line\n" + std::string((8 << 20) + 100, 'y') + "\nthe last line\n");
+  EXPECT_EQ(ask("of=primary&search=line")["lines"], nlohmann::json({"the last line"}));
+}
+
+TEST_F(Logs, ShowNothingThatATerminalOrAPageWouldObey) {
+  write("red \x1b[31mtext\n");
+  const auto line = ask("of=primary")["lines"][0].get<std::string>();
+  EXPECT_EQ(line.find('\x1b'), std::string::npos);
+}
+
+TEST_F(Logs, AreOfNodesFirstAndOfTheSupervisorUnasked) {
+  set([](cluster::Settings& settings) { settings.replicas = 1; });
+  const auto said = ask("");
+  EXPECT_EQ(said["of"], "supervisor");
+  EXPECT_EQ(said["logs"],
+            nlohmann::json({"primary", "replica", "restore", "supervisor", "prefetch", "console"}));
 }
 
 TEST_F(Logs, OfNobodyAreRefusedAndOfNothingEmpty) {

@@ -1,9 +1,12 @@
 #include "console/metrics.h"
 
+#include <set>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "console/console.h"
 
 namespace pgrevive::console {
@@ -87,6 +90,137 @@ repository::ReportedBackup backup(const char* label, std::int64_t stopped, std::
   return {.backup = made, .recovery = points};
 }
 
+// Without what says what they are, and the label that all have.
+std::string samples_of(const std::string& text) {
+  std::string samples;
+  for (auto& line : split(text, '\n')) {
+    if (line.empty() || line.starts_with("#")) continue;
+    const std::string cluster = "{cluster=\"c\"";
+    const auto at = line.find(cluster);
+    if (at == std::string::npos || !line.starts_with("pgrevive_")) return "not ours: " + line;
+    line.replace(at, cluster.size() + (line[at + cluster.size()] == ',' ? 1 : 0), "{");
+    samples += line.substr(9) + '\n';
+  }
+  return samples;
+}
+
+TEST(Metrics, TellAllOfACluster) {
+  auto view = running();
+  auto& status = view.status;
+  status.cluster_name = "c";
+  status.archiving = "own";
+  status.archiving_ok = false;
+  status.adminer_answers = true;
+  status.supervisor.restarts = 3;
+  status.nodes[0].data_bytes = 5;
+  status.nodes[0].disk_total_bytes = 9'007'199'254'740'992;
+  status.nodes[0].max_connections = 100;
+  status.nodes[0].started_ms = 1'795'356'000'500;
+  status.nodes[1].state = "starting";
+  status.nodes.push_back({.name = "replica-2",
+                          .role = "replica",
+                          .state = "accepting",
+                          .timeline = 2,
+                          .lsn = "0/10",
+                          .replication = "catchup",
+                          .lag_bytes = 1ULL << 31,
+                          .lag_seconds = 0.5});
+  status.supervisor.restore = {.files_total = 20,
+                               .files_done = 10,
+                               .bytes_total = 4000,
+                               .bytes_done = 3000,
+                               .fetched = 1500,
+                               .requests = 7};
+  status.supervisor.restore_retries = 5;
+  status.supervisor.restore_throttled = 4;
+  status.supervisor.wal_segments_total = 9;
+  status.supervisor.wal_segments_done = 8;
+  status.restores[0].progress.bytes_total = 77;
+
+  RepositoryView repository;
+  repository.read_ms = 1'795'356'308'500;
+  repository.stanza.emplace();
+  repository.stanza->databases.push_back({.current = true});
+  repository.stanza->databases[0].backups = {backup("20261122-020000F", 200, 350),
+                                             backup("20261122-030000F", 300, 340)};
+
+  EXPECT_EQ(samples_of(metrics_text(view, repository)), R"(healthy{} 0
+problems{severity="grave"} 3
+problems{severity="minor"} 1
+supervisor_up{} 1
+phase{phase="preparing"} 0
+phase{phase="restoring"} 0
+phase{phase="recovering"} 0
+phase{phase="promoting"} 0
+phase{phase="configuring"} 0
+phase{phase="joining"} 0
+phase{phase="reindexing"} 0
+phase{phase="running"} 1
+phase{phase="stopping"} 0
+phase{phase="stopped"} 0
+phase{phase="failed"} 0
+server_restarts_total{} 3
+node_up{node="primary"} 1
+node_up{node="replica"} 0
+node_up{node="replica-2"} 1
+node_disk_free_bytes{node="primary"} 9007199254740991
+node_disk_free_bytes{node="replica"} 0
+node_disk_free_bytes{node="replica-2"} 0
+node_disk_size_bytes{node="primary"} 9007199254740992
+node_disk_size_bytes{node="replica"} 0
+node_disk_size_bytes{node="replica-2"} 0
+node_data_bytes{node="primary"} 5
+node_primary{node="primary"} 1
+node_primary{node="replica-2"} 0
+node_timeline{node="primary"} 2
+node_timeline{node="replica-2"} 2
+node_wal_position_bytes{node="primary"} 97500059720
+node_wal_position_bytes{node="replica-2"} 16
+node_start_time_seconds{node="primary"} 1795356000.5
+node_connections{node="primary"} 3
+node_connections_max{node="primary"} 100
+replica_streaming{node="replica-2"} 0
+replica_lag_bytes{node="replica-2"} 2147483648
+replica_lag_seconds{node="replica-2"} 0.5
+archive_healthy{} 0
+archive_segments_total{} 7
+archive_failures_total{} 1
+archive_last_success_timestamp_seconds{} 1795356300
+restore_size_bytes{} 4000
+restore_done_bytes{} 3000
+restore_files{} 20
+restore_done_files{} 10
+restore_fetched_bytes{} 1500
+restore_requests{} 7
+restore_retries{} 5
+restore_throttled_requests{} 4
+recovery_segments{} 9
+recovery_done_segments{} 8
+last_restore_success{} 0
+last_restore_timestamp_seconds{} 1795356302.5
+last_restore_duration_seconds{} 2.5
+last_restore_size_bytes{} 77
+repository_up{} 1
+repository_read_timestamp_seconds{} 1795356308.5
+last_backup_timestamp_seconds{} 300
+recoverable_from_timestamp_seconds{} 200
+recoverable_to_timestamp_seconds{} 350
+)");
+
+  repository.error = "no such host";
+  EXPECT_THAT(metrics_text(view, repository),
+              HasSubstr("\npgrevive_repository_up{cluster=\"c\"} 0\n"));
+  status.restores.insert(status.restores.begin(), {.outcome = "done"});
+  EXPECT_THAT(metrics_text(view, {}),
+              HasSubstr("\npgrevive_last_restore_success{cluster=\"c\"} 1\n"));
+}
+
+TEST(Metrics, HaveNoLineThatEndsInALabel) {
+  auto view = running();
+  view.status.cluster_name = "two\nlines";
+  EXPECT_THAT(metrics_text(view, {}), HasSubstr("{cluster=\"two\\nlines\"}"));
+}
+
 TEST(RecoverableWindow, IsFromTheFirstBackupThatIsOfUse) {
   RepositoryView view;
   EXPECT_FALSE(recoverable_window(view));
@@ -97,22 +231,28 @@ TEST(RecoverableWindow, IsFromTheFirstBackupThatIsOfUse) {
   EXPECT_FALSE(recoverable_window(view));
   backups.push_back(backup("20261122-020000F", 200, 350));
   backups.push_back(backup("20261122-030000F", 300, 300));
+  // Of a cluster that was here before: nothing of it can be restored any more.
+  view.stanza->databases.insert(view.stanza->databases.begin(), {.current = false});
+  view.stanza->databases[0].backups.push_back(backup("20261121-020000F", 50, 90));
 
   EXPECT_EQ(recoverable_window(view)->from, 200);
   EXPECT_EQ(recoverable_window(view)->to, 350);
   EXPECT_EQ(newest_backup(view), 300);
 }
 
-TEST(OpenApi, IsJsonThatNamesWhatItRefersTo) {
+TEST(OpenApi, HasWhatItRefersToAndNothingElse) {
   const auto api = nlohmann::json::parse(openapi_text());
 
   EXPECT_EQ(api["openapi"], "3.0.3");
+  std::set<std::string> referred;
   const auto flat = api.flatten();
-  for (const auto& [path, value] : flat.items()) {
-    if (!path.ends_with("/$ref")) continue;
-    const auto to = value.get<std::string>();
-    EXPECT_TRUE(api.contains(nlohmann::json::json_pointer(to.substr(1)))) << to;
-  }
+  for (const auto& [path, value] : flat.items())
+    if (path.ends_with("/$ref")) referred.insert(value.get<std::string>());
+  std::set<std::string> there;
+  for (const char* kind : {"parameters", "responses", "schemas"})
+    for (const auto& [name, ignored] : api["components"][kind].items())
+      there.insert(std::string("#/components/") + kind + "/" + name);
+  EXPECT_EQ(referred, there);
 }
 
 }  // namespace
