@@ -40,7 +40,7 @@ function Backups({ backups }: { backups: Backup[] }) {
                   .map((gap) => t('gap', { segments: count(gap.segments), first: gap.first, last: gap.last }))
                   .join('; ') || t('noGaps')}
               </td>
-              <td>{backup.prior ?? '–'}</td>
+              <td title={backup.prior ?? undefined}>{backup.prior?.split('_').at(-1) ?? '–'}</td>
             </tr>
           ))}
         </tbody>

@@ -202,7 +202,7 @@ export function RestoreView({ view }: { view: View }) {
         {(live || restored) && supervisor.phases.length > 0 && <Phases view={view} />}
         {(live || restored) && <Numbers view={view} />}
         {supervisor.phase === 'restoring' && workers.length > 0 && <Workers workers={workers} />}
-        {end && <p>{t('recoveryEnd', { lsn: end.lsn, timeline: end.timeline, target: end.target })}</p>}
+        {end && <p>{t('recoveryEnd', { lsn: end.lsn, timeline: end.timeline, target: named(end.target) })}</p>}
       </div>
       <LogTail live={live} />
       <Past restores={view.status.restores} />
