@@ -21,6 +21,14 @@ TEST(WithoutSecrets, MasksPasswordsOfStatementsAndWhatIsKnown) {
             "connection 'password=''***'' port=1', password=***");
   EXPECT_EQ(without_secrets("alter role a password E'x' in role b, password $$y$$", {}),
             "alter role a password E'***' in role b, password $$***$$");
+  EXPECT_EQ(without_secrets("alter role a password e'x'", {}), "alter role a password e'***'");
+  // Bare, as in a URL, in a value of another language, and at the end of a string of SQL.
+  EXPECT_EQ(without_secrets("postgres://h/d?password=xy&user=u", {}),
+            "postgres://h/d?password=***&user=u");
+  EXPECT_EQ(without_secrets(R"("host=h password=xy", "port")", {}),
+            R"("host=h password=***", "port")");
+  EXPECT_EQ(without_secrets("'host=h password=xy' and on; password=z;", {}),
+            "'host=h password=***' and on; password=***;");
   EXPECT_EQ(without_secrets("alter role a password null; set password_encryption", {}),
             "alter role a password null; set password_encryption");
   EXPECT_EQ(without_secrets("select 'it''s', tok-123tok-123", secrets), "select '***', ******");

@@ -50,7 +50,9 @@ TEST(Metrics, AreSamplesOfOneNameTogetherBelowTheirHelp) {
   EXPECT_THAT(text, HasSubstr("# TYPE pgrevive_node_up gauge\npgrevive_node_up{" + label +
                               ",node=\"primary\"} 1\npgrevive_node_up{" + label +
                               ",node=\"replica\"} 1\n"));
-  EXPECT_THAT(text, HasSubstr("# TYPE pgrevive_archive_segments_total counter\n"));
+  EXPECT_THAT(text, HasSubstr("# HELP pgrevive_archive_segments_total WAL segments archived since "
+                              "the statistics were reset.\n# TYPE pgrevive_archive_segments_total "
+                              "counter\npgrevive_archive_segments_total{"));
 }
 
 TEST(Metrics, AreExactAndInBaseUnits) {
@@ -69,12 +71,14 @@ TEST(Metrics, AreExactAndInBaseUnits) {
 
 TEST(Metrics, LeaveOutWhatIsNotKnown) {
   auto view = running();
+  view.status.supervisor_running = false;
   view.status.nodes[1].lag_seconds.reset();
   view.status.archiver.reset();
   view.status.restores.clear();
 
   const auto text = metrics_text(view, {});
 
+  EXPECT_THAT(text, HasSubstr("pgrevive_supervisor_up{cluster=\"a \\\"b\\\"\\\\\"} 0\n"));
   EXPECT_THAT(text, Not(HasSubstr("replica_lag_seconds")));
   EXPECT_THAT(text, Not(HasSubstr("archive_segments_total")));
   EXPECT_THAT(text, Not(HasSubstr("last_restore")));
