@@ -10,11 +10,11 @@ import time
 import pytest
 
 from rig import repofiles
-from rig.case import DENIED
+from rig.case import DENIED, USAGE
 from rig.cluster import PASSWORD, Cluster
 from rig.process import free_port, run
 from rig.program import message
-from rig.rgw import Authority
+from rig.rgw import THERE, Authority
 from rig.s3 import S3, source_values
 from rig.story import CIPHER_PASS
 
@@ -125,6 +125,24 @@ def test_wrong_secret(doctor):
                         not_run=["URI style", "list", *DEEPER, "disk space", "PostgreSQL"])
     for name in WAY[:6]:
         assert lines[name]["result"] == "ok", lines[name]
+
+
+def test_bucket_of_another_region(doctor, gateway):
+    """Ceph takes any region's name in a signature, and sends those away who ask for a bucket that
+    another zonegroup serves; `start` is told the same, before there is anything."""
+    doctor.values["S3_REGION"] = "of-nobody"
+    assert doctor.json(0)["region"]["result"] == "ok"
+    here = gateway.of_two_zonegroups()
+    S3(here).make_bucket("moved")
+    doctor.values.update(S3_ENDPOINT=here.endpoint, S3_BUCKET="moved", S3_REGION=here.region,
+                         S3_ACCESS_KEY=here.access_key, S3_SECRET_KEY=here.secret_key)
+    assert doctor.only("stanza", not_run=DEEPER[3:])["region"]["result"] == "ok"
+    here.move_there("moved")
+    lines = doctor.only("region", "301", f"sends us to {THERE}: set S3_ENDPOINT and S3_REGION",
+                        not_run=["signature", "list", *DEEPER])
+    refused = doctor.cluster.start(check=False)
+    assert refused.returncode == USAGE and lines["region"]["remedy"] in refused.stderr, message(refused)
+    assert not doctor.cluster.root.exists()
 
 
 class Ahead(Cluster):

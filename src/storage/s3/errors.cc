@@ -75,6 +75,12 @@ std::string region_in_message(std::string_view message) {
   return end == std::string_view::npos ? std::string() : std::string(rest.substr(0, end));
 }
 
+// "https://s3.example:7443" in: https://s3.example:7443/bucket/key?...
+std::string server_of(const std::string& url) {
+  const auto scheme = url.find("://");
+  return scheme == std::string::npos ? url : url.substr(0, url.find('/', scheme + 3));
+}
+
 std::string skew_hint(const http::Response& response, std::chrono::system_clock::time_point now) {
   std::string hint = "set the clock of this host (is NTP running?)";
   if (const auto server = http::date(response)) {
@@ -224,8 +230,10 @@ Refusal refuse(const Asked& asked, const http::Response& response, std::string_v
                ? fmt::format("the bucket {} is served by {}: set S3_ENDPOINT and S3_REGION to it",
                              asked.bucket, document.endpoint)
            : location != nullptr
-               ? fmt::format("the server sends us to {}: set S3_ENDPOINT to where the bucket is",
-                             printable(*location))
+               ? fmt::format(
+                     "the server sends us to {}: set S3_ENDPOINT and S3_REGION to where the "
+                     "bucket is",
+                     server_of(printable(*location)))
                : std::string("set S3_ENDPOINT and S3_REGION to where the bucket is");
   } else if (code == "RequestTimeTooSkewed") {
     kind = ErrorKind::denied;

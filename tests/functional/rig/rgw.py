@@ -7,6 +7,7 @@ lies in one directory and is gone after stop(). Works as root and as any other u
 """
 
 import argparse
+import copy
 import dataclasses
 import json
 import os
@@ -29,6 +30,8 @@ REGION = "us-east-1"  # what RGW takes in signatures without a realm is any; too
 # A host name that is not below this one the gateway takes for a bucket's; BUCKET.localhost is this
 # host for curl, and for others with an address given beside it.
 DOMAIN = "localhost"
+# Of a zonegroup that nobody serves.
+THERE = "https://there.invalid:7443"
 HOST_STYLE_BUCKETS = ["backups", "bucket"]
 
 
@@ -107,11 +110,12 @@ class CephRGW:
         self._uid = uid
         self._daemons = []
         self._mon_port = free_port()
+        self._certificates = self.directory / "tls"
         self.conf = self.directory / "ceph.conf"
 
     @property
     def ca_file(self):
-        return self.directory / "tls" / "ca.crt"
+        return self._certificates / "ca.crt"
 
     @property
     def endpoint(self):
@@ -137,7 +141,7 @@ class CephRGW:
         return self
 
     def _start(self):
-        authority = Authority.make(self.directory / "tls")
+        authority = Authority.make(self._certificates)
         certificate = authority.sign(
             "gateway", ",".join([f"DNS:{self.domain}", "IP:127.0.0.1",
                                   # A wildcard right below a top-level name counts nowhere.
@@ -221,7 +225,10 @@ rgw thread pool size = 64
         self._radosgw_admin("subuser", "create", f"--uid={self._uid}", f"--subuser={self._uid}:reader",
                             "--access=read", "--key-type=s3", f"--access-key={self.reader[0]}",
                             f"--secret-key={self.reader[1]}")
-        gateway = self._daemon("radosgw", *base, "-f", "-n", "client.admin")
+        self._start_gateway()
+
+    def _start_gateway(self):
+        gateway = self._daemon("radosgw", "-c", str(self.conf), "-f", "-n", "client.admin")
         wait_until(lambda: self._answers() or not gateway.running(), 60, "radosgw answers")
         if not gateway.running():
             raise Failed(f"radosgw ended: {gateway.tail()}")
@@ -242,8 +249,9 @@ rgw thread pool size = 64
                     raise
                 time.sleep(0.3)
 
-    def _radosgw_admin(self, *arguments):
-        return run(["radosgw-admin", "-c", str(self.conf), "-n", "client.admin", *arguments]).stdout
+    def _radosgw_admin(self, *arguments, **options):
+        return run(["radosgw-admin", "-c", str(self.conf), "-n", "client.admin", *arguments],
+                   **options).stdout
 
     def _answers(self):
         if not listening(self.port):
@@ -258,6 +266,41 @@ rgw thread pool size = 64
     def add_user(self, uid, access_key, secret_key):
         self._radosgw_admin("user", "create", f"--uid={uid}", f"--display-name={uid}",
                             f"--access-key={access_key}", f"--secret-key={secret_key}")
+
+    def of_two_zonegroups(self):
+        """Another gateway on the same store, in one of two zonegroups. The other is served by nobody."""
+        other = copy.copy(self)
+        other.port, other.plain_port = free_port(), free_port()
+        other.region = "here-1"
+        other.directory = self.directory / "two"
+        other.directory.mkdir()
+        other._certificates = self.directory / "tls"
+        other.conf = other.directory / "ceph.conf"
+        roots = "".join(f"rgw {kind} root pool = two.root\n"
+                        for kind in ("realm", "period", "zonegroup", "zone"))
+        other.conf.write_text(
+            self.conf.read_text().replace(f":{self.port}", f":{other.port}").replace(
+                f":{self.plain_port}", f":{other.plain_port}") + roots
+            + "rgw realm = world\nrgw zonegroup = here\nrgw zone = here-a\n")
+        other._radosgw_admin("realm", "create", "--rgw-realm=world")
+        for name, words in (("here", [f"--endpoints={other.endpoint}", "--master"]),
+                            ("there", [f"--endpoints={THERE}"])):
+            group = [f"--rgw-zonegroup={name}", *words]
+            other._radosgw_admin("zonegroup", "create", f"--api-name={name}-1", *group)
+            other._radosgw_admin("zone", "create", f"--rgw-zone={name}-a", *group)
+        other._radosgw_admin("period", "update", "--commit")
+        other.add_user(self._uid, self.access_key, self.secret_key)
+        other._start_gateway()
+        return other
+
+    def move_there(self, bucket):
+        """That bucket is of the other zonegroup from now on."""
+        there = json.loads(self._radosgw_admin("zonegroup", "get", "--rgw-zonegroup=there"))["id"]
+        entry = json.loads(self._radosgw_admin("metadata", "get", f"bucket:{bucket}"))
+        instance = f"bucket.instance:{bucket}:{entry['data']['bucket']['bucket_id']}"
+        data = json.loads(self._radosgw_admin("metadata", "get", instance))
+        data["data"]["bucket_info"]["zonegroup"] = there
+        self._radosgw_admin("metadata", "put", instance, input=json.dumps(data))
 
     def stop(self):
         # The data is in memory and nobody waits for it.

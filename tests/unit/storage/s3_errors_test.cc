@@ -173,7 +173,7 @@ INSTANTIATE_TEST_SUITE_P(
              {{"Location", "https://login.example/"}},
              ErrorKind::usage,
              false,
-             {"https://login.example/"}},
+             {"sends us to https://login.example:"}},
         Case{"slow_down",
              503,
              document("SlowDown"),
