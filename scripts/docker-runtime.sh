@@ -23,6 +23,7 @@ docker_prepare() {
   else
     fail "RUNTIME=docker needs Docker Compose" "install docker-compose, or Docker's plugin for it"
   fi
+  unset PGREVIVE_START_WORDS
   name=$(setting CLUSTER_NAME postgres-cluster)
   for ((i = 0; i < ${#globals[@]}; i++)); do
     case "${globals[i]}" in
@@ -120,15 +121,16 @@ look() {
     "${hand_over[@]}" "$(state_of restore '{{.Image}}')" container "$@"
 }
 
-# pgrevive as the restore service would run it, in a container of its own. Where there is no cluster,
+# pgrevive as the restore service would run it, in a container of its own. Compose v1 adds its exit
+# code as a line. Where there is no cluster,
 # nothing stays of what Compose makes for that.
 alone() {
   local made code=0
   need_image
   made=$(our_volumes)
   {
-    compose run --rm --no-deps -T "${hand_over[@]}" postgres-cluster-restore "$@" 2>&1 >&3 3>&- |
-      grep -vE '^(Creating|Starting) |^ ?(Network|Volume|Container) [^ ]+ +[A-Z]' >&2 3>&- || code=${PIPESTATUS[0]}
+    compose run --rm --no-deps -T "${hand_over[@]}" postgres-cluster-restore "$@" 2>&1 >&3 3>&- </dev/null |
+      grep -vE '^(Creating|Starting) |^ ?(Network|Volume|Container) [^ ]+ +[A-Z]|^[0-9]+$' >&2 3>&- || code=${PIPESTATUS[0]}
   } 3>&1
   [ -n "$made" ] || exists restore || quietly compose down --volumes
   return $code
@@ -173,30 +175,77 @@ start_nodes() {
   fi
   # Another start may have made the same containers at the same moment.
   [ $code = 0 ] || { code=0; compose up -d >"$1" 2>&1 </dev/null || code=$?; }
+  # The primary's container does it, now or as soon as it runs.
+  [ $code != 0 ] || [ -z "$2" ] || look reindex >>"$1" 2>&1 || code=$?
   [ $code != 0 ] || rm -f "$1"
   exit $code
 }
 
-docker_start() {
-  local detach= preview= words=() began ran= rest code log
-  for word in "$@"; do
+# Sorts the words of start: what pgrevive has to know of them goes into told, one word after the other.
+start_options() {
+  local word
+  while [ $# -gt 0 ]; do
+    word=$1
+    shift
     case "$word" in
       -d|--detach) detach=yes ;;
       --preview) preview=yes ;;
-      --json) words+=(--json) ;;
-      *) fail "with RUNTIME=docker start does not know $word" "what to restore is said in .env" 21 ;;
+      --json) json=yes ;;
+      --reindex) reindex=yes ;;
+      --anew) anew=yes ;;
+      -y|--yes) yes=yes ;;
+      --set|--type|--target|--target-timeline)
+        [ $# -gt 0 ] || fail "$word: 1 required TEXT missing" "\`$0 start --help\` lists the options" 21
+        told+=("$word=$1")
+        shift ;;
+      --set=*|--type=*|--target=*|--target-timeline=*|--target-exclusive) told+=("$word") ;;
+      *) fail "start does not know $word" "\`$0 start --help\` lists the options" 21 ;;
     esac
   done
+  for word in "${told[@]}"; do
+    case "$word" in *$'\n'*) fail "${word%%=*} has more than one line" "" 21 ;; esac
+  done
+  [ -z "$json" ] || [ -n "$preview" ] || fail "--json requires --preview" "" 21
+  [ -z "$yes" ] || [ -n "$anew" ] || fail "--yes requires --anew" "" 21
+  [ -z "$preview" ] || [ -z "$reindex$anew" ] || fail "--preview excludes --reindex and --anew" "" 21
+}
+
+# What the restore service is to be made with: what was said now, or what it works on with.
+tell_words() {
+  if [ ${#told[@]} -gt 0 ]; then
+    PGREVIVE_START_WORDS=$(printf '%s\n' "${told[@]}")
+  elif [ -z "$anew" ] && [ "$(state_of restore '{{.State.Running}}')" = true ]; then
+    # With others Compose would end it, and make another.
+    PGREVIVE_START_WORDS=$(state_of restore '{{range .Config.Env}}{{println .}}{{end}}' |
+      sed -n '/^PGREVIVE_START_WORDS=/,/^[^-]/{s/^PGREVIVE_START_WORDS=//; /^-/p}')
+  fi
+  export PGREVIVE_START_WORDS=${PGREVIVE_START_WORDS:-}
+}
+
+# Whoever stops looking does not stop the work.
+interrupted=
+leave_to_itself() {
+  printf '\nleft to itself: it goes on. `%s status` shows how far it is, `%s stop` ends it\n' "$0" "$0"
+  exit 31
+}
+
+docker_start() {
+  local detach= preview= json= reindex= anew= yes= told=() began ran= rest code log
+  start_options "$@"
+  tell_words
   if [ -n "$preview" ]; then
-    alone container preview "${words[@]}"
+    alone container preview ${json:+--json}
     return
   fi
-  [ ${#words[@]} -eq 0 ] || fail "--json requires --preview" "" 21
+  [ -z "$anew" ] || make_way
   need_image
   ! is_up || ran=yes
   check_ports
+  # What is wrong with them has to be known before anything is made.
+  [ ${#told[@]} -eq 0 ] || [ -n "$anew" ] || alone container check
   if [ -n "$ran" ] && [ -n "$detach" ]; then
     quietly compose up -d
+    [ -z "$reindex" ] || look reindex
     echo "$name is being looked after already"
     return
   fi
@@ -208,28 +257,33 @@ docker_start() {
   # a process group of its own hears of neither.
   log=$(mktemp /tmp/pgrevive-start.XXXXXX)
   set -m
-  start_nodes "$log" >/dev/null 2>&1 </dev/null &
+  start_nodes "$log" "$reindex" >/dev/null 2>&1 </dev/null &
   rest=$!
   set +m
   if [ -n "$detach" ]; then
     echo "$name is being brought up; \`$0 status\` shows how far it is"
     return
   fi
-  trap : INT
+  trap 'interrupted=yes' INT
   code=0
   docker wait "$name-restore" 2>/dev/null | look follow --since-ms "$began" || code=$?
   [ $code != 31 ] || exit $code
+  # A key that was pressed behind the last look of `follow` came to nobody else.
+  [ -z "$interrupted" ] || leave_to_itself
   if ! wait $rest; then
+    [ -z "$interrupted" ] || leave_to_itself
     [ $code = 0 ] || exit $code
     cat "$log" >&2
     rm -f "$log"
     fail "Compose failed"
   fi
   [ $code = 0 ] || exit $code
-  trap - INT
   wait_for_health
+  [ -z "$reindex" ] || look reindexing || code=$?
+  [ $code = 0 ] || exit $code
+  trap - INT
   [ -z "$ran" ] || echo "$name was running already"
-  look report
+  look report ${reindex:+--reindexed}
 }
 
 wait_for_health() {
@@ -237,13 +291,47 @@ wait_for_health() {
   for node in primary replica adminer; do
     first=$(state_of $node '{{.RestartCount}}')
     while health=$(state_of $node '{{.State.Health.Status}}') && [ "$health" != healthy ]; do
+      [ -z "$interrupted" ] || leave_to_itself
       if [ "$(state_of $node '{{.RestartCount}}')" != "$first" ] || [ "$health" = unhealthy ]; then
         docker logs --tail 20 "$name-$node" >&2
         fail "$name-$node does not come up" "its log is above: docker logs $name-$node"
       fi
-      sleep 1
+      sleep 1 || true
     done
+    [ -z "$interrupted" ] || leave_to_itself
   done
+}
+
+# The cluster that is there makes way for one of the source's backups, as soon as it is known that
+# that one can be made.
+make_way() {
+  local answer= code=0
+  need_cluster
+  alone container check-anew
+  if [ -z "$yes" ]; then
+    printf 'This throws the data of cluster %s away and makes it anew of the source'"'"'s backups, which\n' "$name"
+    printf "cannot be undone. Type the cluster's name to go on: "
+    read -r answer || echo
+    [ "$answer" = "$name" ] ||
+      fail "nothing was changed" "type the name of the cluster, or use --yes where nobody can be asked" 31
+  fi
+  quietly compose stop -t 120
+  alone container make-way || code=$?
+  if [ $code != 0 ]; then
+    # It was not touched.
+    docker start "$name-primary" "$name-replica" "$name-adminer" >/dev/null || true
+    exit $code
+  fi
+  # The volumes know the new one's target from here on. A service that had it as words would be told
+  # of them again whenever somebody starts it.
+  told=()
+  unset PGREVIVE_START_WORDS
+  tell_words
+}
+
+# A node's name, of which there are two.
+check_node() {
+  case "$1" in primary|replica) ;; *) fail "there is no node '$1'" "it is primary or replica" 21 ;; esac
 }
 
 # stop [--timeout S]
@@ -263,11 +351,54 @@ docker_stop() {
   [ -n "$ran" ] && echo stopped || echo "nothing was running"
 }
 
+# restart [NODE] [--json] [--timeout S]
 docker_restart() {
+  local node= json= word
+  for word in "$@"; do
+    case "$word" in
+      --json) json=yes ;;
+      [a-z]*) node=$word ;;
+    esac
+  done
+  if [ -n "$node" ]; then
+    check_node "$node"
+    look restart "$node" ${json:+--json}
+    return
+  fi
+  [ -z "$json" ] || fail "--json requires NODE" "" 21
   # What is wrong in .env has to be known while the cluster still runs.
   alone container check
   docker_stop "$@"
   docker_start
+}
+
+# rebuild [NODE] [--yes] [--json]: the primary serves on, the replica's container makes room meanwhile.
+docker_rebuild() {
+  local node=replica yes= json= answer= word code=0
+  for word in "$@"; do
+    case "$word" in
+      -y|--yes) yes=yes ;;
+      --json) json=yes ;;
+      -*) fail "rebuild does not know $word" "" 21 ;;
+      *) node=$word ;;
+    esac
+  done
+  need_cluster
+  check_node "$node"
+  [ "$node" = replica ] || fail "rebuild is for a replica" "name the replica" 21
+  if [ -z "$yes" ]; then
+    printf 'This throws the data of %s away and makes it anew. Type yes to go on: ' "$node"
+    read -r answer || echo
+    [ "$answer" = yes ] || fail "nothing was changed" "type the word yes, or use --yes where nobody can be asked" 31
+  fi
+  # Its container comes back whatever happens: one that is not whole says so, and is made by the next
+  # rebuild.
+  trap : INT
+  quietly docker stop -t 120 "$name-$node"
+  alone container rebuild "$node" ${json:+--json} || code=$?
+  quietly docker start "$name-$node"
+  trap - INT
+  return $code
 }
 
 docker_cleanup() {
@@ -307,7 +438,7 @@ docker_logs() {
 # exec NODE [COMMAND...]
 docker_exec() {
   local node=${1:-}
-  case "$node" in primary|replica) ;; *) fail "there is no node '$node'" "it is primary or replica" 21 ;; esac
+  check_node "$node"
   shift
   need_cluster
   local terminal=(-i)
@@ -336,8 +467,10 @@ docker_command() {
     start) docker_start "$@" ;;
     stop) docker_stop "$@" ;;
     restart) docker_restart "$@" ;;
-    switchover|rebuild)
-      fail "$command is not there with RUNTIME=docker" "RUNTIME=local has it" 21 ;;
+    rebuild) docker_rebuild "$@" ;;
+    switchover)
+      fail "switchover exchanges the directories of two nodes, and with RUNTIME=docker each is a volume of its own" \
+        "\`$0 restart primary\` starts its server anew, \`$0 rebuild\` makes the replica anew; for one that takes over use RUNTIME=local" 21 ;;
     status|test) look "$command" "$@" ;;
     logs) docker_logs "$@" ;;
     exec) docker_exec "$@" ;;

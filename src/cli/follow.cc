@@ -46,24 +46,6 @@ Error failure_of(const cluster::SupervisorStatus& status) {
   return error;
 }
 
-std::string collations_of(const cluster::Settings& settings,
-                          const cluster::StateDirectory& directory) {
-  const auto findings = cluster::CollationFindings::load(directory.collations());
-  if (!findings) return {};
-  return collations_text(*findings, call_for(settings.cluster_name),
-                         directory.collations().string());
-}
-
-void check_reindexed(const cluster::SupervisorStatus& status) {
-  if (!status.reindex || status.reindex->failures.empty()) return;
-  std::string text = "not everything could be reindexed";
-  for (const auto& failure : status.reindex->failures) text += "\n  " + failure;
-  throw Error(ErrorKind::postgres, text)
-      .with_hint(
-          "the collations that these indexes need keep their old version; when the cause is gone, "
-          "run start --reindex again");
-}
-
 // Tells the status of this start from what an earlier one left behind.
 struct Mark {
   std::int64_t pid = 0;
@@ -120,6 +102,24 @@ cluster::SupervisorStatus until_joined(cluster::SupervisorStatus status) {
 
 }  // namespace
 
+std::string collations_of(const cluster::Settings& settings,
+                          const cluster::StateDirectory& directory) {
+  const auto findings = cluster::CollationFindings::load(directory.collations());
+  if (!findings) return {};
+  return collations_text(*findings, call_for(settings.cluster_name),
+                         directory.collations().string());
+}
+
+void check_reindexed(const cluster::SupervisorStatus& status) {
+  if (!status.reindex || status.reindex->failures.empty()) return;
+  std::string text = "not everything could be reindexed";
+  for (const auto& failure : status.reindex->failures) text += "\n  " + failure;
+  throw Error(ErrorKind::postgres, text)
+      .with_hint(
+          "the collations that these indexes need keep their old version; when the cause is gone, "
+          "run start --reindex again");
+}
+
 int launch_and_follow(cluster::Settings settings, const cluster::StateDirectory& directory,
                       bool detach, bool reindex) {
   const Mark before = mark_of(cluster::read_status(directory));
@@ -171,6 +171,33 @@ int launch_and_follow(cluster::Settings settings, const cluster::StateDirectory&
         throw Error(ErrorKind::cancelled, "the cluster was stopped before it was up");
       }
       throw cluster::silent_end(directory);
+    }
+    if (!stop.wait_for(200ms)) return leave_to_itself(view);
+  }
+}
+
+int follow_reindex(const cluster::StateDirectory& directory) {
+  const StopOnSignal stop;
+  ProgressView view = view_for(stdout_terminal());
+  int silent_looks = 0;
+  for (;;) {
+    // In this order: once the request is gone, the status tells what became of it.
+    const bool asked = cluster::reindex_is_asked_for(directory);
+    if (auto status = cluster::read_status(directory)) {
+      // The rest is what the cluster was made with, and was told then.
+      std::erase_if(status->phases, [](const cluster::PhaseTime& phase) {
+        return phase.phase != Phase::reindexing;
+      });
+      status->warnings.clear();
+      print(view.update(*status, unix_now()));
+      if (!asked && status->phase == Phase::running) return 0;
+    }
+    silent_looks = cluster::supervisor_running(directory) ? 0 : silent_looks + 1;
+    // A container that died is started again, and goes on.
+    if (silent_looks > 150) {
+      print(view.close());
+      throw Error(ErrorKind::postgres, "the primary's container does not run any more")
+          .with_hint("its log says why; the next start goes on with the indexes");
     }
     if (!stop.wait_for(200ms)) return leave_to_itself(view);
   }

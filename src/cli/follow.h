@@ -13,6 +13,16 @@ namespace pgrevive::cli {
 int launch_and_follow(cluster::Settings settings, const cluster::StateDirectory& directory,
                       bool detach, bool reindex = false);
 
+// What in the databases depends on how this host orders texts; empty: nothing that needs a repair.
+std::string collations_of(const cluster::Settings& settings,
+                          const cluster::StateDirectory& directory);
+// Throws Error{postgres} where an index could not be rebuilt.
+void check_reindexed(const cluster::SupervisorStatus& status);
+
+// Shows how the rebuilding of indexes gets on that the primary's container was asked for, and returns
+// when it is over: 0. Ctrl-C as above.
+int follow_reindex(const cluster::StateDirectory& directory);
+
 // Shows how the service that fills the volumes of containers gets on, as far as it began after
 // `since_ms` (Unix milliseconds), and returns when that container has ended: its exit code then
 // comes on the descriptor `end`. Throws what it failed with. Ctrl-C as above.

@@ -113,35 +113,6 @@ void start_primary(Site& site, const NodeRecord& record) {
   });
 }
 
-void bring_up_replica(Site& site, const std::string& node) {
-  for (;;) {
-    auto record = record_of(site, node);
-    switch (next_step(Role::replica, view_of(site, node), view_of(site, kPrimary),
-                      site.settings.restore_from_backup)) {
-      case Step::refuse:
-        refuse(site, node);
-      case Step::rebuild:
-        rebuild_replica(site, node);
-        break;
-      case Step::join:
-      case Step::run:
-        try {
-          join_replica(site, node, record);
-          return;
-        } catch (const Error& error) {
-          if (!give_backup_up(site, node, error)) throw;
-        }
-        break;
-      case Step::wait:
-      case Step::restore:
-      case Step::initialize:
-      case Step::recover:
-      case Step::set_up:
-        throw Error(ErrorKind::internal, "a step for " + node + " that its primary has behind it");
-    }
-  }
-}
-
 // A tablespace that the source made after the backup is made anew by its WAL, at the place it had
 // on the source's host. Two nodes of one host must never replay that: both would have their files
 // there. So the replicas become copies of the primary, which get a place of their own.
@@ -215,10 +186,43 @@ void bring_up_primary(Site& site) {
   }
 }
 
+void bring_up_replica(Site& site, const std::string& node) {
+  for (;;) {
+    auto record = record_of(site, node);
+    switch (next_step(Role::replica, view_of(site, node), view_of(site, kPrimary),
+                      site.settings.restore_from_backup)) {
+      case Step::refuse:
+        refuse(site, node);
+      case Step::rebuild:
+        rebuild_replica(site, node);
+        break;
+      case Step::join:
+      case Step::run:
+        try {
+          join_replica(site, node, record);
+          return;
+        } catch (const Error& error) {
+          if (!give_backup_up(site, node, error)) throw;
+        }
+        break;
+      case Step::wait:
+      case Step::restore:
+      case Step::initialize:
+      case Step::recover:
+      case Step::set_up:
+        throw Error(ErrorKind::internal, "a step for " + node + " that its primary has behind it");
+    }
+  }
+}
+
+void write_source_conf(const Site& site) {
+  if (!site.settings.restore_from_backup) return;
+  write_file_atomic(site.directory.source_conf(),
+                    source_conf(site.settings, site.directory.data(kPrimary)));
+}
+
 BroughtUp bring_up(Site& site) {
-  if (site.settings.restore_from_backup)
-    write_file_atomic(site.directory.source_conf(),
-                      source_conf(site.settings, site.directory.data(kPrimary)));
+  write_source_conf(site);
   finish_switchover(site);
   bring_up_primary(site);
 

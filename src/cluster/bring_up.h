@@ -15,6 +15,10 @@ struct BroughtUp {
 BroughtUp bring_up(Site& site);
 // The primary's part of it.
 void bring_up_primary(Site& site);
+// One replica's, whose primary is set up and runs.
+void bring_up_replica(Site& site, const std::string& node);
+// Keeps what archive-get is to know of the source, as the settings have it now.
+void write_source_conf(const Site& site);
 
 // The version of PostgreSQL this cluster is or will be: of its data directory, else of the backup
 // to restore, else the newest installed.

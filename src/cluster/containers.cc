@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
 #include <unistd.h>
@@ -17,14 +18,19 @@
 #include "base/spawn.h"
 #include "base/text.h"
 #include "cluster/adminer.h"
+#include "cluster/anew.h"
 #include "cluster/backrest_conf.h"
 #include "cluster/bring_up.h"
 #include "cluster/cluster.h"
 #include "cluster/configuration.h"
+#include "cluster/new_cluster.h"
 #include "cluster/node_files.h"
 #include "cluster/node_record.h"
 #include "cluster/preflight.h"
+#include "cluster/rebuild.h"
+#include "cluster/reindex.h"
 #include "cluster/replica.h"
+#include "cluster/request.h"
 #include "cluster/stop_signals.h"
 #include "postgres/binaries.h"
 #include "restore/restore.h"
@@ -35,6 +41,9 @@ namespace {
 constexpr const char* kData = "/var/lib/postgresql/data";  // a node's volume in its container
 constexpr const char* kBackrestConf = "/etc/pgbackrest/pgbackrest.conf";
 constexpr const char* kAdminerPlace = "/run/pgrevive";
+constexpr std::chrono::minutes kRestartLimit{10};
+// In a node's volume: the data of a cluster that makes way for a new one.
+constexpr const char* kThrownAway = "thrown-away";
 
 StateDirectory on_volume_of(const std::string& node) {
   return StateDirectory::on_volume(kVolumes, node);
@@ -78,6 +87,48 @@ std::optional<FileLock> lock_volume(const std::string& node) {
 
 std::vector<std::string> nodes_of(const Settings& settings) {
   return node_names(settings.replicas);
+}
+
+// While the cluster is made its servers are nobody's to talk to.
+Settings unheard(Settings settings) {
+  settings.listen_addresses.clear();
+  settings.adminer_port = 0;
+  return settings;
+}
+
+std::vector<FileLock> lock_all(const Settings& settings) {
+  std::vector<FileLock> held;
+  for (const auto& node : nodes_of(settings)) {
+    auto lock = lock_volume(node);
+    if (!lock)
+      throw Error(ErrorKind::busy, "the container of " + node + " runs")
+          .with_hint("stop the nodes' containers first");
+    held.push_back(*std::move(lock));
+  }
+  return held;
+}
+
+void remove_all_in(const std::filesystem::path& directory,
+                   const std::vector<std::filesystem::path>& but) {
+  std::error_code ignored;
+  std::vector<std::filesystem::path> gone;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, ignored))
+    if (std::ranges::find(but, entry.path()) == but.end()) gone.push_back(entry.path());
+  for (const auto& path : gone) remove_tree(path);
+}
+
+// The volume itself and that of the logs in it are mounted, and stay.
+void empty_volume(const StateDirectory& directory, const std::string& node) {
+  const auto own = on_volume_of(node);
+  remove_all_in(directory.node(node), {directory.logs(node), own.root()});
+  remove_all_in(own.run(), {own.supervisor_lock()});
+  const auto logs = own.supervisor_log().parent_path();
+  remove_all_in(logs, {directory.restores()});
+  std::vector<std::filesystem::path> kept = {own.run(), logs};
+  // Of what there will be.
+  if (node == "primary")
+    kept.insert(kept.end(), {directory.marker(), directory.settings()});
+  remove_all_in(own.root(), kept);
 }
 
 bool is_whole(const StateDirectory& directory, const std::string& node) {
@@ -177,10 +228,73 @@ void bury_orphans() {
   if (::getpid() == 1) reap_orphans();
 }
 
+// Lets what is said on the way go where a supervisor's words go.
+class SaidInLog {
+ public:
+  explicit SaidInLog(const std::filesystem::path& log) : before_(::dup(STDERR_FILENO)) {
+    make_directories(log.parent_path());
+    const auto file = open_file(log, O_WRONLY | O_CREAT | O_APPEND, 0640);
+    ::dup2(file.get(), STDERR_FILENO);
+  }
+  ~SaidInLog() {
+    ::dup2(before_, STDERR_FILENO);
+    ::close(before_);
+  }
+  SaidInLog(const SaidInLog&) = delete;
+  SaidInLog& operator=(const SaidInLog&) = delete;
+
+ private:
+  int before_;
+};
+
+bool is_well(const std::string& node) {
+  try {
+    return trouble_of(node).empty();
+  } catch (const Error&) {
+    return false;  // it is not up yet
+  }
+}
+
+// All that a node can be asked for in its container is a new start of its server.
+void carry_out(Site& site, const std::string& node, const Request& request) {
+  RequestReport report{.id = request.id,
+                       .act = std::string(name(request.act)),
+                       .node = request.node,
+                       .state = "working",
+                       .began_ms = unix_milliseconds()};
+  const auto tell = [&] {
+    site.board.change([&](SupervisorStatus& status) { status.request = report; });
+    site.board.flush();
+  };
+  tell();
+  try {
+    if (request.act != Act::restart || request.node != node)
+      throw Error(ErrorKind::usage, report.act + " of " + report.node +
+                                        " is nothing that the container of " + node + " can do");
+    site.servers.stop(node);
+    start(site, node);
+    site.wait_until(node, "the start of " + node, kRestartLimit, [&] { return is_well(node); });
+    report.state = "done";
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) throw;
+    report.state = "failed";
+    report.error = error.text();
+  }
+  report.ended_ms = unix_milliseconds();
+  tell();
+}
+
+void reindex(Site& site) {
+  reindex_if_asked(site, [] { bury_orphans(); });
+  site.board.enter(Phase::running);
+}
+
 void watch(Site& site, const std::string& node) {
   for (;;) {
     site.rest(std::chrono::milliseconds(200));
     site.servers.tick();
+    if (const auto request = take_request(site.directory)) carry_out(site, node, *request);
+    if (node == "primary" && reindex_is_asked_for(site.directory)) reindex(site);
     if (const auto error = site.servers.gave_up(node)) throw *error;
     bury_orphans();
   }
@@ -246,10 +360,7 @@ Error in_words_of_docker(const Error& error) {
 }
 
 int fill_volumes(const Settings& told, const PointWatch& watch) {
-  auto settings = told;
-  // While the cluster is made its servers are nobody's to talk to.
-  settings.listen_addresses.clear();
-  settings.adminer_port = 0;
+  auto settings = unheard(told);
   const auto owner = find_owner();
   const auto directory = on_volume_of("primary");
   for (const auto& node : nodes_of(settings)) {
@@ -283,12 +394,102 @@ int fill_volumes(const Settings& told, const PointWatch& watch) {
     fmt::print(stderr, "the volumes are whole; there is nothing to restore\n");
     return 0;
   }
+  for (const auto& node : nodes) remove_tree(directory.node(node) / kThrownAway);
   prepare(settings, directory, *marker, owner, watch);
   const int result = supervise(directory, Until::brought_up);
   if (result != 0) return result;
   for (const auto& node : nodes)
     if (node != "primary") hand_over(directory, node);
   return 0;
+}
+
+void check_anew(Settings& settings, const PointWatch& watch) {
+  auto quiet = unheard(settings);
+  become(find_owner());
+  try {
+    cluster::check_anew(quiet, where_volumes_are(), watch);
+  } catch (const Error& error) {
+    throw in_words_of_docker(error);
+  }
+  settings.point = quiet.point;
+}
+
+void make_way(const Settings& told, const PointWatch& watch) {
+  auto settings = unheard(told);
+  become(find_owner());
+  const auto held = lock_all(settings);
+  const auto directory = where_volumes_are();
+  const auto marker = cluster::check_anew(settings, directory, watch);
+  // First, so that a start after one that was cut off makes the new cluster.
+  write_file_atomic(directory.settings(), to_json(settings));
+  marker.save(directory);
+  auto nodes = nodes_of(settings);
+  // Without its primary a replica would be all that is left, and be refused.
+  std::ranges::reverse(nodes);
+  for (const auto& node : nodes) {
+    const auto data = directory.data(node);
+    const auto away = directory.node(node) / kThrownAway;
+    remove_tree(away);
+    std::error_code error;
+    std::filesystem::rename(data, away, error);
+    if (error && error != std::errc::no_such_file_or_directory)
+      throw system_error(error.value(), "cannot move " + data.string());
+  }
+  for (const auto& node : nodes) empty_volume(directory, node);
+}
+
+void rebuild_node(const Settings& told, const std::string& node) {
+  auto settings = unheard(told);
+  settings.primary_port = settings.replica_port = kContainerPort;
+  check_fits(settings, Act::rebuild, node);
+  const auto owner = find_owner();
+  const auto directory = seen_from_outside();
+  give(directory.node(node), owner);
+  give(directory.logs(node), owner);
+  become(owner);
+  StopSignals signals;
+  const auto held = lock_volume(node);
+  if (!held)
+    throw Error(ErrorKind::busy, "the container of " + node + " runs")
+        .with_hint("stop it first");
+  auto marker = load_marker(directory);
+  marker.socket_directory = kSockets;
+  const SaidInLog said(on_volume_of(node).supervisor_log());
+  // Its own container says it on, where this comes to nothing.
+  StatusBoard board(on_volume_of(node),
+                    {.cluster_name = settings.cluster_name, .pid = ::getpid()});
+  Servers servers(board);
+  Prefetch prefetch(settings, directory, board);
+  const auto version =
+      postgres::Version::parse(trim(read_file(directory.data("primary") / "PG_VERSION")));
+  Site site{.settings = settings,
+            .directory = directory,
+            .marker = marker,
+            .board = board,
+            .servers = servers,
+            .prefetch = prefetch,
+            .stop = signals.stop(),
+            .host = look_at_host(),
+            .version = version,
+            .binaries = binaries_of_image(version),
+            .primary_host = host_of(settings, "primary")};
+  try {
+    check_primary_serves(site);
+    board.enter(Phase::joining);
+    give_away(directory, node);
+    write_source_conf(site);
+    bring_up_replica(site, node);
+    prefetch.stop();
+    board.enter(Phase::stopping);
+    servers.stop_all();
+    hand_over(directory, node);
+    board.enter(Phase::stopped);
+  } catch (const Error& error) {
+    servers.stop_all();
+    board.change([&](SupervisorStatus& status) { status.error = error.text(); });
+    board.enter(Phase::failed);
+    throw;
+  }
 }
 
 int run_node(const Settings& told, const std::string& node) {
@@ -316,6 +517,8 @@ int run_node(const Settings& told, const std::string& node) {
   if (!is_whole(directory, node) || !is_handed_over(node)) refuse_volume(node);
   auto marker = check_directory(settings, directory, owner).value();
   marker.socket_directory = kSockets;
+  // What was asked of the container before.
+  take_request(directory);
   // For those who look at the cluster from outside.
   write_file_atomic(directory.settings(), to_json(told));
 
@@ -323,6 +526,7 @@ int run_node(const Settings& told, const std::string& node) {
   first.cluster_name = settings.cluster_name;
   first.pid = ::getpid();
   first.error.clear();
+  first.request.reset();
   // The phases of its way up belong to the start that filled the volume, and to no later one.
   if (std::ranges::find(first.phases, Phase::running, &PhaseTime::phase) != first.phases.end())
     first.phases.clear();
@@ -341,7 +545,8 @@ int run_node(const Settings& told, const std::string& node) {
             .host = look_at_host(),
             .version = version,
             .binaries = binaries_of_image(version),
-            .alone = true};
+            .alone = true,
+            .primary_host = node == "primary" ? "" : host_of(settings, "primary")};
   try {
     start(site, node);
     watch(site, node);
@@ -403,6 +608,8 @@ std::string trouble_of(const std::string& node) {
       connection.value("select count(*) from pg_stat_wal_receiver where status = 'streaming'");
   return streaming == "1" ? "" : "the replica does not stream";
 }
+
+StateDirectory volume_of(const std::string& node) { return on_volume_of(node); }
 
 StateDirectory where_volumes_are() { return on_volume_of("primary"); }
 

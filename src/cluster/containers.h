@@ -34,8 +34,22 @@ Error in_words_of_docker(const Error& error);
 // is, and why it failed, is in the status, but for volumes that it must not touch.
 int fill_volumes(const Settings& settings, const PointWatch& watch);
 
+// A cluster in volumes that is thrown away and made anew of the source's backups. check_anew() says
+// what would keep the new one from coming up, and changes nothing; it is for any time. make_way()
+// asks the same again, and throws the old one away: the nodes' containers have to be stopped.
+// fill_volumes() comes next, and finds there what the new one is told.
+void check_anew(Settings& settings, const PointWatch& watch);
+void make_way(const Settings& settings, const PointWatch& watch);
+
+// Makes a replica anew, from the backup or from the primary, whose container runs on; its own has to
+// be stopped. Returns once it has streamed. Throws Error{postgres} where there is no such primary,
+// with nothing changed; else what was begun is gone on with by the next call, or by fill_volumes().
+void rebuild_node(const Settings& settings, const std::string& node);
+
 // Runs the server of one node for as long as the container lives: SIGTERM is a smart shutdown,
-// SIGINT a fast one, SIGQUIT an immediate one. Throws where its volume is not whole, saying why.
+// SIGINT a fast one, SIGQUIT an immediate one. Meanwhile it takes requests to restart the server
+// (request.h), and the primary's rebuilds indexes (reindex.h). Throws where its volume is not whole,
+// saying why.
 int run_node(const Settings& settings, const std::string& node);
 
 // Runs Adminer on all addresses of the container.
@@ -47,8 +61,10 @@ std::string trouble_of(const std::string& node);
 
 // The cluster as a container sees it that has the volumes of all nodes.
 StateDirectory where_volumes_are();
-// The same for collect_status() and run_checks(): from then on connections of this process know the
-// superuser's password.
+// As that node's own container has it.
+StateDirectory volume_of(const std::string& node);
+// The same as where_volumes_are() for collect_status() and run_checks(): from then on connections of
+// this process know the superuser's password.
 StateDirectory seen_from_outside();
 
 }  // namespace pgrevive::cluster::containers

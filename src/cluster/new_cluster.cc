@@ -150,7 +150,9 @@ void copy_primary(Site& site, const std::string& node, const std::string& becaus
   std::vector<std::string> arguments = {"-D",
                                         directory.data(node),
                                         "-h",
-                                        site.marker.socket_directory,
+                                        site.primary_host.empty()
+                                            ? site.marker.socket_directory.string()
+                                            : site.primary_host,
                                         "-p",
                                         std::to_string(site.port("primary")),
                                         "-U",

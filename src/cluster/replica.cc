@@ -43,8 +43,8 @@ void configure(Site& site, const std::string& node, const NodeRecord& record) {
   recovery.push_back(
       {"primary_conninfo",
        fmt::format("host={} port={} user={} passfile={} application_name={}",
-                   conninfo_value(site.alone ? host_of(site.settings, "primary")
-                                             : site.marker.socket_directory.string()),
+                   conninfo_value(site.primary_host.empty() ? site.marker.socket_directory.string()
+                                                            : site.primary_host),
                    site.port("primary"), kReplicationRole,
                    conninfo_value(site.directory.replication_passfile()), conninfo_value(node))});
   recovery.push_back({"primary_slot_name", slot_name(node)});

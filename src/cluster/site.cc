@@ -11,6 +11,11 @@ namespace pgrevive::cluster {
 int Site::port(const std::string& node) const { return port_of(settings, node); }
 
 Access Site::access(const std::string& source_user) const {
+  if (primary_host.empty()) return access_here(source_user);
+  return {primary_host, candidate_roles(settings, source_user, directory.data("primary"))};
+}
+
+Access Site::access_here(const std::string& source_user) const {
   return {marker.socket_directory,
           candidate_roles(settings, source_user, directory.data("primary"))};
 }

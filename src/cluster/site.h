@@ -31,13 +31,17 @@ struct Site {
   Host host;
   postgres::Version version;
   std::filesystem::path binaries;
-  // A node in its container: its primary is on a host of its own, and what the server says is ours
-  // to say.
+  // A node in its container: what the server says is ours to say.
   bool alone = false;
+  // Where the primary is a host of its own; empty: its socket is with all others.
+  std::string primary_host;
 
   int port(const std::string& node) const;
-  // Connections to a node that came from `source_user`'s files.
+  // Connections to the primary, whose files came from `source_user`, and to all nodes where they are
+  // on one host.
   Access access(const std::string& source_user) const;
+  // To a server that this process started.
+  Access access_here(const std::string& source_user) const;
 
   // Waits, and looks after the prefetcher; throws Error{cancelled} as soon as a stop is asked for.
   void rest(std::chrono::milliseconds time) const;

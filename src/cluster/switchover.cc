@@ -412,7 +412,7 @@ std::optional<NodeRecord> load_primary_record(const StateDirectory& directory) {
 
 void drop_slots_of_a_primary(Site& site, const std::string& node, const std::string& user) {
   try {
-    auto connection = site.access(user).open(site.port(node));
+    auto connection = site.access_here(user).open(site.port(node));
     connection.query(
         "select pg_drop_replication_slot(slot_name) from pg_replication_slots "
         "where slot_type = 'physical' and not active and slot_name like 'pgrevive%'");

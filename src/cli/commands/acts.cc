@@ -16,13 +16,6 @@
 namespace pgrevive::cli {
 namespace {
 
-std::string report_text(const cluster::RequestReport& report) {
-  const auto time = format_duration(std::chrono::milliseconds(report.ended_ms - report.began_ms));
-  if (report.act == "switchover")
-    return fmt::format("{} and primary have changed places in {}\n", report.node, time);
-  return fmt::format("{} of {}: done in {}\n", report.act, report.node, time);
-}
-
 void confirm_rebuild(const std::string& node) {
   out("This throws the data of {} away and makes it anew. Type yes to go on: ", node);
   std::string answer;
@@ -35,9 +28,20 @@ void confirm_rebuild(const std::string& node) {
 
 }  // namespace
 
+std::string report_text(const cluster::RequestReport& report) {
+  const auto time = format_duration(std::chrono::milliseconds(report.ended_ms - report.began_ms));
+  if (report.act == "switchover")
+    return fmt::format("{} and primary have changed places in {}\n", report.node, time);
+  return fmt::format("{} of {}: done in {}\n", report.act, report.node, time);
+}
+
 int ask_supervisor(const GlobalOptions& global, cluster::Act act, const std::string& node,
                    bool json) {
-  const cluster::StateDirectory directory = existing_state_directory(global);
+  return ask_supervisor(existing_state_directory(global), act, node, json);
+}
+
+int ask_supervisor(const cluster::StateDirectory& directory, cluster::Act act,
+                   const std::string& node, bool json) {
   const StopOnSignal stop;
   const auto report =
       cluster::ask(directory, act, node, [&] { return !stop.token().stop_requested(); });

@@ -52,6 +52,8 @@ void add_version(Parser& parser);
 // Has the supervisor do something with a node, waits, and prints what came of it.
 int ask_supervisor(const GlobalOptions& global, cluster::Act act, const std::string& node,
                    bool json);
+int ask_supervisor(const cluster::StateDirectory& directory, cluster::Act act,
+                   const std::string& node, bool json);
 
 // What `status` and `test` print of a cluster, and their exit code.
 int show_status(const cluster::StateDirectory& directory, bool json);
@@ -68,6 +70,15 @@ void add_repository_words(CLI::App& command, RepositoryWords& words);
 // Adds --set, --type, --target, --target-exclusive and --target-timeline. `types` are those that
 // the command takes, for its help.
 void add_target_words(CLI::App& command, TargetWords& words, const std::string& types);
+
+// Puts the words of `start` about backup and target into `settings`. They count before what .env says,
+// all together: half a target of each would be neither. Throws Error{usage} where the cluster is there
+// already, and not made `anew`. `tell` prints which moment a time in words stands for.
+void apply_target(const TargetWords& words, bool anew, const cluster::StateDirectory& directory,
+                  cluster::Settings& settings, bool tell);
+
+// What came of a request, for people.
+std::string report_text(const cluster::RequestReport& report);
 
 // archive-get without the parser, which PostgreSQL calls for every segment: `words` are all but the
 // command's own. Prints what went wrong; the exit code is for PostgreSQL.

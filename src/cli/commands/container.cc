@@ -1,11 +1,18 @@
+#include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
+#include <initializer_list>
+#include <optional>
+#include <string_view>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "cli/cluster_choice.h"
 #include "cli/commands/commands.h"
 #include "cli/follow.h"
@@ -16,6 +23,9 @@
 #include "cluster/cluster.h"
 #include "cluster/containers.h"
 #include "cluster/doctor.h"
+#include "cluster/recovery_end.h"
+#include "cluster/reindex.h"
+#include "cluster/request.h"
 
 namespace pgrevive::cli {
 namespace {
@@ -34,10 +44,66 @@ struct ContainerWords {
   std::string node;
   std::int64_t since_ms = 0;
   bool watch = false;
+  bool reindexed = false;
 };
 
+// What `start` was called with about backup and target. The restore service has it from its
+// environment, one word a line: it is called by Compose, and again by whoever starts it again.
+constexpr const char* kStartWords = "PGREVIVE_START_WORDS";
+
+std::optional<TargetWords> start_words() {
+  const char* value = std::getenv(kStartWords);
+  if (value == nullptr || *value == '\0') return {};
+  TargetWords words;
+  CLI::App parser("start");
+  add_target_words(parser, words, "");
+  auto lines = split(value, '\n');
+  std::erase(lines, "");
+  std::ranges::reverse(lines);  // as CLI11 wants them
+  try {
+    parser.parse(lines);
+  } catch (const CLI::ParseError& error) {
+    throw Error(ErrorKind::usage, std::string("start: ") + error.what());
+  }
+  return words;
+}
+
+// A cluster that has reached its target needs none: its service may be started again at any time, with
+// the words that it was made with.
+cluster::Settings told_settings(const GlobalOptions& global, bool tell) {
+  auto told = settings(global);
+  const auto directory = containers::where_volumes_are();
+  const auto words = start_words();
+  if (words && !is_recovered(directory))
+    apply_target(*words, true, directory, told, tell);
+  else
+    keep_target(directory, told, tell);
+  return told;
+}
+
+// As `start` says it where the cluster is there already.
+void check_start_words(const cluster::Settings& told) {
+  auto settings = told;
+  if (const auto words = start_words())
+    apply_target(*words, false, containers::where_volumes_are(), settings, false);
+}
+
+cluster::Settings settings_anew(const GlobalOptions& global, bool tell) {
+  auto told = settings(global);
+  if (const auto words = start_words())
+    apply_target(*words, true, containers::where_volumes_are(), told, tell);
+  return told;
+}
+
+void report_running(const cluster::StateDirectory& directory, bool reindexed) {
+  const auto settings = cluster::from_json(read_file(directory.settings()));
+  const auto status = cluster::read_status(directory).value_or(cluster::SupervisorStatus{});
+  out("{}", running_report(settings, status, collations_of(settings, directory)));
+  if (reindexed) check_reindexed(status);
+}
+
 // What all nodes are: asked by a container that sees the volumes of all.
-int look(const std::string& work, bool watch, bool json) {
+int look(const ContainerWords& words, bool json) {
   const auto directory = containers::seen_from_outside();
   std::error_code ignored;
   if (!std::filesystem::exists(directory.settings(), ignored)) {
@@ -48,28 +114,85 @@ int look(const std::string& work, bool watch, bool json) {
                                                : std::string()))
         .with_hint(fmt::format("`{} start` does it", front_door()));
   }
-  if (work == "report") {
-    const auto settings = cluster::from_json(read_file(directory.settings()));
-    const auto status = cluster::read_status(directory).value_or(cluster::SupervisorStatus{});
-    out("{}", running_report(settings, status));
+  if (words.work == "report") {
+    report_running(directory, words.reindexed);
     return 0;
   }
-  if (work == "status") return watch ? watch_status(directory) : show_status(directory, json);
+  if (words.work == "reindex") {
+    cluster::ask_for_reindex(directory);
+    return 0;
+  }
+  if (words.work == "reindexing") return follow_reindex(directory);
+  if (words.work == "restart")
+    return ask_supervisor(containers::volume_of(words.node), cluster::Act::restart, words.node,
+                          json);
+  if (words.work == "status")
+    return words.watch ? watch_status(directory) : show_status(directory, json);
   return show_checks(directory, json);
 }
 
 // Asked by one that need not see a cluster.
-int look_ahead(const cluster::Settings& settings, const std::string& work, bool json) {
+int look_ahead(const GlobalOptions& global, const std::string& work, bool json) {
   const auto directory = containers::where_volumes_are();
-  if (work == "check") return 0;  // that the settings can be read
-  if (work == "preview") return show_preview(settings, directory, json);
-  return show_findings(cluster::examine(settings, directory), json);
+  if (work == "check") {  // that the settings can be read
+    check_start_words(settings(global));
+    return 0;
+  }
+  if (work == "preview") {
+    auto told = settings(global);
+    check_start_words(told);
+    return show_preview(told_settings(global, !json), directory, json);
+  }
+  return show_findings(cluster::examine(settings(global), directory), json);
+}
+
+int check_anew(const GlobalOptions& global) {
+  auto told = settings_anew(global, true);
+  containers::check_anew(told, watch_search());
+  out("target: {}{}\n", cluster::describe(told.target),
+      told.backup_set ? "; from backup " + *told.backup_set : "");
+  return 0;
+}
+
+int rebuild(const cluster::Settings& settings, const std::string& node, bool json) {
+  cluster::RequestReport report{.act = std::string(cluster::name(cluster::Act::rebuild)),
+                                .node = node,
+                                .state = "done",
+                                .began_ms = cluster::unix_milliseconds()};
+  report.id = fmt::format("{}-{}", report.began_ms, ::getpid());
+  containers::rebuild_node(settings, node);
+  report.ended_ms = cluster::unix_milliseconds();
+  out("{}", json ? cluster::to_value(report).dump(2) + "\n" : report_text(report));
+  return 0;
 }
 
 int health(const std::string& node) {
   const std::string trouble = containers::trouble_of(node);
   out("{}\n", trouble.empty() ? "healthy" : trouble);
   return trouble.empty() ? 0 : 1;
+}
+
+int work(const GlobalOptions& global, const ContainerWords& words, bool json) {
+  const auto is = [&](std::initializer_list<std::string_view> works) {
+    return std::ranges::find(works, words.work) != works.end();
+  };
+  if (is({"health"})) return health(words.node);
+  if (is({"status", "test", "report", "reindex", "reindexing", "restart"}))
+    return look(words, json);
+  if (is({"check", "preview", "doctor"})) return look_ahead(global, words.work, json);
+  if (is({"check-anew"})) return check_anew(global);
+  if (is({"restore"}))
+    return containers::fill_volumes(told_settings(global, true), watch_search());
+  if (is({"make-way"})) {
+    containers::make_way(settings_anew(global, false), watch_search());
+    return 0;
+  }
+  const auto told = settings(global);
+  if (is({"follow"}))
+    return follow_service(containers::where_volumes_are(), words.since_ms, STDIN_FILENO);
+  if (is({"rebuild"})) return rebuild(told, words.node, json);
+  if (is({"adminer"})) return containers::run_adminer(told);
+  return containers::run_node(told, words.node);
 }
 
 }  // namespace
@@ -82,25 +205,15 @@ void add_container(Parser& parser) {
   command->add_option("WORK", words->work)
       ->required()
       ->check(CLI::IsMember({"restore", "follow", "node", "adminer", "health", "status", "test",
-                             "report", "check", "preview", "doctor"}));
+                             "report", "check", "preview", "doctor", "check-anew", "make-way",
+                             "rebuild", "restart", "reindex", "reindexing"}));
   command->add_option("NODE", words->node);
   command->add_option("--since-ms", words->since_ms);
   command->add_flag("-w,--watch", words->watch);
+  command->add_flag("--reindexed", words->reindexed);
   command->add_flag("--json", parser.json);
   command->callback([&parser, words] {
-    parser.work = [&parser, words] {
-      const std::string& work = words->work;
-      if (work == "health") return health(words->node);
-      if (work == "status" || work == "test" || work == "report")
-        return look(work, words->watch, parser.json);
-      const auto told = settings(parser.global);
-      if (work == "restore") return containers::fill_volumes(told, watch_search());
-      if (work == "follow")
-        return follow_service(containers::where_volumes_are(), words->since_ms, STDIN_FILENO);
-      if (work == "adminer") return containers::run_adminer(told);
-      if (work == "node") return containers::run_node(told, words->node);
-      return look_ahead(told, work, parser.json);
-    };
+    parser.work = [&parser, words] { return work(parser.global, *words, parser.json); };
   });
 }
 

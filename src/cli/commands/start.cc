@@ -27,32 +27,6 @@ struct StartWords : TargetWords {
   bool targeted = false;  // something was said about the backup or the target
 };
 
-// The words count before what .env says, all together: half a target of each would be neither.
-void apply_target(const StartWords& words, const cluster::StateDirectory& directory,
-                  cluster::Settings& settings, bool tell = true) {
-  if (!settings.restore_from_backup) {
-    throw Error(ErrorKind::usage, "RESTORE_FROM_BACKUP is false, so there is nothing to recover")
-        .with_hint("leave --set, --type and --target out");
-  }
-  const auto target = recovery_target(words);
-  if (!words.anew && (is_recovered(directory) || cluster::supervisor_running(directory))) {
-    throw Error(ErrorKind::usage,
-                fmt::format("the cluster {} is there already, and a backup or target can only be "
-                            "chosen for a new one",
-                            settings.cluster_name))
-        .with_hint(
-            "make one beside it with --cluster NAME and other ports, or throw this one away "
-            "with --anew");
-  }
-  if (tell) tell_target(words, target);
-  settings.target = target;
-  settings.target_given = true;
-  if (!words.set.empty())
-    settings.backup_set = words.set;
-  else if (words.anew)  // what made the cluster that is thrown away says nothing about the next
-    settings.backup_set.reset();
-}
-
 void confirm_anew(const std::string& name) {
   out("This throws the data of cluster {} away and makes it anew of the source's backups, which\n"
       "cannot be undone. Type the cluster's name to go on: ",
@@ -98,7 +72,7 @@ int run_start(const GlobalOptions& global, const StartWords& words) {
   cluster::Settings settings = chosen_settings(global, warnings);
   const cluster::StateDirectory directory = chosen_state_directory(global);
   if (words.targeted) {
-    apply_target(words, directory, settings);
+    apply_target(words, words.anew, directory, settings, true);
   } else if (!words.anew) {
     keep_target(directory, settings);
   }
@@ -113,7 +87,7 @@ int run_preview(const GlobalOptions& global, const StartWords& words, bool json)
   cluster::Settings settings = chosen_settings(global, warnings);
   const cluster::StateDirectory directory = chosen_state_directory(global);
   if (words.targeted) {
-    apply_target(words, directory, settings, !json);
+    apply_target(words, words.anew, directory, settings, !json);
   } else {
     keep_target(directory, settings, !json);
   }
@@ -129,6 +103,31 @@ void stop_cluster(const cluster::StateDirectory& directory, int seconds) {
 }
 
 }  // namespace
+
+void apply_target(const TargetWords& words, bool anew, const cluster::StateDirectory& directory,
+                  cluster::Settings& settings, bool tell) {
+  if (!settings.restore_from_backup) {
+    throw Error(ErrorKind::usage, "RESTORE_FROM_BACKUP is false, so there is nothing to recover")
+        .with_hint("leave --set, --type and --target out");
+  }
+  const auto target = recovery_target(words);
+  if (!anew && (is_recovered(directory) || cluster::supervisor_running(directory))) {
+    throw Error(ErrorKind::usage,
+                fmt::format("the cluster {} is there already, and a backup or target can only be "
+                            "chosen for a new one",
+                            settings.cluster_name))
+        .with_hint(
+            "make one beside it with --cluster NAME and other ports, or throw this one away "
+            "with --anew");
+  }
+  if (tell) tell_target(words, target);
+  settings.target = target;
+  settings.target_given = true;
+  if (!words.set.empty())
+    settings.backup_set = words.set;
+  else if (anew)  // what made the cluster that is thrown away says nothing about the next
+    settings.backup_set.reset();
+}
 
 int show_preview(const cluster::Settings& settings, const cluster::StateDirectory& directory,
                  bool json) {
