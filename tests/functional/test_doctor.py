@@ -22,7 +22,6 @@ WAY = ["DNS", "endpoint", "TLS chain", "S3 service", "clock", "region", "signatu
        "list"]
 DEEPER = ["range read", "round trip", "stanza", "cipher", "newest backup", "chosen backup",
           "throughput", "newest WAL", "WAL of the backup"]
-FAKETIME = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 HOST = ["PostgreSQL", "own WAL archive", "memory", "servers' user", "state directory"]
 
 
@@ -152,7 +151,9 @@ class Ahead(Cluster):
 
     @property
     def environment(self):
-        return {**super().environment, "LD_PRELOAD": FAKETIME, "FAKETIME": self.by,
+        libraries = list(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+        assert libraries, "no libfaketime (package faketime)"
+        return {**super().environment, "LD_PRELOAD": libraries[0], "FAKETIME": self.by,
                 "DONT_FAKE_MONOTONIC": 1}
 
 
@@ -179,6 +180,17 @@ def test_clock_that_will_be_off(ahead):
     lines = ahead.json(0)
     assert lines["clock"]["result"] == "warning" and "5 min" in lines["clock"]["detail"]
     assert "set the clock of this host" in lines["clock"]["remedy"]
+
+
+def test_backup_and_wal_that_are_old(pgrevive, space, story):
+    """Those of a source that nobody backs up any more, or that does not archive."""
+    patient = Doctor(Ahead(pgrevive, space.path / "d", story.values(), name="patient"))
+    patient.cluster.by = "+9d"
+    lines = patient.json(0)
+    for name, remedy in (("newest backup", "see to the backups of the source"),
+                         ("newest WAL", "pg_stat_archiver")):
+        assert lines[name]["result"] == "warning" and "9 days ago" in lines[name]["detail"], lines[name]
+        assert remedy in lines[name]["remedy"]
 
 
 def test_wrong_key(doctor):

@@ -62,6 +62,7 @@ def hard(session_workspace):
     source.sql("create table subscribed (i int)", "testdb")
     source.sql("create subscription feed connection 'host=/nonexistent dbname=x' publication p "
                "with (connect = false)", "testdb")
+    source.sql("alter subscription feed enable", "testdb")  # which it is not by itself there
     source.sql("select pg_create_physical_replication_slot('of_production', true)")
     repo.backup("full")
     (source.data / "pg_hba.conf").write_text(good)
@@ -119,7 +120,8 @@ def test_comes_up_without_a_human(pgrevive, space, hard):
         cluster.sql("primary", "commit prepared 'in doubt'")
         cluster.caught_up()
         assert "prepared" in cluster.sql("replica", "select string_agg(what, ',') from markers")
-        assert cluster.sql("primary", "select subenabled from pg_subscription") == "f"
+        assert cluster.sql("primary", "select subenabled, subslotname is null from "
+                           "pg_subscription") == "f|t"
         assert cluster.sql("primary", "select slot_name from pg_replication_slots "
                            "order by 1") == "pgrevive_replica"
         assert cluster.sql("primary", "select rolsuper from pg_roles where rolname = "

@@ -111,19 +111,25 @@ def refused(cluster, code, *words):
 
 def test_to_a_target(lifted, another):
     """A name and a transaction are found in this major's WAL, where the server says they are; recovery
-    goes to there, and no further, on both nodes."""
-    cluster = another(RECOVERY_TARGET_TYPE="name", RECOVERY_TARGET=HALF_WAY, WAL_ARCHIVE="off")
+    goes to there, and no further."""
     left = lifted.left
+    cluster = another(RECOVERY_TARGET_TYPE="name", RECOVERY_TARGET=HALF_WAY, WAL_ARCHIVE="off")
     point = found(cluster)
     assert (point["what"], point["end_lsn"]) == ("restore point", left.half_way)
-    point = found(cluster, "--type", "xid", "--target", left.xid)
-    assert point["what"] == "commit"
-    assert lsn(left.commit[0]) < lsn(point["end_lsn"]) <= lsn(left.commit[1])
     cluster.start()
     for node in NODES:
         assert cluster.sql(node, MARKERS) == ROWS_HALF_WAY
     assert cluster.status()["supervisor"]["recovery_end"]["lsn"] == left.half_way
     assert cluster.run("status").returncode == 0
+
+    cluster = another(RECOVERY_TARGET_TYPE="xid", RECOVERY_TARGET=left.xid, WAL_ARCHIVE="off",
+                      REPLICAS=0)
+    point = found(cluster)
+    assert point["what"] == "commit"
+    assert lsn(left.commit[0]) < lsn(point["end_lsn"]) <= lsn(left.commit[1])
+    cluster.start()
+    assert cluster.sql("primary", MARKERS) == ROWS_HALF_WAY
+    assert cluster.status()["supervisor"]["recovery_end"]["lsn"] == point["end_lsn"]
 
 
 def found(cluster, *words):
