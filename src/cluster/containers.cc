@@ -527,6 +527,7 @@ int run_node(const Settings& told, const std::string& node) {
   first.pid = ::getpid();
   first.error.clear();
   first.request.reset();
+  first.reindex.reset();
   // The phases of its way up belong to the start that filled the volume, and to no later one.
   if (std::ranges::find(first.phases, Phase::running, &PhaseTime::phase) != first.phases.end())
     first.phases.clear();

@@ -21,7 +21,7 @@ from rig.postgres import binaries
 from rig.process import free_port, run, wait_until
 from rig.program import ROOT, message
 from rig.s3 import S3
-from rig.story import CIPHER_PASS, MARKERS, ROWS
+from rig.story import AFTER_FULL_ALONE, CIPHER_PASS, MARKERS, ROWS
 from rig.terminal import on_a_terminal
 
 PRIMARY, REPLICA, ADMINER, RESTORE = (f"postgres-cluster-{name}" for name in
@@ -346,7 +346,17 @@ def test_smart_shutdown_waits_and_fast_does_not(site):
 
 
 def test_health_means_something(site):
-    """A replica that does not stream is not healthy, though it answers."""
+    """A replica that does not stream is not healthy, though it answers; nor is a primary that ends no
+    write."""
+    site.sql(PRIMARY, "alter system set synchronous_standby_names = 'nobody'")
+    site.sql(PRIMARY, "select pg_reload_conf()")
+    wait_until(lambda: site.value(PRIMARY, "show synchronous_standby_names") == "nobody", 20,
+               "it waits for somebody who never comes")
+    written = site.docker("exec", PRIMARY, "timeout", "3", "pgrevive", "container", "health", "primary",
+                          check=False)
+    site.sql(PRIMARY, "alter system reset synchronous_standby_names")
+    site.sql(PRIMARY, "select pg_reload_conf()")
+    assert written.returncode != 0 and "healthy" not in written.stdout
     def asked():
         return site.docker("exec", REPLICA, "pgrevive", "container", "health", "replica", check=False)
     assert asked().stdout == "healthy\n"
@@ -403,7 +413,9 @@ def test_commands_of_the_manager(site):
         "/var/lib/postgresql/data/pgdata\n")
     assert "started streaming WAL" in site.manager("logs-replica", "-n", "200").stdout
     assert "full" in site.manager("info").stdout
-    assert message(site.manager("start", "--set", "x", check=False)).startswith("error: ")
+    there = site.manager("start", "--set", "x", check=False)
+    assert there.returncode == 21 and "is there already" in there.stderr and "--anew" in there.stderr
+    assert "with RUNTIME=docker each is a volume" in site.manager("switchover", check=False).stderr
     assert site.manager("start").stdout.startswith("postgres-cluster was running already\n")
     assert "replica" in site.manager_on_a_terminal("status", "--watch", until="streaming")
     site.write_env(REPLICAS=2)
@@ -478,31 +490,75 @@ def test_cleanup_removes_exactly_its_own(site):
     assert networks == {"none", "host", "pgrevive-host"}
 
 
-def look_and_stop_looking(site):
-    """What a start shows until Ctrl-C. Where it was up before the key was pressed: once more."""
-    for left in (2, 1, 0):
-        try:
-            return site.manager_on_a_terminal("start", until="preparing|restoring", code=31)
-        except AssertionError as shown:
-            if not left or "postgres-cluster is running" not in str(shown):
-                raise
-            site.manager("cleanup", "--yes")
+def look_and_stop_looking(site, *words):
+    """What a start shows until Ctrl-C, pressed behind all that the restore shows, while the health of
+    the nodes is waited for."""
+    return site.manager_on_a_terminal("start", *words, until=r"joining replicas +[0-9.]+ s\r?\n", code=31)
 
 
-def test_local_repository_and_a_start_that_nobody_looks_at(site, story):
-    """REPO_TYPE=posix and WAL_ARCHIVE=off, by a start that goes on when Ctrl-C ends the looking."""
+def test_local_repository_taken_over_by_a_start_that_nobody_looks_at(site, story):
+    """REPO_TYPE=posix and WAL_ARCHIVE=source, which makes it one to be written, to a target of the command
+    line, by a start that goes on when Ctrl-C ends the looking."""
     repository = site.directory / "repository"
     shutil.copytree(story.repo.path, repository)
-    for path in (repository, *repository.rglob("*")):  # the containers' user is another one
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    site.write_env(REPO_TYPE="posix", REPO_PATH=repository, WAL_ARCHIVE="off",
+    for path in (repository, *repository.rglob("*")):
+        os.chown(path, 999, 999)  # the containers' user
+    site.write_env(REPO_TYPE="posix", REPO_PATH=repository, WAL_ARCHIVE="source", WAL_ARCHIVE_SILENCE=0,
                    **{name: None for name in site.values if name.startswith("S3_")})
-    shown = look_and_stop_looking(site)
-    assert "left to itself: it goes on" in shown
+    shown = look_and_stop_looking(site, "--type", "name", "--target", "half way")
+    assert "target: restore point 'half way'" in shown and "left to itself: it goes on" in shown
     site.healthy()
-    assert site.value(PRIMARY, MARKERS) == ROWS and site.value(REPLICA, MARKERS) == ROWS
+    rows = ROWS.removesuffix(",last-archived")
+    assert site.value(PRIMARY, MARKERS) == rows and site.value(REPLICA, MARKERS) == rows
+    site.sql(PRIMARY, "select pg_switch_wal()")
+    wait_until(lambda: site.value(PRIMARY, "select last_archived_wal > '000000020' from pg_stat_archiver") == "t",
+               60, "a segment of the new timeline is archived")
+    assert list(repository.rglob("00000002*/00000002*"))
+    info = site.shell(f"docker exec {PRIMARY} pgbackrest --stanza=main info")
+    assert story.repo.labels[0] in info and "repo2" not in info
+
+
+def test_restart_rebuild_and_reindex(site):
+    """What a running cluster is asked for, while the other node runs on."""
+    def started(container):
+        return site.value(container, "select pg_postmaster_start_time()")
+    primary, replica = started(PRIMARY), started(REPLICA)
+    assert re.fullmatch(r"restart of replica: done in [0-9.]+ s\n", site.manager("restart", "replica").stdout)
+    assert started(REPLICA) != replica and started(PRIMARY) == primary
+    assert json.loads(site.manager("restart", "primary", "--json").stdout)["state"] == "done"
+    assert started(PRIMARY) != primary
+    assert site.manager("rebuild", check=False, input="no\n").returncode == 31
+    # What a replica can do in containers no more than elsewhere: without a primary it may be all there is.
+    primary = started(PRIMARY)
+    site.docker("exec", REPLICA, "touch", "/var/lib/postgresql/data/pgdata/of-the-old-one")
+    assert "rebuild of replica: done in " in site.manager("rebuild", input="yes\n").stdout
+    assert site.docker("exec", REPLICA, "test", "-e", "/var/lib/postgresql/data/pgdata/of-the-old-one",
+                       check=False).returncode == 1
+    assert started(PRIMARY) == primary
+    shown = site.manager("start", "--reindex").stdout
+    assert re.search(r"^  reindexing +[0-9.]+ s$", shown, re.M) and "  reindexed  0 of 0 indexes" in shown
+    site.healthy()
+    assert ", 0 failed" in site.manager("test").stdout
+
+
+def test_anew_to_another_target(site, story):
+    """Nothing is thrown away before the new one is known to be possible; its target is not .env's, and
+    no later start is told of it."""
+    refused = site.manager("start", "--anew", "--yes", check=False)
+    assert "WAL_ARCHIVE=source: a cluster that archives" in refused.stderr
+    site.write_env(REPO_TYPE="posix", REPO_PATH=site.directory / "repository", WAL_ARCHIVE="off",
+                   **{name: None for name in site.values if name.startswith("S3_")})
+    words = ("start", "--anew", "--type", "immediate", "--set", story.repo.labels[0])
+    assert site.manager(*words, check=False, input="no\n").returncode == 31
+    assert site.docker.inspect(PRIMARY)["State"]["Running"]
+    assert "postgres-cluster is running" in site.manager(*words, input="postgres-cluster\n").stdout
+    for container in (PRIMARY, REPLICA):
+        assert site.value(container, MARKERS) == AFTER_FULL_ALONE
     assert site.value(PRIMARY, "show archive_mode") == "off"
-    assert "full backup: " in site.shell(f"docker exec {PRIMARY} pgbackrest --stanza=main info")
+    site.docker("start", "-a", RESTORE)
+    assert "the volumes are whole" in site.log(RESTORE)
+    left = site.docker.out("exec", PRIMARY, "ls", "/var/lib/postgresql/data").split()
+    assert "pgdata" in left and "thrown-away" not in left
     site.manager("cleanup", "--yes")
     assert set(site.left_behind()) <= {"postgres_cluster_other"}  # another test's
 
