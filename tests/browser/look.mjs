@@ -59,6 +59,7 @@ const look = () =>
       nodes: Object.fromEntries([...document.querySelectorAll('[data-node]')].map((card) => [card.dataset.node, { ...facts(card), state: card.querySelector('.state').innerText.trim() }])),
       links: [...document.querySelectorAll('.link')].map((link) => link.innerText),
       problems: [...document.querySelectorAll('.problems li')].map((item) => item.dataset.problem),
+      told: [...document.querySelectorAll('.problems li')].map((item) => item.innerText),
       backups: [...document.querySelectorAll('#repository tbody tr')].map((row) => row.cells[0].innerText),
       workers: [...document.querySelectorAll('#workers tbody tr')].map((row) => [...row.cells].map((cell) => cell.innerText)),
       restores: [...document.querySelectorAll('#past tbody tr')].map((row) => row.cells[1].innerText),

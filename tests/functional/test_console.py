@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 import time
 import urllib.parse
 
@@ -453,6 +454,9 @@ def test_whom_it_refuses(seen):
     assert console.ask(api, "PUT")[0] == 405
     assert console.ask("/api/v1/actions/stop", "POST", body="x" * 100_000)[0] == 413
     assert console.ask("/api/v1/nothing")[0] == 404
+    # Who is not told otherwise listens at that one address, also of this host's own.
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", console.port), timeout=20).close()
     assert seen.status()["supervisor_running"] is True
 
 

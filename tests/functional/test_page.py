@@ -5,13 +5,15 @@ import os
 import pathlib
 import re
 import shlex
+import signal
 import urllib.parse
 
 import pytest
 
 from rig import browser
 from rig.cluster import Cluster
-from rig.process import free_port
+from rig.console import Console
+from rig.process import free_port, wait_until
 from rig.s3 import cluster_values
 from rig.story import CIPHER_PASS
 from rig.throttle import SlowLine
@@ -144,3 +146,21 @@ def test_acts_need_the_token(seen):
     assert near["sure"] == [False, False] and "replica" in near["asked"]
     assert browser.look(seen.url, token=token, rebuild="seen")["sure"] == [False, True]
     assert seen.status()["supervisor"]["request"] is None
+
+
+def test_a_problem_is_told_with_its_remedy(seen):
+    """While nobody looks after the cluster; in both languages."""
+    os.kill(int((seen.root / "run" / "supervisor.lock").read_text()), signal.SIGKILL)
+    console = Console(seen.values["CONSOLE_PORT"])
+    wait_until(lambda: not console.json("/api/v1/status")["status"]["supervisor_running"], 30,
+               "it is noticed")
+    for language, problem in (("en-US", "the cluster is not running, and nobody looks after it"),
+                              ("pt-BR", "O cluster não está no ar e ninguém cuida dele.")):
+        looked = browser.look(seen.url, language=language)
+        is_sound(looked, seen.url)
+        last = looked["last"]
+        told = dict(zip(last["problems"], last["told"], strict=True))["stopped"]
+        assert problem in told and "start" in told, last
+        assert {node["state"] for node in last["nodes"].values()} <= {
+            "accepting connections", "aceita conexões"}
+    seen.start()

@@ -235,12 +235,13 @@ TEST(RecoverableWindow, IsFromTheFirstBackupThatIsOfUse) {
   EXPECT_FALSE(recoverable_window(view));
   backups.push_back(backup("20261122-020000F", 200, 350));
   backups.push_back(backup("20261122-030000F", 300, 300));
+  backups.push_back(backup("20261122-040000F", 190, 360));
   // Of a cluster that was here before: nothing of it can be restored any more.
   view.stanza->databases.insert(view.stanza->databases.begin(), {.current = false});
   view.stanza->databases[0].backups.push_back(backup("20261121-020000F", 50, 90));
 
-  EXPECT_EQ(recoverable_window(view)->from, 200);
-  EXPECT_EQ(recoverable_window(view)->to, 350);
+  EXPECT_EQ(recoverable_window(view)->from, 190);
+  EXPECT_EQ(recoverable_window(view)->to, 360);
   EXPECT_EQ(newest_backup(view), 300);
 }
 

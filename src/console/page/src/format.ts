@@ -26,7 +26,8 @@ export function duration(ms: number): string {
 }
 
 export function moment(ms: number): string {
-  return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(ms));
+  // The medium date of Portuguese (28 de nov. de 2026) is too long for a table.
+  return new Intl.DateTimeFormat(language, { dateStyle: language === 'en' ? 'medium' : 'short', timeStyle: 'medium' }).format(new Date(ms));
 }
 
 // The value of an <input type="datetime-local">, in the browser's zone, and back.
