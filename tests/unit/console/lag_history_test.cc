@@ -46,7 +46,7 @@ LagHistory history_of(int minutes) {
   LagHistory history;
   for (int second = 7; second < minutes * 60; second += 3)
     history.add({.time_ms = second * 1000,
-                 .lags = {{"replica", {.bytes = second, .seconds = 0.25}},
+                 .lags = {{"replica", {.bytes = 10'000 - second, .seconds = 0.25}},
                           {"replica-2", {.bytes = std::nullopt, .seconds = std::nullopt}}}});
   return history;
 }
@@ -59,7 +59,7 @@ TEST(LagHistory, IsTakenUpByTheNextMinuteByMinute) {
   const auto samples = next->samples();
   ASSERT_EQ(samples.size(), 60u);
   EXPECT_EQ(samples[0].time_ms, 7000);
-  EXPECT_EQ(samples[0].lags.at("replica").bytes, 58u);  // the greatest of its minute
+  EXPECT_EQ(samples[0].lags.at("replica").bytes, 9'993u);  // the greatest of its minute
   EXPECT_EQ(samples[59].lags.at("replica").seconds, 0.25);
   EXPECT_FALSE(samples[59].lags.at("replica-2").bytes);
   EXPECT_EQ(next->text(), text);
