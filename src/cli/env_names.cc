@@ -27,6 +27,7 @@ constexpr std::array kNames{
     EnvName{"REPLICA_REBUILD", "auto, backup or primary"},
     EnvName{"LISTEN_ADDRESSES", "the addresses the servers listen on"},
     EnvName{"ALLOWED_NETWORKS", "the networks that may connect, beside localhost"},
+    EnvName{"NODE_TLS", "on for TLS between the nodes, with certificates made here"},
     EnvName{"RESTORE_FROM_BACKUP", "true, or false for an empty new cluster"},
     EnvName{"PGBACKREST_STANZA", "the stanza"},
     EnvName{"PGBACKREST_PROCESS_MAX", "the number of decoding threads"},

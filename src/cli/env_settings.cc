@@ -463,6 +463,8 @@ void read_cluster(Reader& reader, cluster::Settings& settings) {
     }
   }
 
+  reader.boolean("NODE_TLS", settings.node_tls);
+
   if (const EnvEntry* entry = reader.given("WAL_ARCHIVE")) {
     if (entry->value == "own") {
       settings.wal_archive = cluster::WalArchiveMode::own;

@@ -7,6 +7,9 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
+#include "cluster/node_tls.h"
+
 namespace pgrevive::cluster {
 namespace {
 
@@ -52,6 +55,10 @@ int source_value(const NodeConfiguration& node, const std::string& name, int oth
 
 std::string or_default(const std::string& given, std::uint64_t bytes) {
   return given.empty() ? megabytes(bytes) : given;
+}
+
+bool is_loopback(const std::string& address) {
+  return address.starts_with("127.") || address == "::1";
 }
 
 // Written here and never copied from the source as they are.
@@ -141,6 +148,12 @@ std::string postgresql_conf(const NodeConfiguration& node, const Settings& setti
   out.set("ident_file", (node.conf_directory / "pg_ident.conf").string());
   out.set("listen_addresses", settings.listen_addresses);
   out.set("port", node.port);
+  if (settings.node_tls) {
+    const auto files = tls_files(node.conf_directory);
+    out.set("ssl", "on");
+    out.set("ssl_cert_file", files.certificate.string());
+    out.set("ssl_key_file", files.key.string());
+  }
   // The value is a list; double quotes keep a comma or a space inside one name.
   out.set("unix_socket_directories", '"' + node.socket_directory.string() + '"');
   out.set("cluster_name", settings.cluster_name + "/" + node.name);
@@ -175,6 +188,19 @@ std::string recovery_conf(const NodeConfiguration& node) {
   return out.take();
 }
 
+std::string tls_host(const Settings& settings) {
+  std::string list = settings.listen_addresses;
+  std::ranges::replace(list, ',', ' ');
+  std::string first;
+  for (const auto& part : split(list, ' ')) {
+    if (part.empty()) continue;
+    if (part == "*" || part == "localhost" || part == "0.0.0.0") return "127.0.0.1";
+    if (is_loopback(part)) return part;
+    if (first.empty()) first = part == "::" ? "::1" : part;
+  }
+  return first.empty() ? "127.0.0.1" : first;
+}
+
 std::string pg_hba_conf(Stage stage, const Settings& settings, postgres::Version version) {
   std::string text = "# Written by pgrevive at every start.\n";
   const auto line = [&](std::string_view type, std::string_view database, std::string_view user,
@@ -192,10 +218,14 @@ std::string pg_hba_conf(Stage stage, const Settings& settings, postgres::Version
   std::vector<std::string> addresses = {"127.0.0.1/32", "::1/128"};
   addresses.insert(addresses.end(), settings.allowed_networks.begin(),
                    settings.allowed_networks.end());
+  const std::string_view type = settings.node_tls ? "hostssl" : "host";
   for (const auto& address : addresses) {
-    line("host", "all", "all", address, password);
-    line("host", "replication", kReplicationRole, address, password);
+    line(type, "all", "all", address, password);
+    line(type, "replication", kReplicationRole, address, password);
   }
+  // Of this host's other addresses only our own role needs to come, where it has to.
+  if (settings.node_tls && !settings.containers && !is_loopback(tls_host(settings)))
+    line(type, "replication", kReplicationRole, "samehost", password);
   return text;
 }
 

@@ -61,8 +61,13 @@ std::string postgresql_conf(const NodeConfiguration& node, const Settings& setti
 std::string recovery_conf(const NodeConfiguration& node);
 
 // While recovering only the socket directory is open, to whom pg_ident.conf names. Afterwards
-// localhost and the allowed networks with scram-sha-256 (md5 before PostgreSQL 10).
+// localhost and the allowed networks with scram-sha-256 (md5 before PostgreSQL 10), over TLS where
+// NODE_TLS is on.
 std::string pg_hba_conf(Stage stage, const Settings& settings, postgres::Version version);
+
+// With NODE_TLS: by which of the addresses of LISTEN_ADDRESSES a replica on this host reaches its
+// primary, since PostgreSQL has no TLS on a socket's path.
+std::string tls_host(const Settings& settings);
 
 // Lets these users of the operating system be these roles over the sockets.
 std::string pg_ident_conf(const std::vector<std::string>& system_users,

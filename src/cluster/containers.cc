@@ -26,6 +26,7 @@
 #include "cluster/new_cluster.h"
 #include "cluster/node_files.h"
 #include "cluster/node_record.h"
+#include "cluster/node_tls.h"
 #include "cluster/preflight.h"
 #include "cluster/rebuild.h"
 #include "cluster/reindex.h"
@@ -343,7 +344,7 @@ Settings settings_for(Settings settings) {
                 "WAL_ARCHIVE_PATH is a directory, which is in no volume of RUNTIME=docker")
         .with_hint("leave it out: the archive is then in the primary's volume");
   settings.containers = true;
-  settings.console_port = 0;  // there is no service for it
+  settings.console_port = 0;           // there is no service for it
   settings.postgres_binaries.clear();  // of the host
   return settings;
 }
@@ -391,6 +392,9 @@ int fill_volumes(const Settings& told, const PointWatch& watch) {
     if (lock && node != "primary") held.push_back(*std::move(lock));
   }
   if (whole) {
+    // Switched on later, it needs what only who sees all volumes can make.
+    if (settings.node_tls)
+      for (const auto& node : nodes) make_tls_files(settings, directory, node);
     fmt::print(stderr, "the volumes are whole; there is nothing to restore\n");
     return 0;
   }

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cluster/locales.h"
+#include "cluster/node_tls.h"
 #include "cluster/source_settings.h"
 
 namespace pgrevive::cluster {
@@ -134,6 +135,7 @@ void share_source_settings(const Site& site, const std::string& node) {
 
 void write_configuration(Site& site, NodeConfiguration& node, const NodeRecord& record) {
   const auto& conf = node.conf_directory;
+  if (site.settings.node_tls) make_tls_files(site.settings, site.directory, node.name);
   write_file_atomic(conf / "pg_hba.conf", pg_hba_conf(node.stage, site.settings, site.version));
   write_file_atomic(conf / "pg_ident.conf",
                     pg_ident_conf({site.marker.owner_name, "root"},

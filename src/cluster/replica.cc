@@ -13,6 +13,7 @@
 #include "cluster/dialect.h"
 #include "cluster/join_watch.h"
 #include "cluster/node_files.h"
+#include "cluster/node_tls.h"
 #include "cluster/recovery.h"
 #include "cluster/switchover.h"
 
@@ -35,18 +36,29 @@ bool recovered_from_archive(const Site& site) {
   return primary && !primary->archive_start.empty();
 }
 
+std::string primary_conninfo(const Site& site, const std::string& node) {
+  std::string host = site.marker.socket_directory.string();
+  if (!site.primary_host.empty())
+    host = site.primary_host;
+  else if (site.settings.node_tls)
+    host = tls_host(site.settings);
+  auto text =
+      fmt::format("host={} port={} user={} passfile={} application_name={}", conninfo_value(host),
+                  site.port("primary"), kReplicationRole,
+                  conninfo_value(site.directory.replication_passfile()), conninfo_value(node));
+  // Who the primary is, its certificate says by whose it is: the authority knows no others.
+  if (site.settings.node_tls)
+    text += fmt::format(" sslmode=verify-ca sslrootcert={}",
+                        conninfo_value(tls_files(site.directory.conf(node)).authority));
+  return text;
+}
+
 void configure(Site& site, const std::string& node, const NodeRecord& record) {
   auto configuration = describe_node(site, node, Stage::replica, record);
   configuration.archiving = site.settings.archives();
   configuration.archive_command = archive_command(site);
   auto& recovery = configuration.recovery;
-  recovery.push_back(
-      {"primary_conninfo",
-       fmt::format("host={} port={} user={} passfile={} application_name={}",
-                   conninfo_value(site.primary_host.empty() ? site.marker.socket_directory.string()
-                                                            : site.primary_host),
-                   site.port("primary"), kReplicationRole,
-                   conninfo_value(site.directory.replication_passfile()), conninfo_value(node))});
+  recovery.push_back({"primary_conninfo", primary_conninfo(site, node)});
   recovery.push_back({"primary_slot_name", slot_name(node)});
   if (!record.joined && !record.backup_label.empty() && recovered_from_archive(site))
     recovery.push_back({"restore_command", source_restore_command(site, node)});

@@ -206,6 +206,7 @@ std::string to_json(const Settings& settings) {
       {"replica_rebuild", name_in(kReplicaRebuilds, settings.replica_rebuild)},
       {"listen_addresses", settings.listen_addresses},
       {"allowed_networks", settings.allowed_networks},
+      {"node_tls", settings.node_tls},
       {"restore_from_backup", settings.restore_from_backup},
       {"repository", repository_to_json(settings.repository)},
       {"backup_set", optional_to_json(settings.backup_set)},
@@ -264,6 +265,7 @@ Settings from_json(const std::string& text) {
         value_in(kReplicaRebuilds, j.value("replica_rebuild", std::string("auto")));
     settings.listen_addresses = j.at("listen_addresses").get<std::string>();
     settings.allowed_networks = j.at("allowed_networks").get<std::vector<std::string>>();
+    settings.node_tls = j.value("node_tls", false);
     settings.restore_from_backup = j.at("restore_from_backup").get<bool>();
     settings.repository = repository_from_json(j.at("repository"));
     settings.backup_set = optional_from_json<std::string>(j.at("backup_set"));

@@ -66,6 +66,9 @@ struct Settings {
   std::string listen_addresses = "localhost";  // LISTEN_ADDRESSES
   std::vector<std::string> allowed_networks;   // ALLOWED_NETWORKS, CIDR, beside localhost
 
+  // NODE_TLS: replicas stream over TLS, and so does who comes by TCP (cluster/node_tls.h).
+  bool node_tls = false;
+
   bool restore_from_backup = true;           // RESTORE_FROM_BACKUP
   repository::RepositoryOptions repository;  // PGBACKREST_STANZA, S3_*, REPO_*
   std::optional<std::string> backup_set;     // RESTORE_SET

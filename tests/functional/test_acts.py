@@ -6,26 +6,29 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import signal
+import stat
 import subprocess
 import tempfile
 import time
 
 import pytest
 
-from rig.cluster import Cluster
+from rig.cluster import PASSWORD, Cluster
 from rig.console import Console, Described
-from rig.postgres import server_user
-from rig.process import free_port, wait_until
+from rig.postgres import binaries, server_user
+from rig.process import free_port, run, wait_until
 from rig.program import message
 from rig.story import MARKERS, ROWS
 
 
 @pytest.fixture(scope="module")
 def asked(pgrevive, space, story):
-    """A cluster that archives, with a console; the source has a tablespace."""
+    """A cluster that archives, with a console, whose nodes speak TLS; the source has a tablespace."""
     cluster = Cluster(pgrevive, space.directory("h"), {
-        **story.values(), "ADMINER_PORT": 0, "CONSOLE_PORT": free_port()}, name="asked")
+        **story.values(), "ADMINER_PORT": 0, "CONSOLE_PORT": free_port(), "NODE_TLS": "on"},
+        name="asked")
     cluster.console = Console(cluster.values["CONSOLE_PORT"])
     try:
         cluster.start()
@@ -78,6 +81,14 @@ def set_for(cluster, node, name, value):
     cluster.sql(node, "select pg_reload_conf()")
 
 
+def streams_over_tls(cluster):
+    """What the primary says of its only receiver."""
+    wait_until(lambda: cluster.sql("primary", "select count(*) from pg_stat_replication") == "1",
+               30, "the replica streams")
+    return cluster.sql("primary", "select ssl, version from pg_stat_ssl join pg_stat_replication "
+                                  "using (pid)") == "t|TLSv1.3"
+
+
 def is_whole(cluster, rows):
     """Both nodes are what their names say, and have all."""
     cluster.caught_up()
@@ -91,12 +102,58 @@ def is_whole(cluster, rows):
         links = list((cluster.root / node / "data" / "pg_tblspc").iterdir())
         assert links and all(own in link.readlink().parents for link in links)
         assert not (cluster.root / node / "switchover.json").exists()
+    assert streams_over_tls(cluster)
     # Nothing keeps WAL back for nobody.
     assert cluster.sql("replica", "select count(*) from pg_replication_slots") == "0"
     assert cluster.sql("primary", "select bool_and(active) from pg_replication_slots") == "t"
     status = cluster.status()
     assert status["supervisor"]["phase"] == "running"
     assert not [problem for problem in status["problems"] if problem["grave"]]
+
+
+def as_replica(cluster, **words):
+    """A connection as a replica makes it, with other words in it than its own."""
+    conf = (cluster.root / "replica" / "conf" / "postgresql.conf").read_text()
+    own = re.search(r"^primary_conninfo = '(.*)'$", conf, re.M)[1].replace("''", "'")
+    assert "sslmode=verify-ca" in own, own
+    more = " ".join(f"{name}={value}" for name, value in words.items())
+    return run([binaries() / "psql", "-XAtc", "IDENTIFY_SYSTEM",
+                f"{own} dbname=postgres replication=true {more}"],
+               env={"HOME": "/nonexistent"}, check=False, user=server_user())
+
+
+def test_tls_between_nodes(asked, space):
+    """NODE_TLS: who replicates does so over TLS and knows its primary by the cluster's authority; no
+    key is anybody else's to read. An authority that is not the cluster's is refused, and mended."""
+    assert streams_over_tls(asked)
+    assert as_replica(asked).returncode == 0
+    for mode, said in (("disable", "no encryption"), ("verify-ca", "certificate verify failed")):
+        wrong = space.path / "wrong.crt"
+        run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+             "-nodes", "-subj", "/CN=pgrevive asked", "-keyout", "/dev/null", "-out", wrong])
+        wrong.chmod(0o644)
+        refused = as_replica(asked, sslmode=mode, sslrootcert=wrong)
+        assert refused.returncode != 0 and said in refused.stderr, message(refused)
+    refused = run([binaries() / "psql", "-Xc", "select 1", f"host=127.0.0.1 sslmode=disable "
+                   f"port={asked.primary_port} user=postgres dbname=testdb"],
+                  env={"PGPASSWORD": PASSWORD}, check=False)
+    assert "no encryption" in refused.stderr, message(refused)
+    for key in [*asked.root.glob("*/conf/tls-server.key"), asked.root / "secrets/tls-authority.key"]:
+        entry = key.stat()
+        owner = (asked.root / "primary" / "data").stat()
+        assert stat.S_IMODE(entry.st_mode) == 0o600 and entry.st_uid == owner.st_uid, key
+
+    trusted = asked.root / "replica" / "conf" / "tls-authority.crt"
+    right = trusted.read_bytes()
+    trusted.write_bytes(wrong.read_bytes())
+    asked.sql("primary", "select pg_terminate_backend(pid) from pg_stat_replication")
+    log = asked.root / "replica" / "logs" / "postgresql.log"
+    wait_until(lambda: "certificate verify failed" in log.read_text(errors="replace"), 30,
+               "the replica refuses its primary")
+    assert asked.sql("primary", "select count(*) from pg_stat_replication") == "0"
+    asked.run("restart", "replica")
+    assert trusted.read_bytes() == right
+    assert streams_over_tls(asked)
 
 
 def test_switchover(asked):

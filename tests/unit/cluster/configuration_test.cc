@@ -121,6 +121,43 @@ TEST(PgHba, AsksForScramFromLocalhostAndAllowedNetworks) {
   EXPECT_THAT(text, Not(HasSubstr("0.0.0.0")));
 }
 
+TEST(PgHba, AsksForTlsOfWhoComesByTcpWhereNodesSpeakIt) {
+  Settings settings;
+  settings.node_tls = true;
+  settings.allowed_networks = {"10.1.0.0/16"};
+
+  const auto text = pg_hba_conf(Stage::replica, settings, Version::of_major(15));
+
+  EXPECT_THAT(text, testing::ContainsRegex("hostssl +all +all +127.0.0.1/32 +scram-sha-256"));
+  EXPECT_THAT(text, testing::ContainsRegex(
+                        "hostssl +replication +pgrevive_replication +10.1.0.0/16 +scram-sha-256"));
+  EXPECT_THAT(text, Not(HasSubstr("host ")));
+  EXPECT_THAT(text, Not(HasSubstr("samehost")));
+}
+
+TEST(PgHba, LetsAReplicaInByTheAddressThatItHasToTake) {
+  Settings settings;
+  settings.node_tls = true;
+  settings.listen_addresses = "10.1.2.3";
+
+  EXPECT_THAT(pg_hba_conf(Stage::primary, settings, Version::of_major(15)),
+              testing::ContainsRegex(
+                  "hostssl +replication +pgrevive_replication +samehost +scram-sha-256"));
+}
+
+TEST(TlsHost, IsAnAddressThatTheServersListenOn) {
+  const auto host = [](const std::string& list) {
+    Settings settings;
+    settings.listen_addresses = list;
+    return tls_host(settings);
+  };
+  EXPECT_EQ(host("localhost"), "127.0.0.1");
+  EXPECT_EQ(host("*"), "127.0.0.1");
+  EXPECT_EQ(host("10.0.0.1, 127.0.0.2"), "127.0.0.2");
+  EXPECT_EQ(host("10.0.0.1,10.0.0.2"), "10.0.0.1");
+  EXPECT_EQ(host("::"), "::1");
+}
+
 TEST(PgIdent, MapsEveryUserToEveryRole) {
   const auto text = pg_ident_conf({"postgres", "root"}, {"app \"x\"", "postgres"});
 

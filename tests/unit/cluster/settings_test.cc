@@ -25,6 +25,7 @@ Settings unusual() {
   settings.replica_rebuild = ReplicaRebuild::backup;
   settings.listen_addresses = "*";
   settings.allowed_networks = {"10.0.0.0/8", "fd00::/8"};
+  settings.node_tls = true;
   settings.restore_from_backup = false;
   settings.repository.type = repository::RepositoryOptions::Type::s3;
   settings.repository.stanza = "prod";
