@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace pgrevive {
 namespace {
@@ -129,6 +131,43 @@ void remove_entry(int parent, const std::string& name, const fs::path& path, dev
   if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
     throw system_error(errno, "cannot remove " + path.string());
   }
+}
+
+// The directory that holds the entry `path`, reached from `root` without a link; empty where there
+// is none.
+Fd open_parent_below(const fs::path& root, const fs::path& path) {
+  const fs::path way = path.lexically_relative(root);
+  const bool below = !way.empty() && way != "." && std::ranges::find(way, "..") == way.end();
+  if (!below || !way.has_filename())
+    throw Error(ErrorKind::internal, path.string() + " is not below " + root.string());
+  Fd directory(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  fs::path so_far = root;
+  for (const auto& name : way.parent_path()) {
+    if (!directory) break;
+    so_far /= name;
+    directory =
+        Fd(::openat(directory.get(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!directory && errno == ENOTDIR)
+      throw Error(ErrorKind::denied, so_far.string() + " is a link, or no directory")
+          .with_hint("remove it by hand, and what it leads to if that is what you want");
+  }
+  if (!directory && errno != ENOENT) throw system_error(errno, "cannot open " + so_far.string());
+  return directory;
+}
+
+// As mountinfo writes a path: what would end a field is a backslash and three octal digits.
+fs::path unescaped(std::string_view text) {
+  std::string path;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\' || i + 3 >= text.size()) {
+      path += text[i];
+      continue;
+    }
+    path +=
+        static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + text[i + 3] - '0');
+    i += 3;
+  }
+  return path;
 }
 
 std::string read_open_file(int fd, const fs::path& path) {
@@ -269,6 +308,40 @@ void remove_tree(const fs::path& path) {
   remove_entry(parent.get(), name, path, about.st_dev);
 }
 
+void remove_below(const fs::path& root, const fs::path& path) {
+  const Fd parent = open_parent_below(root, path);
+  if (!parent) return;
+  struct stat about {};
+  if (::stat(root.c_str(), &about) != 0)
+    throw system_error(errno, "cannot look at " + root.string());
+  remove_entry(parent.get(), path.filename(), path, about.st_dev);
+}
+
+void rename_below(const fs::path& root, const fs::path& from, const fs::path& to) {
+  const Fd source = open_parent_below(root, from);
+  const Fd target = open_parent_below(root, to);
+  if (!source || !target ||
+      ::renameat(source.get(), from.filename().c_str(), target.get(), to.filename().c_str()) != 0)
+    throw system_error(source && target ? errno : ENOENT,
+                       "cannot rename " + from.string() + " to " + to.string());
+}
+
+std::vector<fs::path> mounts_in(const fs::path& directory) {
+  std::error_code failure;
+  const fs::path wanted = fs::canonical(directory, failure);
+  std::vector<fs::path> found;
+  if (failure) return found;
+  for (const auto& line : split(read_file("/proc/self/mountinfo"), '\n')) {
+    const auto fields = split(line, ' ');
+    if (fields.size() < 5) continue;
+    const fs::path place = unescaped(fields[4]);
+    const auto end = std::ranges::mismatch(wanted, place).in1;
+    if (end != wanted.end()) continue;
+    found.push_back(place == wanted ? directory : directory / place.lexically_relative(wanted));
+  }
+  return found;
+}
+
 namespace {
 
 bool try_lock(const Fd& fd, int kind, const fs::path& path) {
@@ -282,9 +355,18 @@ bool try_lock(const Fd& fd, int kind, const fs::path& path) {
 }  // namespace
 
 std::optional<FileLock> FileLock::try_acquire(const fs::path& path) {
-  Fd fd = open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW);
-  if (!try_lock(fd, LOCK_EX, path)) return {};
-  return FileLock(std::move(fd));
+  for (;;) {
+    Fd fd = open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW);
+    if (!try_lock(fd, LOCK_EX, path)) return {};
+    struct stat locked {
+    }, there{};
+    if (::fstat(fd.get(), &locked) != 0)
+      throw system_error(errno, "cannot look at " + path.string());
+    // Whoever had it may have removed the file while we came to it.
+    if (::lstat(path.c_str(), &there) == 0 && there.st_ino == locked.st_ino &&
+        there.st_dev == locked.st_dev)
+      return FileLock(std::move(fd));
+  }
 }
 
 bool FileLock::is_held(const fs::path& path) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -43,7 +44,19 @@ void make_directories(const std::filesystem::path& path, mode_t mode = 0700);
 // leaving the file system of `path`'s parent: a mount is Error{busy}. Nothing there is fine.
 void remove_tree(const std::filesystem::path& path);
 
-// A lock that ends with the process that holds it (flock). Empty if another process has it.
+// The same of something below the directory `root`, in a place that others can change: no directory
+// between the two may be a link either, whoever puts it there meanwhile. Such a one is
+// Error{denied}.
+void remove_below(const std::filesystem::path& root, const std::filesystem::path& path);
+// rename(2) from a place below `root` to another, with the same care.
+void rename_below(const std::filesystem::path& root, const std::filesystem::path& from,
+                  const std::filesystem::path& to);
+
+// What is mounted on the directory or below it, for this process to see.
+std::vector<std::filesystem::path> mounts_in(const std::filesystem::path& directory);
+
+// A lock that ends with the process that holds it (flock). Empty if another process has it. Its
+// holder may remove the file: the next one makes another.
 class FileLock {
  public:
   static std::optional<FileLock> try_acquire(const std::filesystem::path& path);

@@ -40,8 +40,7 @@ std::optional<Identity> look_up(const std::string& what, Lookup&& lookup) {
 
 Identity Identity::current() {
   const uid_t uid = ::geteuid();
-  auto identity = look_up(fmt::format("user {}", uid),
-                          [uid](auto... rest) { return ::getpwuid_r(uid, rest...); });
+  auto identity = find(uid);
   // Containers run as numbers that no file knows.
   if (!identity) identity = {.uid = uid, .name = fmt::format("{}", uid), .home = "/"};
   identity->gid = ::getegid();
@@ -51,6 +50,11 @@ Identity Identity::current() {
 std::optional<Identity> Identity::find(const std::string& user_name) {
   return look_up("user " + user_name,
                  [&](auto... rest) { return ::getpwnam_r(user_name.c_str(), rest...); });
+}
+
+std::optional<Identity> Identity::find(uid_t uid) {
+  return look_up(fmt::format("user {}", uid),
+                 [uid](auto... rest) { return ::getpwuid_r(uid, rest...); });
 }
 
 std::vector<gid_t> Identity::groups() const {

@@ -18,6 +18,7 @@ struct Identity {
 
   static Identity current();
   static std::optional<Identity> find(const std::string& user_name);
+  static std::optional<Identity> find(uid_t uid);
 
   // `gid` and the supplementary groups, as a login of that user has them.
   std::vector<gid_t> groups() const;

@@ -262,6 +262,62 @@ TEST(RemoveTree, LeavesABindMountOfTheSameFileSystemAlone) {
   EXPECT_EQ(read_file(directory / "other/file"), "keep");
 }
 
+TEST(Below, NoLinkIsFollowedOnTheWay) {
+  TempDir directory;
+  make_directories(directory / "root/a/b");
+  make_directories(directory / "victim/b");
+  write(directory / "victim/b/file", "keep");
+  write(directory / "root/a/b/file", "x");
+  fs::create_directory_symlink(directory / "root", directory / "way");  // of the root's own
+  const fs::path root = directory / "way";
+
+  rename_below(root, root / "a/b/file", root / "a/moved");
+  EXPECT_TRUE(fs::exists(root / "a/moved"));
+  remove_below(root, root / "a/b");
+  EXPECT_FALSE(fs::exists(root / "a/b"));
+  remove_below(root, root / "absent/file");  // nothing there is fine
+
+  fs::rename(root / "a", root / "before");
+  fs::create_directory_symlink(directory / "victim", root / "a");
+  EXPECT_THAT([&] { remove_below(root, root / "a/b"); }, throws(ErrorKind::denied, "is a link"));
+  EXPECT_THAT([&] { rename_below(root, root / "a/b", root / "b"); }, throws(ErrorKind::denied));
+  EXPECT_THAT([&] { rename_below(root, root / "before", root / "a/b"); },
+              throws(ErrorKind::denied));
+  EXPECT_EQ(read_file(directory / "victim/b/file"), "keep");
+  remove_below(root, root / "a");
+  EXPECT_FALSE(fs::is_symlink(root / "a"));
+}
+
+TEST(Below, OnlyWhatIsBelow) {
+  TempDir directory;
+  make_directories(directory / "root");
+  write(directory / "beside", "keep");
+  for (const char* path : {"root", "beside", "root/../beside", "root/"})
+    EXPECT_THAT([&] { remove_below(directory / "root", directory / path); },
+                throws(ErrorKind::internal))
+        << path;
+  EXPECT_EQ(read_file(directory / "beside"), "keep");
+}
+
+TEST(MountsIn, ArePlacesBelowADirectoryOrItself) {
+  TempDir directory;
+  make_directories(directory / "tree/a place");
+  make_directories(directory / "tree beside");
+  EXPECT_TRUE(mounts_in(directory / "tree").empty());
+  EXPECT_TRUE(mounts_in(directory / "absent").empty());
+  for (const char* name : {"tree/a place", "tree beside"}) {
+    if (::mount((directory / "tree").c_str(), (directory / name).c_str(), nullptr, MS_BIND,
+                nullptr) != 0) {
+      GTEST_SKIP() << "only root can mount";
+    }
+  }
+  const auto below = mounts_in(directory / "tree");
+  const auto itself = mounts_in(directory / "tree beside");
+  for (const char* name : {"tree/a place", "tree beside"}) ::umount((directory / name).c_str());
+  EXPECT_THAT(below, testing::ElementsAre(directory / "tree/a place"));
+  EXPECT_THAT(itself, testing::ElementsAre(directory / "tree beside"));
+}
+
 // Whether another process can take the lock.
 bool free_for_others(const fs::path& path) {
   const pid_t pid = ::fork();
@@ -269,6 +325,18 @@ bool free_for_others(const fs::path& path) {
   int status = 0;
   ::waitpid(pid, &status, 0);
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+TEST(FileLock, OfAFileThatIsRemovedIsNone) {
+  TempDir directory;
+  const fs::path path = directory / "lock";
+  const Fd removed = open_file(path, O_RDWR | O_CREAT);
+  ASSERT_EQ(::flock(removed.get(), LOCK_EX), 0);
+  fs::remove(path);
+  const auto lock = FileLock::try_acquire(path);
+  ASSERT_TRUE(lock);
+  EXPECT_TRUE(fs::exists(path));
+  EXPECT_FALSE(free_for_others(path));
 }
 
 TEST(FileLock, ExcludesOthersUntilItIsGone) {
