@@ -96,6 +96,7 @@ cluster::Settings chosen_settings(const GlobalOptions& global, std::vector<std::
   if (!env_is_its_own) stored = read_file_if_exists(directory.settings());
   if (stored) {
     settings = cluster::from_json(*stored);
+    settings.chosen_backup.reset();  // for the start of then
   } else if (!env.empty()) {
     const EnvFile file = load_env(env);
     std::optional<repository::RepositoryOptions> known;

@@ -100,32 +100,17 @@ cluster::SupervisorStatus until_joined(cluster::SupervisorStatus status) {
   return status;
 }
 
-}  // namespace
+// What tells the first sign of life of a launch from older ones.
+struct Before {
+  explicit Before(const cluster::StateDirectory& directory)
+      : mark(mark_of(cluster::read_status(directory))),
+        ran(cluster::supervisor_running(directory)) {}
+  Mark mark;
+  bool ran = false;
+};
 
-std::string collations_of(const cluster::Settings& settings,
-                          const cluster::StateDirectory& directory) {
-  const auto findings = cluster::CollationFindings::load(directory.collations());
-  if (!findings) return {};
-  return collations_text(*findings, call_for(settings.cluster_name),
-                         directory.collations().string());
-}
-
-void check_reindexed(const cluster::SupervisorStatus& status) {
-  if (!status.reindex || status.reindex->failures.empty()) return;
-  std::string text = "not everything could be reindexed";
-  for (const auto& failure : status.reindex->failures) text += "\n  " + failure;
-  throw Error(ErrorKind::postgres, text)
-      .with_hint(
-          "the collations that these indexes need keep their old version; when the cause is gone, "
-          "run start --reindex again");
-}
-
-int launch_and_follow(cluster::Settings settings, const cluster::StateDirectory& directory,
-                      bool detach, bool reindex) {
-  const Mark before = mark_of(cluster::read_status(directory));
-  const bool ran_before = cluster::supervisor_running(directory);
-  const cluster::Launch launched =
-      cluster::launch(settings, directory, own_program(), watch_search(), reindex);
+int follow(const cluster::Settings& settings, const cluster::StateDirectory& directory,
+           const Before& before, cluster::Launch launched, bool detach, bool reindex) {
   if (settings.point && launched == cluster::Launch::started) {
     print(point_text(settings));
   }
@@ -149,8 +134,8 @@ int launch_and_follow(cluster::Settings settings, const cluster::StateDirectory&
     const auto status = cluster::read_status(directory);
     const bool alive = cluster::supervisor_running(directory);
     // A status that stood there before the launch says nothing about it.
-    const bool fresh = status && (launched == cluster::Launch::already_running || ran_before ||
-                                  mark_of(status) != before);
+    const bool fresh = status && (launched == cluster::Launch::already_running || before.ran ||
+                                  mark_of(status) != before.mark);
     if (fresh) {
       print(view.update(*status, unix_now()));
       if (status->phase == Phase::running && !asked) {
@@ -174,6 +159,42 @@ int launch_and_follow(cluster::Settings settings, const cluster::StateDirectory&
     }
     if (!stop.wait_for(200ms)) return leave_to_itself(view);
   }
+}
+
+}  // namespace
+
+std::string collations_of(const cluster::Settings& settings,
+                          const cluster::StateDirectory& directory) {
+  const auto findings = cluster::CollationFindings::load(directory.collations());
+  if (!findings) return {};
+  return collations_text(*findings, call_for(settings.cluster_name),
+                         directory.collations().string());
+}
+
+void check_reindexed(const cluster::SupervisorStatus& status) {
+  if (!status.reindex || status.reindex->failures.empty()) return;
+  std::string text = "not everything could be reindexed";
+  for (const auto& failure : status.reindex->failures) text += "\n  " + failure;
+  throw Error(ErrorKind::postgres, text)
+      .with_hint(
+          "the collations that these indexes need keep their old version; when the cause is gone, "
+          "run start --reindex again");
+}
+
+int launch_and_follow(cluster::Settings settings, const cluster::StateDirectory& directory,
+                      bool detach, bool reindex) {
+  const Before before(directory);
+  const cluster::Launch launched =
+      cluster::launch(settings, directory, own_program(), watch_search(), reindex);
+  return follow(settings, directory, before, launched, detach, reindex);
+}
+
+int launch_anew_and_follow(const cluster::Settings& settings,
+                           const cluster::StateDirectory& directory, bool detach,
+                           const cluster::Anew& anew, cluster::ChangeLock held) {
+  const Before before(directory);
+  cluster::launch_anew(settings, directory, anew, std::move(held), own_program());
+  return follow(settings, directory, before, cluster::Launch::started, detach, false);
 }
 
 int follow_reindex(const cluster::StateDirectory& directory) {

@@ -2,16 +2,21 @@
 
 #include <cstdint>
 
+#include "cluster/anew.h"
 #include "cluster/cluster.h"
 #include "cluster/settings.h"
 
 namespace pgrevive::cli {
 
 // Launches the cluster, shows its way up and returns when it runs: 0. Throws what the supervisor
-// failed with. Ctrl-C leaves it to itself and returns the exit code of `cancelled`. With `reindex` it
-// waits for that too, and throws Error{postgres} where an index could not be rebuilt.
+// failed with. Ctrl-C leaves it to itself and returns the exit code of `cancelled`. With `reindex`
+// it waits for that too, and throws Error{postgres} where an index could not be rebuilt.
 int launch_and_follow(cluster::Settings settings, const cluster::StateDirectory& directory,
                       bool detach, bool reindex = false);
+// The same of a cluster that was cleared for that.
+int launch_anew_and_follow(const cluster::Settings& settings,
+                           const cluster::StateDirectory& directory, bool detach,
+                           const cluster::Anew& anew, cluster::ChangeLock held);
 
 // What in the databases depends on how this host orders texts; empty: nothing that needs a repair.
 std::string collations_of(const cluster::Settings& settings,

@@ -38,7 +38,8 @@ void check_archive_is_free(const Settings& settings, const StateDirectory& direc
 
 }  // namespace
 
-Marker check_anew(Settings& settings, const StateDirectory& directory, const PointWatch& watch) {
+Anew check_anew(Settings& settings, const StateDirectory& directory, const PointWatch& watch,
+                Search search) {
   if (!settings.restore_from_backup)
     throw Error(ErrorKind::usage, "this cluster was not made of a backup");
   refuse_taken_stanza(settings);
@@ -46,17 +47,23 @@ Marker check_anew(Settings& settings, const StateDirectory& directory, const Poi
   auto marker = make_marker(settings.cluster_name, directory, owner, unix_milliseconds());
   check_archive_is_free(settings, directory, marker);
   check_directory(settings, directory, owner);
-  preflight_anew(settings, directory, marker, owner, watch);
-  return marker;
+  check_removable(directory, CleanupOf::what_was_made);
+  auto chosen = preflight_anew(settings, directory, marker, owner, watch, search);
+  return {.marker = std::move(marker), .chosen = std::move(chosen)};
+}
+
+ChangeLock lock_anew(const StateDirectory& directory) {
+  const IdentityScope scope(find_owner());
+  return ChangeLock::take(directory, kStartAnew);
 }
 
 Cleanup clear_for_anew(const Settings& settings, const StateDirectory& directory,
-                       const Marker& marker) {
-  auto result = cleanup(directory, CleanupOf::what_was_made);
-  const IdentityScope scope(find_owner());
-  write_file_atomic(directory.settings(), to_json(settings));
-  marker.save(directory);
-  return result;
+                       const Marker& marker, const ChangeLock& held) {
+  return clear(directory, held, [&] {
+    const IdentityScope scope(find_owner());
+    write_file_atomic(directory.settings(), to_json(settings));
+    marker.save(directory);
+  });
 }
 
 void note_failed_start(const Settings& settings, const StateDirectory& directory,

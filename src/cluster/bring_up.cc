@@ -309,7 +309,12 @@ ChosenBackup choose_backup(const Settings& settings) {
   auto info = repository.load_backup_info();
   if (settings.backup_set) repository.check_finished(info, *settings.backup_set);
   auto set = settings.backup_set;
-  if (settings.point && (!set || *set == "latest")) set = settings.point->backup;
+  if (!set || *set == "latest") {
+    if (settings.point)
+      set = settings.point->backup;
+    else if (settings.chosen_backup)
+      set = settings.chosen_backup;
+  }
   std::optional<std::int64_t> time;
   if (settings.target.type == restore::RecoveryType::time)
     time = parse_target_time(settings.target.target);

@@ -1,14 +1,18 @@
 #include "cluster/cleanup.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <system_error>
+#include <utility>
 
-#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "cluster/backrest_conf.h"
+#include "cluster/change_lock.h"
+#include "cluster/identity_scope.h"
 #include "cluster/leftovers.h"
 #include "cluster/marker.h"
 #include "cluster/node_files.h"
@@ -25,139 +29,299 @@ bool holds_a_servers_files(const std::filesystem::path& path) {
   return false;
 }
 
+// The directories of all nodes, those that a removal before this one has set aside too.
+std::vector<std::filesystem::path> places_of_nodes(const StateDirectory& directory) {
+  auto places = set_aside(directory);
+  for (const auto& node : existing_nodes(directory)) places.push_back(directory.node(node));
+  return places;
+}
+
 // The tablespaces of all nodes: one may have been made in another's directory.
 std::vector<std::filesystem::path> own_tablespaces(const StateDirectory& directory) {
+  const auto data = directory.data("primary").filename();
   std::vector<std::filesystem::path> found;
   std::error_code ignored;
-  for (const auto& node : existing_nodes(directory))
+  for (const auto& place : places_of_nodes(directory))
     for (const auto& entry :
-         std::filesystem::directory_iterator(directory.data(node) / "pg_tblspc", ignored))
+         std::filesystem::directory_iterator(place / data / "pg_tblspc", ignored))
       found.push_back(std::filesystem::canonical(entry.path(), ignored));
   return found;
 }
 
-// Removes what is in a node's directory but for what a server of somebody else keeps there. Its
-// data goes after its tablespaces: the links in it say whose they are, also to a cleanup that comes
-// after one that was cut off.
-void remove_node(const StateDirectory& directory, const std::string& node,
-                 const std::vector<std::filesystem::path>& own, Cleanup& result) {
-  bool all = true;
+bool is_link(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::is_symlink(path, ignored);
+}
+
+// What a server of somebody else keeps in a node's directory. What lies behind a link stays anyhow.
+std::vector<std::filesystem::path> places_of_others(const StateDirectory& directory,
+                                                    const std::string& node,
+                                                    const std::vector<std::filesystem::path>& own) {
+  std::vector<std::filesystem::path> found;
   std::error_code ignored;
   for (const auto& place : {directory.tablespaces(node), directory.node(node)}) {
+    if (is_link(place)) continue;
     for (const auto& entry : std::filesystem::directory_iterator(place, ignored)) {
       const auto& path = entry.path();
       if (path == directory.data(node) || path == directory.tablespaces(node)) continue;
       const bool ours =
           entry.is_symlink(ignored) || !holds_a_servers_files(path) ||
           std::ranges::find(own, std::filesystem::canonical(path, ignored)) != own.end();
-      if (ours) {
-        remove_tree(path);
-        continue;
-      }
-      all = false;
-      result.kept.push_back(path.string() + ", which a server outside of this cluster uses");
+      if (!ours) found.push_back(path);
     }
   }
-  remove_tree(directory.data(node));
-  if (all) remove_tree(directory.node(node));
+  return found;
 }
 
-// What lies beside a file.
-void remove_all_but(const std::filesystem::path& file) {
-  std::error_code ignored;
-  std::vector<std::filesystem::path> others;
-  for (const auto& entry : std::filesystem::directory_iterator(file.parent_path(), ignored))
-    if (entry.path() != file) others.push_back(entry.path());
-  for (const auto& path : others) remove_tree(path);
-}
+// Gives all nodes names under which nobody takes them for nodes, in place, so that nothing is lost
+// yet: where one of them cannot be renamed all have their names back.
+class SettingAside {
+ public:
+  explicit SettingAside(const StateDirectory& directory)
+      : directory_(directory), root_(directory.node("primary").parent_path()) {}
 
-// Removes what state_directory.h lists, the mark that it is ours last, so that a cleanup that was
-// cut off can be run again. What somebody else put there stays.
-void remove_our_files(const StateDirectory& directory, CleanupOf what, Cleanup& result) {
-  const auto nodes = existing_nodes(directory);
-  const auto own = own_tablespaces(directory);
-  for (const auto& node : nodes) remove_node(directory, node, own, result);
-  for (const auto& path :
-       {directory.pgbackrest(), directory.archive(), directory.secrets(), directory.adminer(),
-        directory.program().parent_path(), directory.run(), directory.source_conf(),
-        directory.fork()})
-    remove_tree(path);
+  void run(Cleanup& result) {
+    const auto own = own_tablespaces(directory_);
+    try {
+      for (const auto& node : existing_nodes(directory_)) {
+        const auto others = places_of_others(directory_, node, own);
+        for (const auto& path : others)
+          result.kept.push_back(path.string() + ", which a server outside of this cluster uses");
+        if (others.empty())
+          rename(directory_.node(node), set_aside_name(directory_, node));
+        else
+          set_aside_all_but(others, node);
+      }
+      fsync_path(root_);
+    } catch (const std::exception&) {
+      undo();
+      throw;
+    }
+  }
+
+ private:
+  void rename(const std::filesystem::path& from, const std::filesystem::path& to) {
+    rename_below(root_, from, to);
+    done_.emplace_back(from, to);
+  }
+
+  // What others use has to keep its path. The data comes first: without it the rest is no node.
+  void set_aside_all_but(const std::vector<std::filesystem::path>& others,
+                         const std::string& node) {
+    const auto place = set_aside_name(directory_, node);
+    const auto tablespaces = directory_.tablespaces(node);
+    make_directories(place);
+    made_.push_back(place);
+    fsync_path(root_);
+    std::error_code ignored;
+    if (std::filesystem::exists(std::filesystem::symlink_status(directory_.data(node), ignored)))
+      rename(directory_.data(node), place / directory_.data(node).filename());
+    for (const auto& from : {directory_.node(node), tablespaces}) {
+      const auto to = from == tablespaces ? place / tablespaces.filename() : place;
+      if (is_link(from)) continue;
+      std::vector<std::filesystem::path> entries;
+      for (const auto& entry : std::filesystem::directory_iterator(from, ignored)) {
+        const bool is_next = entry.path() == tablespaces && !entry.is_symlink(ignored);
+        if (!is_next && std::ranges::find(others, entry.path()) == others.end())
+          entries.push_back(entry.path());
+      }
+      if (entries.empty()) continue;
+      if (to != place) {
+        make_directories(to);
+        made_.push_back(to);
+      }
+      for (const auto& entry : entries) rename(entry, to / entry.filename());
+      fsync_path(from);
+      fsync_path(to);
+    }
+    // Empty where nobody else has a tablespace there.
+    ::rmdir(tablespaces.c_str());
+  }
+
+  void undo() {
+    std::error_code ignored;
+    for (auto move = done_.rbegin(); move != done_.rend(); ++move)
+      std::filesystem::rename(move->second, move->first, ignored);
+    for (auto path = made_.rbegin(); path != made_.rend(); ++path) ::rmdir(path->c_str());
+  }
+
+  const StateDirectory& directory_;
+  std::filesystem::path root_;
+  std::vector<std::pair<std::filesystem::path, std::filesystem::path>> done_;
+  std::vector<std::filesystem::path> made_;
+};
+
+// Removes what state_directory.h lists beside the nodes, but for the mark that it is ours. What
+// somebody else put there stays; returns whether there is such.
+bool remove_beside_nodes(const StateDirectory& directory, CleanupOf what, Cleanup& result) {
+  const auto& root = directory.root();
+  for (const auto& path : {directory.pgbackrest(), directory.archive(), directory.secrets(),
+                           directory.adminer(), directory.program().parent_path(), directory.run(),
+                           directory.source_conf(), directory.fork()})
+    remove_below(root, path);
   const auto logs = directory.restores().parent_path();
   if (what == CleanupOf::everything) {
-    for (const auto& path : {logs, directory.settings()}) remove_tree(path);
+    for (const auto& path : {logs, directory.settings()}) remove_below(root, path);
   } else {
-    remove_all_but(directory.restores());
+    std::error_code ignored;
+    std::vector<std::filesystem::path> others;
+    for (const auto& entry : std::filesystem::directory_iterator(logs, ignored))
+      if (entry.path() != directory.restores()) others.push_back(entry.path());
+    for (const auto& path : others) remove_below(root, path);
   }
+  const auto nodes = existing_nodes(directory);
+  const auto going = set_aside(directory);
   bool foreign = false;
-  for (const auto& entry : std::filesystem::directory_iterator(directory.root())) {
-    if (entry.path() == directory.marker() || entry.path() == directory.settings() ||
-        entry.path() == logs)
+  for (const auto& entry : std::filesystem::directory_iterator(root)) {
+    const auto& path = entry.path();
+    if (path == directory.marker() || path == directory.settings() || path == logs ||
+        path == directory.change_lock() || std::ranges::find(going, path) != going.end())
       continue;
-    if (is_unfinished(entry.path(), directory)) {
-      std::filesystem::remove(entry.path());
+    if (is_unfinished(path, directory)) {
+      remove_below(root, path);
       continue;
     }
     foreign = true;
-    if (std::ranges::find(nodes, entry.path().filename().string()) != nodes.end()) continue;
-    result.kept.push_back(entry.path().string() + ", which pgrevive did not make");
+    if (std::ranges::find(nodes, path.filename().string()) != nodes.end()) continue;
+    result.kept.push_back(path.string() + ", which pgrevive did not make");
   }
-  if (what == CleanupOf::what_was_made) return;
-  if (foreign) {
-    remove_tree(directory.marker());
-    return;
+  return foreign;
+}
+
+// What stays although it was the cluster's.
+void tell_what_stays(const StateDirectory& directory, const Marker& marker, Cleanup& result) {
+  for (const auto& node : existing_nodes(directory)) {
+    for (const auto& place : outside_tablespaces(directory, node))
+      result.kept.push_back("tablespace in " + place.string());
+    std::error_code ignored;
+    for (const auto& place : {directory.data(node), directory.tablespaces(node)})
+      if (const auto target = std::filesystem::read_symlink(place, ignored); !target.empty())
+        result.kept.push_back(target.string() + ", to which " + place.string() + " led");
+    result.removed.push_back("data and logs of " + node);
   }
-  // Who owns a cluster may not own where it lies, and leaves an empty directory.
-  if (::faccessat(AT_FDCWD, directory.root().parent_path().c_str(), W_OK, AT_EACCESS) != 0) {
-    remove_tree(directory.marker());
-    return;
-  }
-  remove_tree(directory.root());
-  result.removed.push_back(directory.root().string());
+  const auto text = read_file_if_exists(directory.settings());
+  if (!text) return;
+  const auto settings = from_json(*text);
+  if (!settings.archives()) return;
+  const auto archive = own_archive(settings, directory, marker.archive_suffix);
+  if (archive.type == repository::RepositoryOptions::Type::s3 ||
+      archive.path != directory.archive())
+    result.kept.push_back("WAL archive in " + archive.describe());
+  else
+    result.removed.push_back("WAL archive in " + archive.path.string());
+}
+
+// Whoever the directory belongs to, which only root could have decided.
+Identity owner_of(const std::filesystem::path& root) {
+  auto current = Identity::current();
+  struct stat info {};
+  if (current.uid != 0 || ::lstat(root.c_str(), &info) != 0 || info.st_uid == 0) return current;
+  if (auto owner = Identity::find(info.st_uid)) return *std::move(owner);
+  throw Error(ErrorKind::denied, root.string() + " belongs to user " + std::to_string(info.st_uid) +
+                                     ", who is unknown here")
+      .with_hint("make such a user, or give the directory to another (chown -R)");
+}
+
+Marker check_is_ours(const StateDirectory& directory) {
+  std::error_code ignored;
+  if (std::filesystem::is_symlink(directory.root(), ignored))
+    throw Error(ErrorKind::target_not_empty, directory.root().string() + " is a link")
+        .with_hint("remove by hand what it leads to, if that is what you want");
+  if (auto marker = Marker::load(directory)) return *std::move(marker);
+  throw Error(ErrorKind::target_not_empty,
+              directory.root().string() + " was not made by pgrevive, so it stays as it is");
+}
+
+// Returns whether nothing is left in the directory.
+bool stop_and_remove(const StateDirectory& directory, CleanupOf what,
+                     const std::function<void()>& in_between, Cleanup& result) {
+  const auto marker = check_is_ours(directory);
+  check_removable(directory, what);
+  refuse_foreign_servers(directory);
+  stop(directory, std::chrono::minutes(10));
+
+  tell_what_stays(directory, marker, result);
+  SettingAside(directory).run(result);
+  // Only the one that a directory at this place would have: the marker may be a copy of another
+  // cluster's, whose sockets are in use, or may have been written by someone else.
+  if (marker.socket_directory != directory.run() &&
+      marker.socket_directory == choose_socket_directory(directory, marker.owner))
+    remove_tree(marker.socket_directory);
+  const bool foreign = remove_beside_nodes(directory, what, result);
+  if (in_between) in_between();
+  for (const auto& place : set_aside(directory)) remove_below(place.parent_path(), place);
+  if (what == CleanupOf::what_was_made) return false;
+  // In this order: a lock of another file is of no use to who still sees a cluster here.
+  for (const auto& path : {directory.marker(), directory.change_lock()})
+    remove_below(directory.root(), path);
+  return !foreign;
+}
+
+[[noreturn]] void refuse_link(const std::filesystem::path& path) {
+  throw Error(ErrorKind::target_not_empty,
+              path.string() + " is a link, or no directory, and is not removed")
+      .with_hint("remove it by hand, and what it leads to if that is what you want");
+}
+
+[[noreturn]] void refuse_mount(const std::filesystem::path& path) {
+  throw Error(ErrorKind::busy, path.string() + " is on another file system and cannot be removed")
+      .with_hint("stop the cluster and unmount it (umount " + path.string() +
+                 "), or empty and remove it by hand");
 }
 
 }  // namespace
 
-Cleanup cleanup(const StateDirectory& directory) {
-  return cleanup(directory, CleanupOf::everything);
+void check_removable(const StateDirectory& directory, CleanupOf what) {
+  struct stat root {};
+  if (::stat(directory.root().c_str(), &root) != 0)
+    throw system_error(errno, "cannot look at " + directory.root().string());
+  std::vector<std::filesystem::path> ours{directory.pgbackrest(),
+                                          directory.archive(),
+                                          directory.secrets(),
+                                          directory.adminer(),
+                                          directory.program().parent_path(),
+                                          directory.run(),
+                                          directory.restores().parent_path()};
+  for (const auto& node : possible_nodes()) {
+    ours.push_back(directory.node(node));
+    for (const auto& place :
+         {directory.node(node), directory.data(node), directory.tablespaces(node)}) {
+      struct stat info {};
+      if (::lstat(place.c_str(), &info) != 0) continue;
+      const bool tolerable = what == CleanupOf::everything && place != directory.node(node);
+      if (!S_ISDIR(info.st_mode) && !tolerable) refuse_link(place);
+      // Also a subvolume, which is no mount.
+      if (S_ISDIR(info.st_mode) && info.st_dev != root.st_dev) refuse_mount(place);
+    }
+  }
+  for (const auto& place : set_aside(directory)) ours.push_back(place);
+  for (const auto& place : ours)
+    if (const auto mounts = mounts_in(place); !mounts.empty()) refuse_mount(mounts.front());
 }
 
-Cleanup cleanup(const StateDirectory& directory, CleanupOf what) {
+Cleanup cleanup(const StateDirectory& directory) {
   Cleanup result;
   std::error_code ignored;
   if (!std::filesystem::exists(std::filesystem::symlink_status(directory.root(), ignored)))
     return result;
-  if (std::filesystem::is_symlink(directory.root(), ignored))
-    throw Error(ErrorKind::target_not_empty, directory.root().string() + " is a link")
-        .with_hint("remove by hand what it leads to, if that is what you want");
-  const auto marker = Marker::load(directory);
-  if (!marker)
-    throw Error(ErrorKind::target_not_empty,
-                directory.root().string() + " was not made by pgrevive, so it stays as it is");
-  refuse_foreign_servers(directory);
-  stop(directory, std::chrono::minutes(10));
+  check_is_ours(directory);
+  bool empty = false;
+  {
+    const IdentityScope scope(owner_of(directory.root()));
+    const auto held = ChangeLock::take(directory, kCleanup);
+    empty = stop_and_remove(directory, CleanupOf::everything, {}, result);
+  }
+  // Who owns a cluster may not own where it lies, and leaves an empty directory.
+  if (empty && ::rmdir(directory.root().c_str()) == 0)
+    result.removed.push_back(directory.root().string());
+  return result;
+}
 
-  for (const auto& node : existing_nodes(directory)) {
-    for (const auto& place : outside_tablespaces(directory, node))
-      result.kept.push_back("tablespace in " + place.string());
-    result.removed.push_back("data and logs of " + node);
-  }
-  if (const auto text = read_file_if_exists(directory.settings())) {
-    const auto settings = from_json(*text);
-    if (settings.archives()) {
-      const auto archive = own_archive(settings, directory, marker->archive_suffix);
-      if (archive.type == repository::RepositoryOptions::Type::s3 ||
-          archive.path != directory.archive())
-        result.kept.push_back("WAL archive in " + archive.describe());
-      else
-        result.removed.push_back("WAL archive in " + archive.path.string());
-    }
-  }
-  // Only the one that a directory at this place would have: the marker may be a copy of another
-  // cluster's, whose sockets are in use, or may have been written by someone else.
-  if (marker->socket_directory != directory.run() &&
-      marker->socket_directory == choose_socket_directory(directory, marker->owner))
-    remove_tree(marker->socket_directory);
-  remove_our_files(directory, what, result);
+Cleanup clear(const StateDirectory& directory, const ChangeLock&,
+              const std::function<void()>& in_between) {
+  Cleanup result;
+  const IdentityScope scope(owner_of(directory.root()));
+  stop_and_remove(directory, CleanupOf::what_was_made, in_between, result);
   return result;
 }
 

@@ -112,6 +112,8 @@ struct ClusterStatus {
   std::optional<CollationFindings> collations;  // empty: nobody looked yet
   std::string collations_file;
   std::vector<PastRestore> restores;  // the newest first
+  // Where a removal that was cut off, or is under way, has put what it has not removed yet.
+  std::vector<std::string> half_removed;
 };
 
 // Who looks every second leaves out what costs more than a blink: the sizes of data directories,

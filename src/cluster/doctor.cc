@@ -12,6 +12,7 @@
 #include "cluster/doctor_repository.h"
 #include "cluster/findings.h"
 #include "cluster/identity_scope.h"
+#include "cluster/leftovers.h"
 #include "cluster/lost_primary.h"
 #include "cluster/marker.h"
 #include "cluster/preflight.h"
@@ -57,6 +58,7 @@ std::vector<Finding> examine(const Settings& settings, const StateDirectory& dir
     findings.look("state directory", [&] {
       const auto marker = check_directory(settings, directory, *owner);
       if (marker) archive_suffix = marker->archive_suffix;
+      refuse_half_removed(directory);
       refuse_lost_primary(directory);
       return place_of(directory, marker.has_value(), *owner);
     });

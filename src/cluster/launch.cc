@@ -9,8 +9,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "cluster/anew.h"
+#include "cluster/change_lock.h"
 #include "cluster/cluster.h"
 #include "cluster/identity_scope.h"
+#include "cluster/leftovers.h"
 #include "cluster/lost_primary.h"
 #include "cluster/marker.h"
 #include "cluster/preflight.h"
@@ -106,14 +109,13 @@ void leave_request(const StateDirectory& directory, const Identity& owner) {
   ask_for_reindex(directory);
 }
 
-// One start at a time from the first file on.
-FileLock lock_launch(const StateDirectory& directory) {
-  for (int i = 0; i < 600; ++i) {
-    if (auto held = FileLock::try_acquire(directory.launch_lock())) return *std::move(held);
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  }
-  throw Error(ErrorKind::busy, "another start of this cluster does not come to its end")
-      .with_hint("end that one, then start again");
+// What was looked at without the lock has to be the same still.
+void refuse_another(const std::optional<Marker>& seen, const StateDirectory& directory) {
+  if (!seen) return;
+  const auto marker = Marker::load(directory);
+  if (marker && marker->created_ms == seen->created_ms) return;
+  throw Error(ErrorKind::busy, "the cluster was thrown away while this start looked at it")
+      .with_hint("start again, if it is to be made anew");
 }
 
 }  // namespace
@@ -144,7 +146,9 @@ Launch launch(Settings& settings, const StateDirectory& directory,
               const std::filesystem::path& own_program, const PointWatch& watch, bool reindex) {
   check_name(settings.cluster_name);
   const auto owner = find_owner();
-  auto marker = check_directory(settings, directory, owner);
+  refuse_while_thrown_away(directory);
+  settings.chosen_backup.reset();
+  const auto seen = check_directory(settings, directory, owner);
   if (const auto supervisor = find_supervisor(directory)) {
     // Woken, it would stop the replicas that still run, and only then say so.
     refuse_lost_primary(directory);
@@ -152,9 +156,10 @@ Launch launch(Settings& settings, const StateDirectory& directory,
     wake(directory, *supervisor);
     return Launch::already_running;
   }
-  if (!marker) marker = make_marker(settings.cluster_name, directory, owner, unix_milliseconds());
+  auto marker =
+      seen ? *seen : make_marker(settings.cluster_name, directory, owner, unix_milliseconds());
   try {
-    preflight(settings, directory, *marker, owner, watch);
+    preflight(settings, directory, marker, owner, watch);
   } catch (const Error&) {
     // Another start may have been faster, and its servers hold the ports.
     if (!find_supervisor(directory)) throw;
@@ -163,21 +168,35 @@ Launch launch(Settings& settings, const StateDirectory& directory,
   }
 
   make_root(directory, owner);
-  std::optional<FileLock> held;
+  std::optional<ChangeLock> held;
   {
     const IdentityScope scope(owner);
     check_enterable(directory, owner);
+    held = ChangeLock::take(directory, kStart);
+    refuse_half_removed(directory);
+    refuse_another(seen, directory);
     make_directories(directory.run(), 0700);
-    held = lock_launch(directory);
   }
   // The supervisor that there may be takes it up as well as ours.
   if (reindex) leave_request(directory, owner);
   if (find_supervisor(directory)) return Launch::already_running;
   // The other start's, if it wrote one before it failed.
-  if (auto written = Marker::load(directory)) marker = std::move(written);
-  write_state(settings, directory, *marker, owner, own_program);
+  if (auto written = Marker::load(directory)) marker = *std::move(written);
+  write_state(settings, directory, marker, owner, own_program);
   start_supervisor(directory, owner);
   return Launch::started;
+}
+
+void launch_anew(const Settings& settings, const StateDirectory& directory, const Anew& anew,
+                 ChangeLock, const std::filesystem::path& own_program) {
+  const auto owner = find_owner();
+  preflight_cleared(settings, directory, anew.chosen);
+  {
+    const IdentityScope scope(owner);
+    make_directories(directory.run(), 0700);
+  }
+  write_state(settings, directory, anew.marker, owner, own_program);
+  start_supervisor(directory, owner);
 }
 
 bool supervisor_running(const StateDirectory& directory) {

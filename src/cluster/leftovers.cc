@@ -5,6 +5,9 @@
 #include <string>
 #include <system_error>
 
+#include "base/error.h"
+#include "cluster/supervisor_process.h"
+
 namespace pgrevive::cluster {
 
 bool is_unfinished(const std::filesystem::path& entry, const StateDirectory& directory) {
@@ -22,12 +25,52 @@ bool holds_files(const StateDirectory& directory) {
   for (fs::directory_iterator entry(directory.root(), failure), end; !failure && entry != end;
        entry.increment(failure)) {
     if (is_unfinished(entry->path(), directory)) continue;
+    if (entry->path() == directory.change_lock()) continue;
     if (entry->path() != directory.run() || !fs::is_directory(entry->symlink_status())) return true;
-    for (const auto& below : fs::directory_iterator(directory.run(), failure))
-      if (below.path() != directory.launch_lock()) return true;
-    if (failure) return true;
+    if (!fs::is_empty(directory.run(), failure) || failure) return true;
   }
   return failure && failure != std::errc::no_such_file_or_directory;
+}
+
+namespace {
+
+std::filesystem::path places_of_nodes(const StateDirectory& directory) {
+  return directory.node("primary").parent_path();
+}
+
+}  // namespace
+
+std::filesystem::path set_aside_name(const StateDirectory& directory, const std::string& node) {
+  const auto first = places_of_nodes(directory) / ("." + node + ".gone");
+  auto name = first;
+  for (int i = 2; std::filesystem::exists(std::filesystem::symlink_status(name)); ++i)
+    name = first.string() + "-" + std::to_string(i);
+  return name;
+}
+
+std::vector<std::filesystem::path> set_aside(const StateDirectory& directory) {
+  const auto nodes = possible_nodes();
+  std::vector<std::filesystem::path> found;
+  std::error_code ignored;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(places_of_nodes(directory), ignored)) {
+    const auto name = entry.path().filename().string();
+    if (std::ranges::any_of(nodes, [&](const std::string& node) {
+          const auto first = "." + node + ".gone";
+          return name == first || name.starts_with(first + "-");
+        }))
+      found.push_back(entry.path());
+  }
+  std::ranges::sort(found);
+  return found;
+}
+
+void refuse_half_removed(const StateDirectory& directory) {
+  const auto left = set_aside(directory);
+  if (left.empty()) return;
+  throw Error(ErrorKind::target_not_empty, "the removal of this cluster was cut off: " +
+                                               left.front().string() + " is of what it has left")
+      .with_hint("`cleanup` completes it; so does `start --anew`, which makes the cluster anew");
 }
 
 }  // namespace pgrevive::cluster

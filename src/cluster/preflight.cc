@@ -265,6 +265,8 @@ std::vector<SpaceNeed> space_needs_anew(const Settings& settings, const StateDir
   std::vector<std::pair<dev_t, std::uint64_t>> freed;
   for (const auto& node : existing_nodes(directory))
     freed.emplace_back(disk_space(directory.data(node)).device, bytes_taken(directory.node(node)));
+  for (const auto& place : set_aside(directory))
+    freed.emplace_back(disk_space(place).device, bytes_taken(place));
   const auto look = [&](const std::filesystem::path& place) {
     auto space = disk_space(place);
     for (const auto& [device, bytes] : freed)
@@ -354,6 +356,7 @@ void check_takeover(const Settings& settings, const StateDirectory& directory) {
 
 void preflight(Settings& settings, const StateDirectory& directory, const Marker& marker,
                const Identity& owner, const PointWatch& watch) {
+  refuse_half_removed(directory);
   refuse_lost_primary(directory);
   check_target(settings);
   check_own_archive(settings, directory);
@@ -375,8 +378,10 @@ void preflight(Settings& settings, const StateDirectory& directory, const Marker
   probe_own_archive(settings, directory, marker, owner);
 }
 
-void preflight_anew(Settings& settings, const StateDirectory& directory, const Marker& marker,
-                    const Identity& owner, const PointWatch& watch) {
+ChosenBackup preflight_anew(Settings& settings, const StateDirectory& directory,
+                            const Marker& marker, const Identity& owner, const PointWatch& watch,
+                            Search search) {
+  settings.chosen_backup.reset();
   // As beside the cluster, where nothing is yet.
   const StateDirectory elsewhere(directory.root() / "preview");
   check_target(settings);
@@ -386,12 +391,22 @@ void preflight_anew(Settings& settings, const StateDirectory& directory, const M
   const auto version = cluster_version(settings, elsewhere);
   postgres::find_binaries(version, settings.postgres_binaries);
   check_archiver(settings, elsewhere, version);
-  if (const auto problem = find_point(settings, elsewhere, watch)) throw *problem;
-  const auto chosen = choose_backup(settings);
+  if (search == Search::needed)
+    if (const auto problem = find_point(settings, elsewhere, watch)) throw *problem;
+  auto chosen = choose_backup(settings);
   for (const auto& need : space_needs_anew(settings, directory, chosen)) check_space(need);
   const auto outlook = look_ahead(settings, chosen, true);
   if (outlook.problem) throw *outlook.problem;
   probe_own_archive(settings, elsewhere, marker, owner);
+  if (!settings.point) settings.chosen_backup = chosen.backup.label.text();
+  return chosen;
+}
+
+void preflight_cleared(const Settings& settings, const StateDirectory& directory,
+                       const ChosenBackup& chosen) {
+  refuse_foreign_servers(directory);
+  check_ports(settings, directory);
+  for (const auto& need : space_needs(settings, directory, chosen)) check_space(need);
 }
 
 }  // namespace pgrevive::cluster

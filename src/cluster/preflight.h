@@ -24,9 +24,15 @@ void preflight(Settings& settings, const StateDirectory& directory, const Marker
                const Identity& owner, const PointWatch& watch);
 
 // The same for a cluster that takes the place of the one that is there: what runs of that one, and
-// what its nodes hold, counts as gone. What is in its archives does not.
-void preflight_anew(Settings& settings, const StateDirectory& directory, const Marker& marker,
-                    const Identity& owner, const PointWatch& watch);
+// what its nodes hold, counts as gone. What is in its archives does not. Returns the backup that it
+// will be made of. Search::known: `settings` have the point already.
+enum class Search { needed, known };
+ChosenBackup preflight_anew(Settings& settings, const StateDirectory& directory,
+                            const Marker& marker, const Identity& owner, const PointWatch& watch,
+                            Search search);
+// What can have changed since: asks nothing of the repository, whose answer is known.
+void preflight_cleared(const Settings& settings, const StateDirectory& directory,
+                       const ChosenBackup& chosen);
 
 // Its rules one by one, for `doctor`, which wants to see them all. None changes anything; each
 // throws Error that says what is wrong, with a remedy.

@@ -58,6 +58,7 @@ Outlook look_ahead(const Settings& settings, const ChosenBackup& chosen, bool ex
 }
 
 Preview make_preview(Settings settings, const StateDirectory& directory, const PointWatch& watch) {
+  settings.chosen_backup.reset();  // a start of before has chosen it
   refuse_lost_primary(directory);
   Preview preview;
   preview.repository = settings.repository.describe();

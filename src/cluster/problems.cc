@@ -19,6 +19,14 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 
 void judge_supervisor(const ClusterStatus& status, std::vector<Problem>& problems) {
   const auto& supervisor = status.supervisor;
+  if (!status.half_removed.empty()) {
+    problems.push_back(
+        {.id = "half_removed",
+         .text = "the cluster is being removed, or that was cut off: " +
+                 status.half_removed.front() + " is of what is left",
+         .remedy = "`cleanup` completes it; so does `start --anew`, which makes the cluster anew"});
+    return;
+  }
   if (supervisor.phase == Phase::failed) {
     problems.push_back({.id = "failed",
                         .text = first_line(supervisor.error),

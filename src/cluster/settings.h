@@ -51,20 +51,20 @@ struct OwnArchive {
 struct Settings {
   std::string cluster_name = "postgres-cluster";  // CLUSTER_NAME
 
-  std::string user = "postgres";               // POSTGRES_USER
-  Secret password;                             // POSTGRES_PASSWORD
-  std::string database = "testdb";             // POSTGRES_DB
-  int primary_port = 5433;                     // POSTGRES_PRIMARY_PORT
-  int replica_port = 5434;                     // POSTGRES_REPLICA_PORT; further ones count up
-  int adminer_port = 8081;                     // ADMINER_PORT; 0: no Adminer
-  std::string adminer_listen = "127.0.0.1";    // ADMINER_LISTEN, an address
-  int console_port = 8080;                     // CONSOLE_PORT; 0: no console
-  std::string console_listen = "127.0.0.1";    // CONSOLE_LISTEN, an address
-  std::vector<std::string> console_hosts;      // CONSOLE_HOSTS, beside addresses and localhost
-  int replicas = 1;                            // REPLICAS, 0 to 4
+  std::string user = "postgres";             // POSTGRES_USER
+  Secret password;                           // POSTGRES_PASSWORD
+  std::string database = "testdb";           // POSTGRES_DB
+  int primary_port = 5433;                   // POSTGRES_PRIMARY_PORT
+  int replica_port = 5434;                   // POSTGRES_REPLICA_PORT; further ones count up
+  int adminer_port = 8081;                   // ADMINER_PORT; 0: no Adminer
+  std::string adminer_listen = "127.0.0.1";  // ADMINER_LISTEN, an address
+  int console_port = 8080;                   // CONSOLE_PORT; 0: no console
+  std::string console_listen = "127.0.0.1";  // CONSOLE_LISTEN, an address
+  std::vector<std::string> console_hosts;    // CONSOLE_HOSTS, beside addresses and localhost
+  int replicas = 1;                          // REPLICAS, 0 to 4
   ReplicaRebuild replica_rebuild = ReplicaRebuild::sooner;  // REPLICA_REBUILD
-  std::string listen_addresses = "localhost";  // LISTEN_ADDRESSES
-  std::vector<std::string> allowed_networks;   // ALLOWED_NETWORKS, CIDR, beside localhost
+  std::string listen_addresses = "localhost";               // LISTEN_ADDRESSES
+  std::vector<std::string> allowed_networks;  // ALLOWED_NETWORKS, CIDR, beside localhost
 
   // NODE_TLS: replicas stream over TLS, and so does who comes by TCP (cluster/node_tls.h).
   bool node_tls = false;
@@ -78,6 +78,9 @@ struct Settings {
   bool target_given = false;
   // Of a target of name or xid, once it was found; whoever goes on with it need not look again.
   std::optional<TargetPoint> point;
+  // The backup that was judged to lead to the target before an old cluster was thrown away for it,
+  // where nobody has named one: the new cluster is made of no other.
+  std::optional<std::string> chosen_backup;
   restore::DatabaseChoice databases;  // DB_INCLUDE, DB_EXCLUDE
   bool drop_left_out = false;         // DB_DROP_LEFT_OUT
   unsigned process_max = 0;           // PGBACKREST_PROCESS_MAX; 0: processors

@@ -11,6 +11,7 @@ namespace pgrevive::cluster {
 //
 //   <root>/pgrevive.json        marks the directory as ours; which cluster, since when, which owner
 //   <root>/settings.json        what `start` was told (0600)
+//   <root>/change.lock          who makes the cluster or throws it away
 //   <root>/bin/                 the programs, as the servers call them
 //   <root>/source.conf          pgbackrest.conf of the source, for archive-get (0600)
 //   <root>/pgbackrest/          pgbackrest.conf of the cluster's own archive, its logs, lock, spool
@@ -28,6 +29,7 @@ namespace pgrevive::cluster {
 //   <root>/<node>/made-tablespaces     which ones the source's WAL made outside of here
 //   <root>/<node>/pgrevive-node.json   which backup it was made of, its promotion
 //   <root>/primary/collations.json     indexes that were built by another version of a collation
+//   <root>/.<node>.gone/        a node whose removal is under way, or was cut off
 //
 // In containers the nodes lie on volumes of their own, beside each other, and the root is on one of
 // them: <volumes>/<node>/pgdata, conf and so on, and <volumes>/primary/pgrevive is the root.
@@ -59,8 +61,8 @@ class StateDirectory {
   std::filesystem::path reindex_request() const { return run() / "reindex"; }
   // What somebody asks the supervisor to do (cluster/request.h).
   std::filesystem::path request() const { return run() / "request.json"; }
-  // Held by a start for as long as it writes files and makes a supervisor.
-  std::filesystem::path launch_lock() const { return run() / "launch.lock"; }
+  // Held by who makes the cluster or throws it away (cluster/change_lock.h).
+  std::filesystem::path change_lock() const { return root_ / "change.lock"; }
   std::filesystem::path status() const { return run() / "status.json"; }
   // What archive-get last answered that node while it recovered.
   std::filesystem::path wal_report(const std::string& name) const {

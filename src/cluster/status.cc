@@ -12,6 +12,7 @@
 #include "cluster/cluster.h"
 #include "cluster/console_process.h"
 #include "cluster/dialect.h"
+#include "cluster/leftovers.h"
 #include "cluster/marker.h"
 #include "cluster/node_record.h"
 #include "cluster/partial.h"
@@ -203,6 +204,8 @@ json or_null(const std::optional<T>& value) {
 
 ClusterStatus collect_status(const StateDirectory& directory, Look look) {
   const auto marker = load_marker(directory);
+  // A cleanup removes them long before the last of the data.
+  if (!std::filesystem::exists(directory.settings())) refuse_half_removed(directory);
   const auto settings = from_json(read_file(directory.settings()));
   ClusterStatus status;
   status.cluster_name = marker.cluster_name;
@@ -245,6 +248,7 @@ ClusterStatus collect_status(const StateDirectory& directory, Look look) {
   status.collations = CollationFindings::load(directory.collations());
   status.collations_file = directory.collations().string();
   status.restores = load_restores(directory);
+  for (const auto& place : set_aside(directory)) status.half_removed.push_back(place.string());
   // The one that is under way is no past one yet.
   if (status.supervisor_running && !status.supervisor.phases.empty())
     std::erase_if(status.restores, [&](const PastRestore& restore) {

@@ -66,9 +66,13 @@ void refuse_foreign_servers(const StateDirectory& directory) {
           .with_hint("stop that server first");
 }
 
-std::vector<std::string> existing_nodes(const StateDirectory& directory) {
+std::vector<std::string> possible_nodes() {
   constexpr int kMostReplicas = 4;
-  auto names = node_names(kMostReplicas);
+  return node_names(kMostReplicas);
+}
+
+std::vector<std::string> existing_nodes(const StateDirectory& directory) {
+  const auto names = possible_nodes();
   std::vector<std::string> found;
   std::error_code ignored;
   for (auto name = names.rbegin(); name != names.rend(); ++name)

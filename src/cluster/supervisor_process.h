@@ -25,6 +25,8 @@ bool server_is_ours(const StateDirectory& directory, const std::string& node);
 // Throws Error{busy} that names the data directory of a node on which a server runs that is not.
 void refuse_foreign_servers(const StateDirectory& directory);
 
+// The names of all nodes that a cluster can have.
+std::vector<std::string> possible_nodes();
 // The nodes that have a directory, the primary last: the order to stop them in.
 std::vector<std::string> existing_nodes(const StateDirectory& directory);
 

@@ -2,6 +2,7 @@
 is started again, and all of it is made anew as of another moment."""
 
 import contextlib
+import errno
 import http.client
 import json
 import os
@@ -17,8 +18,9 @@ import pytest
 
 from rig.cluster import PASSWORD, Cluster
 from rig.console import Console, Described
+from rig.faulty_calls import Call, FaultyCalls
 from rig.postgres import binaries, server_user
-from rig.process import free_port, run, wait_until
+from rig.process import child_options, free_port, run, wait_until
 from rig.program import message
 from rig.story import MARKERS, ROWS
 
@@ -355,6 +357,51 @@ def test_made_anew_as_of_a_moment(asked, story):
     assert asked.status()["restores"][-1]["outcome"] == "done"
     wait_until(lambda: programs_beside() <= left, 20,
                "no program is left behind")
+
+
+def test_anew_is_judged_again_behind_the_question(asked):
+    """Who is asked may take hours, and keeps nobody waiting for that. What has changed meanwhile,
+    here to data behind a link, counts; and is refused while all still runs."""
+    mark_data(asked, "primary", "replica")
+    place, elsewhere = asked.root / "replica" / "tablespaces", asked.root / "larger"
+    with subprocess.Popen([asked.pgrevive.path, "--env-file", asked.env_file, "start", "--anew"],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, **child_options(env=asked.environment)) as command:
+        said = ""
+        while "to go on: " not in said:
+            said += command.stdout.read(1) or pytest.fail(said + command.stderr.read())
+        assert "running already" in asked.start().stdout
+        place.rename(elsewhere)
+        place.symlink_to(elsewhere)
+        try:
+            _, errors = command.communicate("asked\n", timeout=60)
+        finally:
+            place.unlink()
+            elsewhere.rename(place)
+    assert command.returncode == 26 and f"{place} is a link" in errors, errors
+    assert asked.status()["supervisor"]["phase"] == "running"
+    assert marked(asked) == ["primary", "replica"]
+
+
+def test_made_anew_where_the_removal_failed(asked, space):
+    """Its status tells; a start takes nothing of it up; the same once more does what was asked."""
+    calls = FaultyCalls(space.directory("calls"), asked.root)
+    point = Call("unlink", "start", "@/.primary.gone/data/base/#/#")
+    words = ["--env-file", asked.env_file, "start", "--anew", "--yes", "--type=immediate"]
+    result = asked.pgrevive(*words, check=False, env={**asked.environment,
+                                                      **calls.struck(point, 100, errno.EIO)})
+    assert result.returncode == 29 and calls.hits(), message(result)
+    status = asked.status()
+    assert "Input/output error" in status["supervisor"]["error"], status
+    assert status["problems"][0]["id"] == "half_removed" and not status["healthy"]
+    assert "Input/output error" in (asked.root / "logs" / "supervisor.log").read_text()
+    assert "was cut off" in asked.start(check=False).stderr and not asked.processes()
+    asked.run("start", "--anew", "--yes", "--type=immediate")
+    assert marked(asked) == [] and asked.status()["healthy"]
+    # Made of the backup that was judged before the old one went.
+    told = json.loads((asked.root / "settings.json").read_text())
+    assert told["chosen_backup"] == asked.node("primary")["backup_label"]
+    assert not list(asked.root.glob(".*.gone"))
 
 
 def test_made_anew_as_of_the_end(asked):

@@ -1,16 +1,20 @@
 """`cleanup` removes what pgrevive made, and nothing that somebody else has or uses."""
 
+import fcntl
+import os
 import shutil
+import signal
 
 import pytest
 
 from rig.cluster import Cluster
+from rig.faulty_calls import Call, FaultyCalls
 from rig.postgres import Server, binaries, server_user, trusting_hba
 from rig.process import free_port, run
 from rig.program import message
 from rig.workspace import give
 
-BUSY = 30
+NOT_EMPTY, BUSY = 26, 30
 
 
 @pytest.fixture
@@ -95,6 +99,62 @@ def test_server_with_a_tablespace_inside(cluster, space):
         assert any(place.iterdir())
     finally:
         server.stop()
+
+
+def test_killed_in_the_middle(cluster, space):
+    """kill -9 while data goes: nobody takes what is left for a cluster, and it can be completed."""
+    calls = FaultyCalls(space.directory("calls"), cluster.root)
+    point = Call("unlink", "cleanup", "@/.primary.gone/data/base/#/#")
+    result = cluster.pgrevive("--env-file", cluster.env_file, "cleanup", "--yes", check=False,
+                              env={**cluster.environment, **calls.struck(point, 100, "kill")})
+    assert result.returncode == -signal.SIGKILL and calls.hits(), message(result)
+    assert any((cluster.root / ".primary.gone" / "data" / "base").iterdir())
+    assert not (cluster.root / "primary").exists()
+    for command in ("start", "status"):
+        result = cluster.run(command, check=False)
+        assert result.returncode == NOT_EMPTY, message(result)
+        assert "removal of this cluster was cut off" in result.stderr and "hint: " in result.stderr
+    assert not cluster.processes()
+    cluster.run("cleanup", "--yes")
+    assert not cluster.root.exists()
+
+
+def test_one_at_a_time(cluster):
+    """Who comes while somebody throws the cluster away is told who that is."""
+    with open(cluster.root / "change.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(f"{os.getpid()} start --anew\n")
+        lock.flush()
+        for command in (["cleanup", "--yes"], ["start"]):
+            result = cluster.run(*command, check=False)
+            assert result.returncode == BUSY, message(result)
+            assert f"`start --anew`, pid {os.getpid()}" in result.stderr and "hint: " in result.stderr
+    assert not cluster.processes()
+    cluster.start()
+    cluster.run("cleanup", "--yes")
+    assert not cluster.root.exists()
+
+
+def test_link_to_what_is_not_ours(cluster, space):
+    """The directory is its owner's, who may leave links in it for root to follow."""
+    victim = space.directory("victim")
+    for name in ("data", "logs"):
+        (victim / name).mkdir()
+        (victim / name / "precious").write_text("years of work")
+    primary, kept = cluster.root / "primary", cluster.root / "kept"
+    primary.rename(kept)
+    primary.symlink_to(victim)
+    result = cluster.run("cleanup", "--yes", check=False)
+    assert result.returncode == NOT_EMPTY and f"{primary} is a link" in result.stderr, message(result)
+    assert (cluster.root / "settings.json").exists()
+    primary.unlink()
+    kept.rename(primary)
+    shutil.rmtree(cluster.root / "logs")
+    (cluster.root / "logs").symlink_to(victim / "logs")
+    (primary / "data" / "link").symlink_to(victim / "data")
+    cluster.run("cleanup", "--yes")
+    assert not cluster.root.exists()
+    assert len(list(victim.rglob("precious"))) == 2
 
 
 def test_directory_that_is_not_ours(pgrevive, space):

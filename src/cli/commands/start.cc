@@ -10,6 +10,7 @@
 #include "cli/point_watch.h"
 #include "cli/print.h"
 #include "cluster/anew.h"
+#include "cluster/leftovers.h"
 #include "cluster/lost_primary.h"
 #include "cluster/node_record.h"
 #include "cluster/preview.h"
@@ -52,17 +53,30 @@ void note_failed(const cluster::Settings& settings, const cluster::StateDirector
 // after that may have nobody to tell: the console that asked is gone.
 int make_anew(cluster::Settings settings, const cluster::StateDirectory& directory,
               const StartWords& words) {
-  const auto marker = cluster::check_anew(settings, directory, watch_search());
+  std::optional<cluster::ChangeLock> held;
+  if (words.yes) held = cluster::lock_anew(directory);
+  auto anew = cluster::check_anew(settings, directory, watch_search());
   out("target: {}{}\n", cluster::describe(settings.target),
       settings.backup_set ? "; from backup " + *settings.backup_set : "");
-  if (!words.yes) confirm_anew(settings.cluster_name);
-  for (const auto& path : cluster::clear_for_anew(settings, directory, marker).kept)
-    out("kept    {}\n", path);
+  if (!words.yes) {
+    confirm_anew(settings.cluster_name);
+    // Others were not kept waiting for the answer, and what was true before it need not be now.
+    held = cluster::lock_anew(directory);
+    anew = cluster::check_anew(settings, directory, watch_search(), cluster::Search::known);
+  }
+  bool cleared = false;
   try {
-    return launch_and_follow(settings, directory, words.detach);
-  } catch (const Error& error) {
-    const auto status = cluster::read_status(directory);
-    if (!status && !cluster::supervisor_running(directory)) note_failed(settings, directory, error);
+    for (const auto& path : cluster::clear_for_anew(settings, directory, anew.marker, *held).kept)
+      out("kept    {}\n", path);
+    cleared = true;
+    return launch_anew_and_follow(settings, directory, words.detach, anew, *std::move(held));
+  } catch (const std::exception& failure) {
+    const auto* error = dynamic_cast<const Error*>(&failure);
+    // What a supervisor has said of it itself stays; that of the old one is not about this.
+    const bool told = cleared && cluster::read_status(directory);
+    if (!told && !cluster::supervisor_running(directory))
+      note_failed(settings, directory,
+                  error != nullptr ? *error : Error(ErrorKind::system, failure.what()));
     throw;
   }
 }
@@ -131,6 +145,7 @@ void apply_target(const TargetWords& words, bool anew, const cluster::StateDirec
 
 int show_preview(const cluster::Settings& settings, const cluster::StateDirectory& directory,
                  bool json) {
+  cluster::refuse_half_removed(directory);
   const auto preview = cluster::make_preview(settings, directory, watch_search());
   out("{}", json ? cluster::to_json(preview) : cluster::to_text(preview, settings.cluster_name));
   if (!preview.outlook.problem) return 0;

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 
 #include "base/fd.h"
@@ -106,13 +107,27 @@ TEST_F(AnewTest, IsRefusedWhereSomebodyElseHasThePort) {
   expect_refused(ErrorKind::busy, "POSTGRES_PRIMARY_PORT");
 }
 
+TEST_F(AnewTest, IsRefusedWhereDataLiesBehindALink) {
+  fs::rename(directory_.data("primary"), root_ / "larger");
+  fs::create_directory_symlink(root_ / "larger", directory_.data("primary"));
+  expect_refused(ErrorKind::target_not_empty, "data is a link");
+}
+
+TEST_F(AnewTest, IsRefusedWhereDataIsAMount) {
+  if (::mount(directory_.data("primary").c_str(), directory_.data("primary").c_str(), nullptr,
+              MS_BIND, nullptr) != 0)
+    GTEST_SKIP() << "only root can mount";
+  expect_refused(ErrorKind::busy, "unmount it");
+  ::umount(directory_.data("primary").c_str());
+}
+
 // As the console of a cluster that root has started.
 TEST_F(AnewTest, KeepsWhatTheClusterIsInADirectoryOfWhichTheOwnerCannotMakeAnother) {
   settings_.primary_port = 7777;
   write_file_atomic(directory_.root() / "notes.txt", "mine");
   {
     const IdentityScope scope(owner_);
-    const auto done = clear_for_anew(settings_, directory_, marker_);
+    const auto done = clear_for_anew(settings_, directory_, marker_, lock_anew(directory_));
     EXPECT_THAT(done.kept, testing::ElementsAre(testing::HasSubstr("notes.txt")));
   }
   EXPECT_FALSE(fs::exists(directory_.node("primary")));
@@ -124,7 +139,7 @@ TEST_F(AnewTest, KeepsWhatTheClusterIsInADirectoryOfWhichTheOwnerCannotMakeAnoth
 }
 
 TEST_F(AnewTest, ThatFailsIsTold) {
-  clear_for_anew(settings_, directory_, marker_);
+  clear_for_anew(settings_, directory_, marker_, lock_anew(directory_));
   note_failed_start(settings_, directory_, Error(ErrorKind::busy, "the port is taken"));
   const auto status = read_status(directory_);
   ASSERT_TRUE(status);

@@ -1,12 +1,16 @@
+#include "cluster/cleanup.h"
+
 #include <filesystem>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "base/file.h"
-#include "cluster/cluster.h"
+#include "cluster/leftovers.h"
 #include "cluster/marker.h"
+#include "cluster/preflight.h"
 #include "support/temp_dir.h"
 #include "support/throws.h"
 
@@ -72,6 +76,114 @@ TEST_F(CleanupTest, KeepsATablespaceThatNoNodeLinksTo) {
   EXPECT_FALSE(fs::exists(spaces / "empty"));
   EXPECT_FALSE(fs::exists(directory_.data("primary")));
   EXPECT_FALSE(fs::exists(directory_.node("replica")));
+}
+
+TEST_F(CleanupTest, LeavesNothingThatLooksLikeANodeWhenItIsCutOff) {
+  write_file_atomic(directory_.node_record("primary"), "{}");
+  const auto cut_off = [&] {
+    const auto held = ChangeLock::take(directory_, kStartAnew);
+    clear(directory_, held, [] { throw std::runtime_error("cut off"); });
+  };
+  EXPECT_THROW(cut_off(), std::runtime_error);
+
+  for (const auto* node : {"primary", "replica"}) EXPECT_FALSE(fs::exists(directory_.node(node)));
+  EXPECT_TRUE(fs::exists(directory_.root() / ".primary.gone/data/PG_VERSION"));
+  EXPECT_THAT([&] { refuse_half_removed(directory_); },
+              test::throws(ErrorKind::target_not_empty, "was cut off"));
+  fs::remove(directory_.settings());
+  EXPECT_THAT([&] { collect_status(directory_); },
+              test::throws(ErrorKind::target_not_empty, "was cut off"));
+
+  EXPECT_THAT(cleanup(directory_).removed, testing::Contains(directory_.root().string()));
+  EXPECT_FALSE(fs::exists(directory_.root()));
+}
+
+TEST_F(CleanupTest, SetsANodeAsideAlsoWhereOneBeforeItIsStillThere) {
+  fs::create_directories(directory_.root() / ".primary.gone/data");
+
+  cleanup(directory_);
+
+  EXPECT_FALSE(fs::exists(directory_.root()));
+}
+
+TEST_F(CleanupTest, LeavesAllAsItIsWhereANodeIsALink) {
+  fs::rename(directory_.node("replica"), root_ / "elsewhere");
+  fs::create_directory_symlink(root_ / "elsewhere", directory_.node("replica"));
+
+  EXPECT_THAT([&] { cleanup(directory_); },
+              test::throws(ErrorKind::target_not_empty, "replica is a link"));
+
+  EXPECT_TRUE(fs::exists(root_ / "elsewhere/logs"));
+  EXPECT_TRUE(fs::exists(directory_.data("primary") / "PG_VERSION"));
+  EXPECT_TRUE(fs::exists(directory_.marker()));
+}
+
+TEST_F(CleanupTest, RemovesALinkInThePlaceOfDataAndTellsWhereItLed) {
+  fs::rename(directory_.data("primary"), root_ / "elsewhere");
+  fs::create_directory_symlink(root_ / "elsewhere", directory_.data("primary"));
+
+  const auto done = cleanup(directory_);
+
+  EXPECT_THAT(done.kept, testing::ElementsAre(testing::HasSubstr((root_ / "elsewhere").string())));
+  EXPECT_TRUE(fs::exists(root_ / "elsewhere/PG_VERSION"));
+  EXPECT_FALSE(fs::exists(directory_.root()));
+}
+
+TEST_F(CleanupTest, LeavesAllAsItIsWhereSomethingIsMountedInIt) {
+  const auto place = directory_.data("primary") / "base";
+  make_directories(place);
+  if (::mount(root_.path().c_str(), place.c_str(), nullptr, MS_BIND, nullptr) != 0)
+    GTEST_SKIP() << "only root can mount";
+
+  EXPECT_THAT([&] { cleanup(directory_); }, test::throws(ErrorKind::busy, place.string()));
+  ::umount(place.c_str());
+
+  EXPECT_TRUE(fs::exists(directory_.logs("replica")));
+  EXPECT_TRUE(fs::exists(directory_.run()));
+}
+
+// Of a cluster that root has started.
+class CleanupByRootTest : public CleanupTest {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can be someone else";
+    fs::permissions(root_.path(), fs::perms(0755));
+    const auto owner = find_owner();
+    auto mark = load_marker(directory_);
+    mark.owner = owner.uid;
+    mark.save(directory_);
+    for (const auto& entry : fs::recursive_directory_iterator(directory_.root()))
+      ASSERT_EQ(::lchown(entry.path().c_str(), owner.uid, owner.gid), 0);
+    ASSERT_EQ(::lchown(directory_.root().c_str(), owner.uid, owner.gid), 0);
+  }
+};
+
+TEST_F(CleanupByRootTest, RemovesTheDirectoryItself) {
+  cleanup(directory_);
+  EXPECT_FALSE(fs::exists(directory_.root()));
+}
+
+TEST_F(CleanupByRootTest, RemovesNothingThatTheOwnerCouldNot) {
+  make_directories(directory_.adminer(), 0755);
+  write_file_atomic(directory_.adminer() / "file", "of root", 0644);
+
+  EXPECT_THAT([&] { cleanup(directory_); }, test::throws(ErrorKind::denied, "file"));
+
+  EXPECT_EQ(read_file(directory_.adminer() / "file"), "of root");
+}
+
+TEST_F(CleanupByRootTest, GivesAllNodesTheirNamesBackWhereOneCannotBeSetAside) {
+  const auto theirs = directory_.node("primary") / "theirs";
+  fs::create_directories(theirs / "PG_15_202209061");
+  // To move it to another directory would be to write into it.
+  fs::permissions(directory_.data("primary"), fs::perms(0755));
+  ASSERT_EQ(::lchown(directory_.data("primary").c_str(), 0, 0), 0);
+
+  EXPECT_THAT([&] { cleanup(directory_); }, test::throws(ErrorKind::denied, "cannot rename"));
+
+  EXPECT_THAT(set_aside(directory_), testing::IsEmpty());
+  EXPECT_TRUE(fs::exists(directory_.data("primary") / "PG_VERSION"));
+  EXPECT_TRUE(fs::exists(directory_.logs("replica")));
 }
 
 TEST_F(CleanupTest, LeavesADirectoryAloneThatIsNotOurs) {

@@ -23,7 +23,8 @@ TEST(HoldsFiles, IsNotTrueOfWhatAStartMakesBeforeTheMarker) {
   EXPECT_FALSE(holds_files(directory));
   fs::create_directory(directory.root());
   EXPECT_FALSE(holds_files(directory));
-  touch(directory.launch_lock());
+  touch(directory.change_lock());
+  fs::create_directory(directory.run());
   touch(directory.root() / ".pgrevive.json.tmp.d65BDk");
   EXPECT_FALSE(holds_files(directory));
 }

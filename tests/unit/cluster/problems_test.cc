@@ -60,6 +60,13 @@ INSTANTIATE_TEST_SUITE_P(
                 s.supervisor.error = "the disk is full\n  while restoring";
               },
               {"failed"}},
+        Wrong{"half_removed",
+              [](ClusterStatus& s) {
+                s.half_removed = {"/home/.primary.gone"};
+                s.supervisor_running = false;
+                s.supervisor.phase = Phase::failed;
+              },
+              {"half_removed"}},
         Wrong{"restoring",
               [](ClusterStatus& s) {
                 s.supervisor.phase = Phase::restoring;

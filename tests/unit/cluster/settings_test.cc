@@ -44,6 +44,7 @@ Settings unusual() {
   settings.repository.s3.ca_file = "/etc/ca.pem";
   settings.repository.s3.stall_timeout = std::chrono::milliseconds(1500);
   settings.backup_set = "20240115-020000F";
+  settings.chosen_backup = "20240116-020000F";
   settings.target = {.type = restore::RecoveryType::time,
                      .target = "2026-11-22 14:05:00+00",
                      .exclusive = true,

@@ -41,7 +41,7 @@ const en = {
   builtOn: 'Builds on', stored: 'Stored', walRange: 'WAL archive', walFromTo: '{first} – {last}', encrypted: 'encrypted', errorsInPages: 'page checksum errors', wholeCluster: 'Whole cluster',
   legendFull: 'full', legendDiff: 'differential', legendIncr: 'incremental', legendWal: 'recoverable', legendGap: 'gap', legendChosen: 'chosen moment',
   asked: '{act} of {node}: {state}', working: 'under way', adminer: 'Adminer', lastArchived: '{count} segments, the last {time} ago', failures: '{count} failures', restored: 'As it was left by the last restore',
-  p_failed: '', p_stopped: '', p_node_down: '', p_not_primary: '', p_promoted: '', p_not_streaming: '', p_lag: '', p_disk: '', p_archiving: '', p_adminer: '', p_collations: '',
+  p_failed: '', p_stopped: '', p_node_down: '', p_not_primary: '', p_promoted: '', p_not_streaming: '', p_lag: '', p_disk: '', p_archiving: '', p_adminer: '', p_collations: '', p_half_removed: '',
 };
 
 export type Word = keyof typeof en;
@@ -98,6 +98,7 @@ const pt: Record<Word, string> = {
   p_archiving: 'O WAL não é arquivado. Veja em `logs primary` o que o pgBackRest diz; o disco do primário enche enquanto isso.',
   p_adminer: 'O Adminer não responde. Ele é reiniciado sozinho; adminer.log diz por que termina.',
   p_collations: 'Há índices feitos com outra versão de uma collation, e consultas podem perder linhas. `start --reindex` reconstrói exatamente esses.',
+  p_half_removed: 'O cluster está sendo removido, ou isso foi interrompido. `cleanup` termina; `start --anew` também, e o refaz.',
 };
 
 const wanted = navigator.languages.find((language) => /^(pt|en)\b/i.test(language)) ?? 'en';
