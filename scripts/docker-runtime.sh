@@ -305,8 +305,9 @@ wait_for_health() {
 # The cluster that is there makes way for one of the source's backups, as soon as it is known that
 # that one can be made.
 make_way() {
-  local answer= code=0
+  local answer= code=0 up
   need_cluster
+  up=$(state_of primary '{{.State.Running}}')
   alone container check-anew
   if [ -z "$yes" ]; then
     printf 'This throws the data of cluster %s away and makes it anew of the source'"'"'s backups, which\n' "$name"
@@ -319,7 +320,7 @@ make_way() {
   alone container make-way || code=$?
   if [ $code != 0 ]; then
     # It was not touched.
-    docker start "$name-primary" "$name-replica" "$name-adminer" >/dev/null || true
+    [ "$up" != true ] || docker start "$name-primary" "$name-replica" "$name-adminer" >/dev/null || true
     exit $code
   fi
   # The volumes know the new one's target from here on. A service that had it as words would be told
@@ -385,6 +386,9 @@ docker_rebuild() {
   done
   need_cluster
   check_node "$node"
+  [ "$(state_of primary '{{.State.Running}}')" = true ] ||
+    fail "the primary's container does not run, and a replica is made anew from a primary that serves" \
+      "\`$0 start\` brings the cluster up" 23
   [ "$node" = replica ] || fail "rebuild is for a replica" "name the replica" 21
   if [ -z "$yes" ]; then
     printf 'This throws the data of %s away and makes it anew. Type yes to go on: ' "$node"
@@ -478,6 +482,9 @@ docker_command() {
     cleanup) docker_cleanup "$@" ;;
     help|version|info) alone "$command" "$@" ;;
     doctor) alone container doctor "$@" ;;
+    console)
+      fail "there is no console with RUNTIME=docker" \
+        "\`$0 status\` shows every node; Adminer is on port $(setting ADMINER_PORT 8081); RUNTIME=local has a console" 21 ;;
     restore|archive-get|prefetch)
       fail "$command makes files of this host, which RUNTIME=docker leaves alone" \
         "docker run --rm -v DIR:DIR pgrevive $command ..., or RUNTIME=local" 21 ;;

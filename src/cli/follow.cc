@@ -64,9 +64,9 @@ ProgressView view_for(const Terminal& terminal) {
 
 int leave_to_itself(ProgressView& view) {
   print(view.close());
-  print(
-      fmt::format("\nleft to itself: it goes on. `{} status` shows how far it is, `{} stop` ends it\n",
-                  front_door(), front_door()));
+  print(fmt::format(
+      "\nleft to itself: it goes on. `{} status` shows how far it is, `{} stop` ends it\n",
+      front_door(), front_door()));
   return static_cast<int>(ErrorKind::cancelled);
 }
 
@@ -85,7 +85,8 @@ ServiceEnd look_for_end(int descriptor) {
   if (::poll(&entry, 1, 0) != 1) return {};
   char text[16];
   const auto size = ::read(descriptor, text, sizeof text);
-  const auto code = parse_unsigned(trim({text, static_cast<std::size_t>(std::max<ssize_t>(size, 0))}));
+  const auto code =
+      parse_unsigned(trim({text, static_cast<std::size_t>(std::max<ssize_t>(size, 0))}));
   if (!code) return {.known = true};
   return {.known = true, .code = static_cast<int>(*code)};
 }

@@ -24,8 +24,8 @@ std::string collations_of(const cluster::Settings& settings,
 // Throws Error{postgres} where an index could not be rebuilt.
 void check_reindexed(const cluster::SupervisorStatus& status);
 
-// Shows how the rebuilding of indexes gets on that the primary's container was asked for, and returns
-// when it is over: 0. Ctrl-C as above.
+// Shows how the rebuilding of indexes gets on that the primary's container was asked for, and
+// returns when it is over: 0. Ctrl-C as above.
 int follow_reindex(const cluster::StateDirectory& directory);
 
 // Shows how the service that fills the volumes of containers gets on, as far as it began after

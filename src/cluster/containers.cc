@@ -127,8 +127,7 @@ void empty_volume(const StateDirectory& directory, const std::string& node) {
   remove_all_in(logs, {directory.restores()});
   std::vector<std::filesystem::path> kept = {own.run(), logs};
   // Of what there will be.
-  if (node == "primary")
-    kept.insert(kept.end(), {directory.marker(), directory.settings()});
+  if (node == "primary") kept.insert(kept.end(), {directory.marker(), directory.settings()});
   remove_all_in(own.root(), kept);
 }
 
@@ -454,14 +453,12 @@ void rebuild_node(const Settings& told, const std::string& node) {
   StopSignals signals;
   const auto held = lock_volume(node);
   if (!held)
-    throw Error(ErrorKind::busy, "the container of " + node + " runs")
-        .with_hint("stop it first");
+    throw Error(ErrorKind::busy, "the container of " + node + " runs").with_hint("stop it first");
   auto marker = load_marker(directory);
   marker.socket_directory = kSockets;
   const SaidInLog said(on_volume_of(node).supervisor_log());
   // Its own container says it on, where this comes to nothing.
-  StatusBoard board(on_volume_of(node),
-                    {.cluster_name = settings.cluster_name, .pid = ::getpid()});
+  StatusBoard board(on_volume_of(node), {.cluster_name = settings.cluster_name, .pid = ::getpid()});
   Servers servers(board);
   Prefetch prefetch(settings, directory, board);
   const auto version =

@@ -24,8 +24,8 @@ inline constexpr const char* kSockets = "/var/run/postgresql";
 // Pure.
 Settings settings_for(Settings settings);
 
-// An error with a remedy that helps where servers run in containers of one image, and not the host's
-// own. Pure.
+// An error with a remedy that helps where servers run in containers of one image, and not the
+// host's own. Pure.
 Error in_words_of_docker(const Error& error);
 
 // Fills the volumes: restores all nodes in one pass, recovers, promotes, joins the replicas, and
@@ -41,15 +41,16 @@ int fill_volumes(const Settings& settings, const PointWatch& watch);
 void check_anew(Settings& settings, const PointWatch& watch);
 void make_way(const Settings& settings, const PointWatch& watch);
 
-// Makes a replica anew, from the backup or from the primary, whose container runs on; its own has to
-// be stopped. Returns once it has streamed. Throws Error{postgres} where there is no such primary,
-// with nothing changed; else what was begun is gone on with by the next call, or by fill_volumes().
+// Makes a replica anew, from the backup or from the primary, whose container runs on; its own has
+// to be stopped. Returns once it has streamed. Throws Error{postgres} where there is no such
+// primary, with nothing changed; else what was begun is gone on with by the next call, or by
+// fill_volumes().
 void rebuild_node(const Settings& settings, const std::string& node);
 
 // Runs the server of one node for as long as the container lives: SIGTERM is a smart shutdown,
 // SIGINT a fast one, SIGQUIT an immediate one. Meanwhile it takes requests to restart the server
-// (request.h), and the primary's rebuilds indexes (reindex.h). Throws where its volume is not whole,
-// saying why.
+// (request.h), and the primary's rebuilds indexes (reindex.h). Throws where its volume is not
+// whole, saying why.
 int run_node(const Settings& settings, const std::string& node);
 
 // Runs Adminer on all addresses of the container.
@@ -63,8 +64,8 @@ std::string trouble_of(const std::string& node);
 StateDirectory where_volumes_are();
 // As that node's own container has it.
 StateDirectory volume_of(const std::string& node);
-// The same as where_volumes_are() for collect_status() and run_checks(): from then on connections of
-// this process know the superuser's password.
+// The same as where_volumes_are() for collect_status() and run_checks(): from then on connections
+// of this process know the superuser's password.
 StateDirectory seen_from_outside();
 
 }  // namespace pgrevive::cluster::containers

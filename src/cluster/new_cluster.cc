@@ -147,22 +147,21 @@ void copy_primary(Site& site, const std::string& node, const std::string& becaus
   record.made_because = because;
   const auto& directory = site.directory;
   const auto log = directory.logs(node) / "pg_basebackup.log";
-  std::vector<std::string> arguments = {"-D",
-                                        directory.data(node),
-                                        "-h",
-                                        site.primary_host.empty()
-                                            ? site.marker.socket_directory.string()
-                                            : site.primary_host,
-                                        "-p",
-                                        std::to_string(site.port("primary")),
-                                        "-U",
-                                        kReplicationRole,
-                                        "-X",
-                                        "stream",
-                                        "-S",
-                                        slot_name(node),
-                                        "--checkpoint=fast",
-                                        "--no-password"};
+  std::vector<std::string> arguments = {
+      "-D",
+      directory.data(node),
+      "-h",
+      site.primary_host.empty() ? site.marker.socket_directory.string() : site.primary_host,
+      "-p",
+      std::to_string(site.port("primary")),
+      "-U",
+      kReplicationRole,
+      "-X",
+      "stream",
+      "-S",
+      slot_name(node),
+      "--checkpoint=fast",
+      "--no-password"};
   const auto primary = NodeRecord::load(directory, "primary");
   auto connection = site.access(primary ? primary->source_user : "").open(site.port("primary"));
   const auto bytes = primary_bytes(connection);

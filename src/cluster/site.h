@@ -37,8 +37,8 @@ struct Site {
   std::string primary_host;
 
   int port(const std::string& node) const;
-  // Connections to the primary, whose files came from `source_user`, and to all nodes where they are
-  // on one host.
+  // Connections to the primary, whose files came from `source_user`, and to all nodes where they
+  // are on one host.
   Access access(const std::string& source_user) const;
   // To a server that this process started.
   Access access_here(const std::string& source_user) const;

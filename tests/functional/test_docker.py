@@ -493,17 +493,19 @@ def test_cleanup_removes_exactly_its_own(site):
 def look_and_stop_looking(site, *words):
     """What a start shows until Ctrl-C, pressed behind all that the restore shows, while the health of
     the nodes is waited for."""
-    return site.manager_on_a_terminal("start", *words, until=r"joining replicas +[0-9.]+ s\r?\n", code=31)
+    return site.manager_on_a_terminal("start", *words, code=31,
+                                      until=r"joining replicas +[0-9.]+ s\r?\n")
 
 
 def test_local_repository_taken_over_by_a_start_that_nobody_looks_at(site, story):
-    """REPO_TYPE=posix and WAL_ARCHIVE=source, which makes it one to be written, to a target of the command
-    line, by a start that goes on when Ctrl-C ends the looking."""
+    """REPO_TYPE=posix and WAL_ARCHIVE=source, which makes it one to be written, to a target of the
+    command line, by a start that goes on when Ctrl-C ends the looking."""
     repository = site.directory / "repository"
     shutil.copytree(story.repo.path, repository)
     for path in (repository, *repository.rglob("*")):
         os.chown(path, 999, 999)  # the containers' user
-    site.write_env(REPO_TYPE="posix", REPO_PATH=repository, WAL_ARCHIVE="source", WAL_ARCHIVE_SILENCE=0,
+    site.write_env(REPO_TYPE="posix", REPO_PATH=repository, WAL_ARCHIVE="source",
+                   WAL_ARCHIVE_SILENCE=0,
                    **{name: None for name in site.values if name.startswith("S3_")})
     shown = look_and_stop_looking(site, "--type", "name", "--target", "half way")
     assert "target: restore point 'half way'" in shown and "left to itself: it goes on" in shown
@@ -511,7 +513,8 @@ def test_local_repository_taken_over_by_a_start_that_nobody_looks_at(site, story
     rows = ROWS.removesuffix(",last-archived")
     assert site.value(PRIMARY, MARKERS) == rows and site.value(REPLICA, MARKERS) == rows
     site.sql(PRIMARY, "select pg_switch_wal()")
-    wait_until(lambda: site.value(PRIMARY, "select last_archived_wal > '000000020' from pg_stat_archiver") == "t",
+    wait_until(lambda: site.value(PRIMARY, "select last_archived_wal > '000000020' "
+                                  "from pg_stat_archiver") == "t",
                60, "a segment of the new timeline is archived")
     assert list(repository.rglob("00000002*/00000002*"))
     info = site.shell(f"docker exec {PRIMARY} pgbackrest --stanza=main info")
@@ -523,27 +526,28 @@ def test_restart_rebuild_and_reindex(site):
     def started(container):
         return site.value(container, "select pg_postmaster_start_time()")
     primary, replica = started(PRIMARY), started(REPLICA)
-    assert re.fullmatch(r"restart of replica: done in [0-9.]+ s\n", site.manager("restart", "replica").stdout)
+    assert re.fullmatch(r"restart of replica: done in [0-9.]+ s\n",
+                        site.manager("restart", "replica").stdout)
     assert started(REPLICA) != replica and started(PRIMARY) == primary
     assert json.loads(site.manager("restart", "primary", "--json").stdout)["state"] == "done"
     assert started(PRIMARY) != primary
     assert site.manager("rebuild", check=False, input="no\n").returncode == 31
-    # What a replica can do in containers no more than elsewhere: without a primary it may be all there is.
     primary = started(PRIMARY)
-    site.docker("exec", REPLICA, "touch", "/var/lib/postgresql/data/pgdata/of-the-old-one")
+    old = "/var/lib/postgresql/data/pgdata/of-the-old-one"
+    site.docker("exec", REPLICA, "touch", old)
     assert "rebuild of replica: done in " in site.manager("rebuild", input="yes\n").stdout
-    assert site.docker("exec", REPLICA, "test", "-e", "/var/lib/postgresql/data/pgdata/of-the-old-one",
-                       check=False).returncode == 1
+    assert site.docker("exec", REPLICA, "test", "-e", old, check=False).returncode == 1
     assert started(PRIMARY) == primary
     shown = site.manager("start", "--reindex").stdout
-    assert re.search(r"^  reindexing +[0-9.]+ s$", shown, re.M) and "  reindexed  0 of 0 indexes" in shown
+    assert re.search(r"^  reindexing +[0-9.]+ s$", shown, re.M)
+    assert "  reindexed  0 of 0 indexes" in shown
     site.healthy()
     assert ", 0 failed" in site.manager("test").stdout
 
 
 def test_anew_to_another_target(site, story):
-    """Nothing is thrown away before the new one is known to be possible; its target is not .env's, and
-    no later start is told of it."""
+    """Nothing is thrown away before the new one is known to be possible; its target is not .env's,
+    and no later start is told of it."""
     refused = site.manager("start", "--anew", "--yes", check=False)
     assert "WAL_ARCHIVE=source: a cluster that archives" in refused.stderr
     site.write_env(REPO_TYPE="posix", REPO_PATH=site.directory / "repository", WAL_ARCHIVE="off",

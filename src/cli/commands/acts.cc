@@ -61,7 +61,8 @@ void add_switchover(Parser& parser) {
   command->add_flag("--json", parser.json, "As JSON");
   command->footer(
       "The primary ends cleanly, the replica is proven to have all it wrote, is promoted, and the\n"
-      "old primary joins it as a replica. Names and ports say what a node does, so the port of the\n"
+      "old primary joins it as a replica. Names and ports say what a node does, so the port of "
+      "the\n"
       "primary leads to the new one. Where something is missing (the replica does not stream, WAL\n"
       "is not archived) all stays as it was. Takes some seconds, in which nobody can connect.\n\n"
       "Examples:\n  pgrevive switchover\n  pgrevive switchover replica-2 --json");

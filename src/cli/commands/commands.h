@@ -71,9 +71,9 @@ void add_repository_words(CLI::App& command, RepositoryWords& words);
 // the command takes, for its help.
 void add_target_words(CLI::App& command, TargetWords& words, const std::string& types);
 
-// Puts the words of `start` about backup and target into `settings`. They count before what .env says,
-// all together: half a target of each would be neither. Throws Error{usage} where the cluster is there
-// already, and not made `anew`. `tell` prints which moment a time in words stands for.
+// Puts the words of `start` about backup and target into `settings`. They count before what .env
+// says, all together: half a target of each would be neither. Throws Error{usage} where the cluster
+// is there already, and not made `anew`. `tell` prints which moment a time in words stands for.
 void apply_target(const TargetWords& words, bool anew, const cluster::StateDirectory& directory,
                   cluster::Settings& settings, bool tell);
 

@@ -68,8 +68,8 @@ std::optional<TargetWords> start_words() {
   return words;
 }
 
-// A cluster that has reached its target needs none: its service may be started again at any time, with
-// the words that it was made with.
+// A cluster that has reached its target needs none: its service may be started again at any time,
+// with the words that it was made with.
 cluster::Settings told_settings(const GlobalOptions& global, bool tell) {
   auto told = settings(global);
   const auto directory = containers::where_volumes_are();
@@ -108,10 +108,10 @@ int look(const ContainerWords& words, bool json) {
   std::error_code ignored;
   if (!std::filesystem::exists(directory.settings(), ignored)) {
     const auto status = cluster::read_status(directory);
-    throw Error(ErrorKind::not_found, "nothing was restored yet" +
-                                          (status && !status->error.empty()
-                                               ? ", the last start failed: " + status->error
-                                               : std::string()))
+    throw Error(ErrorKind::not_found,
+                "nothing was restored yet" + (status && !status->error.empty()
+                                                  ? ", the last start failed: " + status->error
+                                                  : std::string()))
         .with_hint(fmt::format("`{} start` does it", front_door()));
   }
   if (words.work == "report") {
@@ -181,8 +181,7 @@ int work(const GlobalOptions& global, const ContainerWords& words, bool json) {
     return look(words, json);
   if (is({"check", "preview", "doctor"})) return look_ahead(global, words.work, json);
   if (is({"check-anew"})) return check_anew(global);
-  if (is({"restore"}))
-    return containers::fill_volumes(told_settings(global, true), watch_search());
+  if (is({"restore"})) return containers::fill_volumes(told_settings(global, true), watch_search());
   if (is({"make-way"})) {
     containers::make_way(settings_anew(global, false), watch_search());
     return 0;

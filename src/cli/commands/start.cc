@@ -167,10 +167,11 @@ void add_start(Parser& parser) {
                  "Rebuild the indexes that depend on collations of which this host has another "
                  "version than the source; of a cluster that runs too")
       ->excludes(preview);
-  CLI::Option* anew = command
-                          ->add_flag("--anew", words->anew,
-                                     "Throw the cluster's data away and make it anew of the backups")
-                          ->excludes(preview);
+  CLI::Option* anew =
+      command
+          ->add_flag("--anew", words->anew,
+                     "Throw the cluster's data away and make it anew of the backups")
+          ->excludes(preview);
   command->add_flag("-y,--yes", words->yes, "With --anew: do not ask")->needs(anew);
   add_target_words(*command, *words,
                    "default (end of the archive), immediate, time, name, lsn, xid");
