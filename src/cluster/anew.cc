@@ -47,7 +47,8 @@ Anew check_anew(Settings& settings, const StateDirectory& directory, const Point
   auto marker = make_marker(settings.cluster_name, directory, owner, unix_milliseconds());
   check_archive_is_free(settings, directory, marker);
   check_directory(settings, directory, owner);
-  check_removable(directory, CleanupOf::what_was_made);
+  // Volumes are mounts, and are emptied in their places (containers::make_way).
+  if (!settings.containers) check_removable(directory, CleanupOf::what_was_made);
   auto chosen = preflight_anew(settings, directory, marker, owner, watch, search);
   return {.marker = std::move(marker), .chosen = std::move(chosen)};
 }

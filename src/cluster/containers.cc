@@ -422,7 +422,7 @@ void make_way(const Settings& told, const PointWatch& watch) {
   become(find_owner());
   const auto held = lock_all(settings);
   const auto directory = where_volumes_are();
-  const auto marker = cluster::check_anew(settings, directory, watch);
+  const auto marker = cluster::check_anew(settings, directory, watch).marker;
   // First, so that a start after one that was cut off makes the new cluster.
   write_file_atomic(directory.settings(), to_json(settings));
   marker.save(directory);
@@ -600,8 +600,9 @@ std::string trouble_of(const std::string& node) {
   auto connection = access.open(kContainerPort);
   if (node == "primary") {
     if (connection.value("select pg_is_in_recovery()") != "f") return "the primary is in recovery";
-    // Takes a transaction's id, which is a write.
-    connection.query("select txid_current()");
+    // A record of WAL in a transaction, whose end waits for the disk, and whoever else it has to wait
+    // for; that the transaction has an id alone would be written some time.
+    connection.query("select pg_logical_emit_message(true, 'pgrevive', 'health')");
     return {};
   }
   if (connection.value("select pg_is_in_recovery()") != "t")
