@@ -10,7 +10,8 @@ namespace pgrevive::cluster {
 std::optional<ArchiveReport> load_archive_report(const std::filesystem::path& file) {
   using nlohmann::json;
   const auto text = read_file_if_exists(file);
-  if (!text) return {};
+  // It is never synced, so the power may leave it empty or in part; each write replaces it whole.
+  if (!text || !json::accept(*text)) return {};
   try {
     const json j = json::parse(*text);
     ArchiveReport report;

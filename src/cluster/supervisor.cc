@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -377,7 +378,8 @@ int supervise(const StateDirectory& directory, Until until) {
 
 std::optional<SupervisorStatus> read_status(const StateDirectory& directory) {
   const auto text = read_file_if_exists(directory.status());
-  if (!text) return {};
+  // It is never synced, so the power may leave it empty or in part; each write replaces it whole.
+  if (!text || !nlohmann::json::accept(*text)) return {};
   return status_from_json(*text);
 }
 

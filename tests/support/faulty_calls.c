@@ -32,7 +32,7 @@ static struct {
   const char* root;
   const char* point; /* function|role|path */
   long nth;
-  const char* what; /* a number, "short", "kill", or "kill:" and a file with a process id */
+  const char* what; /* a number, "short", "halt", "kill", or "kill:" and a file with a process id */
   const char* then; /* functions that fail ever after, in every process; with commas around */
 } g;
 
@@ -136,6 +136,7 @@ static int name_of(const char* path, char* name, size_t size) {
 static int strike(const char call[900]) {
   append("hits", call);
   if (strcmp(g.what, "short") == 0) return kShort;
+  while (strcmp(g.what, "halt") == 0) pause();
   if (strcmp(g.what, "kill") == 0) {
     syscall(SYS_kill, getpid(), SIGKILL);
   } else if (strncmp(g.what, "kill:", 5) == 0) {

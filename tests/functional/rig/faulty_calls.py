@@ -51,8 +51,8 @@ class FaultyCalls:
 
     def struck(self, call, nth, what, then=()):
         """Variables with which the nth such call fails. `what`: an errno, "short" (half is written),
-        "kill" (the process ends as by kill -9 there), or "kill:FILE": not the call, but the process
-        whose id FILE begins with. Afterwards each call of a function in `then` fails, in every
+        "kill" (the process ends as by kill -9 there), "halt" (it goes no further), or "kill:FILE": not
+        the call, but the process whose id FILE begins with. Afterwards each call of a function in `then` fails, in every
         process of the cluster."""
         return {**self._begin("hits"), "PGREVIVE_FAULT_POINT": str(call),
                 "PGREVIVE_FAULT_NTH": nth, "PGREVIVE_FAULT_WHAT": what,

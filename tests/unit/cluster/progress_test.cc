@@ -4,6 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "cluster/archive_report.h"
+#include "cluster/cluster.h"
+#include "support/temp_dir.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -69,6 +73,19 @@ TEST(StatusJson, WritesWhatIsNotUtf8WithoutFailing) {
 }
 
 TEST(StatusJson, RefusesWhatIsNotWhole) { EXPECT_THROW(status_from_json("{}"), Error); }
+
+// Files that are written often and never synced: what the power leaves of them says nothing.
+TEST(StatusFile, WithoutAllItsBytesIsNone) {
+  const test::TempDir directory;
+  const StateDirectory state(directory.path());
+  make_directories(state.run());
+  for (const std::string text : {"", "{\"cluster_name\": \"tri"}) {
+    write_file_atomic(state.status(), text);
+    EXPECT_FALSE(read_status(state));
+    write_file_atomic(state.wal_report("primary"), text);
+    EXPECT_FALSE(load_archive_report(state.wal_report("primary")));
+  }
+}
 
 TEST(Phase, HasANameThatLeadsBackToIt) {
   for (const auto phase : {Phase::preparing, Phase::restoring, Phase::recovering, Phase::promoting,
