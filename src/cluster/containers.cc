@@ -600,8 +600,8 @@ std::string trouble_of(const std::string& node) {
   auto connection = access.open(kContainerPort);
   if (node == "primary") {
     if (connection.value("select pg_is_in_recovery()") != "f") return "the primary is in recovery";
-    // A record of WAL in a transaction, whose end waits for the disk, and whoever else it has to wait
-    // for; that the transaction has an id alone would be written some time.
+    // A record of WAL in a transaction, whose end waits for the disk, and whoever else it has to
+    // wait for; that the transaction has an id alone would be written some time.
     connection.query("select pg_logical_emit_message(true, 'pgrevive', 'health')");
     return {};
   }
