@@ -31,7 +31,7 @@ from rig.recorded_calls import Recording, tree_of
 from rig.story import MARKERS, ROWS
 
 SEED = os.environ.get("PGREVIVE_POWER_SEED", "1")
-MOMENTS = os.environ.get("PGREVIVE_POWER_MOMENTS", "2")
+MOMENTS = os.environ.get("PGREVIVE_POWER_MOMENTS", "1")
 NODES = ("primary", "replica")
 TARGET_NOT_EMPTY = 26
 MARKER = "pgrevive.restore"
