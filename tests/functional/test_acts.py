@@ -359,11 +359,14 @@ def test_made_anew_as_of_a_moment(asked, story):
                "no program is left behind")
 
 
-def test_anew_is_judged_again_behind_the_question(asked):
-    """Who is asked may take hours, and keeps nobody waiting for that. What has changed meanwhile,
-    here to data behind a link, counts; and is refused while all still runs."""
+@pytest.mark.parametrize("change, code, text", [("link", 26, "is a link"),
+                                                ("source", 23, "no pgBackRest repository")])
+def test_anew_is_judged_again_behind_the_question(asked, story, change, code, text):
+    """Who is asked may take hours, and keeps nobody waiting for that. What has changed meanwhile
+    counts: data lies behind a link, or the source is gone. It is refused while all still runs."""
     mark_data(asked, "primary", "replica")
-    place, elsewhere = asked.root / "replica" / "tablespaces", asked.root / "larger"
+    place = {"link": asked.root / "replica" / "tablespaces", "source": story.repo.path}[change]
+    elsewhere = place.with_name("elsewhere")
     with subprocess.Popen([asked.pgrevive.path, "--env-file", asked.env_file, "start", "--anew"],
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True, **child_options(env=asked.environment)) as command:
@@ -372,13 +375,14 @@ def test_anew_is_judged_again_behind_the_question(asked):
             said += command.stdout.read(1) or pytest.fail(said + command.stderr.read())
         assert "running already" in asked.start().stdout
         place.rename(elsewhere)
-        place.symlink_to(elsewhere)
+        if change == "link":
+            place.symlink_to(elsewhere)
         try:
             _, errors = command.communicate("asked\n", timeout=60)
         finally:
-            place.unlink()
+            place.unlink(missing_ok=True)
             elsewhere.rename(place)
-    assert command.returncode == 26 and f"{place} is a link" in errors, errors
+    assert command.returncode == code and text in errors, errors
     assert asked.status()["supervisor"]["phase"] == "running"
     assert marked(asked) == ["primary", "replica"]
 

@@ -327,18 +327,6 @@ bool free_for_others(const fs::path& path) {
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-TEST(FileLock, OfAFileThatIsRemovedIsNone) {
-  TempDir directory;
-  const fs::path path = directory / "lock";
-  const Fd removed = open_file(path, O_RDWR | O_CREAT);
-  ASSERT_EQ(::flock(removed.get(), LOCK_EX), 0);
-  fs::remove(path);
-  const auto lock = FileLock::try_acquire(path);
-  ASSERT_TRUE(lock);
-  EXPECT_TRUE(fs::exists(path));
-  EXPECT_FALSE(free_for_others(path));
-}
-
 TEST(FileLock, ExcludesOthersUntilItIsGone) {
   TempDir directory;
   const fs::path path = directory / "lock";

@@ -105,6 +105,7 @@ TEST(SettingsJson, GivesBackSecretsAndChoices) {
   EXPECT_EQ(settings.target.type, restore::RecoveryType::time);
   EXPECT_EQ(settings.wal_archive, WalArchiveMode::off);
   EXPECT_EQ(settings.backup_set, "20240115-020000F");
+  EXPECT_EQ(settings.chosen_backup, "20240116-020000F");
   EXPECT_EQ(settings.max_wal_senders, 20);
 }
 
