@@ -156,7 +156,10 @@ check_ports() {
     port=$(setting "$names" "$port")
     address=$(setting "$listen" 127.0.0.1)
     [ "$address" != 0.0.0.0 ] || address=127.0.0.1
-    [ "$(state_of "$node" '{{.State.Running}}')" != true ] || continue
+    # What it uses itself. Of one that does not run there is nothing.
+    case " $(state_of "$node" '{{range .NetworkSettings.Ports}}{{range .}}{{.HostPort}} {{end}}{{end}}')" in
+      *" $port "*) continue ;;
+    esac
     ! (exec 3<>"/dev/tcp/$address/$port") 2>/dev/null ||
       fail "port $port ($names) cannot be used: something listens there already" \
         "set $names to a free port, or stop what uses it" 30
@@ -214,8 +217,9 @@ start_options() {
 tell_words() {
   if [ ${#told[@]} -gt 0 ]; then
     PGREVIVE_START_WORDS=$(printf '%s\n' "${told[@]}")
-  elif [ -z "$anew" ] && [ "$(state_of restore '{{.State.Running}}')" = true ]; then
-    # With others Compose would end it, and make another.
+  elif [ -z "$anew" ] && exists restore &&
+      [ "$(state_of restore '{{.State.Running}}{{.State.ExitCode}}')" != false0 ]; then
+    # With others Compose would end it, and make another; one that failed has not told anybody yet.
     PGREVIVE_START_WORDS=$(state_of restore '{{range .Config.Env}}{{println .}}{{end}}' |
       sed -n '/^PGREVIVE_START_WORDS=/,/^[^-]/{s/^PGREVIVE_START_WORDS=//; /^-/p}')
   fi
@@ -237,10 +241,10 @@ docker_start() {
     alone container preview ${json:+--json}
     return
   fi
+  check_ports
   [ -z "$anew" ] || make_way
   need_image
   ! is_up || ran=yes
-  check_ports
   # What is wrong with them has to be known before anything is made.
   [ ${#told[@]} -eq 0 ] || [ -n "$anew" ] || alone container check
   if [ -n "$ran" ] && [ -n "$detach" ]; then
@@ -398,8 +402,8 @@ docker_rebuild() {
   # Its container comes back whatever happens: one that is not whole says so, and is made by the next
   # rebuild.
   trap : INT
-  quietly docker stop -t 120 "$name-$node"
-  alone container rebuild "$node" ${json:+--json} || code=$?
+  docker stop -t 120 "$name-$node" >/dev/null || code=$?
+  [ $code != 0 ] || alone container rebuild "$node" ${json:+--json} || code=$?
   quietly docker start "$name-$node"
   trap - INT
   return $code

@@ -191,11 +191,11 @@ int launch_and_follow(cluster::Settings settings, const cluster::StateDirectory&
 }
 
 int launch_anew_and_follow(const cluster::Settings& settings,
-                           const cluster::StateDirectory& directory, bool detach,
+                           const cluster::StateDirectory& directory, bool detach, bool reindex,
                            const cluster::Anew& anew, cluster::ChangeLock held) {
   const Before before(directory);
-  cluster::launch_anew(settings, directory, anew, std::move(held), own_program());
-  return follow(settings, directory, before, cluster::Launch::started, detach, false);
+  cluster::launch_anew(settings, directory, anew, std::move(held), own_program(), reindex);
+  return follow(settings, directory, before, cluster::Launch::started, detach, reindex);
 }
 
 int follow_reindex(const cluster::StateDirectory& directory) {

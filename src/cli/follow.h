@@ -16,7 +16,7 @@ int launch_and_follow(cluster::Settings settings, const cluster::StateDirectory&
 // The same of a cluster that was cleared for that.
 int launch_anew_and_follow(const cluster::Settings& settings,
                            const cluster::StateDirectory& directory, bool detach,
-                           const cluster::Anew& anew, cluster::ChangeLock held);
+                           bool reindex, const cluster::Anew& anew, cluster::ChangeLock held);
 
 // What in the databases depends on how this host orders texts; empty: nothing that needs a repair.
 std::string collations_of(const cluster::Settings& settings,

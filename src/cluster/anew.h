@@ -38,7 +38,7 @@ Cleanup clear_for_anew(const Settings& settings, const StateDirectory& directory
 // launch() of cluster.h for the new one, of what was found, without another look at the repository:
 // what that would say now comes too late.
 void launch_anew(const Settings& settings, const StateDirectory& directory, const Anew& anew,
-                 ChangeLock held, const std::filesystem::path& own_program);
+                 ChangeLock held, const std::filesystem::path& own_program, bool reindex);
 
 // Makes a start that came to nothing, for which there may be nobody to tell, the cluster's status
 // and a line of its log.

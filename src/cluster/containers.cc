@@ -121,7 +121,8 @@ void remove_all_in(const std::filesystem::path& directory,
 // The volume itself and that of the logs in it are mounted, and stay.
 void empty_volume(const StateDirectory& directory, const std::string& node) {
   const auto own = on_volume_of(node);
-  remove_all_in(directory.node(node), {directory.logs(node), own.root()});
+  const auto away = directory.node(node) / kThrownAway;
+  remove_all_in(directory.node(node), {directory.logs(node), own.root(), away});
   remove_all_in(own.run(), {own.supervisor_lock()});
   const auto logs = own.supervisor_log().parent_path();
   remove_all_in(logs, {directory.restores()});
@@ -129,6 +130,8 @@ void empty_volume(const StateDirectory& directory, const std::string& node) {
   // Of what there will be.
   if (node == "primary") kept.insert(kept.end(), {directory.marker(), directory.settings()});
   remove_all_in(own.root(), kept);
+  // Last, since it says that there is more to go.
+  remove_tree(away);
 }
 
 bool is_whole(const StateDirectory& directory, const std::string& node) {
@@ -397,7 +400,10 @@ int fill_volumes(const Settings& told, const PointWatch& watch) {
     fmt::print(stderr, "the volumes are whole; there is nothing to restore\n");
     return 0;
   }
-  for (const auto& node : nodes) remove_tree(directory.node(node) / kThrownAway);
+  std::error_code ignored;
+  for (const auto& node : nodes)
+    if (std::filesystem::exists(directory.node(node) / kThrownAway, ignored))
+      empty_volume(directory, node);
   prepare(settings, directory, *marker, owner, watch);
   const int result = supervise(directory, Until::brought_up);
   if (result != 0) return result;
@@ -437,6 +443,8 @@ void make_way(const Settings& told, const PointWatch& watch) {
     std::filesystem::rename(data, away, error);
     if (error && error != std::errc::no_such_file_or_directory)
       throw system_error(error.value(), "cannot move " + data.string());
+    // What it says of the old cluster would have a start forget the target of the new one.
+    remove_tree(directory.node_record(node));
   }
   for (const auto& node : nodes) empty_volume(directory, node);
 }
@@ -447,6 +455,8 @@ void rebuild_node(const Settings& told, const std::string& node) {
   check_fits(settings, Act::rebuild, node);
   const auto owner = find_owner();
   const auto directory = seen_from_outside();
+  // As the primary is that serves, whatever .env says since.
+  settings.node_tls = from_json(read_file(directory.settings())).node_tls;
   give(directory.node(node), owner);
   give(directory.logs(node), owner);
   become(owner);
@@ -600,8 +610,8 @@ std::string trouble_of(const std::string& node) {
   auto connection = access.open(kContainerPort);
   if (node == "primary") {
     if (connection.value("select pg_is_in_recovery()") != "f") return "the primary is in recovery";
-    // A record of WAL in a transaction, whose end waits for the disk, and whoever else it has to
-    // wait for; that the transaction has an id alone would be written some time.
+    // A record of WAL in a transaction, whose end waits for the disk; that the transaction has an
+    // id alone would be written some time.
     connection.query("select pg_logical_emit_message(true, 'pgrevive', 'health')");
     return {};
   }

@@ -188,13 +188,14 @@ Launch launch(Settings& settings, const StateDirectory& directory,
 }
 
 void launch_anew(const Settings& settings, const StateDirectory& directory, const Anew& anew,
-                 ChangeLock, const std::filesystem::path& own_program) {
+                 ChangeLock, const std::filesystem::path& own_program, bool reindex) {
   const auto owner = find_owner();
   preflight_cleared(settings, directory, anew.chosen);
   {
     const IdentityScope scope(owner);
     make_directories(directory.run(), 0700);
   }
+  if (reindex) leave_request(directory, owner);
   write_state(settings, directory, anew.marker, owner, own_program);
   start_supervisor(directory, owner);
 }

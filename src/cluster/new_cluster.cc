@@ -1,6 +1,8 @@
 #include "cluster/new_cluster.h"
 
 #include <algorithm>
+#include <map>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -10,6 +12,7 @@
 #include "cluster/configuration.h"
 #include "cluster/node_files.h"
 #include "cluster/node_record.h"
+#include "cluster/node_tls.h"
 #include "cluster/space.h"
 #include "restore/restore.h"
 
@@ -179,11 +182,19 @@ void copy_primary(Site& site, const std::string& node, const std::string& becaus
     arguments.push_back("--tablespace-mapping=" + escaped(tablespace.location) + "=" +
                         escaped(place));
   }
+  std::map<std::string, std::optional<std::string>> environment = {
+      {"PGPASSFILE", directory.replication_passfile().string()}};
+  // By a socket of this host it is nobody else.
+  if (site.settings.node_tls && !site.primary_host.empty()) {
+    environment["PGSSLMODE"] = "verify-ca";
+    // The same in every node's, and this one's are not made yet.
+    environment["PGSSLROOTCERT"] = tls_files(directory.conf("primary")).authority;
+  }
   const auto began = std::chrono::steady_clock::now();
   run_to_end(site,
              {.program = site.binaries / "pg_basebackup",
               .arguments = arguments,
-              .environment = {{"PGPASSFILE", directory.replication_passfile().string()}},
+              .environment = environment,
               .log = log},
              log);
   record.copied_bytes = bytes;

@@ -50,7 +50,8 @@ std::string source_user(const Site& site) {
   return record ? record->source_user : "";
 }
 
-// Tried with what nobody misses, since with the servers stopped it is too late.
+// Tried with what nobody misses, since with the servers stopped it is too late; in run/, which is
+// on the root's file system unless somebody has mounted something there.
 void check_can_exchange_here(const Site& site) {
   const auto one = site.directory.run() / "exchange-1", other = site.directory.run() / "exchange-2";
   make_directories(one);
@@ -114,23 +115,32 @@ postgres::Connection connect_to_primary(const Site& site) {
   }
 }
 
-void check_streaming(postgres::Connection& primary, const std::string& replica) {
-  const auto rows =
-      primary.query(in_words_of(primary.server_version(),
-                                "select state, pg_current_wal_lsn()::text, replay_lsn::text "
-                                "from pg_stat_replication where application_name = $1 limit 1"),
-                    {replica});
-  const auto state = rows.empty() ? std::string("disconnected") : rows[0].at(0).value_or("unknown");
-  if (state != "streaming")
-    throw Error(ErrorKind::postgres,
-                fmt::format("{} does not stream from the primary ({})", replica, state))
-        .with_hint(
-            "only a replica that has all can take over, and another one would lose what the "
-            "primary keeps for it; `status` says what is the matter, `rebuild` makes a replica "
-            "anew");
-  const auto written = Lsn::parse(rows[0].at(1).value_or("0/0"));
+// Every replica has to: behind the exchange nobody keeps WAL for one that is not there.
+void check_streaming(postgres::Connection& primary, const std::string& node) {
+  const auto state =
+      primary
+          .value("select max(state) from pg_stat_replication where application_name = $1", {node})
+          .value_or("disconnected");
+  if (state == "streaming") return;
+  throw Error(ErrorKind::postgres,
+              fmt::format("{} does not stream from the primary ({})", node, state))
+      .with_hint(
+          "only a replica that has all can take over, and another one would lose what the primary "
+          "keeps for it; `status` says what is the matter, `rebuild` makes a replica anew, and a "
+          "lower REPLICAS with a `restart` does without it");
+}
+
+// What the one has to replay that takes over.
+void check_lag(postgres::Connection& primary, const std::string& replica) {
+  const auto rows = primary.query(
+      in_words_of(primary.server_version(),
+                  "select pg_current_wal_lsn()::text, replay_lsn::text from pg_stat_replication "
+                  "where application_name = $1 limit 1"),
+      {replica});
+  if (rows.empty()) return check_streaming(primary, replica);
+  const auto written = Lsn::parse(rows[0].at(0).value_or("0/0"));
   // One that has just connected has not said it yet.
-  const auto replayed = rows[0].at(2) ? Lsn::parse(*rows[0].at(2)) : written;
+  const auto replayed = rows[0].at(1) ? Lsn::parse(*rows[0].at(1)) : written;
   const auto lag = written.value() - std::min(written, replayed).value();
   if (lag > kLagLimit)
     throw Error(ErrorKind::postgres,
@@ -139,6 +149,22 @@ void check_streaming(postgres::Connection& primary, const std::string& replica) 
         .with_hint(
             "nobody could connect while it replays that; wait until it has, or see what holds it "
             "up: a query on it, or a pause");
+}
+
+// What ALTER SYSTEM said of the primary is the new one's, which begins as a standby, and a standby
+// does not start with less of these than the primary had.
+void check_settings(postgres::Connection& primary) {
+  const auto less = primary.value(
+      "select string_agg(format('%s from %s to %s', s.name, s.setting, f.setting), ', ' "
+      "order by s.name) from pg_file_settings f join pg_settings s on s.name = f.name "
+      "where f.sourcefile like '%/postgresql.auto.conf' and f.setting ~ '^[0-9]{1,9}$' "
+      "and case when f.setting ~ '^[0-9]{1,9}$' then f.setting::int < s.setting::int end "
+      "and s.name in ('max_connections', 'max_worker_processes', 'max_wal_senders', "
+      "'max_prepared_transactions', 'max_locks_per_transaction')");
+  if (less)
+    throw Error(ErrorKind::usage, "ALTER SYSTEM lowers " + *less +
+                                      ", with which the new primary would not start as a standby")
+        .with_hint("`restart primary` first, or ALTER SYSTEM RESET");
 }
 
 // A clean stop sends all to who streams, the checkpoint at its end too.
@@ -185,9 +211,14 @@ struct Plan {
   std::string replica;
   std::string primary_record, replica_record;
   Links primary_links, replica_links;
-  // What ALTER SYSTEM said of each, in hex since it may be in any encoding; empty: nothing.
-  std::string primary_settings, replica_settings;
+  // What ALTER SYSTEM said of each, in hex since it may be in any encoding. Empty: that was put
+  // back, and what a person has done to it since stays.
+  std::optional<std::string> primary_settings, replica_settings;
 };
+
+std::optional<std::string> text_in(const json& j, const char* key) {
+  return j.contains(key) ? std::optional(j.at(key).get<std::string>()) : std::nullopt;
+}
 
 // Of a switchover that was cut off behind the exchange.
 std::optional<Plan> load_plan(const StateDirectory& directory) {
@@ -201,8 +232,8 @@ std::optional<Plan> load_plan(const StateDirectory& directory) {
                 .replica_record = j.at("replica_record").get<std::string>(),
                 .primary_links = j.at("primary_links").get<Links>(),
                 .replica_links = j.at("replica_links").get<Links>(),
-                .primary_settings = j.at("primary_settings").get<std::string>(),
-                .replica_settings = j.at("replica_settings").get<std::string>()};
+                .primary_settings = text_in(j, "primary_settings"),
+                .replica_settings = text_in(j, "replica_settings")};
   } catch (const json::exception& error) {
     throw Error(ErrorKind::corrupt, path.string() + " cannot be read: " + error.what());
   }
@@ -263,9 +294,15 @@ void put_records_back(const Site& site, const Plan& plan) {
 
 // Likewise what ALTER SYSTEM said, synchronous_standby_names say.
 void put_settings_back(const Site& site, const Plan& plan) {
-  for (const auto& [node, settings] : {std::pair(std::string(kPrimary), plan.primary_settings),
-                                       std::pair(plan.replica, plan.replica_settings)})
-    write_file_atomic(settings_file(site, node), as_text(from_hex(settings)));
+  if (!plan.primary_settings || !plan.replica_settings) return;
+  write_file_atomic(settings_file(site, kPrimary), as_text(from_hex(*plan.primary_settings)));
+  write_file_atomic(settings_file(site, plan.replica), as_text(from_hex(*plan.replica_settings)));
+  // A server that refuses one of them is mended there, by hand, and that must not be undone.
+  const auto file = site.directory.switching(kPrimary);
+  auto rest = json::parse(read_file(file));
+  rest.erase("primary_settings");
+  rest.erase("replica_settings");
+  write_file_atomic(file, rest.dump());
 }
 
 bool writable(const Access& access, int port) {
@@ -357,6 +394,8 @@ void check_can_switch(const Site& site, const std::string& replica) {
   check_slots(primary);
   for (const auto& node : node_names(site.settings.replicas))
     if (node != kPrimary) check_streaming(primary, node);
+  check_lag(primary, replica);
+  check_settings(primary);
 }
 
 void switch_over(Site& site, const std::string& replica) {

@@ -203,6 +203,12 @@ def test_no_switchover_where_somebody_has_a_slot(asked):
     refused = asked.run("switchover", check=False)
     asked.sql("primary", "select pg_drop_replication_slot('of_a_backup')")
     assert refused.returncode != 0 and "of_a_backup (physical)" in message(refused)
+    # Nor with fewer connections than the primary had, as which a standby does not start.
+    set_for(asked, "primary", "max_connections", "20")
+    refused = asked.run("switchover", check=False)
+    asked.sql("primary", "alter system reset max_connections")
+    assert refused.returncode != 0 and "max_connections from" in message(refused)
+    assert "`restart primary` first" in message(refused)
     assert places(asked) == before and asked.node("primary")["pid"] == pid
 
 

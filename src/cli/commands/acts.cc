@@ -63,8 +63,9 @@ void add_switchover(Parser& parser) {
       "The primary ends cleanly, the replica is proven to have all it wrote, is promoted, and the\n"
       "old primary joins it as a replica. Names and ports say what a node does, so the port of "
       "the\n"
-      "primary leads to the new one. Where something is missing (the replica does not stream, WAL\n"
-      "is not archived) all stays as it was. Takes some seconds, in which nobody can connect.\n\n"
+      "primary leads to the new one. Where something is missing (a replica does not stream, the\n"
+      "primary has slots of others, WAL is not archived) all stays as it was. Takes some seconds, "
+      "in which nobody can connect.\n\n"
       "Examples:\n  pgrevive switchover\n  pgrevive switchover replica-2 --json");
   command->callback([&parser, node] {
     parser.work = [&parser, node] {
@@ -74,8 +75,8 @@ void add_switchover(Parser& parser) {
 }
 
 void add_rebuild(Parser& parser) {
-  CLI::App* command = parser.app.add_subcommand(
-      "rebuild", "Throw a replica's data away and copy it from the primary");
+  CLI::App* command =
+      parser.app.add_subcommand("rebuild", "Throw a replica's data away and make it anew");
   auto node = std::make_shared<std::string>("replica");
   auto yes = std::make_shared<bool>(false);
   command->add_option("NODE", *node, "The replica (default: replica)");

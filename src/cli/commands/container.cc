@@ -23,7 +23,9 @@
 #include "cluster/cluster.h"
 #include "cluster/containers.h"
 #include "cluster/doctor.h"
+#include "cluster/identity_scope.h"
 #include "cluster/recovery_end.h"
+#include "cluster/preflight.h"
 #include "cluster/reindex.h"
 #include "cluster/request.h"
 
@@ -119,6 +121,7 @@ int look(const ContainerWords& words, bool json) {
     return 0;
   }
   if (words.work == "reindex") {
+    const cluster::IdentityScope scope(cluster::find_owner());
     cluster::ask_for_reindex(directory);
     return 0;
   }

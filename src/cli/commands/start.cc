@@ -69,7 +69,8 @@ int make_anew(cluster::Settings settings, const cluster::StateDirectory& directo
     for (const auto& path : cluster::clear_for_anew(settings, directory, anew.marker, *held).kept)
       out("kept    {}\n", path);
     cleared = true;
-    return launch_anew_and_follow(settings, directory, words.detach, anew, *std::move(held));
+    return launch_anew_and_follow(settings, directory, words.detach, words.reindex, anew,
+                                  *std::move(held));
   } catch (const std::exception& failure) {
     const auto* error = dynamic_cast<const Error*>(&failure);
     // What a supervisor has said of it itself stays; that of the old one is not about this.

@@ -64,9 +64,7 @@ TEST_F(CutOffSwitchover, TheRecordOfThePrimaryIsTheOneInThePlan) {
                                    {"primary_record", read_file(state_.node_record("replica"))},
                                    {"replica_record", read_file(state_.node_record("primary"))},
                                    {"primary_links", nlohmann::json::object()},
-                                   {"replica_links", nlohmann::json::object()},
-                                   {"primary_settings", ""},
-                                   {"replica_settings", ""}}
+                                   {"replica_links", nlohmann::json::object()}}
                         .dump());
 
   EXPECT_EQ(load_primary_record(state_)->source_newest, record.source_newest);
