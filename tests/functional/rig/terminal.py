@@ -22,6 +22,9 @@ def on_a_terminal(command, columns=80, typed="", user=None, env=None, until=None
     what was to be seen, and takes only that exit code."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    modes = termios.tcgetattr(theirs)
+    modes[3] |= termios.NOFLSH  # Ctrl-C must not throw away what is written and not read yet
+    termios.tcsetattr(theirs, termios.TCSANOW, modes)
     with subprocess.Popen([os.fspath(word) for word in command], stdin=theirs, stdout=theirs,
                           stderr=theirs, start_new_session=True, preexec_fn=_own_terminal,
                           **child_options(env={"TERM": "xterm", **(env or {})}, user=user)) as child:
