@@ -84,8 +84,10 @@ std::optional<std::string> ServerRequest::parameter(std::string_view name) const
 }
 
 ParsedRequest parse_request(std::string_view bytes, const RequestLimits& limits) {
-  const auto end = bytes.find("\r\n\r\n");
-  if (std::min(end, bytes.size()) > limits.head_bytes)
+  constexpr std::string_view kEnd = "\r\n\r\n";
+  const auto end = bytes.find(kEnd);
+  // With its end, or the same head would be taken whole and refused in pieces.
+  if ((end == std::string_view::npos ? bytes.size() : end + kEnd.size()) > limits.head_bytes)
     return refused(431, "the head of the request is too long");
   if (end == std::string_view::npos) return {};
 
@@ -140,8 +142,8 @@ ParsedRequest parse_request(std::string_view bytes, const RequestLimits& limits)
     return refused(400, "a request names one host");
   if (lengths > 1) return refused(400, "a request has one length");
   if (bytes.size() - end - 4 < length) return {};
-  request.body = bytes.substr(end + 4, length);
-  parsed.consumed = end + 4 + length;
+  request.body = bytes.substr(end + kEnd.size(), length);
+  parsed.consumed = end + kEnd.size() + length;
   return parsed;
 }
 

@@ -26,7 +26,7 @@ struct ServerRequest {
 };
 
 struct RequestLimits {
-  std::size_t head_bytes = 16u << 10;
+  std::size_t head_bytes = 16u << 10;  // with the empty line at its end
   std::size_t body_bytes = 64u << 10;
 };
 
