@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/text.h"
 
 namespace pgrevive {
 namespace {
@@ -153,21 +152,6 @@ Fd open_parent_below(const fs::path& root, const fs::path& path) {
   }
   if (!directory && errno != ENOENT) throw system_error(errno, "cannot open " + so_far.string());
   return directory;
-}
-
-// As mountinfo writes a path: what would end a field is a backslash and three octal digits.
-fs::path unescaped(std::string_view text) {
-  std::string path;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\\' || i + 3 >= text.size()) {
-      path += text[i];
-      continue;
-    }
-    path +=
-        static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + text[i + 3] - '0');
-    i += 3;
-  }
-  return path;
 }
 
 std::string read_open_file(int fd, const fs::path& path) {
@@ -324,22 +308,6 @@ void rename_below(const fs::path& root, const fs::path& from, const fs::path& to
       ::renameat(source.get(), from.filename().c_str(), target.get(), to.filename().c_str()) != 0)
     throw system_error(source && target ? errno : ENOENT,
                        "cannot rename " + from.string() + " to " + to.string());
-}
-
-std::vector<fs::path> mounts_in(const fs::path& directory) {
-  std::error_code failure;
-  const fs::path wanted = fs::canonical(directory, failure);
-  std::vector<fs::path> found;
-  if (failure) return found;
-  for (const auto& line : split(read_file("/proc/self/mountinfo"), '\n')) {
-    const auto fields = split(line, ' ');
-    if (fields.size() < 5) continue;
-    const fs::path place = unescaped(fields[4]);
-    const auto end = std::ranges::mismatch(wanted, place).in1;
-    if (end != wanted.end()) continue;
-    found.push_back(place == wanted ? directory : directory / place.lexically_relative(wanted));
-  }
-  return found;
 }
 
 namespace {

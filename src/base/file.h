@@ -4,7 +4,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include <sys/types.h>
 
@@ -51,9 +50,6 @@ void remove_below(const std::filesystem::path& root, const std::filesystem::path
 // rename(2) from a place below `root` to another, with the same care.
 void rename_below(const std::filesystem::path& root, const std::filesystem::path& from,
                   const std::filesystem::path& to);
-
-// What is mounted on the directory or below it, for this process to see.
-std::vector<std::filesystem::path> mounts_in(const std::filesystem::path& directory);
 
 // A lock that ends with the process that holds it (flock). Empty if another process has it. Its
 // holder may remove the file: the next one makes another.

@@ -1,5 +1,6 @@
 #include "base/mounts.h"
 
+#include <algorithm>
 #include <system_error>
 
 #include "base/error.h"
@@ -27,18 +28,28 @@ std::string unescaped(std::string_view text) {
   return result;
 }
 
+std::vector<std::filesystem::path> mount_points(std::string_view table) {
+  constexpr std::size_t kMountPoint = 4;
+  std::vector<std::filesystem::path> places;
+  for (const auto& line : split(table, '\n')) {
+    const auto words = split(line, ' ');
+    if (words.size() > kMountPoint) places.emplace_back(unescaped(words[kMountPoint]));
+  }
+  return places;
+}
+
+bool is_in(const std::filesystem::path& place, const std::filesystem::path& directory) {
+  return std::ranges::mismatch(directory, place).in1 == directory.end();
+}
+
+std::string table_of_this_process() { return read_file("/proc/self/mountinfo"); }
+
 }  // namespace
 
 std::optional<std::filesystem::path> mount_below(const std::filesystem::path& directory,
                                                  std::string_view table) {
-  constexpr std::size_t kMountPoint = 4;
-  const auto above = directory / "";
-  for (const auto& line : split(table, '\n')) {
-    const auto words = split(line, ' ');
-    if (words.size() <= kMountPoint) continue;
-    auto place = unescaped(words[kMountPoint]);
-    if (place.starts_with(above.string())) return place;
-  }
+  for (const auto& place : mount_points(table))
+    if (place != directory && is_in(place, directory)) return place;
   return {};
 }
 
@@ -46,7 +57,18 @@ std::optional<std::filesystem::path> mount_below(const std::filesystem::path& di
   std::error_code error;
   const auto real = std::filesystem::canonical(directory, error);
   if (error) throw system_error(error.value(), "cannot look at " + directory.string());
-  return mount_below(real, read_file("/proc/self/mountinfo"));
+  return mount_below(real, table_of_this_process());
+}
+
+std::vector<std::filesystem::path> mounts_in(const std::filesystem::path& directory) {
+  std::error_code error;
+  const auto real = std::filesystem::canonical(directory, error);
+  std::vector<std::filesystem::path> found;
+  if (error) return found;
+  for (const auto& place : mount_points(table_of_this_process()))
+    if (is_in(place, real))
+      found.push_back(place == real ? directory : directory / place.lexically_relative(real));
+  return found;
 }
 
 }  // namespace pgrevive

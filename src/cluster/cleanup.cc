@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/mounts.h"
 #include "cluster/backrest_conf.h"
 #include "cluster/change_lock.h"
 #include "cluster/identity_scope.h"

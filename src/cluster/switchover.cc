@@ -157,7 +157,7 @@ void check_settings(postgres::Connection& primary) {
   const auto less = primary.value(
       "select string_agg(format('%s from %s to %s', s.name, s.setting, f.setting), ', ' "
       "order by s.name) from pg_file_settings f join pg_settings s on s.name = f.name "
-      "where f.sourcefile like '%/postgresql.auto.conf' and f.setting ~ '^[0-9]{1,9}$' "
+      "where f.sourcefile like '%/postgresql.auto.conf' "
       "and case when f.setting ~ '^[0-9]{1,9}$' then f.setting::int < s.setting::int end "
       "and s.name in ('max_connections', 'max_worker_processes', 'max_wal_senders', "
       "'max_prepared_transactions', 'max_locks_per_transaction')");

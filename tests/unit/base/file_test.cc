@@ -299,25 +299,6 @@ TEST(Below, OnlyWhatIsBelow) {
   EXPECT_EQ(read_file(directory / "beside"), "keep");
 }
 
-TEST(MountsIn, ArePlacesBelowADirectoryOrItself) {
-  TempDir directory;
-  make_directories(directory / "tree/a place");
-  make_directories(directory / "tree beside");
-  EXPECT_TRUE(mounts_in(directory / "tree").empty());
-  EXPECT_TRUE(mounts_in(directory / "absent").empty());
-  for (const char* name : {"tree/a place", "tree beside"}) {
-    if (::mount((directory / "tree").c_str(), (directory / name).c_str(), nullptr, MS_BIND,
-                nullptr) != 0) {
-      GTEST_SKIP() << "only root can mount";
-    }
-  }
-  const auto below = mounts_in(directory / "tree");
-  const auto itself = mounts_in(directory / "tree beside");
-  for (const char* name : {"tree/a place", "tree beside"}) ::umount((directory / name).c_str());
-  EXPECT_THAT(below, testing::ElementsAre(directory / "tree/a place"));
-  EXPECT_THAT(itself, testing::ElementsAre(directory / "tree beside"));
-}
-
 // Whether another process can take the lock.
 bool free_for_others(const fs::path& path) {
   const pid_t pid = ::fork();
