@@ -173,7 +173,9 @@ class Judge {
     const auto newest = outlook_.newest_transaction ? outlook_.newest_transaction
                                                     : newest_at(last_.number(), kQuietSegments);
     outlook_.newest_transaction = newest;
-    reach += fmt::format(" to {}LSN {}", newest ? moment(*newest) + ", " : "", line_.end.text());
+    // Nothing may have been committed since the backup.
+    const bool later = newest && *newest >= backup_.timestamp_stop * 1'000'000;
+    reach += fmt::format(" to {}LSN {}", later ? moment(*newest) + ", " : "", line_.end.text());
     if (!line_.gaps.empty() && target_.type != RecoveryType::latest)
       reach += "; " + gap_text(line_.gaps.front());
     outlook_.problem = Error(ErrorKind::not_found, std::move(what))

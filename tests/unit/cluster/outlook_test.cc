@@ -120,6 +120,16 @@ TEST(Outlook, LsnLiesBetweenTheBackupsEndAndTheArchives) {
   EXPECT_THAT(whole.complaint(RecoveryType::lsn, "0/C000000"), HasSubstr("ends at 0/C000000"));
 }
 
+TEST(Outlook, NamesNoEndThatLiesBeforeTheBeginning) {
+  Case quiet;
+  quiet.newest = {{segment(1, 11), -1}};
+  EXPECT_THAT(quiet.complaint(RecoveryType::lsn, "0/C000000"),
+              HasSubstr("from 2024-01-01 00:00:00+00, LSN 0/6000100 to LSN 0/C000000"));
+  quiet.newest = {{segment(1, 11), 0}};
+  EXPECT_THAT(quiet.complaint(RecoveryType::lsn, "0/C000000"),
+              HasSubstr(" to 2024-01-01 00:00:00+00, LSN 0/C000000"));
+}
+
 TEST(Outlook, TimeNeedsATransactionThatEndedAfterIt) {
   const Case whole;
   const auto at = [](const char* second) { return std::string("2024-01-01 00:00:") + second; };
