@@ -53,8 +53,10 @@ Anew check_anew(Settings& settings, const StateDirectory& directory, const Point
   return {.marker = std::move(marker), .chosen = std::move(chosen)};
 }
 
-ChangeLock lock_anew(const StateDirectory& directory) {
-  const IdentityScope scope(find_owner());
+ChangeLock lock_anew(const Settings& settings, const StateDirectory& directory) {
+  const auto owner = find_owner();
+  check_directory(settings, directory, owner);
+  const IdentityScope scope(owner);
   return ChangeLock::take(directory, kStartAnew);
 }
 

@@ -28,7 +28,8 @@ Anew check_anew(Settings& settings, const StateDirectory& directory, const Point
                 Search search = Search::needed);
 
 // From the last of these checks until the supervisor is there nobody else may start the cluster.
-ChangeLock lock_anew(const StateDirectory& directory);
+// Throws what check_directory() does: the lock is the owner's.
+ChangeLock lock_anew(const Settings& settings, const StateDirectory& directory);
 
 // Throws the old one away. What it is told and what it is stay known at any time, so that one that
 // does not come up can be started again; so does its history of restores.

@@ -155,7 +155,8 @@ std::optional<Marker> check_directory(const Settings& settings, const StateDirec
   if (marker->owner != owner.uid)
     throw Error(ErrorKind::denied, "the cluster in " + directory.root().string() +
                                        " was started by another user; its servers run as " +
-                                       marker->owner_name);
+                                       marker->owner_name)
+        .with_hint("call pgrevive as " + marker->owner_name);
   if (marker->cluster_name != settings.cluster_name)
     throw Error(ErrorKind::usage, directory.root().string() + " is the cluster " +
                                       marker->cluster_name + ", not " + settings.cluster_name);

@@ -54,14 +54,14 @@ void note_failed(const cluster::Settings& settings, const cluster::StateDirector
 int make_anew(cluster::Settings settings, const cluster::StateDirectory& directory,
               const StartWords& words) {
   std::optional<cluster::ChangeLock> held;
-  if (words.yes) held = cluster::lock_anew(directory);
+  if (words.yes) held = cluster::lock_anew(settings, directory);
   auto anew = cluster::check_anew(settings, directory, watch_search());
   out("target: {}{}\n", cluster::describe(settings.target),
       settings.backup_set ? "; from backup " + *settings.backup_set : "");
   if (!words.yes) {
     confirm_anew(settings.cluster_name);
     // Others were not kept waiting for the answer, and what was true before it need not be now.
-    held = cluster::lock_anew(directory);
+    held = cluster::lock_anew(settings, directory);
     anew = cluster::check_anew(settings, directory, watch_search(), cluster::Search::known);
   }
   bool cleared = false;
@@ -149,9 +149,10 @@ int show_preview(const cluster::Settings& settings, const cluster::StateDirector
   cluster::refuse_half_removed(directory);
   const auto preview = cluster::make_preview(settings, directory, watch_search());
   out("{}", json ? cluster::to_json(preview) : cluster::to_text(preview, settings.cluster_name));
-  if (!preview.outlook.problem) return 0;
-  if (json) return static_cast<int>(preview.outlook.problem->kind());
-  throw *preview.outlook.problem;
+  const Error* problem = preview.problem();
+  if (problem == nullptr) return 0;
+  if (json) return static_cast<int>(problem->kind());
+  throw *problem;
 }
 
 void add_start(Parser& parser) {

@@ -127,7 +127,8 @@ TEST_F(AnewTest, KeepsWhatTheClusterIsInADirectoryOfWhichTheOwnerCannotMakeAnoth
   write_file_atomic(directory_.root() / "notes.txt", "mine");
   {
     const IdentityScope scope(owner_);
-    const auto done = clear_for_anew(settings_, directory_, marker_, lock_anew(directory_));
+    const auto done =
+        clear_for_anew(settings_, directory_, marker_, lock_anew(settings_, directory_));
     EXPECT_THAT(done.kept, testing::ElementsAre(testing::HasSubstr("notes.txt")));
   }
   EXPECT_FALSE(fs::exists(directory_.node("primary")));
@@ -138,8 +139,16 @@ TEST_F(AnewTest, KeepsWhatTheClusterIsInADirectoryOfWhichTheOwnerCannotMakeAnoth
   EXPECT_EQ(from_json(read_file(directory_.settings())).primary_port, 7777);
 }
 
+TEST_F(AnewTest, IsRefusedToWhoIsNotTheClusters) {
+  marker_.owner = owner_.uid + 1;
+  marker_.owner_name = "bob";
+  marker_.save(directory_);
+  EXPECT_THAT([&] { lock_anew(settings_, directory_); },
+              test::throws(ErrorKind::denied, "was started by another user"));
+}
+
 TEST_F(AnewTest, ThatFailsIsTold) {
-  clear_for_anew(settings_, directory_, marker_, lock_anew(directory_));
+  clear_for_anew(settings_, directory_, marker_, lock_anew(settings_, directory_));
   note_failed_start(settings_, directory_, Error(ErrorKind::busy, "the port is taken"));
   const auto status = read_status(directory_);
   ASSERT_TRUE(status);
