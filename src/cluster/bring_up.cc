@@ -160,6 +160,7 @@ void bring_up_primary(Site& site) {
         break;
       case Step::set_up:
       case Step::run: {
+        note_opened(site.directory);
         start_primary(site, record);
         site.board.enter(Phase::configuring);
         write_password_files(site);

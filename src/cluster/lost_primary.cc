@@ -1,6 +1,10 @@
 #include "cluster/lost_primary.h"
 
+#include <chrono>
+
 #include "base/error.h"
+#include "base/text.h"
+#include "cluster/marker.h"
 #include "cluster/node_record.h"
 #include "cluster/supervisor_process.h"
 #include "restore/restore.h"
@@ -43,6 +47,18 @@ void refuse_lost_primary(const StateDirectory& directory) {
             directory.data(node).string() +
             ", whose server can be started by hand, then cleanup and start");
   }
+  const auto marker = Marker::load(directory);
+  if (!marker || marker->opened_ms == 0) return;
+  throw Error(ErrorKind::not_found,
+              "the primary's data directory " + directory.data(kPrimary).string() +
+                  " is gone, and with it what was written to the cluster since " +
+                  format_time(std::chrono::system_clock::time_point(
+                      std::chrono::milliseconds(marker->opened_ms))))
+      .with_hint(
+          "put that directory back (is a file system not mounted?); if it is lost, `start --anew` "
+          "makes the cluster anew of the source's backups (one without any data: cleanup and "
+          "start); of backups that were made into its own archive a cluster of another name can "
+          "be restored");
 }
 
 }  // namespace pgrevive::cluster

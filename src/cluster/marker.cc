@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "cluster/status_board.h"
 
 namespace pgrevive::cluster {
 
@@ -25,7 +26,8 @@ std::optional<Marker> Marker::load(const StateDirectory& directory) {
                   .owner = j.at("owner").get<uid_t>(),
                   .owner_name = j.at("owner_name").get<std::string>(),
                   .socket_directory = j.at("socket_directory").get<std::string>(),
-                  .archive_suffix = j.value("archive_suffix", std::string())};
+                  .archive_suffix = j.value("archive_suffix", std::string()),
+                  .opened_ms = j.value("opened_ms", std::int64_t{0})};
   } catch (const json::exception& error) {
     throw Error(ErrorKind::corrupt,
                 directory.marker().string() + " cannot be read: " + error.what());
@@ -38,7 +40,8 @@ void Marker::save(const StateDirectory& directory) const {
                   {"owner", owner},
                   {"owner_name", owner_name},
                   {"socket_directory", socket_directory.string()},
-                  {"archive_suffix", archive_suffix}};
+                  {"archive_suffix", archive_suffix},
+                  {"opened_ms", opened_ms}};
   write_file_atomic(directory.marker(), j.dump(2) + '\n', 0644);
 }
 
@@ -60,6 +63,13 @@ std::filesystem::path choose_socket_directory(const StateDirectory& directory, u
   if (usual.native().size() + kName <= sizeof(sockaddr_un::sun_path)) return usual;
   const auto hash = std::hash<std::string>{}(directory.root().lexically_normal().string());
   return fmt::format("/tmp/pgrevive-{}-{:016x}", owner, hash);
+}
+
+void note_opened(const StateDirectory& directory) {
+  auto marker = load_marker(directory);
+  if (marker.opened_ms != 0) return;
+  marker.opened_ms = unix_milliseconds();
+  marker.save(directory);
 }
 
 Marker load_marker(const StateDirectory& directory) {

@@ -24,6 +24,8 @@ struct Marker {
   // Ends the name of its own archive in a bucket; the time it was made. Empty in markers of before
   // there was such an ending.
   std::string archive_suffix;
+  // When its primary could first be written to; 0: not yet.
+  std::int64_t opened_ms = 0;
 
   // Empty where there is no marker. Throws Error{corrupt} for one that cannot be read.
   static std::optional<Marker> load(const StateDirectory& directory);
@@ -36,6 +38,9 @@ Marker make_marker(const std::string& cluster_name, const StateDirectory& direct
 
 // Where the sockets of a cluster go. Pure.
 std::filesystem::path choose_socket_directory(const StateDirectory& directory, uid_t owner);
+
+// From now on somebody may have written to the primary. Nothing where that was known.
+void note_opened(const StateDirectory& directory);
 
 // The marker of a directory that must be one of ours. Throws Error{not_found} where there is none.
 Marker load_marker(const StateDirectory& directory);

@@ -96,8 +96,8 @@ def test_data_directory_that_is_lost(make_cluster, story, running):
 
 @pytest.mark.parametrize("backup", [True, False])
 def test_primary_that_is_lost(make_cluster, story, backup):
-    """While a replica holds what it wrote, none is made in its place, be it from the backup or empty;
-    a replica that runs goes on, and once the directory is back so does all."""
+    """None is made in its place without a word, be it from the backup or empty. A replica that holds what
+    it wrote is named; one that runs goes on, and once the directory is back so does all."""
     cluster = make_cluster(story.values() if backup else {"RESTORE_FROM_BACKUP": "false"}, 1)
     cluster.start()
     cluster.sql("primary", "create table written as select 7 as i")
@@ -134,6 +134,19 @@ def test_primary_that_is_lost(make_cluster, story, backup):
         refused("start", "--preview")
         refused("doctor")
     assert tree.plain(cluster.root / "replica") == kept
+
+    # Nobody else has it.
+    (cluster.root / "replica").rename(cluster.root.parent / "replica")
+    (cluster.root / "primary").rename(cluster.root.parent / "primary")
+    for words in (["start"], ["restart"], ["start", "--preview"], ["doctor"]):
+        result = cluster.run(*words, check=False)
+        said = " ".join(message(result).split())
+        assert result.returncode != 0, said
+        assert f"{data} is gone, and with it what was written to the cluster since 20" in said, said
+        assert "`start --anew` makes the cluster anew" in said, said
+    assert not (cluster.root / "primary").exists()
+    for node in ("replica", "primary"):
+        (cluster.root.parent / node).rename(cluster.root / node)
     away.rename(data)
     cluster.values["REPLICAS"] = 1
     cluster.write_env()

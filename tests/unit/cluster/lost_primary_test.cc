@@ -7,7 +7,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "cluster/marker.h"
 #include "cluster/node_record.h"
+#include "cluster/preflight.h"
 #include "support/temp_dir.h"
 
 namespace pgrevive::cluster {
@@ -40,6 +42,25 @@ TEST_F(LostPrimary, IsNoMatterWhereItIsThere) {
 TEST_F(LostPrimary, IsNoMatterWhereReplicasHaveWhatTheBackupHas) {
   make("replica", {.backup_label = "20240115-020000F"});
   make("replica-2", {.unfinished = true});
+  refuse_lost_primary(directory_);
+}
+
+TEST_F(LostPrimary, IsNoMatterBeforeItWasOpened) {
+  make_marker("a", directory_, find_owner(), 1000).save(directory_);
+  make("replica", {.backup_label = "20240115-020000F"});
+  refuse_lost_primary(directory_);
+}
+
+TEST_F(LostPrimary, IsNotReplacedOnceItWasOpened) {
+  make_marker("a", directory_, find_owner(), 1000).save(directory_);
+  note_opened(directory_);
+  const auto opened = load_marker(directory_).opened_ms;
+  EXPECT_GT(opened, 1000);
+  note_opened(directory_);
+  EXPECT_EQ(load_marker(directory_).opened_ms, opened);
+  EXPECT_THAT([&] { refuse_lost_primary(directory_); },
+              ThrowsMessage<Error>(HasSubstr("is gone, and with it what was written")));
+  make("primary", {.backup_label = "20240115-020000F", .promoted = true});
   refuse_lost_primary(directory_);
 }
 
