@@ -485,7 +485,7 @@ void rebuild_node(const Settings& told, const std::string& node) {
             .binaries = binaries_of_image(version),
             .primary_host = host_of(settings, "primary")};
   try {
-    check_primary_serves(site);
+    check_rebuild(site, node);
     board.enter(Phase::joining);
     give_away(directory, node);
     write_source_conf(site);

@@ -72,15 +72,24 @@ std::vector<Tablespace> tablespaces_of(postgres::Connection& connection) {
   return found;
 }
 
+// Whether what the node has goes before the copy is made.
+enum class Present { stays, goes };
+
 // The server writes as zeros what is a hole on its disk: what was left out of a partial cluster
 // takes its full size in a copy.
 void check_room(const StateDirectory& directory, const std::string& node, std::uint64_t bytes,
-                const std::vector<Tablespace>& tablespaces) {
-  std::vector<Demand> demands = {{.place = directory.data(node), .bytes = bytes}};
+                const std::vector<Tablespace>& tablespaces, Present present) {
+  const auto data = directory.data(node);
+  std::vector<Demand> demands = {{.place = data, .bytes = bytes}};
   for (const auto& tablespace : tablespaces) {
     demands.front().bytes -= std::min(demands.front().bytes, tablespace.bytes);
     demands.push_back(
         {.place = directory.tablespaces(node) / tablespace.oid, .bytes = tablespace.bytes});
+  }
+  if (present == Present::goes) {
+    for (auto& demand : demands) demand.bytes -= std::min(demand.bytes, bytes_taken(demand.place));
+    // The bytes of a copy are without WAL.
+    demands.front().bytes += bytes_taken(data / "pg_wal") + bytes_taken(data / "pg_xlog");
   }
   const auto all = by_file_system(demands);
   for (const auto& demand : all) {
@@ -169,7 +178,7 @@ void copy_primary(Site& site, const std::string& node, const std::string& becaus
   auto connection = site.access(primary ? primary->source_user : "").open(site.port("primary"));
   const auto bytes = primary_bytes(connection);
   const auto tablespaces = tablespaces_of(connection);
-  check_room(directory, node, bytes, tablespaces);
+  check_room(directory, node, bytes, tablespaces, Present::stays);
   // In this option a backslash keeps a '=' from dividing old from new.
   const auto escaped = [](const std::string& text) {
     std::string result;
@@ -203,6 +212,11 @@ void copy_primary(Site& site, const std::string& node, const std::string& becaus
                          .count();
   share_source_settings(site, node);
   finish(site, node, record);
+}
+
+void check_copy_fits(const StateDirectory& directory, const std::string& node,
+                     postgres::Connection& primary) {
+  check_room(directory, node, primary_bytes(primary), tablespaces_of(primary), Present::goes);
 }
 
 void give_away(const StateDirectory& directory, const std::string& node) {

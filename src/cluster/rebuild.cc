@@ -51,7 +51,14 @@ class Ways {
         connection_(site.access(primary_.source_user).open(site.port(kPrimary))) {}
 
   const NodeRecord& primary() const { return primary_; }
+  postgres::Connection& connection() { return connection_; }
 
+  RebuildChoice choose() {
+    const auto wish = site_.settings.replica_rebuild;
+    return choose_rebuild(wish, wish == ReplicaRebuild::primary ? RebuildFacts{} : facts());
+  }
+
+ private:
   RebuildFacts facts() {
     RebuildFacts facts{.backup = primary_.backup_label};
     try {
@@ -66,7 +73,6 @@ class Ways {
     return facts;
   }
 
- private:
   void look_at_backup(RebuildFacts& facts) {
     if (primary_.backup_label.empty()) throw obstacle("the cluster was not made from one");
     if (const auto record = NodeRecord::load(site_.directory, node_);
@@ -262,15 +268,20 @@ void check_primary_serves(const Site& site) {
         .with_hint(kHint);
 }
 
+void check_rebuild(Site& site, const std::string& node) {
+  check_primary_serves(site);
+  Ways ways(site, node);
+  if (!ways.choose().from_backup) check_copy_fits(site.directory, node, ways.connection());
+}
+
 void rebuild_replica(Site& site, const std::string& node) {
   std::optional<NodeRecord> primary;
   RebuildChoice choice;
   {
     Ways ways(site, node);
     primary = ways.primary();
-    const auto wish = site.settings.replica_rebuild;
-    choice = choose_rebuild(wish, wish == ReplicaRebuild::primary ? RebuildFacts{} : ways.facts());
-    if (wish == ReplicaRebuild::backup && !choice.from_backup)
+    choice = ways.choose();
+    if (site.settings.replica_rebuild == ReplicaRebuild::backup && !choice.from_backup)
       site.board.warn(node + " is " + choice.why);
     else
       site.board.log(node + ": " + choice.why);

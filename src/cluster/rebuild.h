@@ -11,6 +11,11 @@ namespace pgrevive::cluster {
 // what the cluster wrote, and must not be given away.
 void check_primary_serves(const Site& site);
 
+// Whether a replica can be given away to be made anew: the primary serves, and where it will be
+// copied there is room for that. Throws what rebuild_replica() would, while the replica is still
+// there.
+void check_rebuild(Site& site, const std::string& node);
+
 // Makes the files of a replica whose primary is set up and runs, from the backup or from the
 // primary (rebuild_choice.h); join_replica() comes next. What is done and why is in the log, and in
 // the node's record. What an interrupted run left is continued, or removed. A backup that fails is

@@ -159,7 +159,7 @@ class Watch {
       with_errors_only([&] {
         // Its server may run on for a while, and answer.
         refuse_lost_primary(site_.directory);
-        if (request.act == Act::rebuild) check_primary_serves(site_);
+        if (request.act == Act::rebuild) check_rebuild(site_, request.node);
         if (request.act == Act::switchover) check_can_switch(site_, request.node);
       });
       return {};

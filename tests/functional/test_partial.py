@@ -490,22 +490,30 @@ def test_a_drop_that_takes_long(pgrevive, space, shop):
         cluster.gone()
 
 
+def fill(file, *, leave):
+    """Takes all of a small file system but that much."""
+    free = os.statvfs(file.parent)
+    run(["fallocate", "-l", str(free.f_bavail * free.f_frsize - leave), file])
+
+
 def test_a_copy_that_does_not_fit(pgrevive, space, shop):
-    """What was left out has its full size in a copy of the primary."""
-    cluster = make_cluster(pgrevive, space, shop, "narrow", {"DB_INCLUDE": "shop", "REPLICAS": 0,
-                                                             "WAL_ARCHIVE": "off"})
+    """What was left out has its full size in a copy of the primary. A replica that is there, and has
+    it as holes, is not given away for one."""
+    cluster = make_cluster(pgrevive, space, shop, "narrow", {"DB_INCLUDE": "shop", "REPLICAS": 0})
     replica = cluster.root / "replica"
     try:
         cluster.start()
         cluster.stop()
         replica.mkdir()
         give(replica, server_user())
-        if run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", replica],
+        if run(["mount", "-t", "tmpfs", "-o", "size=300m", "tmpfs", replica],
                check=False).returncode != 0:
             pytest.skip("this user may not mount a small file system")
         try:
             give(replica, server_user())
-            cluster.values["REPLICAS"] = 1
+            filler = replica / "filler"
+            fill(filler, leave=24 << 20)
+            cluster.values.update(REPLICAS=1, REPLICA_REBUILD="primary")
             cluster.write_env()
             result = cluster.start(check=False)
             assert result.returncode == SYSTEM, message(result)
@@ -514,11 +522,28 @@ def test_a_copy_that_does_not_fit(pgrevive, space, shop):
                 assert words in result.stderr, message(result)
             assert not (replica / "data" / "base").exists()
             cluster.stop()
+
+            filler.unlink()
+            cluster.values["REPLICA_REBUILD"] = "backup"
+            cluster.write_env()
+            cluster.start()
+            assert_whole(cluster)
+            cluster.values["REPLICA_REBUILD"] = "primary"
+            cluster.write_env()
+            cluster.run("restart")
+            pid = cluster.node("replica")["pid"]
+            fill(filler, leave=1 << 20)
+            result = cluster.run("rebuild", "--yes", "replica", check=False)
+            assert result.returncode != 0 and "a copy of the primary" in result.stdout + result.stderr, \
+                message(result)
+            assert cluster.node("replica")["pid"] == pid
+            filler.unlink()
+            cluster.run("rebuild", "--yes", "replica")
+            assert_whole(cluster)
+            soundness.prove(cluster)
         finally:
+            cluster.stop()
             run(["umount", replica])
-        cluster.start()
-        cluster.caught_up(database="shop")
-        assert_whole(cluster)
     finally:
         cluster.gone()
 
