@@ -8,6 +8,7 @@ import os
 import pytest
 
 from rig import repofiles
+from rig.backrest import write_conf
 from rig.cluster import Cluster
 from rig.postgres import server_user
 from rig.program import message
@@ -42,6 +43,26 @@ def preview(cluster, *words, code=0):
     return json.loads(result.stdout)
 
 
+def info_of(cluster, *words, code=0):
+    """What `info` says of a target, of the one repository."""
+    result = cluster.run("info", "--json", *words, check=False)
+    assert result.returncode == code, message(result)
+    told, = json.loads(result.stdout)
+    assert told.pop("repo_key") == 1
+    return told
+
+
+# What a start would do beside the restore, and what is measured anew each time.
+OF_A_CLUSTER = {"restores", "nodes", "free_bytes"}
+MEASURED = {"sampled_bytes_per_second", "fetch_seconds"}
+
+
+def assert_info_agrees(told, asked):
+    assert told.keys() - OF_A_CLUSTER == asked.keys()
+    for key in asked.keys() - MEASURED:
+        assert told[key] == asked[key], key
+
+
 def sums(directory):
     return {path: hashlib.sha256(path.read_bytes()).hexdigest()
             for path in directory.rglob("*") if path.is_file()}
@@ -68,6 +89,11 @@ def test_latest(cluster, story):
     text = cluster.run("start", "--preview").stdout
     for words in (story.label, "latest", f"{len(segments)} segments", "2 nodes", "nothing"):
         assert words in text, text
+    assert_info_agrees(told, info_of(cluster, "--type", "default"))
+    text = cluster.run("info", "--type", "default").stdout
+    for words in (story.label, "latest", f"{len(segments)} segments", "for each node", "nothing",
+                  "/s of a sample"):
+        assert words in text, text
     assert not cluster.root.exists()
     assert sums(story.repo.path) == before
 
@@ -87,6 +113,7 @@ def test_targets_of_the_story(cluster, story, name):
     assert told["reachable"] is True, told
     if target.label:
         assert told["backup"]["label"] == target.label
+    assert_info_agrees(told, info_of(cluster, *words))
 
 
 def newest_transaction(cluster, story):
@@ -102,6 +129,8 @@ def refusals(cluster, story, space, words, *expected):
     assert told["reachable"] is False and told["problem"]["hint"]
     plain = cluster.run("start", "--preview", *words, check=False)
     assert plain.returncode == NOT_FOUND and "problem" in plain.stdout, message(plain)
+    targeted = words if "--type" in words else ["--type", "default", *words]
+    assert_info_agrees(told, info_of(cluster, *targeted, code=NOT_FOUND))
     start = cluster.start(*words, check=False)
     assert start.returncode == NOT_FOUND, message(start)
     assert not cluster.root.exists()
@@ -175,6 +204,35 @@ def test_backup_without_its_wal(make_cluster, story, space, own_repository):
     cluster = make_cluster({**story.values(), "REPO_PATH": own_repository})
     refusals(cluster, story, space, ["--set", story.label], f"the archive has no {start}",
              story.label)
+
+
+def test_info_of_several_repositories(pgrevive, story, workspace, own_repository):
+    """Each is told of; it is enough that one leads there."""
+    last = repofiles.segments(own_repository)[-1]
+    repofiles.archive(own_repository)[last].unlink()
+
+    def asked(first, second, *words):
+        secrets = story.repo.secrets()
+        conf = write_conf(workspace.path / "two.conf", {
+            "global": {"repo1-path": first, "repo2-path": second, **secrets,
+                       **{key.replace("repo1", "repo2"): v for key, v in secrets.items()}},
+            "main": {"pg1-path": workspace.path / "data"}})
+        return pgrevive("--config", conf, "--stanza", "main", "info", *words, check=False)
+
+    words = ["--type", "lsn", "--target", story.targets["lsn"].value]
+    result = asked(story.repo.path, own_repository, "--json", *words)
+    assert [(told["repo_key"], told["repository"]) for told in json.loads(result.stdout)] == [
+        (1, str(story.repo.path)), (2, str(own_repository))]
+    result = asked(workspace.path / "nosuch", story.repo.path, *words)
+    assert result.returncode == 0 and "warning: repository 1: " in result.stderr, message(result)
+    assert "repository 2: what a restore to that target would be" in result.stdout
+    lost = ["--type", "lsn", "--target", f"0/{int(last[16:], 16):X}000100"]
+    assert asked(own_repository, story.repo.path, *lost).returncode == 0
+    result = asked(own_repository, own_repository, *lost)
+    assert result.returncode == NOT_FOUND and "hint: " in result.stderr, message(result)
+    assert result.stdout.count("problem") == 2
+    result = asked(own_repository, own_repository, "--type", "standby")
+    assert result.returncode == USAGE and "is no target" in result.stderr
 
 
 def test_time_in_words(cluster, story):

@@ -2,9 +2,13 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/text.h"
+#include "cli/backup_choice.h"
 #include "cli/commands/commands.h"
 #include "cli/print.h"
 #include "cli/repository_json.h"
+#include "cli/signals.h"
+#include "cluster/target_preview.h"
 #include "repository/info_report.h"
 #include "repository/open.h"
 #include "wal/transaction_times.h"
@@ -12,11 +16,11 @@
 namespace pgrevive::cli {
 namespace {
 
-struct InfoWords {
+struct InfoWords : TargetWords {
   RepositoryWords repository;
   std::string output = "text";
-  std::string set;
   bool newest_commit = false;
+  bool targeted = false;  // a target was named, be it the default one
 };
 
 // The text has it always; the JSON is pgBackRest's where nobody asks for more.
@@ -36,6 +40,72 @@ std::vector<repository::StanzaReport> report(const repository::RepositoryOptions
   if (one_stanza) return {repository::report_stanza(repository::open_repository(options), wanted)};
   return repository::report_repository(repository::open_storage(options), options.cipher_passphrase,
                                        wanted);
+}
+
+// What a recovery to the target would be, and where it is out of reach, why.
+cluster::TargetPreview preview_of(const IndexedRepository& entry, const InfoWords& words,
+                                  const restore::RecoveryTarget& target, std::stop_token stop) {
+  const auto set = words.set.empty() ? std::nullopt : std::optional(words.set);
+  auto choice = choose_backup(entry, set, target);
+  look_up_point(choice, set, target, stop, true);
+  auto outlook = look_ahead(choice, target, true);
+  if (!outlook)
+    throw Error(ErrorKind::corrupt,
+                "backup.info does not say which cluster backup " + choice.label.text() + " is of");
+  auto preview = cluster::preview_target(entry.options, choice.backup(), target,
+                                         *std::move(outlook), choice.lookup.point);
+  cluster::estimate(preview, entry.options);
+  return preview;
+}
+
+std::string to_text(const cluster::TargetPreview& preview) {
+  return "what a restore to that target would be (nothing was changed):\n" +
+         cluster::to_text(preview, format_bytes(preview.node_bytes) + " for each node");
+}
+
+// Of several repositories it is enough that one leads to the target. The WAL that is looked at is
+// the one beside the backup.
+int run_target(const GlobalOptions& global, const InfoWords& words) {
+  const auto target = recovery_target(words);
+  using restore::RecoveryType;
+  if (target.type == RecoveryType::standby || target.type == RecoveryType::none ||
+      target.type == RecoveryType::preserve)
+    throw Error(ErrorKind::usage, "--type " + words.type + " is no target")
+        .with_hint("info tells of default, immediate, time, name, lsn and xid");
+  const bool json = words.output == "json";
+  if (!json) tell_target(words, target);
+  const Source source = load_source(global, words.repository, "info");
+  for (const std::string& warning : source.warnings) err("warning: {}\n", warning);
+
+  const StopOnSignal stop;
+  const bool several = source.repositories.size() > 1;
+  auto reports = nlohmann::ordered_json::array();
+  bool reachable = false;
+  std::optional<Error> problem;
+  for (const IndexedRepository& entry : source.repositories) {
+    try {
+      const auto preview = preview_of(entry, words, target, stop.token());
+      if (json) {
+        nlohmann::ordered_json report = {{"repo_key", entry.index}};
+        report.update(to_value(preview));
+        reports.push_back(std::move(report));
+      } else {
+        out("{}{}", several ? fmt::format("repository {}: ", entry.index) : "", to_text(preview));
+      }
+      reachable = reachable || !preview.outlook.problem;
+      if (preview.outlook.problem && !problem) problem = preview.outlook.problem;
+      if (several && preview.outlook.problem && !json)
+        err("repository {}: {}\n", entry.index, preview.outlook.problem->text());
+    } catch (Error& error) {
+      if (!several || error.kind() == ErrorKind::cancelled) throw;
+      err("warning: repository {}: {}\n", entry.index, error.text());
+      if (!problem) problem = error;
+    }
+  }
+  if (json) out("{}\n", reports.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  if (reachable) return 0;
+  if (json) return static_cast<int>(problem->kind());
+  throw *problem;
 }
 
 int run_info(const GlobalOptions& global, const InfoWords& words) {
@@ -86,22 +156,33 @@ void add_info(Parser& parser) {
       ->type_name("FORMAT")
       ->check(CLI::IsMember({"text", "json"}).description(""));
   command->add_flag("--json", parser.json, "The same as --output json");
-  command->add_option("--set", words->set, "Only this backup, with its databases and tablespaces")
-      ->type_name("LABEL");
   command->add_flag("--newest-commit", words->newest_commit,
                     "Also in the JSON: the newest commit of each timeline in the archive, for\n"
                     "which its last WAL segments are read");
+  add_target_words(*command, *words,
+                   "default (end of the archive), immediate, time, name, lsn, xid");
+  command->get_option("--set")->description(
+      "Only this backup, with its databases and tablespaces; with a target, the one to begin with");
   add_repository_words(*command, words->repository);
   command->footer(
+      "With --type it tells what a restore to that target would be: backup, bytes, WAL, timeline, "
+      "time, and\nwhat is missing. It fails where the target is out of reach, and names what is "
+      "not.\n\n"
       "Exit status of the text: 0 all stanzas are fine, 1 one is not. The JSON says it itself.\n\n"
       "Examples:\n"
       "  pgrevive info\n"
       "  pgrevive info --set 20261122-020000F\n"
-      "  pgrevive info --repo-path /backups --output json");
-  command->callback([&parser, words] {
+      "  pgrevive info --repo-path /backups --output json\n"
+      "  pgrevive info --type default\n"
+      "  pgrevive info --type time --target \"2026-11-22 14:05 America/Sao_Paulo\" --json");
+  command->callback([&parser, command, words] {
+    for (const char* name : {"--type", "--target", "--target-exclusive", "--target-timeline"})
+      words->targeted = words->targeted || command->count(name) > 0;
     if (parser.json) words->output = "json";
     parser.json = words->output == "json";
-    parser.work = [&parser, words] { return run_info(parser.global, *words); };
+    parser.work = [&parser, words] {
+      return words->targeted ? run_target(parser.global, *words) : run_info(parser.global, *words);
+    };
   });
 }
 

@@ -10,20 +10,15 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/backup_choice.h"
 #include "cli/commands/commands.h"
-#include "cli/point_watch.h"
 #include "cli/print.h"
 #include "cli/progress_view.h"
 #include "cli/restore_command.h"
 #include "cli/restore_words.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
-#include "cluster/archive_line.h"
-#include "cluster/outlook.h"
 #include "cluster/target_point.h"
-#include "cluster/target_time.h"
-#include "repository/open.h"
-#include "restore/choose_backup.h"
 
 namespace pgrevive::cli {
 namespace {
@@ -55,51 +50,18 @@ class Display : public restore::Observer {
   ProgressView view_;
 };
 
-struct Choice {
-  std::unique_ptr<repository::Repository> repository;
-  repository::BackupInfo info;
-  std::optional<repository::BackupLabel> label;
-  // Of a target of name or xid.
-  cluster::PointLookup lookup;
-};
-
-// Where a target of name or xid lies, and the backup that leads there.
-void look_up(Choice& choice, const std::optional<std::string>& set,
-             const restore::RecoveryTarget& target, const StopOnSignal& stop) {
-  const auto* database = choice.info.database(choice.info.find(*choice.label)->database_id);
-  if (!cluster::lies_in_records(target) || database == nullptr) return;
-  const auto only = set ? std::optional(choice.label->text()) : std::nullopt;
-  choice.lookup = while_doing("looking for the target in the WAL archive", [&] {
-    return cluster::look_up_point({.repository = *choice.repository,
-                                   .system_id = database->system_id,
-                                   .version = database->version},
-                                  choice.info, only, target, watch_search(stop.token()));
-  });
-  if (choice.lookup.point)
-    choice.label = repository::BackupLabel::parse(choice.lookup.point->backup);
-}
-
-// The first repository, in order, that has a backup for this target. That one of them cannot be
-// read is told, but only fatal where no other has one. A target of name or xid is looked for in the
-// only one: of several, the WAL may be in another than the backup.
-Choice choose(const Source& source, const RestoreWords& words,
-              const restore::RecoveryTarget& target, const StopOnSignal& stop) {
+// Of the first repository, in order, that has one for this target. That one of them cannot be read
+// is told, but only fatal where no other has one. A target of name or xid is looked for in the only
+// one: of several, the WAL may be in another than the backup.
+BackupChoice choose(const Source& source, const RestoreWords& words,
+                    const restore::RecoveryTarget& target, const StopOnSignal& stop) {
   const std::optional<std::string> set =
       words.set.empty() ? std::nullopt : std::optional<std::string>(words.set);
-  std::optional<std::int64_t> time;
-  if (target.type == restore::RecoveryType::time) time = cluster::parse_target_time(target.target);
   std::optional<Error> first;
   for (const IndexedRepository& entry : source.repositories) {
     try {
-      Choice choice;
-      choice.repository =
-          std::make_unique<repository::Repository>(repository::open_repository(entry.options));
-      choice.info = choice.repository->load_backup_info();
-      if (set) choice.repository->check_finished(choice.info, *set);
-      restore::OnTheWay way;
-      if (!set) way = cluster::on_the_way(*choice.repository, choice.info, target);
-      choice.label = restore::choose_backup(choice.info, set, target, time, way).label;
-      if (source.repositories.size() == 1) look_up(choice, set, target, stop);
+      BackupChoice choice = choose_backup(entry, set, target);
+      if (source.repositories.size() == 1) look_up_point(choice, set, target, stop.token(), false);
       return choice;
     } catch (Error& error) {
       error.add_frame(fmt::format("looking for a backup in {}", entry.options.describe()));
@@ -122,19 +84,13 @@ bool has_own_wal(const repository::Manifest& manifest) {
 
 // Before the first byte: a target that the archive does not lead to. A standby may have its WAL
 // from elsewhere.
-void refuse_unreachable(const Choice& choice, const repository::Manifest& manifest,
+void refuse_unreachable(const BackupChoice& choice, const repository::Manifest& manifest,
                         const restore::RecoveryTarget& target) {
   if (target.type == restore::RecoveryType::standby || has_own_wal(manifest)) return;
   if (choice.lookup.problem) throw *choice.lookup.problem;
-  const auto* backup = choice.info.find(*choice.label);
-  const auto* database = choice.info.database(backup->database_id);
-  if (database == nullptr) return;
   try {
-    const auto outlook = cluster::look_ahead({.repository = *choice.repository,
-                                              .system_id = database->system_id,
-                                              .version = database->version},
-                                             choice.info, *backup, target, false);
-    if (outlook.problem) throw *outlook.problem;
+    const auto outlook = look_ahead(choice, target, false);
+    if (outlook && outlook->problem) throw *outlook->problem;
   } catch (Error& error) {
     error.add_frame("looking whether the WAL archive leads to the target");
     throw;
@@ -189,9 +145,8 @@ int run_restore(const GlobalOptions& global, const RestoreWords& given) {
 
   const StopOnSignal stop;
   const Terminal terminal = stdout_terminal();
-  const Choice choice = choose(source, words, target, stop);
-  const repository::Manifest manifest =
-      choice.repository->load_manifest(choice.info, *choice.label);
+  const BackupChoice choice = choose(source, words, target, stop);
+  const repository::Manifest manifest = choice.repository->load_manifest(choice.info, choice.label);
   resolve_tablespaces(options, manifest.targets);
   restore::left_out_databases(manifest, options.databases);  // refuses what is not there
   restore::check_archive_mode(manifest.version, target);
@@ -203,9 +158,8 @@ int run_restore(const GlobalOptions& global, const RestoreWords& given) {
   // Of several repositories another one may have the WAL.
   if (source.repositories.size() == 1) refuse_unreachable(choice, manifest, target);
 
-  if (choice.lookup.point)
-    out("target: {}\n", describe(*choice.lookup.point, target));
-  out("restoring backup {} of stanza {} into {} {}\n", choice.label->text(),
+  if (choice.lookup.point) out("target: {}\n", describe(*choice.lookup.point, target));
+  out("restoring backup {} of stanza {} into {} {}\n", choice.label.text(),
       choice.repository->stanza(), options.nodes.size(),
       options.nodes.size() == 1 ? "node" : "nodes");
   const std::string command = restore_command(archive_get_call(), source.words);
