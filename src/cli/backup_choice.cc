@@ -31,10 +31,12 @@ BackupChoice choose_backup(const IndexedRepository& entry, const std::optional<s
   restore::OnTheWay way;
   if (!set) way = cluster::on_the_way(*repository, info, target);
   auto label = restore::choose_backup(info, set, target, time, way).label;
-  return {.repository = std::move(repository),
-          .info = std::move(info),
-          .label = std::move(label),
-          .lookup = {}};
+  return {
+      .repository = std::move(repository),
+      .info = std::move(info),
+      .label = std::move(label),
+      .chosen = set && *set != "latest" ? cluster::Chosen::by_name : cluster::Chosen::for_target,
+      .lookup = {}};
 }
 
 void look_up_point(BackupChoice& choice, const std::optional<std::string>& set,
@@ -54,7 +56,8 @@ std::optional<cluster::Outlook> look_ahead(const BackupChoice& choice,
                                            const restore::RecoveryTarget& target, bool exact) {
   const auto source = archive_of(choice);
   if (!source) return {};
-  auto outlook = cluster::look_ahead(*source, choice.info, choice.backup(), target, exact);
+  auto outlook =
+      cluster::look_ahead(*source, choice.info, choice.backup(), choice.chosen, target, exact);
   if (choice.lookup.problem)
     outlook.problem = choice.lookup.problem;
   else if (choice.lookup.point)

@@ -18,6 +18,7 @@ struct BackupChoice {
   std::unique_ptr<repository::Repository> repository;
   repository::BackupInfo info;
   repository::BackupLabel label;
+  cluster::Chosen chosen = cluster::Chosen::for_target;
   // Of a target of name or xid that was looked for in the WAL.
   cluster::PointLookup lookup;
 

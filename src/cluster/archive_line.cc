@@ -33,13 +33,20 @@ Timeline parse_number(const std::string& text) {
   return Timeline(value);
 }
 
+// The first timeline has no history.
+std::optional<Timeline> newest_in(const repository::WalArchive& archive) {
+  const auto timelines = archive.list_histories();
+  if (timelines.empty()) return {};
+  return std::ranges::max(timelines);
+}
+
 }  // namespace
 
 ArchiveLine choose_line(const repository::WalArchive& archive, Timeline begin,
                         postgres::Lsn position, const std::string& wanted) {
   const ArchiveLine current{.history = {.timeline = begin, .ancestors = {}}};
   if (wanted == "current") return current;
-  if (wants_latest(wanted)) {
+  if (wanted.empty()) {
     auto timelines = archive.list_histories();
     std::ranges::sort(timelines, std::greater<>());
     for (const auto timeline : timelines) {
@@ -49,15 +56,26 @@ ArchiveLine choose_line(const repository::WalArchive& archive, Timeline begin,
     }
     return current;
   }
-  const auto timeline = parse_number(wanted);
+  const auto timeline =
+      wanted == "latest" ? newest_in(archive).value_or(begin) : parse_number(wanted);
   if (timeline == begin) return current;
   auto history = load_history(archive, timeline);
   if (!history.passes(begin, position))
-    throw Error(ErrorKind::usage, "timeline " + wanted + " left timeline " +
-                                      std::to_string(begin.value()) + " before the backup's " +
-                                      position.text())
+    throw Error(ErrorKind::usage, "timeline " + std::to_string(timeline.value()) +
+                                      " left timeline " + std::to_string(begin.value()) +
+                                      " before the backup's " + position.text())
         .with_hint("choose an older backup, or another recovery target timeline");
   return {.history = std::move(history)};
+}
+
+std::optional<TimelineHistory> rival_of(const repository::WalArchive& archive,
+                                        const ArchiveLine& line, Timeline begin,
+                                        postgres::Lsn position) {
+  const auto newest = newest_in(archive);
+  if (!newest || *newest <= line.timeline()) return {};
+  auto history = load_history(archive, *newest);
+  if (history.passes(begin, position)) return {};
+  return history;
 }
 
 NewerLines newer_lines(const repository::WalArchive& archive, const ArchiveLine& line,
@@ -87,15 +105,18 @@ std::string wanted_timeline(const restore::RecoveryTarget& target) {
 restore::OnTheWay on_the_way(const repository::Repository& repository,
                              const repository::BackupInfo& info,
                              const restore::RecoveryTarget& target) {
-  if (wants_latest(target.timeline) || target.timeline == "current") return {};
-  const auto timeline = parse_number(target.timeline);
-  TimelineHistory history{.timeline = timeline, .ancestors = {}};
+  if (target.timeline.empty() || target.timeline == "current") return {};
+  const bool latest = target.timeline == "latest";
+  TimelineHistory history{.timeline = latest ? Timeline(1) : parse_number(target.timeline),
+                          .ancestors = {}};
   // The first has none.
   if (const auto* database = info.database(info.current_id);
-      database != nullptr && timeline.value() > 1) {
+      database != nullptr && (latest || history.timeline.value() > 1)) {
     const repository::WalArchive archive(repository, repository.load_archive_info(),
                                          database->system_id, database->version);
-    history = load_history(archive, timeline);
+    const auto timeline = latest ? newest_in(archive) : history.timeline;
+    if (!timeline) return {};  // there is but one
+    history = load_history(archive, *timeline);
   }
   return [history](const repository::Backup& backup) {
     // An offline backup says nothing of timelines.

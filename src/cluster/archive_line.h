@@ -24,12 +24,19 @@ struct ArchiveLine {
   postgres::Timeline timeline() const { return history.timeline; }
 };
 
-// `wanted` is "latest" or empty (the newest timeline whose line passes the backup), "current" (the
-// backup's), or a number (decimal, or hex after 0x). `begin` and `position` are the backup's
-// timeline and the LSN that recovery has to pass. Throws Error{usage} where the wanted timeline
-// does not pass it.
+// `wanted` is empty (the newest timeline whose line passes the backup), "latest" (the newest there
+// is), "current" (the backup's), or a number (decimal, or hex after 0x). `begin` and `position` are
+// the backup's timeline and the LSN that recovery has to pass. Throws Error{usage} where the wanted
+// timeline does not pass it.
 ArchiveLine choose_line(const repository::WalArchive& archive, postgres::Timeline begin,
                         postgres::Lsn position, const std::string& wanted);
+
+// The newest timeline of the archive where it is newer than `line`, which was chosen for a backup
+// of timeline `begin` that ends at `position`, and does not pass that backup: it left before, so
+// that the source went on along one of the two, and only a person knows along which.
+std::optional<postgres::TimelineHistory> rival_of(const repository::WalArchive& archive,
+                                                  const ArchiveLine& line, postgres::Timeline begin,
+                                                  postgres::Lsn position);
 
 // Timelines that were opened while recovery went along a line.
 struct NewerLines {
@@ -51,7 +58,7 @@ bool wants_latest(const std::string& wanted);
 std::string wanted_timeline(const restore::RecoveryTarget& target);
 
 // Whether recovery of a backup of the stanza's cluster can get to a timeline that is wanted by its
-// number; empty for every other wish.
+// number, or as the "latest"; empty for every other wish.
 restore::OnTheWay on_the_way(const repository::Repository& repository,
                              const repository::BackupInfo& info,
                              const restore::RecoveryTarget& target);

@@ -243,8 +243,46 @@ void lead_to(Outlook& outlook, const TargetPoint& point) {
 
 namespace {
 
+// "backup LABEL (newest transaction: ...)".
+std::string way_along(const postgres::TimelineHistory& history, const repository::BackupInfo& info,
+                      const Backup& like, const repository::WalArchive& archive,
+                      std::uint32_t segment_size, const LatestTransaction& latest) {
+  const auto found =
+      std::ranges::find_if(info.backups.rbegin(), info.backups.rend(), [&](const Backup& backup) {
+        return backup.database_id == like.database_id && backup.archive_start && backup.lsn_stop &&
+               history.passes(Timeline::parse_hex(backup.archive_start->substr(0, 8)),
+                              *backup.lsn_stop);
+      });
+  if (found == info.backups.rend()) return "no backup that there is";
+  const auto newest = newest_on({.history = history}, archive,
+                                WalSegment::parse(*found->archive_start, segment_size));
+  const auto time = newest ? latest(newest->name()) : std::nullopt;
+  return fmt::format("backup {}{}", found->label.text(),
+                     time ? ", newest transaction " + moment(*time) : "");
+}
+
+// `line` is the backup's own, `rival` the newer one that left it.
+Error ambiguous(const Backup& backup, const std::string& own_way, Timeline line,
+                const postgres::TimelineHistory& rival, const std::string& rival_way) {
+  const auto begin = Timeline::parse_hex(backup.archive_start->substr(0, 8));
+  const auto left =
+      std::ranges::find(rival.ancestors, begin, &postgres::TimelineHistory::Ancestor::timeline);
+  return Error(ErrorKind::usage,
+               fmt::format(
+                   "the archive has timeline {} too, which left {}before backup {} ended; "
+                   "which of both is the source's cannot be known from here",
+                   rival.timeline.value(),
+                   left == rival.ancestors.end()
+                       ? ""
+                       : fmt::format("timeline {} at {}, ", begin.value(), left->ended.text()),
+                   backup.label.text()))
+      .with_hint(fmt::format("name it with --target-timeline (RECOVERY_TARGET_TIMELINE): {} begins "
+                             "with {}; {} with {}",
+                             rival.timeline.value(), rival_way, line.value(), own_way));
+}
+
 Outlook look_once(const SourceArchive& source, const repository::BackupInfo& info,
-                  const Backup& backup, const RecoveryTarget& target, bool exact) {
+                  const Backup& backup, Chosen chosen, const RecoveryTarget& target, bool exact) {
   const bool needs_wal = target.type != RecoveryType::none && target.type != RecoveryType::preserve;
   if (!backup.archive_start || !backup.archive_stop || !needs_wal) {
     Outlook outlook;
@@ -270,19 +308,30 @@ Outlook look_once(const SourceArchive& source, const repository::BackupInfo& inf
     if (!times.times()) return {};
     return times.times()->latest;
   };
-  return judge_target(backup, points, contents.segment_size, line.history, target, latest, exact);
+  auto outlook =
+      judge_target(backup, points, contents.segment_size, line.history, target, latest, exact);
+  if (!target.timeline.empty() || target.type == RecoveryType::standby) return outlook;
+  const auto rival = rival_of(archive, line, begin, backup.lsn_stop.value_or(Lsn()));
+  if (!rival) return outlook;
+  outlook.tell_timeline = true;
+  if (target.type == RecoveryType::immediate && chosen == Chosen::by_name) return outlook;
+  const auto way = [&](const postgres::TimelineHistory& history) {
+    return way_along(history, info, backup, archive, contents.segment_size, latest);
+  };
+  outlook.problem = ambiguous(backup, way(line.history), line.timeline(), *rival, way(*rival));
+  return outlook;
 }
 
 }  // namespace
 
 Outlook look_ahead(const SourceArchive& source, const repository::BackupInfo& info,
-                   const Backup& backup, const RecoveryTarget& target, bool exact) {
-  auto outlook = look_once(source, info, backup, target, exact);
+                   const Backup& backup, Chosen chosen, const RecoveryTarget& target, bool exact) {
+  auto outlook = look_once(source, info, backup, chosen, target, exact);
   // Segments of a source that lives may come out of order, always others; a real gap stays.
   for (int i = 0; i < kLooks && outlook.problem && !outlook.gaps.empty(); ++i) {
     const auto gap = outlook.gaps.front().first;
     std::this_thread::sleep_for(kGapsClose);
-    outlook = look_once(source, info, backup, target, exact);
+    outlook = look_once(source, info, backup, chosen, target, exact);
     if (!outlook.gaps.empty() && outlook.gaps.front().first == gap) break;
   }
   return outlook;

@@ -34,6 +34,9 @@ struct Outlook {
   // false: nothing here tells whether the target is in the archive (a name or xid of which no
   // TargetPoint is known).
   bool certain = true;
+  // The server has to be told `timeline` by its number: the newest one in the archive, which it
+  // follows by itself, does not pass the backup.
+  bool tell_timeline = false;
 };
 
 // The latest end of a transaction in the segment of that name, in microseconds; empty: none ended
@@ -56,11 +59,17 @@ std::string gap_text(const repository::WalGap& gap);
 // Of a backup of which `points.missing`.
 Error lacks_its_wal(const repository::Backup& backup, const repository::RecoveryPoints& points);
 
-// Looks into the archive and judges; a gap is looked at again after two seconds, and is one if it
-// is still there. Offline backups are not judged but for `immediate`: where their WAL begins is
-// known once their pg_control is here. Throws what a storage throws.
+// Whether a person has named the backup, or it was chosen for the target.
+enum class Chosen { by_name, for_target };
+
+// Looks into the archive and judges; where the target says nothing of timelines, and the newest one
+// left the backup's before the backup ended, that is a problem too: which of the two is the
+// source's nobody can tell from here, and only the end of a backup that was named by a person is
+// the same on both. A gap is looked at again after two seconds, and is one if it is still there.
+// Offline backups are not judged but for `immediate`: where their WAL begins is known once their
+// pg_control is here. Throws what a storage throws.
 Outlook look_ahead(const SourceArchive& source, const repository::BackupInfo& info,
-                   const repository::Backup& backup, const restore::RecoveryTarget& target,
-                   bool exact);
+                   const repository::Backup& backup, Chosen chosen,
+                   const restore::RecoveryTarget& target, bool exact);
 
 }  // namespace pgrevive::cluster

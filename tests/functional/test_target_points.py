@@ -10,14 +10,16 @@ import pytest
 from rig import repofiles
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
-from rig.postgres import SourceCluster, server_user
+from rig.postgres import Server, SourceCluster, server_user
 from rig.process import wait_until
 from rig.program import message
 from rig.story import Target
 from rig.values import lsn
 from rig.workspace import give
 
-NOT_FOUND = 23
+NOT_FOUND, USAGE = 23, 21
+# Which the source left, and of which is the newest backup.
+FIRST_LINE = ["--target-timeline", "1"]
 MARKERS = SourceCluster.MARKERS
 
 
@@ -169,7 +171,7 @@ def test_the_backup_is_the_newest_before_the_point(cluster, points):
     for kind, target, label in (
             ("name", "first", first), ("name", "late", second), ("name", "twice", second),
             ("xid", points.xids["two"], first), ("xid", points.xids["seven"], second)):
-        told = preview(cluster, kind, target)
+        told = preview(cluster, kind, target, *(FIRST_LINE if label == second else ()))
         assert told["reachable"] is True and told["backup"]["label"] == label, (target, told)
         if kind == "name":
             assert told["point"]["end_lsn"] == points.lsns[target]
@@ -179,14 +181,14 @@ def test_the_backup_is_the_newest_before_the_point(cluster, points):
         place = lsn(told["point"]["end_lsn"]) - 1
         last = told["wal"]["last"]
         assert (int(last[8:16], 16) << 32) + (int(last[16:], 16) << 20) == place >> 20 << 20
-    text = cluster.run("start", "--preview", "--type", "name", "--target", "late").stdout
+    text = cluster.run("start", "--preview", "--type", "name", "--target", "late", *FIRST_LINE).stdout
     assert f"restore point 'late' at {points.lsns['late']}, of 20" in text, text
     assert not cluster.root.exists()
 
 
 def test_a_name_that_is_there_twice(cluster, points):
     """PostgreSQL stops at the first one behind the backup, so the backup decides."""
-    told = preview(cluster, "name", "twice")
+    told = preview(cluster, "name", "twice", *FIRST_LINE)
     assert told["point"]["again_lsn"] is None
     earlier = preview(cluster, "name", "twice", "--set", points.first, "--target-timeline", "1")
     assert earlier["backup"]["label"] == points.first
@@ -219,6 +221,51 @@ def test_timelines(cluster, points):
     text = refused(cluster, "name", "late", "--target-timeline", "2")
     assert "is not in the archive" in text and "it is on timeline 1" in text, text
     assert "it is on timeline 2" in refused(cluster, "name", "of two", "--target-timeline", "1")
+
+
+def test_which_line_is_the_sources_is_not_guessed(cluster, points, space):
+    """The newest backup is of a timeline that the newest one left before: production went on along one
+    of both. Neither is taken without a word."""
+    data = space.directory("which", owner=server_user()) / "data"
+    restore = ["--stanza", "main", "restore", "--repo-path", points.repo.path, "--node",
+               f"primary={data}"]
+    late = points.xids["seven"]
+    for words in ([], ["--type", "name", "--target", "late"], ["--type", "xid", "--target", late],
+                  ["--type", "lsn", "--target", points.lsns["late"]], ["--set", points.second]):
+        asked = words if "--type" in words else ["--type", "default", *words]
+        told = [cluster.run("start", "--preview", *words, check=False),
+                cluster.start(*words, check=False), cluster.run("info", *asked, check=False),
+                cluster.pgrevive(*restore, *words, check=False)]
+        assert [result.returncode for result in told] == [USAGE] * 4, (words, told)
+        for result in told:
+            for part in ("the archive has timeline 2 too, which left timeline 1 at ",
+                         f"before backup {points.second} ended", "--target-timeline",
+                         f"2 begins with backup {points.first}, newest transaction 20",
+                         f"1 with backup {points.second}, newest transaction 20"):
+                assert part in result.stderr, message(result)
+        assert not cluster.root.exists() and not data.exists()
+    for wish, label, line in (("1", points.second, 1), ("2", points.first, 2),
+                              ("latest", points.first, 2)):
+        result = cluster.run("start", "--preview", "--json", "--type", "default",
+                             "--target-timeline", wish)
+        told = json.loads(result.stdout)
+        assert (told["backup"]["label"], told["timeline"]) == (label, line), (wish, told)
+    refused = cluster.run("start", "--preview", "--set", points.second, "--target-timeline", "latest",
+                          check=False)
+    assert refused.returncode == USAGE and "timeline 2 left timeline 1 before" in refused.stderr
+
+    # The end of a backup is the same on both; but a server that is told no timeline would look for the
+    # newest, and not start.
+    cluster.pgrevive(*restore, "--set", points.second, "--type", "immediate", "--target-action",
+                     "promote")
+    server = Server(data, sockets=data.parent, log=data.parent / "server.log")
+    (data / "pg_hba.conf").write_text("local all all trust\n")
+    try:
+        server.start(archive_mode="off")
+        wait_until(lambda: server.sql("select pg_is_in_recovery()") == "f", 60, "promotion")
+        assert server.sql(MARKERS, "testdb") == "one,two,three,four,five,first-line"
+    finally:
+        server.stop()
 
 
 def test_refused_before_the_first_byte(cluster, points, space):

@@ -84,17 +84,30 @@ bool has_own_wal(const repository::Manifest& manifest) {
 
 // Before the first byte: a target that the archive does not lead to. A standby may have its WAL
 // from elsewhere.
-void refuse_unreachable(const BackupChoice& choice, const repository::Manifest& manifest,
-                        const restore::RecoveryTarget& target) {
-  if (target.type == restore::RecoveryType::standby || has_own_wal(manifest)) return;
+std::optional<cluster::Outlook> refuse_unreachable(const BackupChoice& choice,
+                                                   const repository::Manifest& manifest,
+                                                   const restore::RecoveryTarget& target) {
+  if (target.type == restore::RecoveryType::standby || has_own_wal(manifest)) return {};
   if (choice.lookup.problem) throw *choice.lookup.problem;
   try {
-    const auto outlook = look_ahead(choice, target, false);
+    auto outlook = look_ahead(choice, target, false);
     if (outlook && outlook->problem) throw *outlook->problem;
+    return outlook;
   } catch (Error& error) {
     error.add_frame("looking whether the WAL archive leads to the target");
     throw;
   }
+}
+
+// A server that is told no timeline follows the newest one from version 12 on, and before that the
+// backup's own. Where that is not the one that was judged, it is told.
+void name_timeline(restore::RecoveryTarget& target, const cluster::Outlook& outlook,
+                   const BackupChoice& choice, const repository::Manifest& manifest) {
+  if (!target.timeline.empty() || outlook.first_segment.empty()) return;
+  const auto begin =
+      postgres::Timeline::parse_hex(choice.backup().archive_start.value_or("").substr(0, 8));
+  if (manifest.version.at_least(12) ? outlook.tell_timeline : outlook.timeline != begin)
+    target.timeline = std::to_string(outlook.timeline.value());
 }
 
 // The user a data directory belongs to, whom the files we add have to belong to as well.
@@ -156,7 +169,9 @@ int run_restore(const GlobalOptions& global, const RestoreWords& given) {
   }
 
   // Of several repositories another one may have the WAL.
-  if (source.repositories.size() == 1) refuse_unreachable(choice, manifest, target);
+  if (source.repositories.size() == 1)
+    if (const auto outlook = refuse_unreachable(choice, manifest, target))
+      name_timeline(target, *outlook, choice, manifest);
 
   if (choice.lookup.point) out("target: {}\n", describe(*choice.lookup.point, target));
   out("restoring backup {} of stanza {} into {} {}\n", choice.label.text(),

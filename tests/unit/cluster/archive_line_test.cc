@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "support/memory_storage.h"
+#include "support/throws.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -59,9 +60,27 @@ class ArchiveLineTest : public testing::Test {
   repository::WalArchive archive_{repository_, info(), kSystem, postgres::Version::of_major(15)};
 };
 
-TEST_F(ArchiveLineTest, LatestIsTheNewestTimelineThatPassesTheBackup) {
+TEST_F(ArchiveLineTest, WithoutAWishItIsTheNewestTimelineThatPassesTheBackup) {
   EXPECT_EQ(choose("").timeline(), Timeline(3));
+}
+
+TEST_F(ArchiveLineTest, LatestIsTheNewestThereIs) {
+  EXPECT_THAT([&] { choose("latest"); },
+              test::throws(ErrorKind::usage, "timeline 4 left timeline 1 before the backup's"));
+  storage_->remove("archive/main/15-1/00000004.history");
   EXPECT_EQ(choose("latest").timeline(), Timeline(3));
+}
+
+TEST_F(ArchiveLineTest, ANewerTimelineThatLeftBeforeTheBackupIsItsRival) {
+  const auto rival = [&](const std::string& wanted, const char* position) {
+    const auto found = rival_of(archive_, choose(wanted), Timeline(1), Lsn::parse(position));
+    return found ? found->timeline.value() : 0;
+  };
+  EXPECT_EQ(rival("", "0/3000100"), 4u);
+  EXPECT_EQ(rival("current", "0/3000100"), 4u);
+  EXPECT_EQ(rival("", "0/1000100"), 0u);  // it passes the backup
+  storage_->remove("archive/main/15-1/00000004.history");
+  EXPECT_EQ(rival("", "0/3000100"), 0u);
 }
 
 // Recovery goes along timeline 2; the source is promoted to 3 meanwhile.
