@@ -15,6 +15,7 @@ from rig.line import first_line
 from rig.postgres import server_user
 from rig.process import run, wait_until
 from rig.program import message
+from rig.restored import ancestors, recovered
 from rig.story import MARKERS, Target
 from rig.values import moment
 
@@ -149,6 +150,27 @@ def test_before_a_failover(make_cluster, failovers, kind, timeline, backup, name
     assert [timeline for timeline, _ in ancestors] == [t for t in (1, 2, 4, 5) if t <= timeline]
     fork = cluster.status()["supervisor"]["recovery_end"]["fork_lsn"]
     assert ancestors[-1] == (timeline, fork)
+
+
+@pytest.mark.parametrize("backup, target, expected, line", [
+    # 2d was never archived on 2 itself.
+    pytest.param(1, Target("default", timeline="current"), rows_to("2c"), [1, 2], id="current"),
+    pytest.param(0, Target("default", timeline="3"), rows_to("2d", "3a"), [1, 2, 3], id="given up"),
+    pytest.param(0, ("time", 2, "2"), rows_to("2b"), [1, 2], id="time on 2"),
+    pytest.param(1, ("lsn", 4, "latest"), rows_to("4b"), [1, 2, 4, 5], id="lsn on the way to 5")])
+def test_restore_command_alone(pgrevive, space, failovers, backup, target, expected, line):
+    """`restore` with a timeline, and the server started by hand: there is nobody who would put the new
+    timeline's history right, which is of the one that was followed."""
+    if not isinstance(target, Target):
+        kind, on, timeline = target
+        target = dataclasses.replace(failovers.target(kind, on, ""), timeline=timeline)
+    place = space.directory(f"alone-{target.kind}-{target.timeline}", owner=server_user())
+    pgrevive.restore(failovers.repo.conf, {"primary": place / "data"},
+                     *target.backrest_options(), f"--set={failovers.labels[backup]}",
+                     user=server_user())
+    with recovered(place / "data", place) as server:
+        assert server.sql(MARKERS, "testdb") == expected
+        assert ancestors(server) == line
 
 
 @pytest.mark.parametrize("timeline, words", [

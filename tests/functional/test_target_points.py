@@ -13,6 +13,7 @@ from rig.cluster import Cluster
 from rig.postgres import Server, SourceCluster, server_user
 from rig.process import wait_until
 from rig.program import message
+from rig.restored import ancestors, recovered
 from rig.story import Target
 from rig.values import lsn
 from rig.workspace import give
@@ -328,9 +329,24 @@ def test_start_at_a_transaction_of_another_timeline(cluster, points):
     assert end["lsn"] == told["point"]["end_lsn"] and end["timeline"] == 2
 
 
-def test_restore_takes_the_backup_of_the_point(pgrevive, points, space):
-    place = space.directory("alone", owner=server_user())
-    result = pgrevive("--stanza", "main", "restore", "--repo-path", points.repo.path, "--node",
-                      f"primary={place / 'data'}", "--type", "xid", "--target", points.xids["two"])
-    assert f"target: commit of transaction {points.xids['two']} at " in result.stdout
+@pytest.mark.parametrize("name, words, rows, line", [
+    pytest.param("two", [], "one,two", [1, 2], id="inclusive"),
+    pytest.param("two", ["--target-exclusive"], "one", [1, 2], id="exclusive"),
+    pytest.param("of two", ["--target-timeline", "2"], "one,two,three,four,five,second-line", [1, 2],
+                 id="on timeline 2"),
+    # The same number is that of another transaction there.
+    pytest.param("of two", ["--target-timeline", "1"], "one,two,three,four,five,first-line", [1],
+                 id="on timeline 1")])
+def test_restore_command_alone(pgrevive, points, space, name, words, rows, line):
+    """It takes the backup of the point by itself, and a server that is started by hand on what it makes
+    ends at the transaction, or just before it. Its new timeline comes of the one that was followed."""
+    place = space.directory(f"alone-{next(_numbers)}", owner=server_user())
+    xid = points.xids[name]
+    result = pgrevive.restore(points.repo.conf, {"primary": place / "data"}, "--type", "xid",
+                              "--target", xid, "--target-action", "promote", *words,
+                              user=server_user())
+    assert f"commit of transaction {xid} at " in result.stdout
     assert f"restoring backup {points.first} " in result.stdout
+    with recovered(place / "data", place) as server:
+        assert server.sql(MARKERS, "testdb") == rows
+        assert ancestors(server) == line

@@ -5,11 +5,11 @@ import datetime
 
 import pytest
 
-from rig import soundness
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
 from rig.postgres import Server, SourceCluster, server_user, trusting_hba
 from rig.process import wait_until
+from rig.restored import recovered
 from rig.story import MARKERS, Target
 from rig.workspace import give
 
@@ -164,7 +164,7 @@ def test_timeline(pgrevive, space, branched, timeline, rows):
     assert end["wal_left"] == 0 and end["newest_archived_wal"] == end["last_replayed_wal"], end
 
 
-@pytest.mark.parametrize("name", ["immediate", "time", "lsn, exclusive", "name", "xid, exclusive"])
+@pytest.mark.parametrize("name", EXPECTED)
 def test_restore_command_alone(pgrevive, space, story, name):
     """`restore` with a target and the server started by hand, without any supervisor; of two nodes in
     one case."""
@@ -173,22 +173,17 @@ def test_restore_command_alone(pgrevive, space, story, name):
     conf = place / "pgbackrest.conf"
     conf.write_text(story.repo.conf.read_text())
     give(conf, server_user())
-    nodes = {node: place / node for node in ("primary", "replica")[:2 if target.kind == "xid" else 1]}
+    nodes = {node: place / node
+             for node in ("primary", "replica")[:2 if name == "xid, exclusive" else 1]}
     words = in_words(target)
     pgrevive.restore(conf, nodes, "--type", words.kind, *(["--target", words.value] * bool(words.value)),
                      *(["--target-exclusive"] * words.exclusive),
                      *(["--set", words.label] * bool(words.label)), "--target-action", "promote",
                      tablespaces=place / "ts", user=server_user())
     expected = None
-    for node, data in nodes.items():
-        server = Server(data, sockets=place, log=place / f"{node}.log")
-        try:
-            server.start(archive_mode="off", hba_file=trusting_hba(place))
-            wait_until(lambda: server.sql("select pg_is_in_recovery()") == "f", 60, "promotion")
+    for data in nodes.values():
+        with recovered(data, place) as server:
             rows = server.sql(MARKERS, "testdb")
-            soundness.prove_server(server, "testdb")
-        finally:
-            server.stop()
         assert rows.endswith(EXPECTED[name])
         assert expected in (None, rows)
         expected = rows
