@@ -15,6 +15,7 @@
 #include "cluster/cluster.h"
 #include "cluster/console_process.h"
 #include "console/guard.h"
+#include "console/passwords.h"
 
 namespace pgrevive::console {
 namespace {
@@ -132,58 +133,10 @@ json find_lines(const cluster::StateDirectory& directory, const http::ServerRequ
           {"next", piece.next}};
 }
 
-// Behind what stands in quotes from `at` on, `quote` twice being one in it.
-std::size_t end_of_quoted(std::string_view line, std::size_t at, char quote) {
-  while (at < line.size()) {
-    if (line[at] != quote) {
-      ++at;
-    } else if (at + 1 < line.size() && line[at + 1] == quote) {
-      at += 2;
-    } else {
-      break;
-    }
-  }
-  return std::min(at, line.size());
-}
-
-// Where the password lies that follows the word, which ends at `at`: in quotes ('' or $$, with an E
-// before them or not), or bare behind an equals sign, as in a connection string. Empty: none does.
-std::pair<std::size_t, std::size_t> password_at(std::string_view line, std::size_t at) {
-  bool equals = false;
-  for (; at < line.size() && (line[at] == ' ' || line[at] == '='); ++at) equals |= line[at] == '=';
-  if (at + 1 < line.size() && (line[at] == 'E' || line[at] == 'e') && line[at + 1] == '\'') ++at;
-  // In a connection string that is a string of SQL itself, each quote stands twice.
-  if (equals && line.substr(at).starts_with("''"))
-    return {at + 2, std::min(line.find("''", at + 2), line.size())};
-  if (at < line.size() && line[at] == '\'') return {at + 1, end_of_quoted(line, at + 1, '\'')};
-  if (line.substr(at).starts_with("$$"))
-    return {at + 2, std::min(line.find("$$", at + 2), line.size())};
-  if (!equals) return {at, at};
-  return {at, std::min(line.find_first_of(" '\"&;", at), line.size())};
-}
-
-// Replaces what is a password by the word before it.
-std::string without_passwords(std::string_view line) {
-  constexpr std::string_view kWord = "password";
-  const auto small = lower(line);
-  std::string result;
-  std::size_t done = 0;
-  for (auto at = small.find(kWord); at != std::string::npos; at = small.find(kWord, at)) {
-    const auto [begin, end] = password_at(line, at + kWord.size());
-    if (begin == end) {
-      at += kWord.size();
-      continue;
-    }
-    result += std::string(line.substr(done, begin - done)) + kMask;
-    done = at = end;
-  }
-  return result + std::string(line.substr(done));
-}
-
 }  // namespace
 
 std::string without_secrets(std::string_view line, const std::vector<std::string>& secrets) {
-  auto text = without_passwords(line);
+  auto text = without_passwords(line, kMask);
   for (const auto& secret : secrets)
     for (auto at = text.find(secret); at != std::string::npos;
          at = text.find(secret, at + std::string_view(kMask).size()))
