@@ -5,7 +5,9 @@
 #include <chrono>
 #include <clocale>
 #include <limits>
+#include <set>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <locale.h>
@@ -18,8 +20,12 @@
 #include "cluster/configuration.h"
 #include "cluster/console_process.h"
 #include "cluster/host.h"
+#include "cluster/locales.h"
+#include "cluster/stored_catalog.h"
 #include "cluster/supervisor_process.h"
 #include "postgres/binaries.h"
+#include "repository/open.h"
+#include "restore/databases.h"
 #include "restore/restore.h"
 #include "storage/s3/probe.h"
 
@@ -105,7 +111,8 @@ Finding examine_own_bucket(const Settings& settings, const StateDirectory& direc
                           archive.s3.bucket));
 }
 
-Finding examine_locales(const Settings& settings) {
+Finding examine_locales(const Settings& settings, const StateDirectory& directory,
+                        const std::optional<ChosenBackup>& chosen) {
   if (!settings.restore_from_backup) {
     const auto made = ::newlocale(LC_ALL_MASK, kOwnLocale, nullptr);
     if (made == nullptr)
@@ -114,11 +121,16 @@ Finding examine_locales(const Settings& settings) {
     ::freelocale(made);
     return fine(kOwnLocale);
   }
-  const auto output = run({.program = "locale", .arguments = {"-a"}}, {}, std::chrono::seconds(10));
-  std::vector<std::string> names;
-  for (const auto& line : split(output.out, '\n'))
-    if (!trim(line).empty()) names.emplace_back(trim(line));
-  return judge_locales(names);
+  if (!needs_restore(settings, directory))
+    return not_applicable(
+        "the primary is restored already; status tells of its databases' locales");
+  if (!chosen) return not_run("chosen backup");
+  const auto repository = repository::open_repository(settings.repository);
+  const auto manifest = repository.load_manifest(chosen->info, chosen->backup.label);
+  auto databases = stored_databases(repository, manifest);
+  for (const auto& database : restore::left_out_databases(manifest, settings.databases))
+    databases.erase(database.oid);
+  return judge_locales(databases, host_has_locale);
 }
 
 Finding examine_memory(const Settings& settings) {
@@ -157,16 +169,29 @@ Finding judge_memory(int nodes, std::uint64_t shared_buffers, std::uint64_t memo
   return fine(detail);
 }
 
-Finding judge_locales(const std::vector<std::string>& installed) {
-  constexpr std::array<std::string_view, 4> kBare{"C", "POSIX", "C.UTF-8", "C.utf8"};
-  const auto others = std::ranges::count_if(installed, [&](const std::string& name) {
-    return std::ranges::find(kBare, name) == kBare.end();
-  });
-  if (others == 0)
-    return warning("only C and C.UTF-8 are installed; a database needs the one it was made with",
-                   "install those of the source's databases, or all: apt-get install locales-all");
-  return fine(fmt::format("{} installed; which the databases need is known once restored",
-                          installed.size()));
+Finding judge_locales(const std::map<std::uint32_t, postgres::DatabaseRow>& databases,
+                      const std::function<bool(const std::string&)>& has_locale) {
+  std::map<std::string, std::set<std::string>> needed;  // locale to databases
+  for (const auto& [oid, database] : databases)
+    for (const auto& locale : {database.collate, database.ctype})
+      if (!locale.empty()) needed[locale].insert(printable(database.name, 80));
+  if (needed.empty())
+    return warning("the files of the backup do not tell which its databases need",
+                   "on the source: select datname, datcollate, datctype from pg_database");
+  std::vector<std::string> here;
+  std::vector<std::string> missing;
+  std::vector<std::string> remedies;
+  for (const auto& [locale, users] : needed) {
+    here.push_back(printable(locale, 80));
+    if (has_locale(locale)) continue;
+    missing.push_back(fmt::format("{} is not here, and without it nobody can connect to {}",
+                                  printable(locale, 80), fmt::join(users, ", ")));
+    remedies.push_back(how_to_install_locale(printable(locale, 80)));
+  }
+  if (!missing.empty())
+    return failed(fmt::format("{}", fmt::join(missing, "; ")),
+                  fmt::format("{}", fmt::join(remedies, "; ")));
+  return fine(fmt::format("all that the databases of the backup need: {}", fmt::join(here, ", ")));
 }
 
 std::optional<std::uint64_t> parse_memory_size(std::string_view text) {
@@ -194,7 +219,7 @@ void examine_host(const Settings& settings, const StateDirectory& directory,
   findings.look("own WAL archive",
                 [&] { return examine_own_archive(settings, directory, chosen); });
   findings.look("own archive's bucket", [&] { return examine_own_bucket(settings, directory); });
-  findings.look("locales", [&] { return examine_locales(settings); });
+  findings.look("locales", [&] { return examine_locales(settings, directory, chosen); });
   findings.look("memory", [&] { return examine_memory(settings); });
 }
 

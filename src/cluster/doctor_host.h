@@ -1,10 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/identity.h"
 #include "cluster/bring_up.h"
@@ -12,6 +13,7 @@
 #include "cluster/preflight.h"
 #include "cluster/settings.h"
 #include "cluster/state_directory.h"
+#include "postgres/catalog_file.h"
 
 namespace pgrevive::cluster {
 
@@ -26,8 +28,10 @@ Finding judge_space(const SpaceNeed& need);
 // Whether the servers' shared memory fits into the host's. Pure.
 Finding judge_memory(int nodes, std::uint64_t shared_buffers, std::uint64_t memory);
 
-// What `locale -a` printed. Pure.
-Finding judge_locales(const std::vector<std::string>& installed);
+// Whether this host has the locales of all databases that are to be restored. Pure, but for what
+// `has_locale` is asked.
+Finding judge_locales(const std::map<std::uint32_t, postgres::DatabaseRow>& databases,
+                      const std::function<bool(const std::string&)>& has_locale);
 
 // "256MB", as postgresql.conf has it; empty for anything else. Pure.
 std::optional<std::uint64_t> parse_memory_size(std::string_view text);

@@ -39,12 +39,16 @@ bool host_has_locale(const std::string& name) {
   return true;
 }
 
-std::string locale_remedy(const std::string& name) {
+std::string how_to_install_locale(const std::string& name) {
   const auto line = line_of_locale_gen(name);
   std::string text = "install the locale " + name;
   if (!line.empty())
     text += " (Debian: package locales, the line '" + line + "' in /etc/locale.gen, locale-gen)";
-  return text + ", then restart the cluster";
+  return text;
+}
+
+std::string locale_remedy(const std::string& name) {
+  return how_to_install_locale(name) + ", then restart the cluster";
 }
 
 std::optional<std::string> refused_for_locale(const std::string& message) {

@@ -9,7 +9,9 @@ namespace pgrevive::cluster {
 // they are told the same. True for "", which leaves it to the environment.
 bool host_has_locale(const std::string& name);
 
-// What to do about a locale that this host lacks, for a hint. Pure.
+// How to have a locale that this host lacks, for a hint; and with what a cluster that is up needs
+// to take notice. Pure.
+std::string how_to_install_locale(const std::string& name);
 std::string locale_remedy(const std::string& name);
 
 // The locale that a server says its host lacks, where that is why it refused a connection: every

@@ -1,14 +1,12 @@
 #include "cluster/partial.h"
 
 #include <algorithm>
-#include <map>
 
 #include <fmt/format.h>
 
 #include "base/error.h"
 #include "base/text.h"
-#include "postgres/catalog_file.h"
-#include "restore/stored_file.h"
+#include "cluster/stored_catalog.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -60,27 +58,15 @@ void drop(Site& site, const std::string& source_user, const restore::Database& d
   connection.query("drop database " + connection.quote_identifier(database.name));
 }
 
-// Of the files of the backup; where they are not to be read as such, the names stay unknown.
-std::map<std::uint32_t, std::string> names_in_catalog(const repository::Repository& repository,
-                                                      const repository::Manifest& manifest) {
-  const std::string global = "pg_data/global/";
-  const auto map = restore::read_stored_file(repository, manifest, global + "pg_filenode.map");
-  if (!map) return {};
-  const auto file = postgres::file_of_catalog(*map, postgres::kDatabaseCatalog);
-  const auto pages =
-      restore::read_stored_file(repository, manifest, global + std::to_string(file));
-  if (!pages) return {};
-  return postgres::databases_in(*pages, manifest.version);
-}
-
 void name_those_without(std::vector<restore::Database>& databases,
                         const repository::Repository& repository,
                         const repository::Manifest& manifest) {
   if (std::ranges::none_of(databases, &std::string::empty, &restore::Database::name)) return;
-  const auto names = names_in_catalog(repository, manifest);
+  const auto stored = stored_databases(repository, manifest);
   for (auto& database : databases)
-    if (const auto known = names.find(database.oid); known != names.end() && database.name.empty())
-      database.name = known->second;
+    if (const auto known = stored.find(database.oid);
+        known != stored.end() && database.name.empty())
+      database.name = known->second.name;
 }
 
 }  // namespace

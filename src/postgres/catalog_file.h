@@ -11,7 +11,8 @@
 // Files of the shared catalogs, read without a server.
 //
 // Facts: global/pg_filenode.map (relmapper.c), heap pages (bufpage.h, htup_details.h),
-// pg_database.h; an oid is a column since version 12, and was behind the tuple's header before.
+// pg_database.h; an oid is a column since version 12, and was behind the tuple's header before;
+// locales are of type text since version 15, and were names before.
 namespace pgrevive::postgres {
 
 // Which file of global/ a shared catalog lies in, by the text of pg_filenode.map: its own OID, until
@@ -23,9 +24,18 @@ void for_each_tuple(ByteView pages, const std::function<void(ByteView tuple)>& l
 
 inline constexpr std::uint32_t kDatabaseCatalog = 1262;
 
+struct DatabaseRow {
+  std::string name;
+  // Of the C library, which every session of the database takes on; empty where it is not to be
+  // made out.
+  std::string collate;
+  std::string ctype;
+  bool operator==(const DatabaseRow&) const = default;
+};
+
 // The databases by OID, as the pages of pg_database have them: of row versions those that were
 // neither replaced nor undone, as far as they say it themselves. A server that was shut down has
 // written out all.
-std::map<std::uint32_t, std::string> databases_in(ByteView pages, Version version);
+std::map<std::uint32_t, DatabaseRow> databases_in(ByteView pages, Version version);
 
 }  // namespace pgrevive::postgres

@@ -1,6 +1,7 @@
 """A host that sorts texts by other versions than the source did, or that lacks a locale of it."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -407,10 +408,24 @@ def test_start_with_reindex_from_the_first(make_cluster, story):
     assert cluster.status()["supervisor"]["phase"] == "running"
 
 
+def locales_of_doctor(cluster):
+    """Its line, which is the only one that fails."""
+    result = cluster.run("doctor", "--json", check=False)
+    assert result.returncode == 1, message(result)
+    failed = [line for line in json.loads(result.stdout)["checks"] if line["result"] == "failed"]
+    assert [line["name"] for line in failed] == ["locales"], failed
+    return failed[0]
+
+
 def test_no_locale_of_the_source(make_cluster, story):
     """Nobody can connect to any database: told within seconds, with what to install; nothing is lost,
     and start goes on once it is there."""
     cluster = make_cluster(())
+    line = locales_of_doctor(cluster)
+    assert "pt_BR.utf8 is not here, and without it nobody can connect to" in line["detail"], line
+    for words in (SHOP, "postgres", "template1", "de_DE.utf8 is not here"):
+        assert words in line["detail"], line
+    assert "'pt_BR.UTF-8 UTF-8' in /etc/locale.gen" in line["remedy"], line
     result = cluster.start(check=False, timeout=20)
     assert result.returncode == POSTGRES, message(result)
     assert "hint: install the locale pt_BR.utf8" in result.stderr, message(result)
@@ -423,6 +438,8 @@ def test_no_locale_of_the_source(make_cluster, story):
 def test_no_locale_of_the_database_that_is_set_up(make_cluster, story):
     """POSTGRES_DB is what the cluster is for: without its locale the start fails."""
     cluster = make_cluster(POSTGRES_DB="lost")
+    line = locales_of_doctor(cluster)
+    assert line["detail"] == "de_DE.utf8 is not here, and without it nobody can connect to lost"
     result = cluster.start(check=False)
     assert result.returncode == NOT_FOUND, message(result)
     assert "database lost" in result.stderr and "de_DE.utf8" in result.stderr, message(result)

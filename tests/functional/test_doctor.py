@@ -22,7 +22,7 @@ WAY = ["DNS", "endpoint", "TLS chain", "S3 service", "clock", "region", "signatu
        "list"]
 DEEPER = ["range read", "round trip", "stanza", "cipher", "newest backup", "chosen backup",
           "throughput", "newest WAL", "WAL of the backup"]
-HOST = ["PostgreSQL", "own WAL archive", "memory", "servers' user", "state directory"]
+HOST = ["PostgreSQL", "own WAL archive", "locales", "memory", "servers' user", "state directory"]
 
 
 class Doctor:
@@ -114,6 +114,7 @@ def test_all_well(doctor, bucket, space, story):
     for name in lines:
         assert f"  {name}  " in text, text
     assert " 0 failed" in text
+    assert lines["locales"]["detail"] == "all that the databases of the backup need: C.UTF-8"
 
 
 # The way to the bucket.

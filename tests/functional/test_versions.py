@@ -124,6 +124,10 @@ def test_to_a_target(lifted, another):
 
     cluster = another(RECOVERY_TARGET_TYPE="xid", RECOVERY_TARGET=left.xid, WAL_ARCHIVE="off",
                       REPLICAS=0)
+    # What the databases need is read from this major's pg_database.
+    checks = json.loads(cluster.run("doctor", "--json", check=False).stdout)["checks"]
+    assert [line["detail"] for line in checks if line["name"] == "locales"] == [
+        "all that the databases of the backup need: C.UTF-8"]
     point = found(cluster)
     assert point["what"] == "commit"
     assert lsn(left.commit[0]) < lsn(point["end_lsn"]) <= lsn(left.commit[1])

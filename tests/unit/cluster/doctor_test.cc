@@ -196,10 +196,23 @@ TEST(MemorySize, IsAsPostgresqlConfHasIt) {
   }
 }
 
-TEST(Locales, ThoseOfEveryHostAreFew) {
-  EXPECT_EQ(judge_locales({"C", "C.utf8", "POSIX"}).result, Result::warning);
-  EXPECT_EQ(judge_locales({}).result, Result::warning);
-  EXPECT_EQ(judge_locales({"C", "C.utf8", "POSIX", "pt_BR.utf8"}).result, Result::ok);
+TEST(Locales, AreThoseThatTheDatabasesNeed) {
+  const auto has = [](const std::string& name) { return name != "pt_BR.UTF-8"; };
+  EXPECT_EQ(judge_locales({}, has).result, Result::warning);
+  const auto all = judge_locales({{1, {"shop", "C.UTF-8", "de_DE.utf8"}}}, has);
+  EXPECT_EQ(all.result, Result::ok);
+  EXPECT_THAT(all.detail, HasSubstr("C.UTF-8, de_DE.utf8"));
+
+  const auto lacking = judge_locales({{1, {"shop", "pt_BR.UTF-8", "pt_BR.UTF-8"}},
+                                      {2, {"other", "C", "C"}},
+                                      {3, {"mixed", "C", "pt_BR.UTF-8"}}},
+                                     has);
+  EXPECT_EQ(lacking.result, Result::failed);
+  EXPECT_THAT(lacking.detail, HasSubstr("pt_BR.UTF-8"));
+  EXPECT_THAT(lacking.detail, HasSubstr("mixed, shop"));
+  EXPECT_THAT(lacking.detail, Not(HasSubstr("other")));
+  EXPECT_THAT(lacking.remedy, HasSubstr("'pt_BR.UTF-8 UTF-8' in /etc/locale.gen"));
+  EXPECT_THAT(lacking.remedy, Not(HasSubstr("restart")));
 }
 
 TEST(FindingsList, ALookThatThrowsIsAFailureWithARemedy) {

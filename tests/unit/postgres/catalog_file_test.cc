@@ -14,10 +14,11 @@ using ::testing::IsEmpty;
 // What the files say and what the server says, of all of its databases.
 void expect_same(test::RealServer& server, Connection& connection) {
   connection.query("checkpoint");
-  std::map<std::uint32_t, std::string> expected;
-  for (const auto& row : connection.query("select oid::text, datname from pg_database"))
-    expected[static_cast<std::uint32_t>(std::stoul(row.at(0).value_or("")))] =
-        row.at(1).value_or("");
+  std::map<std::uint32_t, DatabaseRow> expected;
+  for (const auto& row :
+       connection.query("select oid::text, datname, datcollate, datctype from pg_database"))
+    expected[static_cast<std::uint32_t>(std::stoul(row.at(0).value_or("")))] = {
+        row.at(1).value_or(""), row.at(2).value_or(""), row.at(3).value_or("")};
   const auto global = server.data_directory() / "global";
   const auto map = read_file(global / "pg_filenode.map");
   const auto pages =
@@ -32,8 +33,9 @@ TEST(CatalogFile, TellsTheNamesOfDatabases) {
   auto connection = Connection::open(server.connection());
   for (const char* statement :
        {"create database \"a shop ü\"", "create database gone", "create database renamed",
-        "drop database gone", "alter database renamed rename to \"new\"",
-        "select count(*) from pg_database"})
+        "drop database gone",
+        "create database mixed template template0 lc_collate 'C' lc_ctype 'C.UTF-8'",
+        "alter database renamed rename to \"new\"", "select count(*) from pg_database"})
     connection.query(statement);
   expect_same(server, connection);
 
