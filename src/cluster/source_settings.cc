@@ -183,6 +183,17 @@ constexpr auto kActing = std::to_array<string_view>(
     {"pg_cron", "pg_partman_bgw", "pg_net", "pg_timetable", "pglogical", "spock", "bdr", "repmgr",
      "pg_squeeze", "powa", "pg_failover_slots", "pgautofailover"});
 
+// A library whose data cannot be read without it, and that has a setting without which its workers
+// are not begun. It is set also where the library is missing: who installs and loads it then has
+// asked for its data, and not for what its jobs delete and send.
+struct Held {
+  string_view library;
+  string_view setting;
+  string_view value;
+};
+constexpr auto kHeld =
+    std::to_array<Held>({{"timescaledb", "timescaledb.max_background_workers", "0"}});
+
 bool preloads(string_view name) {
   return name == "shared_preload_libraries" || name == "session_preload_libraries" ||
          name == "local_preload_libraries";
@@ -220,6 +231,7 @@ class Chooser {
     for (const auto& part : split(value, ',')) {
       const auto library = library_name(part);
       if (library.empty()) continue;
+      hold(library);
       if (std::ranges::find(kActing, library) != kActing.end()) {
         drop(name, library + " would act on its own; ALTER SYSTEM and a restart load it");
         // They do nothing without it, and ALTER SYSTEM knows them only with it.
@@ -236,6 +248,7 @@ class Chooser {
 
   void plain(const std::string& name, const std::string& value) {
     if (const auto dot = name.find('.'); dot != std::string::npos) {
+      if (held_.contains(name)) return;
       if (prefixes_.contains(name.substr(0, dot)))
         keep(name, value);
       else
@@ -262,6 +275,16 @@ class Chooser {
   static bool is_safe(string_view name) {
     return std::ranges::any_of(kSafe, [&](string_view safe) { return matches(safe, name); });
   }
+  void hold(string_view library) {
+    for (const auto& held : kHeld) {
+      if (held.library != library || !held_.insert(std::string(held.setting)).second) continue;
+      keep(std::string(held.setting), std::string(held.value));
+      drop(std::string(held.setting),
+           fmt::format("{} here, since its jobs would act on their own; ALTER SYSTEM and a restart "
+                       "set them to work",
+                       held.value));
+    }
+  }
   void keep(const std::string& name, const std::string& value) {
     result_.kept.push_back({name, value});
   }
@@ -272,6 +295,7 @@ class Chooser {
   const HostFacts& facts_;
   SourceSettings result_;
   std::set<std::string, std::less<>> prefixes_;  // of settings that libraries have
+  std::set<std::string, std::less<>> held_;      // settings that hold() has decided
 };
 
 }  // namespace

@@ -11,7 +11,8 @@ namespace pgrevive::cluster {
 
 // What of the source's configuration a restored node runs with. Everything that is bound to the
 // source's host, its network or its role stays behind: paths, certificates, ports, archiving,
-// replication, memory sizes, libraries that are missing here or that act on their own.
+// replication, memory sizes, libraries that are missing here or that act on their own. One that has
+// to be loaded for its data is kept from acting by a setting.
 struct SourceSettings {
   std::vector<postgres::Setting> kept;  // ordered by name
   std::vector<std::string> dropped;     // "port: the cluster has its own", ordered by name

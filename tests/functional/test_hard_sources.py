@@ -20,7 +20,8 @@ HOST_BOUND = {
     "external_pid_file": "/nonexistent/pid", "log_directory": "/nonexistent/log",
     "ssl": "on", "ssl_cert_file": "/nonexistent/server.crt", "ssl_key_file": "/nonexistent/key",
     "hba_file": "/nonexistent/pg_hba.conf", "ident_file": "/nonexistent/pg_ident.conf",
-    "shared_preload_libraries": "no_such_library,pg_cron,pg_stat_statements",
+    "shared_preload_libraries": "no_such_library,pg_cron,pg_stat_statements,timescaledb",
+    "timescaledb.max_background_workers": "16",
     "session_preload_libraries": "not_this_either",
     "huge_pages": "on", "shared_buffers": "900GB", "effective_cache_size": "1800GB",
     "synchronous_standby_names": "\"of production\"", "synchronous_commit": "remote_apply",
@@ -110,6 +111,7 @@ def test_comes_up_without_a_human(pgrevive, space, hard):
             for name, value in HOST_BOUND.items():
                 assert cluster.sql(node, f"show {name}") != value, (node, name)
             assert cluster.sql(node, "show shared_preload_libraries") == "pg_stat_statements"
+            assert cluster.sql(node, "show timescaledb.max_background_workers") == "0"
             assert cluster.sql(node, CRON_WORKER) == "0"
             assert cluster.sql(node, "select command, active from cron.job") == f"{JOB}|t"
         # Whoever made it may still decide.

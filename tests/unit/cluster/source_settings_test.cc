@@ -94,5 +94,28 @@ TEST(SourceSettings, LeavesOutLibrariesThatAreMissingOrActOnTheirOwn) {
   EXPECT_THAT(settings.dropped, Contains("missing.setting: its library is not loaded"));
 }
 
+TEST(SourceSettings, HoldsBackTheJobsOfALibraryThatItsDataNeeds) {
+  const Map source = {{"shared_preload_libraries", "timescaledb"},
+                      {"timescaledb.max_background_workers", "16"},
+                      {"timescaledb.max_cached_chunks_per_hypertable", "9"}};
+  const auto held =
+      testing::StartsWith("timescaledb.max_background_workers: 0 here, since its jobs");
+
+  const auto settings = choose(source);
+  EXPECT_EQ(value_of(settings, "shared_preload_libraries"), "timescaledb");
+  EXPECT_EQ(value_of(settings, "timescaledb.max_background_workers"), "0");
+  EXPECT_EQ(value_of(settings, "timescaledb.max_cached_chunks_per_hypertable"), "9");
+  EXPECT_EQ(settings.kept.size(), 3u);
+  EXPECT_THAT(settings.dropped, testing::ElementsAre(held));
+
+  // Also where it has to be installed first.
+  const auto later = choose_source_settings(
+      source,
+      {.has_library = [](const auto&) { return false; }, .has_locale = {}, .has_time_zone = {}});
+  EXPECT_EQ(value_of(later, "timescaledb.max_background_workers"), "0");
+  EXPECT_EQ(later.kept.size(), 1u);
+  EXPECT_THAT(later.dropped, Contains(held));
+}
+
 }  // namespace
 }  // namespace pgrevive::cluster
