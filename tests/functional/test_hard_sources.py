@@ -1,5 +1,6 @@
 """Sources whose configuration would not start on this host, or would act as production on it."""
 
+import pathlib
 import shutil
 
 import pytest
@@ -7,8 +8,8 @@ import pytest
 from rig import soundness
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
-from rig.postgres import SourceCluster, server_user
-from rig.process import wait_until
+from rig.postgres import SourceCluster, binaries, server_user
+from rig.process import run, wait_until
 from rig.program import message
 from rig.workspace import give
 
@@ -145,8 +146,21 @@ def test_comes_up_without_a_human(pgrevive, space, hard):
         assert places["replica"].startswith(str(cluster.root / "replica")), places
         assert f"tablespace in {late}" in told and "copied from the primary" in told, told
         assert soundness.prove(cluster) == ["primary", "replica"]
+        not_with_the_memory_of_the_source(cluster)
     finally:
         cluster.gone()
+
+
+def not_with_the_memory_of_the_source(cluster):
+    """What was dropped is what it could not have started with, where the system promises no more memory
+    than it has."""
+    if pathlib.Path("/proc/sys/vm/overcommit_memory").read_text().strip() == "1":
+        return
+    result = run([binaries() / "postgres", "-c",
+                  f"config_file={cluster.root}/primary/conf/postgresql.conf",
+                  *(f"--{name}={HOST_BOUND[name]}" for name in ("shared_buffers", "huge_pages"))],
+                 user=server_user(), check=False, timeout=20)
+    assert result.returncode != 0 and "shared memory" in result.stderr, message(result)
 
 
 def test_place_of_a_later_tablespace_is_missing(pgrevive, space, hard):

@@ -165,6 +165,9 @@ include_if_exists '/nonexistent/host.conf'
     try:
         source.start().fill()
         assert source.sql("show random_page_cost") == "1.5"
+        # As on a host with so much memory; here it would not start with them.
+        with open(source.data / "inside.conf", "a", encoding="utf-8") as conf:
+            conf.write("shared_buffers = '900GB'\nhuge_pages = on\n")
         repo = backed_up(directory, source)
     finally:
         source.stop()
@@ -173,8 +176,8 @@ include_if_exists '/nonexistent/host.conf'
                                      "this is another's file\n")
     told = told_of_start(pgrevive, space, repo, "includes", {
         "ssl": "off", "random_page_cost": "2.5", "default_statistics_target": "77",
-        "external_pid_file": ""})
-    for name in ("hba_file", "ident_file", "external_pid_file", "data_directory", "ssl_cert_file",
+        "external_pid_file": "", "shared_buffers": "32MB", "huge_pages": "try"})
+    for name in ("shared_buffers", "huge_pages", "hba_file", "ident_file", "external_pid_file", "data_directory", "ssl_cert_file",
                  f"include {host}/tuned.conf", f"include_dir {host}/conf.d",
                  "include_if_exists /nonexistent/host.conf"):
         assert name in told, told
