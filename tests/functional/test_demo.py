@@ -56,12 +56,19 @@ def test_demo(pgrevive, space, checkout, who):
         pids = {node["name"]: node["pid"] for node in cluster.status()["nodes"]}
         manager(*demo, timeout=900)
         assert pids == {node["name"]: node["pid"] for node in cluster.status()["nodes"]}
+        assert_worked_on(text)
         manager("demo", "--clean")
         assert not listening(cluster.primary_port)
         assert list(cluster.home.iterdir()) == [], "something of the demo is left"
     finally:
         checkout.chmod(0o755)
         cluster.gone()
+
+
+def assert_worked_on(text):
+    """pgbench was at work while the source was backed up, and what it did last is there."""
+    counts = re.search(r"^ *shop\.pgbench_history +(\d+) +(\d+) +(\d+)$", text, re.MULTILINE)
+    assert counts and len({*counts.groups()}) == 1 and int(counts[1]) > 50, text
 
 
 def every_word(manager, cluster):

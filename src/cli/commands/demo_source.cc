@@ -23,7 +23,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::array kTables{std::pair{"shop", "pgbench_accounts"}, std::pair{"shop", "customers"},
+constexpr std::array kTables{std::pair{"shop", "pgbench_accounts"},
+                             std::pair{"shop", "pgbench_history"}, std::pair{"shop", "customers"},
                              std::pair{"shop", "orders"}, std::pair{"analytics", "events"}};
 
 // The user the source runs as: PostgreSQL refuses to be root.
@@ -98,6 +99,37 @@ class RunningServer {
   std::filesystem::path data_;
   ChildProcess process_;
 };
+
+// pgbench at work on the source, until stop().
+class Load {
+ public:
+  explicit Load(const Command& pgbench)
+      : log_(pgbench.log), process_(ChildProcess::start(pgbench)) {}
+
+  // Throws where it has ended by itself.
+  void stop() {
+    if (const auto status = process_.wait_for(0ms))
+      throw Error(ErrorKind::postgres, "pgbench ended too early: " + status->text())
+          .with_hint(fmt::format("look into {}", log_.string()));
+    process_.send(SIGTERM);
+    process_.wait_for(60s);
+  }
+
+ private:
+  std::filesystem::path log_;
+  ChildProcess process_;
+};
+
+// Asks until the answer is yes; throws once that takes a minute.
+void wait_for(postgres::Connection& connection, const std::string& question,
+              const std::string& failure, const std::filesystem::path& log) {
+  for (int look = 0; connection.value(question).value_or("") != "t"; ++look) {
+    if (look > 600)
+      throw Error(ErrorKind::postgres, failure)
+          .with_hint(fmt::format("look into {}", log.string()));
+    std::this_thread::sleep_for(100ms);
+  }
+}
 
 constexpr const char* kShop = R"(
 create table customers (
@@ -272,34 +304,31 @@ void DemoSource::make(int scale, const std::function<void(const std::string&)>& 
   sql("shop", kShop);
   sql("analytics", kAnalytics);
 
-  step("pgBackRest: stanza-create and a full backup");
+  step("pgBackRest: stanza-create and a full backup, with pgbench at work all the while");
   backrest({"stanza-create"});
+  Command pgbench =
+      command(binaries / "pgbench", {"-n", "-c", "2", "-R", "50", "-T", "3600", "-h",
+                                     sockets.path().string(), "-U", "postgres", "shop"});
+  pgbench.log = root_ / "logs" / "pgbench.log";
+  Load load(pgbench);
   backrest({"--type=full", "backup"});
   step("pgBackRest: an incremental backup after some changes");
   sql("shop", kMoreOrders);
-  sql("shop", "update pgbench_accounts set abalance = abalance + 1 where aid % 50 = 0;");
   backrest({"--type=incr", "backup"});
 
   step("more rows after the backup, into the WAL archive");
   sql("shop", kMoreOrders);
   sql("analytics", "insert into events select now(), 'after', null from generate_series(1, 2000);");
+  load.stop();
+  auto connection = postgres::Connection::open(options);
+  // Until then its last transactions may still be committed.
+  wait_for(connection,
+           "select count(*) = 0 from pg_stat_activity where application_name = 'pgbench'",
+           "pgbench's sessions do not end", server_command.log);
   const std::vector<Rows> rows = count(options);
-  {
-    auto connection = postgres::Connection::open(options);
-    const std::string last =
-        connection.value("select pg_walfile_name(pg_switch_wal())").value_or("");
-    const auto archived = [&] {
-      return connection.value("select last_archived_wal from pg_stat_archiver").value_or("") >=
-             last;
-    };
-    for (int look = 0; !archived(); ++look) {
-      if (look > 600) {
-        throw Error(ErrorKind::postgres, fmt::format("WAL segment {} does not get archived", last))
-            .with_hint(fmt::format("look into {}", server_command.log.string()));
-      }
-      std::this_thread::sleep_for(100ms);
-    }
-  }
+  const std::string last = connection.value("select pg_walfile_name(pg_switch_wal())").value_or("");
+  wait_for(connection, "select last_archived_wal >= '" + last + "' from pg_stat_archiver",
+           fmt::format("WAL segment {} does not get archived", last), server_command.log);
 
   step("stopping the source and dropping it");
   server.stop();
