@@ -99,7 +99,8 @@ class Checks {
            .user = settings_.user,
            .database = database.empty() ? settings_.database : database,
            .password = settings_.password,
-           .connect_timeout = kConnectLimit});
+           .connect_timeout = kConnectLimit,
+           .as_clients_do = true});
     } catch (const Error&) {
       if (std::chrono::steady_clock::now() - began >= kConnectLimit) hanging_.insert(node);
       throw;

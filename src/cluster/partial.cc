@@ -52,7 +52,6 @@ void drop(Site& site, const std::string& source_user, const restore::Database& d
     site.rest(std::chrono::milliseconds(0));
     site.servers.tick();
   });
-  connection.query("set default_transaction_read_only = off");
   site.board.log("primary: dropping database " + printable(database.text()) +
                  ", which was left out of the restore");
   connection.query("drop database " + connection.quote_identifier(database.name));

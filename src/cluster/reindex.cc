@@ -33,11 +33,9 @@ CollationFindings look(Site& site, const Access& access, const NodeRecord& recor
 }
 
 void run_step(postgres::Connection& connection, const RepairStep& step) {
-  // Settings of the restored cluster must not keep us from it, and a lock that somebody never gives
-  // back (a prepared transaction of the source) costs one index and not all.
-  connection.query(
-      "select set_config('default_transaction_read_only', 'off', false), "
-      "set_config('lock_timeout', '600s', false)");
+  // A lock that somebody never gives back (a prepared transaction of the source) costs one index
+  // and not all.
+  connection.query("set lock_timeout = '600s'");
   connection.query(step.statement);
 }
 

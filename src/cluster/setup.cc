@@ -159,8 +159,7 @@ void configure_primary(Site& site, const NodeRecord& record, const std::string& 
 void set_up_primary(Site& site, NodeRecord& record) {
   const auto access = site.access(record.source_user);
   auto connection = access.open(site.port(kPrimary));
-  // A restored default must not keep us from writing, and secrets stay out of the log.
-  connection.query("set default_transaction_read_only = off");
+  // Secrets stay out of the log.
   connection.query("set log_statement = 'none'");
   connection.query("set log_min_duration_statement = -1");
   make_role(connection, site.settings.user, "superuser", site.settings.password);

@@ -258,6 +258,8 @@ class Chooser {
     // Memory sizes among the families that are safe otherwise.
     if (name == "autovacuum_work_mem" || !is_safe(name)) return drop(name, reason_for(name));
     if (name == "wal_level" && value != "logical") return drop(name, "the cluster has its own");
+    if (name == "default_transaction_isolation" && lower(value) == "serializable")
+      return drop(name, "no query works with it on a hot standby");
     if (name.starts_with("lc_") && !facts_.has_locale(value))
       return drop(name, "the locale " + value + " is not installed here");
     if ((name == "timezone" || name == "log_timezone") && !facts_.has_time_zone(value))

@@ -20,6 +20,10 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kWaitingSlice{200};
 
+// A hot standby takes no statement of a serializable transaction.
+constexpr const char* kReadable = "-c default_transaction_isolation=read\\ committed";
+constexpr const char* kUnhindered = "-c default_transaction_read_only=off -c lock_timeout=0";
+
 struct ClearResult {
   void operator()(PGresult* result) const { PQclear(result); }
 };
@@ -40,8 +44,9 @@ class Parameters {
         // commit of ours waits for no synchronous standby: one that is to be started after it would
         // be waited for for ever, which no timeout ends.
         options_(fmt::format(
-            "{}-c synchronous_commit=local -c statement_timeout={}",
+            "{}{} {} -c synchronous_commit=local -c statement_timeout={}",
             options.search_path.empty() ? "" : "-c search_path=" + options.search_path + " ",
+            kReadable, options.as_clients_do ? "" : kUnhindered,
             options.statement_timeout.count())) {
     add("host", options.host.c_str());
     add("port", port_.c_str());

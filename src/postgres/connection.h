@@ -22,6 +22,9 @@ struct ConnectionOptions {
   std::chrono::milliseconds statement_timeout{30'000};  // 0: none
   // Comes before what the database or the role says; empty: what they say.
   std::string search_path;
+  // Transactions may be read-only by default, and locks be waited for only so long, as the server,
+  // the database or the role have it. Otherwise nothing of that holds for the session.
+  bool as_clients_do = false;
   // Called about five times a second while a statement runs. What it throws cancels the statement
   // and leaves query(); open a new connection then.
   std::function<void()> while_waiting;
@@ -30,8 +33,8 @@ struct ConnectionOptions {
 // One row's values as text; empty where NULL.
 using Row = std::vector<std::optional<std::string>>;
 
-// A libpq connection, whose commits are durable on that server and wait for no other. Used by one
-// thread at a time.
+// A libpq connection, whose commits are durable on that server and wait for no other, and whose
+// transactions are read committed whatever the default is there. Used by one thread at a time.
 class Connection {
  public:
   // Throws Error{postgres} with the server's words and their SQLSTATE, if it gave any:

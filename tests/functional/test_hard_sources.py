@@ -26,7 +26,8 @@ HOST_BOUND = {
     "session_preload_libraries": "not_this_either",
     "huge_pages": "on", "shared_buffers": "900GB", "effective_cache_size": "1800GB",
     "synchronous_standby_names": "\"of production\"", "synchronous_commit": "remote_apply",
-    "default_transaction_read_only": "on", "cluster_name": "production",
+    "default_transaction_read_only": "on", "default_transaction_isolation": "serializable",
+    "cluster_name": "production",
     "recovery_target_time": "2020-01-01 00:00:00+00", "temp_tablespaces": "no_such_tablespace",
 }
 # Kept, so that who loads the library again has them.
@@ -83,6 +84,10 @@ def hard(session_workspace):
     source.work()
     source.mark("last")
     ran = int(source.sql(ACTED, "testdb"))
+    # Nor may what the roles and the databases have, of whom we are one and connect to one.
+    source.sql('alter role "The Boss" set default_transaction_isolation = serializable; '
+               "alter database postgres set default_transaction_isolation = serializable; "
+               'alter role "The Boss" set default_transaction_read_only = on')
     source.switch_wal()
     auto.write_text("")
     source.stop()

@@ -30,10 +30,11 @@ TEST(SourceSettings, KeepsWhatMeansTheSameOnEveryHost) {
                                 {"random_page_cost", "1.1"},
                                 {"datestyle", "iso, dmy"},
                                 {"enable_nestloop", "off"},
+                                {"default_transaction_isolation", "repeatable read"},
                                 {"lc_messages", "C.UTF-8"},
                                 {"timezone", "America/Sao_Paulo"}});
 
-  EXPECT_EQ(settings.kept.size(), 6u);
+  EXPECT_EQ(settings.kept.size(), 7u);
   EXPECT_THAT(settings.dropped, IsEmpty());
 }
 
@@ -63,6 +64,7 @@ INSTANTIATE_TEST_SUITE_P(
                     HostBound{"synchronous_standby_names", "*"},
                     HostBound{"synchronous_commit", "remote_apply"},
                     HostBound{"shared_buffers", "64GB"}, HostBound{"autovacuum_work_mem", "8GB"},
+                    HostBound{"default_transaction_isolation", "Serializable"},
                     HostBound{"log_directory", "/var/log/pg"}, HostBound{"fsync", "off"},
                     HostBound{"include_dir", "conf.d"}, HostBound{"wal_level", "minimal"},
                     HostBound{"lc_messages", "pt_BR.UTF-8"}, HostBound{"timezone", "Mars/Olympus"},

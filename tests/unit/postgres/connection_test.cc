@@ -73,6 +73,20 @@ TEST_F(OpenConnection, AsksAndIsAnswered) {
   EXPECT_EQ(connection.value("SHOW statement_timeout"), "30s");
   EXPECT_EQ(connection.value("SHOW application_name"), "pgrevive");
 
+  for (const auto* setting : {"default_transaction_isolation = serializable",
+                              "lock_timeout = '1ms'", "default_transaction_read_only = on"})
+    connection.query(std::string("ALTER ROLE postgres SET ") + setting);
+  auto options = server_->connection();
+  const auto shown = [&] {
+    return Connection::open(options).query(
+        "SELECT current_setting('transaction_isolation'), current_setting('lock_timeout'), "
+        "current_setting('transaction_read_only')");
+  };
+  EXPECT_THAT(shown(), ElementsAre(ElementsAre("read committed", "0", "off")));
+  options.as_clients_do = true;
+  EXPECT_THAT(shown(), ElementsAre(ElementsAre("read committed", "1ms", "on")));
+  connection.query("ALTER ROLE postgres RESET ALL");
+
   const std::string hostile = R"(a"b'c\d)";
   EXPECT_EQ(connection.value("SELECT " + connection.quote_literal(hostile)), hostile);
   EXPECT_THAT(connection.query("SELECT 1 AS " + connection.quote_identifier(hostile)),
