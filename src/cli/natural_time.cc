@@ -143,13 +143,10 @@ std::string plain(Moment moment) {
                      fraction == 0 ? "" : fmt::format(".{:06d}", fraction));
 }
 
-// Empty where it is no plain time.
+// Empty where it is not written as one.
 std::optional<Moment> plain_moment(const std::string& text) {
-  try {
-    return Moment(microseconds(cluster::parse_target_microseconds(text)));
-  } catch (const Error&) {
-    return {};
-  }
+  if (!cluster::is_plain_time(text)) return {};
+  return Moment(microseconds(cluster::parse_target_microseconds(text)));
 }
 
 }  // namespace
@@ -160,9 +157,9 @@ std::string natural_time(const std::string& text, std::chrono::system_clock::tim
   if (const auto relative = parse_relative(text)) {
     if (relative->moment.empty())
       return plain(std::chrono::floor<seconds>(time) - relative->before);
+    if (const auto at = plain_moment(relative->moment)) return plain(*at - relative->before);
     if (const auto civil = parse_civil(relative->moment, time))
       return plain(*civil - relative->before);
-    if (const auto at = plain_moment(relative->moment)) return plain(*at - relative->before);
   } else if (const auto civil = parse_civil(text, time)) {
     return plain(*civil);
   }
@@ -186,7 +183,7 @@ std::string natural_time(const std::string& text, std::chrono::system_clock::tim
 }
 
 bool is_relative_time(const std::string& text) {
-  if (plain_moment(text)) return false;
+  if (cluster::is_plain_time(text)) return false;
   static const std::regex kDay(R"(.*\b(today|hoje|yesterday|ontem)\b.*)", std::regex::icase);
   if (std::regex_match(text, kDay)) return true;
   const auto relative = parse_relative(text);

@@ -6,10 +6,14 @@
 namespace pgrevive::cluster {
 
 // A recovery target as Unix seconds: "2026-11-22 14:05:00+00", with 'T' for the blank, fractions
-// and "Z", "+0130" or "-03:30" too; without a zone it is a time of this host. Throws Error{usage}.
+// and "Z", "+0130" or "-03:30" too; without a zone it is a time of this host. Throws Error{usage},
+// also for a day that no calendar has and a time that this host's clocks skipped or showed twice.
 std::int64_t parse_target_time(const std::string& text);
 // The same in microseconds, which is what the server compares.
 std::int64_t parse_target_microseconds(const std::string& text);
+
+// Whether it is written so, be it a time or none.
+bool is_plain_time(const std::string& text);
 
 // The same target for recovery_target_time, with its zone written out: the server would take a time
 // without one as a time of the source's zone.

@@ -77,6 +77,13 @@ TEST_F(NaturalTime, RefusesWhatIsNoTimeOrNoOneTime) {
   refused("2026-03-29 02:30 Europe/Berlin", "skipped");
   refused("2026-10-25 02:30 Europe/Berlin", "twice");
   refused("2026-10-25 02:30 Europe/Berlin", "+02 for the first time");
+  // And so where the zone is this host's, or an offset.
+  refused("2026-02-31 12:00", "there is no day 2026-02-31");
+  refused("2026-02-31 12:00+00", "there is no day 2026-02-31");
+  refused("10 minutes before 2026-02-31 12:00-03", "there is no day 2026-02-31");
+  refused("2018-02-17 23:30", "the clocks of this host showed 2018-02-17 23:30 twice");
+  refused("10 minutes before 2018-02-17 23:30", "twice");
+  refused("2018-11-04 00:30", "the clocks of this host skipped 2018-11-04 00:30");
 }
 
 TEST_F(NaturalTime, RelativeOnesAreToldApart) {

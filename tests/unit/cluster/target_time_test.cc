@@ -45,5 +45,55 @@ TEST(TargetTime, ThatIsNoneIsRefused) {
         << text;
 }
 
+TEST(TargetTime, OfADayThatNoCalendarHasIsRefused) {
+  for (const auto* text : {"2026-02-29 12:00:00+00", "2026-02-31 12:00", "2026-04-31 00:00:00-03"})
+    EXPECT_THAT([&] { with_zone(text); },
+                testing::ThrowsMessage<Error>(testing::HasSubstr("there is no day 2026-0")))
+        << text;
+  EXPECT_EQ(parse_target_time("2024-02-29 00:00:00+00"), 1709164800);
+  EXPECT_EQ(parse_target_time("2016-12-31 23:59:60+00"), 1483228800) << "a leap second";
+}
+
+struct Clocks {
+  const char* name;
+  const char* zone;
+  const char* text;
+  const char* said;  // or the time with its zone
+};
+class HostClocks : public testing::TestWithParam<Clocks> {
+ protected:
+  void SetUp() override { ::setenv("TZ", GetParam().zone, 1); }
+  void TearDown() override {
+    ::unsetenv("TZ");
+    ::tzset();
+  }
+};
+
+TEST_P(HostClocks, ShowATimeOnceOrItIsRefused) {
+  std::string said;
+  try {
+    said = with_zone(GetParam().text);
+  } catch (const Error& error) {
+    said = std::string(error.what()) + "; " + error.hint();
+  }
+  EXPECT_THAT(said, testing::HasSubstr(GetParam().said));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, HostClocks,
+    testing::Values(
+        Clocks{"Twice", "America/Sao_Paulo", "2018-02-17 23:30",
+               "showed 2018-02-17 23:30 twice; write the offset behind the time: -02:00 for the "
+               "first, -03:00 for the second"},
+        Clocks{"BeforeIt", "America/Sao_Paulo", "2018-02-17 22:59:59", "2018-02-18 00:59:59+00"},
+        Clocks{"AfterIt", "America/Sao_Paulo", "2018-02-18 00:00", "2018-02-18 03:00:00+00"},
+        Clocks{"Skipped", "America/Sao_Paulo", "2018-11-04 00:30", "skipped 2018-11-04 00:30"},
+        Clocks{"SkippedByADay", "America/Sao_Paulo", "2018-11-04", "skipped 2018-11-04"},
+        Clocks{"AfterTheSkip", "America/Sao_Paulo", "2018-11-04 01:00", "2018-11-04 03:00:00+00"},
+        Clocks{"TwiceWithoutSummerTime", "Europe/Moscow", "2014-10-26 01:30", "twice"},
+        Clocks{"AZoneOfRules", "CET-1CEST,M3.5.0,M10.5.0/3", "2026-10-25 02:30", "twice"},
+        Clocks{"UtcNever", "UTC", "2026-10-25 02:30", "2026-10-25 02:30:00+00"}),
+    [](const auto& test) { return std::string(test.param.name); });
+
 }  // namespace
 }  // namespace pgrevive::cluster
