@@ -20,7 +20,9 @@ bool matches(string_view pattern, string_view name) {
   return pattern == name;
 }
 
-// Settings that mean the same on every host, or that hot standby and the data depend on.
+// Settings that mean the same on every host, or that hot standby and the data depend on. The sizes
+// of the WAL are among these: initdb fits them to the size of its segments, and with less than two
+// a server does not start.
 constexpr auto kSafe = std::to_array<string_view>({
     "array_nulls",
     "autovacuum*",
@@ -255,8 +257,9 @@ class Chooser {
         drop(name, "its library is not loaded");
       return;
     }
-    // Memory sizes among the families that are safe otherwise.
-    if (name == "autovacuum_work_mem" || !is_safe(name)) return drop(name, reason_for(name));
+    if (is_bound(name) || !is_safe(name)) return drop(name, reason_for(name));
+    if (name == "jit_provider" && !facts_.has_library(library_name(value)))
+      return drop(name, library_name(value) + " is not installed here");
     if (name == "wal_level" && value != "logical") return drop(name, "the cluster has its own");
     if (name == "default_transaction_isolation" && lower(value) == "serializable")
       return drop(name, "no query works with it on a hot standby");
@@ -274,6 +277,10 @@ class Chooser {
   }
 
  private:
+  // By its own name: of a family that is safe otherwise.
+  static bool is_bound(string_view name) {
+    return std::ranges::find(kReasons, name, &Reason::pattern) != kReasons.end();
+  }
   static bool is_safe(string_view name) {
     return std::ranges::any_of(kSafe, [&](string_view safe) { return matches(safe, name); });
   }

@@ -30,11 +30,15 @@ TEST(SourceSettings, KeepsWhatMeansTheSameOnEveryHost) {
                                 {"random_page_cost", "1.1"},
                                 {"datestyle", "iso, dmy"},
                                 {"enable_nestloop", "off"},
+                                {"stats_fetch_consistency", "none"},
+                                {"jit_provider", "llvmjit"},
+                                {"min_wal_size", "320MB"},
+                                {"max_wal_size", "4GB"},
                                 {"default_transaction_isolation", "repeatable read"},
                                 {"lc_messages", "C.UTF-8"},
                                 {"timezone", "America/Sao_Paulo"}});
 
-  EXPECT_EQ(settings.kept.size(), 7u);
+  EXPECT_EQ(settings.kept.size(), 11u);
   EXPECT_THAT(settings.dropped, IsEmpty());
 }
 
@@ -65,10 +69,11 @@ INSTANTIATE_TEST_SUITE_P(
                     HostBound{"synchronous_commit", "remote_apply"},
                     HostBound{"shared_buffers", "64GB"}, HostBound{"autovacuum_work_mem", "8GB"},
                     HostBound{"default_transaction_isolation", "Serializable"},
-                    HostBound{"log_directory", "/var/log/pg"}, HostBound{"fsync", "off"},
-                    HostBound{"include_dir", "conf.d"}, HostBound{"wal_level", "minimal"},
-                    HostBound{"lc_messages", "pt_BR.UTF-8"}, HostBound{"timezone", "Mars/Olympus"},
-                    HostBound{"some_future_setting", "1"}),
+                    HostBound{"stats_temp_directory", "pg_stat_tmp_of_source"},
+                    HostBound{"jit_provider", "missing"}, HostBound{"log_directory", "/var/log/pg"},
+                    HostBound{"fsync", "off"}, HostBound{"include_dir", "conf.d"},
+                    HostBound{"wal_level", "minimal"}, HostBound{"lc_messages", "pt_BR.UTF-8"},
+                    HostBound{"timezone", "Mars/Olympus"}, HostBound{"some_future_setting", "1"}),
     [](const auto& test) {
       return std::string(test.param.name) + "_" + std::to_string(test.index);
     });
