@@ -29,6 +29,26 @@ function(pgrevive_page)
       ${PROJECT_SOURCE_DIR}/cmake/Literal.cmake
     COMMENT "Building the console's page" VERBATIM)
   target_sources(console PRIVATE ${embedded})
+  if(PGREVIVE_TESTS)
+    pgrevive_pageless_test(${source})
+  endif()
+endfunction()
+
+# What a program without the page is and says, tested in every build: the module with what the step
+# above embeds where there is no npm. A definition of its own keeps the other one out of the link.
+function(pgrevive_pageless_test source)
+  set(place ${PROJECT_BINARY_DIR}/without_page)
+  add_custom_command(OUTPUT ${place}/page_files.cc
+    COMMAND ${CMAKE_COMMAND} -D SOURCE=${source} -D PLACE=${place} -D NPM=
+      -D EMBEDDED=${place}/page_files.cc -D SETTLED=${place}/settled
+      -P ${PROJECT_SOURCE_DIR}/cmake/BuildPage.cmake
+    DEPENDS ${PROJECT_SOURCE_DIR}/cmake/BuildPage.cmake VERBATIM)
+  add_executable(without_page_tests ${place}/page_files.cc
+    ${PROJECT_SOURCE_DIR}/tests/unit/without_page/page_test.cc)
+  target_link_libraries(without_page_tests PRIVATE console pgrevive_settings GTest::gmock_main)
+  target_compile_options(without_page_tests PRIVATE -O0)
+  gtest_discover_tests(without_page_tests TEST_PREFIX console. NO_PRETTY_VALUES
+    DISCOVERY_TIMEOUT 60 PROPERTIES LABELS unit TIMEOUT 60)
 endfunction()
 
 # Adds the API's description to it.

@@ -131,13 +131,7 @@ class Console {
         return preview(directory_, request, [this] { return may_read(); });
       });
     if (path == "/api/v1/logs") return logs(directory_, request);
-    if (const auto* file = find_page_file(path == "/" ? "/index.html" : path))
-      return {.type = std::string(file->type), .body = std::string(file->content)};
-    if (path == "/")
-      return {.body =
-                  "This pgrevive was built without its page, for which the build needs Node.js, "
-                  "npm and, the first time, the network.\nEverything on it is in "
-                  "/api/v1/openapi.json and /metrics.\n"};
+    if (auto page = page_response(path)) return *std::move(page);
     return error_response(404, "there is nothing at " + path, "see /api/v1/openapi.json");
   }
 

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string_view>
+
+#include "http/server.h"
 
 namespace pgrevive::console {
 
@@ -15,7 +18,8 @@ struct PageFile {
 // All of them; none in a program that was built without Node.js. cmake/BuildPage.cmake writes it.
 std::span<const PageFile> page_files();
 
-// Null if there is none.
-const PageFile* find_page_file(std::string_view path);
+// What is answered at that path, "/" being the page; empty: nothing of it lies there. A program
+// without the page says so at "/".
+std::optional<http::ServerResponse> page_response(std::string_view path);
 
 }  // namespace pgrevive::console
