@@ -7,6 +7,8 @@
 
 #include "base/text.h"
 #include "cli/front_door.h"
+#include "cluster/adminer.h"
+#include "cluster/console_process.h"
 #include "cluster/recovery_end.h"
 
 namespace pgrevive::cli {
@@ -16,6 +18,15 @@ using cluster::Phase;
 
 std::string duration_between(std::int64_t from_ms, std::int64_t to_ms) {
   return format_duration(std::chrono::milliseconds(to_ms - from_ms));
+}
+
+// "http://127.0.0.1:8080/" is "http://localhost:8080".
+std::string for_people(std::string url) {
+  constexpr std::string_view kThisHost = "//127.0.0.1:";
+  if (const auto at = url.find(kThisHost); at != std::string::npos)
+    url.replace(at, kThisHost.size(), "//localhost:");
+  if (url.ends_with('/')) url.pop_back();
+  return url;
 }
 
 }  // namespace
@@ -42,10 +53,10 @@ std::string running_report(const cluster::Settings& settings,
          fmt::format("localhost:{}  reads", settings.replica_port + i));
   }
   if (settings.console_port != 0) {
-    line("console", fmt::format("http://localhost:{}", settings.console_port));
+    line("console", for_people(cluster::console_url(settings)));
   }
   if (settings.adminer_port != 0) {
-    line("Adminer", fmt::format("http://localhost:{}", settings.adminer_port));
+    line("Adminer", for_people(cluster::adminer_url(settings)));
   }
   line("connect", call_for(settings.cluster_name) + " psql primary");
   line("", fmt::format("psql -h localhost -p {} -U {} {}", settings.primary_port, settings.user,

@@ -1,5 +1,7 @@
 #include "cluster/console_process.h"
 
+#include <fmt/format.h>
+
 #include "base/file.h"
 #include "base/text.h"
 #include "cluster/adminer.h"
@@ -41,6 +43,15 @@ Secret console_token(const StateDirectory& directory) {
 
 std::string console_url(const Settings& settings) {
   return url_of(settings.console_listen, settings.console_port);
+}
+
+std::string console_exposure(const Settings& settings) {
+  const auto& address = settings.console_listen;
+  if (settings.console_port == 0 || address.starts_with("127.") || address == "::1") return {};
+  return fmt::format(
+      "the console listens on {} (CONSOLE_LISTEN), port {}, over plain HTTP: whoever reaches it "
+      "may look, and a token that is sent to it can be read on the way",
+      address, settings.console_port);
 }
 
 }  // namespace pgrevive::cluster

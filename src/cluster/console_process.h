@@ -23,4 +23,8 @@ Secret console_token(const StateDirectory& directory);
 // Where a browser on this host finds it; empty: it is off.
 std::string console_url(const Settings& settings);
 
+// What has to be said of a console that others than this host may reach; empty where it is off or
+// only this host does. Pure.
+std::string console_exposure(const Settings& settings);
+
 }  // namespace pgrevive::cluster

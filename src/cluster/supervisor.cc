@@ -373,6 +373,7 @@ int supervise(const StateDirectory& directory, Until until) {
     console.emplace(board, directory);
   else
     stop_side_process(console_program(directory));
+  if (const auto exposure = console_exposure(settings); !exposure.empty()) board.warn(exposure);
   return bring_up_watch_and_report(directory, settings, marker, board, signals, until);
 }
 
