@@ -185,6 +185,23 @@ json links_json(const std::vector<ReportedLink>& links) {
   return list;
 }
 
+json recovery_json(const RecoveryPoints& points) {
+  json lines = json::array();
+  for (const auto& line : points.lines) {
+    json gaps = json::array();
+    for (const auto& gap : line.gaps)
+      gaps.push_back({{"first", gap.first}, {"last", gap.last}, {"segments", gap.count}});
+    lines.push_back({{"timeline", line.timeline.value()},
+                     {"last-segment", line.last_segment},
+                     {"end-lsn", line.end.text()},
+                     {"reaches", line.reaches_time},
+                     {"gap", std::move(gaps)}});
+  }
+  return {{"from", points.from},
+          {"missing", points.missing.empty() ? json(nullptr) : json(points.missing)},
+          {"line", std::move(lines)}};
+}
+
 json backup_json(const ReportedBackup& reported) {
   const Backup& backup = reported.backup;
   json result;
@@ -224,6 +241,7 @@ json backup_json(const ReportedBackup& reported) {
       result["error"] = true;
     }
   }
+  if (reported.recovery) result["recovery"] = recovery_json(*reported.recovery);
   return result;
 }
 
@@ -266,6 +284,8 @@ json stanza_json(const StanzaReport& report) {
                    {"min", reported.wal ? json(reported.wal->min) : json(nullptr)},
                    {"max", reported.wal ? json(reported.wal->max) : json(nullptr)}};
       if (!reported.timelines.empty()) archive["timeline"] = timelines_json(reported.timelines);
+      if (!reported.recovery_problem.empty())
+        archive["recovery-problem"] = reported.recovery_problem;
       archives.push_back(std::move(archive));
     }
     for (const auto& each : reported.backups) backups.push_back(&each);

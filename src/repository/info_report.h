@@ -82,7 +82,7 @@ struct StanzaReport {
 
 struct ReportOptions {
   std::optional<BackupLabel> set;  // only this backup, with its details
-  // The points in time one can recover to: lists the whole archive, which the JSON does not need.
+  // The points in time one can recover to: lists the whole archive.
   bool recovery_points = false;
   // Where it is given, the newest commit of every timeline is looked for in its last segments. Tells
   // the last one in a segment, in microseconds since 1970; empty: there is none.

@@ -21,6 +21,7 @@ struct InfoWords : TargetWords {
   std::string output = "text";
   bool newest_commit = false;
   bool targeted = false;  // a target was named, be it the default one
+  bool recovery_points = false;
 };
 
 // The text has it always; the JSON is pgBackRest's where nobody asks for more.
@@ -34,7 +35,7 @@ std::optional<std::int64_t> newest_commit(const repository::WalArchive& archive,
 std::vector<repository::StanzaReport> report(const repository::RepositoryOptions& options,
                                              bool one_stanza, const InfoWords& words) {
   repository::ReportOptions wanted;
-  wanted.recovery_points = words.output == "text";
+  wanted.recovery_points = words.output == "text" || words.recovery_points;
   if (words.output == "text" || words.newest_commit) wanted.newest_commit = newest_commit;
   if (!words.set.empty()) wanted.set = repository::BackupLabel::parse(words.set);
   if (one_stanza) return {repository::report_stanza(repository::open_repository(options), wanted)};
@@ -157,12 +158,15 @@ void add_info(Parser& parser) {
       ->check(CLI::IsMember({"text", "json"}).description(""));
   command->add_flag("--json", parser.json, "The same as --output json");
   command->add_flag("--newest-commit", words->newest_commit,
-                    "Also in the JSON: the newest commit of each timeline in the archive, for\n"
+                    "Also in the JSON: the newest commit of each timeline in the archive, for "
                     "which its last WAL segments are read");
   add_target_words(*command, *words,
                    "default (end of the archive), immediate, time, name, lsn, xid");
   command->get_option("--set")->description(
       "Only this backup, with its databases and tablespaces; with a target, the one to begin with");
+  command->add_flag("--recovery-points", words->recovery_points,
+                    "Also in the JSON: from when and how far each backup can be recovered, and the "
+                    "gaps in the WAL, for which the archive is listed");
   add_repository_words(*command, words->repository);
   command->footer(
       "With --type it tells what a restore to that target would be: backup, bytes, WAL, timeline, "

@@ -149,6 +149,23 @@ TEST(InfoReport, ShowsHowFarEachBackupCanBeRecovered) {
   EXPECT_THAT(text, HasSubstr("refers to: 20261122-071340F, 20261122-071340F_20261122-071345D\n"));
 }
 
+TEST(InfoReport, TellsThatInItsJsonOnlyToWhoAsks) {
+  const auto storage = whole_repository();
+  storage->remove(fmt::format(
+      "archive/main/15-1/0000000100000000/0000000100000000{:08X}-{:040x}.lz4", 0x40, 0x40));
+
+  EXPECT_FALSE(report(storage, "main")["backup"][0].contains("recovery"));
+  const json recovery = report(storage, "main", {.recovery_points = true})["backup"][0]["recovery"];
+  EXPECT_EQ(recovery["from"], 1795331624);
+  EXPECT_EQ(recovery["missing"], nullptr);
+  EXPECT_EQ(recovery["line"][0]["timeline"], 1);
+  EXPECT_EQ(recovery["line"][0]["last-segment"], "00000001000000000000003F");
+  EXPECT_EQ(recovery["line"][0]["end-lsn"], "0/4000000");
+  EXPECT_EQ(recovery["line"][0]["reaches"], 1795331630);
+  EXPECT_EQ(recovery["line"][0]["gap"], json::parse(R"([{"first": "000000010000000000000040",
+                             "last": "000000010000000000000040", "segments": 1}])"));
+}
+
 TEST(InfoReport, SurvivesNamesThatAreNoUtf8) {
   StanzaReport stanza{.name = "main"};
   ReportedDatabase database{.current = true};
