@@ -17,7 +17,7 @@ import time
 import pytest
 
 from rig.cluster import PASSWORD, Cluster
-from rig.console import Console, Described
+from rig.console import ARCHIVE_METRICS, Console, Described, Metrics
 from rig.faulty_calls import Call, FaultyCalls
 from rig.postgres import binaries, server_user
 from rig.process import child_options, free_port, run, wait_until
@@ -245,6 +245,22 @@ def test_no_switchover_without_an_archive_that_has_all(asked):
     wait_until(lambda: asked.sql("primary", "select pg_switch_wal() is not null") and
                asked.status()["healthy"], 120, "it archives again", every=2)
     is_whole(asked, 1001)
+
+
+def test_metrics_of_an_archive(asked):
+    """What a dashboard asks of a cluster that archives is there, and is what its server says."""
+    switched = asked.sql("primary", "select pg_walfile_name(pg_switch_wal())")
+    wait_until(lambda: asked.sql("primary", "select last_archived_wal from pg_stat_archiver") >= switched,
+               60, "it is archived")
+
+    def told():
+        metrics = Metrics(asked.console.ask("/metrics")[1], asked.name)
+        return [metrics(name) for name in ARCHIVE_METRICS]
+    said = [float(value) for value in asked.sql(
+        "primary", "select archived_count, failed_count, extract(epoch from last_archived_time) "
+                   "from pg_stat_archiver").split("|")]
+    wait_until(lambda: told()[0] >= said[0], 30, "the console has looked")
+    assert told()[:2] == said[:2] and told()[2] == pytest.approx(said[2], abs=1)
 
 
 def test_no_switchover_to_one_that_is_behind(asked):

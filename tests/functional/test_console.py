@@ -16,46 +16,13 @@ import pytest
 
 from rig import soundness
 from rig.cluster import PASSWORD, Cluster
-from rig.console import Console, Described
+from rig.console import ARCHIVE_METRICS, Console, Described, Metrics, metrics_of
 from rig.faults import FaultyService, Rule
 from rig.process import free_port, wait_until
 from rig.program import ROOT
 from rig.s3 import cluster_values
 from rig.story import CIPHER_PASS, MARKERS, ROWS
 from rig.throttle import SlowLine
-
-
-def metrics_of(text):
-    """The samples of Prometheus' text format, by name and labels; refuses what is not of that format."""
-    samples, family, types = {}, None, {}
-    for line in text.splitlines():
-        if match := re.fullmatch(r"# (HELP|TYPE) ([a-z_]+) (.+)", line):
-            kind, name, rest = match.groups()
-            if kind == "HELP":
-                assert name not in types, f"{name} stands in two places"
-            else:
-                assert rest in ("gauge", "counter") and name == family
-                assert (rest == "counter") == name.endswith("_total"), name
-                types[name] = rest
-            family = name
-            continue
-        match = re.fullmatch(r'([a-z_]+)\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*",?)*)\} (-?[0-9.e+]+)', line)
-        assert match, line
-        name, labels, value = match.groups()
-        assert name == family, line
-        key = (name, *sorted(re.findall(r'([a-z_]+)="((?:[^"\\]|\\.)*)"', labels)))
-        assert key not in samples, line
-        samples[key] = float(value)
-    return samples
-
-
-class Metrics:
-    def __init__(self, text, cluster):
-        self.samples = metrics_of(text)
-        self.cluster = cluster
-
-    def __call__(self, name, **labels):
-        return self.samples[("pgrevive_" + name, *sorted({"cluster": self.cluster, **labels}.items()))]
 
 
 def phase_of(look):
@@ -265,12 +232,11 @@ def test_metrics(seen):
 
 
 def test_dashboard_and_alerts_ask_for_metrics_that_there_are(seen):
-    """Every name in packaging/, while a cluster runs; what is only told of one that archives is named
-    here."""
+    """Every name in packaging/, while a cluster runs; those of one that archives are asked for in
+    test_acts.py."""
     wait_until(lambda: seen.console.json("/api/v1/repository")["read_ms"], 60, "it was read")
     told = {sample[0] for sample in metrics_of(seen.console.ask("/metrics")[1])}
-    told |= {"pgrevive_archive_segments_total", "pgrevive_archive_failures_total",
-             "pgrevive_archive_last_success_timestamp_seconds"}
+    told |= {f"pgrevive_{name}" for name in ARCHIVE_METRICS}
     board = json.loads((ROOT / "packaging" / "grafana" / "pgrevive.json").read_text())
     asked = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
     asked += re.findall(r"^ +expr: (.+)$", (ROOT / "packaging" / "prometheus" /

@@ -2,17 +2,19 @@
 
 import http.client
 import json
+import re
 import urllib.parse
 
 
 class Console:
     """What a browser, Prometheus or curl get of it."""
 
-    def __init__(self, port):
+    def __init__(self, port, address="127.0.0.1"):
         self.port = port
+        self.address = address
 
     def ask(self, path, method="GET", body=None, timeout=60, **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection = http.client.HTTPConnection(self.address, self.port, timeout=timeout)
         try:
             connection.request(method, path, body=body, headers={
                 name.replace("_", "-"): value for name, value in headers.items()})
@@ -39,7 +41,7 @@ class Console:
 
     def events(self):
         """The looks that the stream brings, one after the other."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection(self.address, self.port, timeout=60)
         connection.request("GET", "/api/v1/events")
         answer = connection.getresponse()
         assert answer.status == 200 and answer.getheader("Content-Type") == "text/event-stream"
@@ -49,6 +51,44 @@ class Console:
                     yield json.loads(line[6:])
         finally:
             connection.close()
+
+
+# Those that only a cluster tells that archives.
+ARCHIVE_METRICS = ("archive_segments_total", "archive_failures_total",
+                   "archive_last_success_timestamp_seconds")
+
+
+def metrics_of(text):
+    """The samples of Prometheus' text format, by name and labels; refuses what is not of that format."""
+    samples, family, types = {}, None, {}
+    for line in text.splitlines():
+        if match := re.fullmatch(r"# (HELP|TYPE) ([a-z_]+) (.+)", line):
+            kind, name, rest = match.groups()
+            if kind == "HELP":
+                assert name not in types, f"{name} stands in two places"
+            else:
+                assert rest in ("gauge", "counter") and name == family
+                assert (rest == "counter") == name.endswith("_total"), name
+                types[name] = rest
+            family = name
+            continue
+        match = re.fullmatch(r'([a-z_]+)\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*",?)*)\} (-?[0-9.e+]+)', line)
+        assert match, line
+        name, labels, value = match.groups()
+        assert name == family, line
+        key = (name, *sorted(re.findall(r'([a-z_]+)="((?:[^"\\]|\\.)*)"', labels)))
+        assert key not in samples, line
+        samples[key] = float(value)
+    return samples
+
+
+class Metrics:
+    def __init__(self, text, cluster):
+        self.samples = metrics_of(text)
+        self.cluster = cluster
+
+    def __call__(self, name, **labels):
+        return self.samples[("pgrevive_" + name, *sorted({"cluster": self.cluster, **labels}.items()))]
 
 
 _TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int,
