@@ -36,5 +36,20 @@ TEST(Pace, StartsAnewWithANewAttempt) {
   EXPECT_NEAR(pace.bytes_per_second(), 1e6, 1);
 }
 
+TEST(Pace, OfTheFirstSecondsSaysNothingAboutHours) {
+  Pace pace;
+  pace.add(100'000ms, 0);
+  pace.add(103'000ms, kMega);
+  EXPECT_EQ(pace.left(11 * kMega), 30'000ms);
+  EXPECT_FALSE(pace.left(12 * kMega));
+  pace.add(105'000ms, kMega);
+  EXPECT_EQ(pace.left(12 * kMega), 55'000ms);
+
+  // A new attempt is a new beginning.
+  pace.add(106'000ms, 0);
+  pace.add(107'000ms, kMega);
+  EXPECT_FALSE(pace.left(12 * kMega));
+}
+
 }  // namespace
 }  // namespace pgrevive::cluster
