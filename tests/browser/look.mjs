@@ -3,20 +3,29 @@
 //   node look.mjs PLACE '{"url": ..., ...}'
 //
 // PLACE has node_modules with playwright-core and axe-core. What it is told:
-//   width, height, dark, language   the browser
+//   width, height, dark, language, zone   the browser
+//   leads                           "NAME ADDRESS": where that host name leads, as of a name server
 //   until                           a phase; until the page shows it, every change is printed. The
 //                                   page is loaded anew in the midst of a restore. On standard error
 //                                   it says "ready" before the page is there, which it waits for,
-//                                   and "seen" when there was enough to be seen of the restore
+//                                   and "seen" when there was enough to be seen of the restore. That
+//                                   it failed before it was seen restoring is a thing of the past
 //   midway                          where to put a picture of the restore
-//   press                           keys, one after the other, "Tab" or "type:text"; what has the
-//                                   focus after each is printed
 //   token                           typed, then "Test" is clicked
 //   preview                         the preview of the moment that is chosen is asked for
+//   moment                          with `preview`: that one is chosen, as the field for it has it
+//   copy                            the preview's command is copied with its button, and pasted
+//                                   elsewhere: `copied` is what the button says, `pasted` what came
 //   search                          typed into the search of the primary's log; `log` is what is shown
+//   follow                          with `search`: the log is followed, it says "following" on standard
+//                                   error, and waits until a line with that is shown
 //   rebuild                         with `token`: a replica is to be made again, which waits for the
 //                                   cluster's name, of which this is typed; `sure` tells whether one
-//                                   could go on before, and after
+//                                   could go on before, and after; `asking` is where to put a picture
+//   keyboard                        a token; with nothing but the keyboard, first through the whole page
+//                                   (`stops`: each that has the focus, and whether one sees it), then
+//                                   to the replica's "Rebuild", the dialog, the cluster's name, and to
+//                                   what came of it (`said`)
 //   screenshot                      where to put a picture of the whole page
 // It prints one JSON object.
 import { createRequire } from 'node:module';
@@ -30,12 +39,13 @@ const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 
 const browser = await chromium.launch({
   executablePath: '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
+  args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', ...(told.leads ? [`--host-resolver-rules=MAP ${told.leads}`] : [])],
 });
 const context = await browser.newContext({
   viewport: { width: told.width ?? 1280, height: told.height ?? 900 },
   colorScheme: told.dark ? 'dark' : 'light',
   locale: told.language ?? 'en-US',
+  timezoneId: told.zone ?? 'UTC',
 });
 const page = await context.newPage();
 const seen = { requests: [], complaints: [], looks: [] };
@@ -62,11 +72,55 @@ const look = () =>
       told: [...document.querySelectorAll('.problems li')].map((item) => item.innerText),
       backups: [...document.querySelectorAll('#repository tbody tr')].map((row) => row.cells[0].innerText),
       workers: [...document.querySelectorAll('#workers tbody tr')].map((row) => [...row.cells].map((cell) => cell.innerText)),
-      restores: [...document.querySelectorAll('#past tbody tr')].map((row) => row.cells[1].innerText),
+      built_on: [...document.querySelectorAll('#repository tbody tr')].map((row) => row.cells[2].title || null),
+      gaps: [...document.querySelectorAll('#repository tbody tr')].map((row) => row.cells[7].innerText),
+      warnings: [...document.querySelectorAll('#warnings li')].map((item) => item.textContent),
+      restores: [...document.querySelectorAll('#past tbody tr')].map((row) => row.cells[1].innerText.split('\n')[0]),
+      reasons: [...document.querySelectorAll('#past tbody tr')].map((row) => row.querySelector('.why')?.innerText ?? ''),
       picture: document.querySelectorAll('.timeline .backup').length,
       chart: document.querySelectorAll('.chart canvas').length,
     };
   });
+
+// What the picture of the repository shows, told by where its parts lie: from which backup's mark each
+// line that means "builds on" leads to which, and in whose lane which part of the width is a gap.
+const picture = () =>
+  page.evaluate(() => {
+    const marks = [...document.querySelectorAll('.timeline > g')].map((lane) => {
+      const box = lane.querySelector('.backup').getBBox();
+      return { label: lane.querySelector('title').textContent.split(',')[0], x: box.x + box.width / 2, y: box.y + box.height / 2 };
+    });
+    const at = (point) => marks.find((mark) => Math.abs(mark.x - point.x) < 1 && Math.abs(mark.y - point.y) < 1)?.label ?? null;
+    const near = (y) => marks.find((mark) => Math.abs(mark.y - y) < 1)?.label ?? null;
+    return {
+      builds: [...document.querySelectorAll('.timeline .builds')].map((line) => [at(line.getPointAtLength(line.getTotalLength())), at(line.getPointAtLength(0))]),
+      gaps: [...document.querySelectorAll('.timeline .gap')].map((gap) => ({ of: near(gap.getBBox().y + gap.getBBox().height / 2), left: gap.getBBox().x, right: gap.getBBox().x + gap.getBBox().width })),
+      marks: Object.fromEntries(marks.map((mark) => [mark.label, mark.x])),
+    };
+  });
+
+// What has the focus, and whether one who looks can tell.
+const focused = () =>
+  page.evaluate(() => {
+    const element = document.activeElement;
+    const style = getComputedStyle(element);
+    return {
+      what: element.getAttribute('aria-label') || element.innerText?.split('\n')[0] || element.closest('label')?.innerText || element.type || element.tagName,
+      act: element.dataset.act ?? '',
+      visible: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 && element.getClientRects().length > 0,
+      dialog: element.closest('dialog') !== null,
+    };
+  });
+
+// Tab until `there`, at most through the whole page.
+const tab = async (there) => {
+  for (let left = 200; left > 0; left -= 1) {
+    await page.keyboard.press('Tab');
+    const now = await focused();
+    if (there(now)) return now;
+  }
+  throw new Error('no key leads there');
+};
 
 process.stderr.write('ready\n');
 for (const patience = Date.now() + 300_000; ; ) {
@@ -88,7 +142,7 @@ if (told.until) {
     if (JSON.stringify(now) !== last) seen.looks.push(now);
     last = JSON.stringify(now);
     if (now.phase === told.until) break;
-    if (now.phase === 'failed') throw new Error(`it failed: ${last}`);
+    if (now.phase === 'failed' && seen.looks.some(({ phase }) => phase === 'restoring')) throw new Error(`it failed: ${last}`);
     if (now.phase === 'restoring' && now.bar !== null) bars[seen.reloaded_at ? 'after' : 'before'].add(now.bar);
     if (!seen.reloaded_at && bars.before.size >= 2) {
       seen.reloaded_at = seen.looks.length;
@@ -104,24 +158,59 @@ if (told.until) {
   }
 }
 await page.waitForSelector('#repository tbody tr', { timeout: 60_000 });
-if (told.press) {
-  seen.focus = [];
-  for (const key of told.press) {
-    await page.keyboard.press(key);
-    seen.focus.push(await page.evaluate(() => document.activeElement.innerText || document.activeElement.type || document.activeElement.tagName));
-  }
+seen.picture = await picture();
+if (told.keyboard) {
+  seen.stops = [];
+  await tab((now) => {
+    const round = seen.stops.length > 0 && (now.what === seen.stops[0].what || now.what === 'BODY');
+    if (!round) seen.stops.push(now);
+    return round;
+  });
+  await tab(({ what }) => what === 'Actions');
+  await page.keyboard.press('Enter');
+  await tab(({ what }) => what === 'Token');
+  await page.keyboard.type(told.keyboard);
+  seen.led = [await tab(({ what }) => what === 'Rebuild replica')];
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('dialog[open]');
+  seen.led.push(await focused());
+  await page.keyboard.press('Enter'); // nothing, before the name is there
+  await page.keyboard.type((await look()).cluster);
+  seen.led.push(await focused());
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('dialog[open]', { state: 'detached' });
+  seen.led.push(await focused());
+  await page.waitForFunction(() => /: (done|.*\.)$/m.test(document.querySelector('#said').innerText), undefined, { timeout: 120_000 });
+  seen.said = await page.locator('#said').innerText();
+  seen.led.push(await focused());
 }
 if (told.search) {
   await page.locator('#logs input[type=search]').fill(told.search);
   await page.waitForFunction((wanted) => document.querySelector('#logs pre').innerText.split('\n').every((line) => line.toLowerCase().includes(wanted.toLowerCase())), told.search, { timeout: 60_000 });
+  if (told.follow) {
+    const read = page.waitForResponse((answer) => /logs\?of=primary.*search=[^&]/.test(answer.url()));
+    await page.locator('#logs input[type=checkbox]').check();
+    await read; // what comes now comes because it is followed
+    process.stderr.write('following\n');
+    await page.waitForFunction((wanted) => document.querySelector('#logs pre').innerText.includes(wanted), told.follow, { timeout: 60_000 });
+  }
   seen.log = (await page.locator('#logs pre').innerText()).split('\n');
 }
 if (told.preview) {
+  if (told.moment) await page.locator('#repository input[type=datetime-local]').fill(told.moment);
   await page.locator('#repository form button[type=submit]').focus();
   await page.keyboard.press('Enter');
   await page.waitForSelector('#preview dl, #repository [role=alert]', { timeout: 60_000 });
   seen.preview = await page.locator('#repository form').innerText();
   seen.command = await page.locator('#repository code').allInnerTexts();
+}
+if (told.copy) {
+  await page.locator('.command button').click();
+  await page.waitForFunction(() => document.querySelector('.command button').innerText !== 'Copy', undefined, { timeout: 10_000 });
+  seen.copied = await page.locator('.command button').innerText();
+  await page.locator('#logs input[type=search]').focus();
+  await page.keyboard.press('Control+V');
+  seen.pasted = await page.locator('#logs input[type=search]').inputValue();
 }
 if (told.token) {
   await page.locator('#acts input').fill(told.token);
@@ -133,6 +222,7 @@ if (told.rebuild) {
   await page.locator('dialog input').fill(told.rebuild);
   seen.sure.push(await yes.isEnabled());
   seen.asked = await page.locator('#sure').innerText();
+  if (told.asking) await page.screenshot({ path: told.asking });
   await page.locator('dialog button[value=no]').click();
 } else if (told.token) {
   await page.locator('[data-act=test]').click();

@@ -1,19 +1,28 @@
 """The console's page in a real browser, against a real cluster and a restore over a slow line."""
 
+import contextlib
+import datetime
 import json
 import os
 import pathlib
 import re
 import shlex
+import shutil
 import signal
+import subprocess
+import time
 import urllib.parse
+import zoneinfo
 
 import pytest
 
-from rig import browser
-from rig.cluster import Cluster
+from rig import browser, repofiles
+from rig.cluster import PASSWORD, Cluster
 from rig.console import Console
+from rig.faults import FaultyService, Rule
+from rig.postgres import binaries
 from rig.process import free_port, wait_until
+from rig.program import ROOT, message
 from rig.s3 import cluster_values
 from rig.story import CIPHER_PASS
 from rig.throttle import SlowLine
@@ -25,21 +34,46 @@ def picture(name):
     return pathlib.Path(place) / f"{name}.png" if place else None
 
 
+LISTEN = "127.0.0.2"
+HOST = "console.example"  # what CONSOLE_HOSTS names, for a browser that comes from elsewhere
+
+
+def incomplete(story, space):
+    """A copy of the story's repository in which the WAL between its two backups is not whole: the path
+    and the segment that is missing. Only the first backup needs it."""
+    full, diff = story.repo.info()[0]["backup"]
+    between = [name for name in repofiles.segments(story.repo.path)
+               if full["archive"]["stop"] < name < diff["archive"]["start"]]
+    repo = repofiles.copy(story.repo.path, space.path / "incomplete")
+    repofiles.archive(repo)[between[0]].unlink()
+    return repo, between[0]
+
+
 @pytest.fixture(scope="module")
 def seen(pgrevive, space, story, bucket):
-    """A cluster, and what a browser saw from the first seconds of its start on, with a reload in the
-    midst of the restore."""
+    """A cluster whose first start failed, and what a browser saw from before its second one on, with a
+    reload in the midst of the restore."""
     browser.install()
-    prefix = bucket.upload_once(story.repo.path, "story/pgbackrest")
+    repo, missing = incomplete(story, space)
+    prefix = bucket.upload_once(repo, "incomplete/pgbackrest")
+    service = FaultyService(bucket.gateway, space.directory("ca"))
     # Slow until the browser has seen enough, however slow that is itself.
-    line = SlowLine(bucket.gateway.port, 150 << 10)
+    line = SlowLine(service.port, 150 << 10)
     cluster = Cluster(pgrevive, space.directory("h"), {
         **cluster_values(bucket, prefix), "S3_ENDPOINT": f"https://localhost:{line.port}",
         "S3_VERIFY_TLS": "false", "REPO_CIPHER_PASS": CIPHER_PASS, "WAL_ARCHIVE": "off",
-        "ADMINER_PORT": 0, "CONSOLE_PORT": free_port()}, name="seen")
-    cluster.url = f"http://127.0.0.1:{cluster.values['CONSOLE_PORT']}/"
-    watching = browser.begin(cluster.url, until="running", midway=picture("restore"))
+        "ADMINER_PORT": 0, "CONSOLE_PORT": free_port(), "CONSOLE_LISTEN": LISTEN,
+        "CONSOLE_HOSTS": HOST}, name="seen")
+    cluster.missing = missing
+    cluster.console = Console(cluster.values["CONSOLE_PORT"], LISTEN)
+    cluster.url = f"http://{LISTEN}:{cluster.console.port}/"
+    watching = None
     try:
+        service.revive()
+        service.add(Rule("/pg_data/|/bundle/", "not_found"))
+        cluster.failed = cluster.start(check=False)
+        service.clear()
+        watching = browser.begin(cluster.url, until="running", midway=picture("restore"))
         browser.told(watching, "ready")
         cluster.start("--detach")
         browser.told(watching, "seen")
@@ -47,8 +81,10 @@ def seen(pgrevive, space, story, bucket):
         cluster.watched = browser.finish(watching)
         yield cluster
     finally:
-        browser.end(watching)
+        if watching:
+            browser.end(watching)
         line.close()
+        service.die()
         cluster.gone()
 
 
@@ -57,6 +93,19 @@ def is_sound(looked, url):
     assert looked["complaints"] == []
     assert {re.match(r"[a-z]+://[^/]+/", asked)[0] for asked in looked["requests"]} == {url}
     assert looked["violations"] == [] and looked["rules_passed"] > 20, looked["violations"]
+
+
+def test_a_start_that_failed_in_the_browser(seen):
+    """The page lives on to say why, and lives through the start that follows."""
+    assert seen.failed.returncode != 0
+    [past] = [past for past in seen.status()["restores"] if past["outcome"] == "failed"]
+    why = past["error"].split("\n")[0]
+    assert why and why in message(seen.failed), (past, message(seen.failed))
+    first = seen.watched["looks"][0]
+    assert first["phase"] == "failed" and "failed" in first["problems"], first
+    assert first["restores"] == ["failed"] and first["reasons"] == [why], first
+    last = seen.watched["looks"][-1]
+    assert last["restores"] == ["done", "failed"] and last["reasons"] == ["", why], last
 
 
 def test_a_restore_in_the_browser(seen):
@@ -68,7 +117,8 @@ def test_a_restore_in_the_browser(seen):
     assert seen.watched["enough"] and 0 < seen.watched["reloaded_at"] < len(looks)
     assert any(look["phase"] == "restoring" for look in looks[seen.watched["reloaded_at"]:])
     numbers = [look["restore"] for look in looks if look["bar"]]
-    assert any(number["Rate now"].endswith("B/s") and number["Time left"] != "–" for number in numbers)
+    assert any(number["Rate now"].endswith("B/s") and number["Time left"] != "unknown"
+               for number in numbers)
     at_work = [worker for look in looks for worker in look["workers"] if " of " in worker[2]]
     assert at_work and all(worker[1].startswith("pg_") for worker in at_work), looks[-1]
     done = seen.status()["restores"][0]
@@ -78,23 +128,135 @@ def test_a_restore_in_the_browser(seen):
     assert looks[-1]["phase"] == "running" and set(looks[-1]["problems"]) <= {"disk"}
 
 
+def test_no_time_is_promised_that_nobody_knows(seen):
+    """Of each phase of a first restore what is left of it, where its pace tells, or that it is unknown;
+    the other phases are ahead, and none ever was."""
+    restoring = [look["phases"] for look in seen.watched["looks"] if look["phase"] == "restoring"]
+    assert all(phases[-4:] == [f"{name}\ntime unknown" for name in (
+        "recovering", "promoting", "configuring", "joining replicas")] for phases in restoring), restoring
+    current = [next(phase for phase in phases if phase.startswith("restoring")) for phases in restoring]
+    assert any(re.search(r"\d s left$", phase) for phase in current), current
+    assert all(re.search(r"( left|\ntime left unknown)$", phase) for phase in current), current
+    # Nor are the first bytes taken for a pace, of which nobody can tell.
+    assert not any(re.search(r" [dh] .*left", phase) for phase in current), current
+
+
+_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "s": 1, "min": 60, "h": 3600}
+
+
+def amount(text):
+    """What "1.2 kB" or "3 min 05 s" is in bytes or seconds."""
+    return sum(float(number.replace(",", "")) * _UNITS[unit]
+               for number, unit in re.findall(r"([\d.,]+) (\w+)", text))
+
+
+def disk_use(directory):
+    """In bytes of content, as `du` counts them."""
+    return int(subprocess.run(["du", "-sb", "--apparent-size", directory], check=True,
+                              capture_output=True, text=True).stdout.split()[0])
+
+
+@contextlib.contextmanager
+def sessions(cluster, node, many):
+    """So many clients of a node, who do nothing."""
+    clients = [subprocess.Popen([binaries() / "psql", "-X", "-q", "-h", "127.0.0.1", "-p",
+                                 str(cluster.port(node)), "-U", "postgres", "-d", "testdb"],
+                                stdin=subprocess.PIPE, env={"PGPASSWORD": PASSWORD})
+               for _ in range(many)]
+    try:
+        yield
+    finally:
+        for client in clients:
+            client.communicate()
+
+
+_CLIENTS = ("select count(*) from pg_stat_activity where backend_type = 'client backend' "
+            "and datname = 'testdb' and pid <> pg_backend_pid()")
+_LINE = "select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"
+_WRITTEN = "select pg_current_wal_lsn()"
+
+
+def position(lsn):
+    high, low = lsn.split("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
 def test_what_is_shown_is_what_the_servers_say(seen):
-    looked = browser.look(seen.url, screenshot=picture("page"))
-    is_sound(looked, seen.url)
-    last = looked["last"]
-    assert last["cluster"] == "seen" and last["lang"] == "en" and last["chart"] == 1
-    for node in seen.status()["nodes"]:
-        shown = last["nodes"][node["name"]]
-        assert shown["state"] == "accepting connections"
-        assert shown["Port"] == str(node["port"])
-        asked = seen.sql(node["name"], "select setting from pg_settings where name = 'max_connections'")
-        assert shown["Connections"].endswith(f"of {asked}")
-    assert last["nodes"]["primary"]["Timeline"] == seen.sql(
-        "primary", "select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int")
+    """Of a replica that is behind, since it replays nothing, and of servers with clients."""
+    seen.caught_up()
+    with contextlib.ExitStack() as after:
+        seen.sql("replica", "select pg_wal_replay_pause()")
+        after.callback(seen.sql, "replica", "select pg_wal_replay_resume()")
+        wait_until(lambda: seen.sql("replica", "select pg_get_wal_replay_pause_state()") == "paused",
+                   30, "replay pauses")
+        seen.sql("primary", "create table seen as select n, repeat('x', 100) from "
+                            "generate_series(1, 30000) n; checkpoint")
+        for node, many in (("primary", 3), ("replica", 2)):
+            after.enter_context(sessions(seen, node, many))
+            wait_until(lambda node=node, many=many: seen.sql(node, _CLIENTS) == str(many), 30,
+                       "the clients are there")
+        before = position(seen.sql("primary", _WRITTEN))
+        # The size of a data directory is looked at once a minute.
+        wait_until(lambda: min(node["data_bytes"] for node in seen.console.json("/api/v1/status")
+                               ["status"]["nodes"]) > 0, 90, "it has looked at the sizes")
+        looked = browser.look(seen.url, screenshot=picture("page"))
+        said, after_it = seen.status(), position(seen.sql("primary", _WRITTEN))
+        replayed = seen.sql("replica", "select pg_last_wal_replay_lsn()")
+        is_sound(looked, seen.url)
+        last = looked["last"]
+        assert last["cluster"] == "seen" and last["lang"] == "en" and last["chart"] == 1
+        for node in said["nodes"]:
+            name, shown = node["name"], last["nodes"][node["name"]]
+            assert shown["state"] == "accepting connections"
+            assert shown["Port"] == str(node["port"]) == seen.sql(name, "show port")
+            clients = "3" if name == "primary" else "2"
+            assert shown["Connections"] == f"{clients} of {seen.sql(name, 'show max_connections')}"
+            assert shown["Version"] == seen.sql(name, "show server_version").split()[0]
+            up = float(seen.sql(name, "select extract(epoch from now() - pg_postmaster_start_time())"))
+            assert up - 30 < amount(shown["Up for"]) <= up
+            # The page has it from up to a minute ago.
+            data = seen.root / name / "data"
+            assert node["data_bytes"] == pytest.approx(disk_use(data), rel=0.05)
+            assert amount(shown["Data"]) == pytest.approx(node["data_bytes"], rel=0.3)
+            free, total = map(amount, shown["Disk free"].split(" of "))
+            disk = shutil.disk_usage(data)
+            assert total == pytest.approx(disk.total, rel=0.01)
+            assert free == pytest.approx(disk.free, abs=0.05 * disk.total)
+        primary, replica = last["nodes"]["primary"], last["nodes"]["replica"]
+        assert before <= position(primary["LSN"]) <= after_it
+        assert replica["LSN"] == replayed and before - position(replayed) > 3e6
+        lag_bytes, lag_time = replica["Lag"].split(", ")
+        # Three digits of it are shown.
+        assert amount(lag_bytes) == pytest.approx(position(primary["LSN"]) - position(replayed), rel=0.005)
+        assert "Lag" not in primary and lag_time.endswith(" s")
+        assert primary["Timeline"] == replica["Timeline"] == seen.sql("primary", _LINE) == seen.sql(
+            "replica", "select received_tli from pg_stat_wal_receiver") == "2"
     assert [link.removeprefix("→ ") for link in last["links"]] == [seen.sql(
         "primary", "select state from pg_stat_replication")]
-    assert last["restores"] == ["done"]
-    assert last["picture"] == len(last["backups"]) > 1
+    seen.caught_up()
+
+
+def test_the_repository_in_the_browser(seen, story):
+    """What builds on what, and the gap in the WAL, in the picture and in the table; a moment in the gap
+    is said to be out of reach."""
+    full, diff = story.repo.info()[0]["backup"]
+    moment = datetime.datetime.fromtimestamp(diff["timestamp"]["stop"] - 1, datetime.timezone.utc)
+    looked = browser.look(seen.url, preview=True, moment=f"{moment:%Y-%m-%dT%H:%M:%S}",
+                          screenshot=picture("gap"))
+    is_sound(looked, seen.url)
+    last, shown = looked["last"], looked["picture"]
+    assert last["backups"] == [full["label"], diff["label"]] == list(shown["marks"])
+    assert last["picture"] == 2
+    assert last["built_on"] == [None, full["label"]]
+    assert shown["builds"] == [[diff["label"], full["label"]]]
+    assert last["gaps"] == [f"1 segment, {seen.missing}", "none"]
+    # In the lane of the one that needs it, between the two.
+    [gap] = shown["gaps"]
+    assert gap["of"] == full["label"]
+    assert shown["marks"][full["label"]] <= gap["right"]
+    assert gap["left"] <= shown["marks"][diff["label"]]
+    assert "This moment cannot be reached." in looked["preview"], looked["preview"]
+    assert seen.missing in looked["preview"] and looked["command"] == []
 
 
 def test_a_narrow_dark_page_in_portuguese(seen):
@@ -108,18 +270,24 @@ def test_a_narrow_dark_page_in_portuguese(seen):
     assert last["nodes"]["replica"]["state"] == "aceita conexões"
 
 
-def test_by_keyboard(seen, story):
-    """The first key leads past the header, and a preview needs no mouse."""
-    looked = browser.look(seen.url, press=["Tab", "Tab"], preview=True, dark=True,
-                          screenshot=picture("preview"))
-    is_sound(looked, seen.url)
-    assert looked["focus"] == ["Skip to content", "Cluster"]
-    assert looked["last"]["backups"] == story.repo.labels
-    # The moment at which the last backup ended, to the second, may be before its end.
-    assert any(f"{label} (" in looked["preview"] for label in story.repo.labels), looked["preview"]
+def copies(story, url, zone="UTC", **told):
+    """A preview of a moment behind the last backup, whose command is copied and pasted elsewhere."""
+    moment = datetime.datetime.fromisoformat(story.newest_commit[0] + ":00").replace(microsecond=0)
+    local = moment.astimezone(zoneinfo.ZoneInfo(zone))
+    looked = browser.look(url, preview=True, copy=True, moment=f"{local:%Y-%m-%dT%H:%M:%S}",
+                          zone=zone, **told)
+    is_sound(looked, url)
+    assert f"{story.label} (" in looked["preview"], looked["preview"]
     assert "The archive holds this moment." in looked["preview"], looked["preview"]
+    assert looked["copied"] == "Copied" and [looked["pasted"]] == looked["command"], looked
+    assert looked["pasted"].endswith(f"--type time --target '{moment:%Y-%m-%d %H:%M:%S}+00'")
+    return looked
+
+
+def test_a_preview_and_the_command_for_it(seen, story):
+    looked = copies(story, seen.url, dark=True, screenshot=picture("preview"))
     # What is to be copied is what the program takes.
-    command = shlex.split(looked["command"][0])
+    command = shlex.split(looked["pasted"])
     assert command[:4] == ["pgrevive", "--cluster", "seen", "start"]
     assert "--anew" in seen.run("help", "start").stdout and "--anew" in command
     preview = json.loads(seen.run("console", "--get", "api/v1/preview?" + urllib.parse.urlencode(
@@ -127,10 +295,86 @@ def test_by_keyboard(seen, story):
     assert preview["reachable"] is True and preview["backup"]["label"] in looked["preview"]
 
 
-def test_logs_with_search(seen):
-    looked = browser.look(seen.url, search="ready to accept")
+def test_from_another_host(seen, story):
+    """By a name that CONSOLE_HOSTS has, over plain HTTP, to which browsers give no clipboard; in a zone
+    of its own, in which the same moment has another name."""
+    url = f"http://{HOST}:{seen.console.port}/"
+    copies(story, url, leads=f"{HOST} {LISTEN}", zone="America/Sao_Paulo")
+    # Nobody is at home at other addresses of this host than the one that was named.
+    assert not Console(seen.console.port).answers()
+
+
+def test_by_keyboard_alone(seen):
+    """Through the whole page, with the focus in sight wherever it is; then a replica is made anew: to
+    its button, the dialog, the cluster's name, and back to where one was."""
+    made = (seen.root / "replica" / "data" / "PG_VERSION").stat().st_ino
+    token = seen.run("console", "--token").stdout.strip()
+    looked = browser.look(seen.url, keyboard=token, screenshot=picture("rebuilt"))
     is_sound(looked, seen.url)
-    assert looked["log"] and all("ready to accept" in line for line in looked["log"])
+    stops = [stop["what"] for stop in looked["stops"]]
+    assert stops[:2] == ["Skip to content", "Cluster"] and len(stops) > 15, stops
+    assert {"15 minutes", "Read again", "Preview", "Search", "Follow", "Token"} <= set(stops), stops
+    unseen = [stop for stop in looked["stops"] + looked["led"] if not stop["visible"]]
+    assert not unseen, unseen
+    button, dialog, typed, closed, done = looked["led"]
+    assert not button["dialog"] and dialog["dialog"] and typed == dialog
+    assert button == closed == done and button["act"] == "rebuild"
+    assert looked["said"] == "Rebuild replica: done"
+    assert seen.status()["supervisor"]["request"]["state"] == "done"
+    assert (seen.root / "replica" / "data" / "PG_VERSION").stat().st_ino != made
+    assert seen.sql("replica", "select count(*) from seen") == "30000"
+
+
+def test_logs_with_search_and_what_comes(seen):
+    """What is written while one looks is shown, if it is what one searches for."""
+    word = f"nothing of that name {time.monotonic_ns()}"
+    seen.sql("primary", 'select "nothing of this name"', check=False)
+    looking = browser.begin(seen.url, search="nothing of", follow=word)
+    try:
+        browser.told(looking, "following")
+        seen.sql("primary", f'select "another name"; select "{word}"', check=False)
+        seen.sql("primary", f'select "{word}"', check=False)
+        looked = browser.finish(looking)
+    finally:
+        browser.end(looking)
+    is_sound(looked, seen.url)
+    assert looked["log"] and all("nothing of" in line for line in looked["log"]), looked["log"]
+    assert word in looked["log"][-1]
+
+
+def parity():
+    """The rows of docs/console.md that name fields: the command, and where the fields are in its JSON."""
+    for row in (ROOT / "docs" / "console.md").read_text("utf-8").splitlines():
+        if row.startswith("| ") and len(cells := row.strip("| ").split("|")) == 3 and "`" in cells[2]:
+            yield shlex.split(re.findall("`([^`]+)`", cells[1])[0]), re.findall("`([^`]+)`", cells[2])
+
+
+def lacks(value, path):
+    """Whether a part of the path is not there; of a list each has to have it. Nothing is below null."""
+    if not path or value is None:
+        return False
+    name, rest = path[0], path[1:]
+    if name.endswith("[]"):
+        value = value[name[:-2]] if name != "[]" else value
+        return not isinstance(value, list) or any(lacks(entry, rest) for entry in value)
+    return name not in value or lacks(value[name], rest)
+
+
+def test_all_of_it_is_on_the_command_line(seen):
+    """As docs/console.md says it, field by field."""
+    said, fields = {}, 0
+    for command, paths in parity():
+        key = " ".join(command)
+        if key not in said:
+            said[key] = json.loads(seen.run(*command, check=False).stdout)
+        absent = [path for path in paths if lacks(said[key], path.split("."))]
+        assert not absent, f"{key} has no {absent}"
+        fields += len(paths)
+    assert len(said) > 7 and fields > 60
+    # The gap in the repository is there too.
+    [report] = said["info --json --recovery-points"]
+    assert [gap["first"] for backup in report["backup"] for line in backup["recovery"]["line"]
+            for gap in line["gap"]] == [seen.missing]
 
 
 def test_acts_need_the_token(seen):
@@ -141,18 +385,20 @@ def test_acts_need_the_token(seen):
     assert "Test: done" in right["said"] and "passed: " in right["said"], right["said"]
     assert "failed" not in right["said"]
     # What destroys data waits for the name.
-    near = browser.look(seen.url, token=token, rebuild="seem")
+    near = browser.look(seen.url, token=token, rebuild="seem", asking=picture("dialog"))
     is_sound(near, seen.url)
     assert near["sure"] == [False, False] and "replica" in near["asked"]
-    assert browser.look(seen.url, token=token, rebuild="seen")["sure"] == [False, True]
-    assert seen.status()["supervisor"]["request"] is None
+    before = seen.status()["supervisor"]["request"]
+    sure = browser.look(seen.url, token=token, rebuild="seen", width=360, dark=True,
+                        asking=picture("narrow-dialog"))
+    assert sure["sure"] == [False, True]
+    assert seen.status()["supervisor"]["request"] == before
 
 
 def test_a_problem_is_told_with_its_remedy(seen):
     """While nobody looks after the cluster; in both languages."""
     os.kill(int((seen.root / "run" / "supervisor.lock").read_text()), signal.SIGKILL)
-    console = Console(seen.values["CONSOLE_PORT"])
-    wait_until(lambda: not console.json("/api/v1/status")["status"]["supervisor_running"], 30,
+    wait_until(lambda: not seen.console.json("/api/v1/status")["status"]["supervisor_running"], 30,
                "it is noticed")
     for language, problem in (("en-US", "the cluster is not running, and nobody looks after it"),
                               ("pt-BR", "O cluster não está no ar e ninguém cuida dele.")):
@@ -163,4 +409,17 @@ def test_a_problem_is_told_with_its_remedy(seen):
         assert problem in told and "start" in told, last
         assert {node["state"] for node in last["nodes"].values()} <= {
             "accepting connections", "aceita conexões"}
-    seen.start()
+
+
+def test_a_console_for_others_is_warned_of(seen):
+    """It listens at the addresses that it is told, and where that is more than this host it is said:
+    at the start, in the status, and on the page."""
+    assert not any("CONSOLE_LISTEN" in told for told in seen.status()["supervisor"]["warnings"])
+    seen.values["CONSOLE_LISTEN"] = "0.0.0.0"
+    seen.write_env()
+    started = seen.start()
+    [told] = seen.status()["supervisor"]["warnings"]
+    assert "listens on 0.0.0.0 (CONSOLE_LISTEN)" in told and told in started.stdout, started
+    for address in ("127.0.0.1", LISTEN):
+        assert Console(seen.console.port, address).answers()
+    assert browser.look(seen.url)["last"]["warnings"] == [told]

@@ -54,7 +54,14 @@ export function useActs() {
       setToken(value);
       sessionStorage.setItem('token', value);
     },
-    ask: (asked: Wish) => (asked.question ? setWish(asked) : void run(asked)),
+    // Of a button that does something: one that is disabled while another act is under way would lose
+    // the focus that it had.
+    may: { disabled: token === '', 'aria-disabled': busy },
+    ask: (asked: Wish) => {
+      if (busy) return;
+      if (asked.question) setWish(asked);
+      else void run(asked);
+    },
     answer: (yes: boolean) => {
       if (yes && wish) void run(wish);
       setWish(null);
@@ -71,6 +78,8 @@ export function ActDialog({ acts, cluster }: { acts: Acts; cluster: string }) {
     setTyped('');
     if (wish) dialog.current!.showModal();
   }, [wish]);
+  // Enter in the field is the first button of the form, which does nothing before the name is there.
+  // Where nothing has to be typed, Enter must not be enough to end what runs.
   const sure = wish !== null && (!wish.typed || typed === cluster);
   return (
     <dialog ref={dialog} aria-labelledby="sure" onClose={() => acts.answer(dialog.current!.returnValue === 'yes')} onCancel={() => (dialog.current!.returnValue = 'no')}>
@@ -79,15 +88,15 @@ export function ActDialog({ acts, cluster }: { acts: Acts; cluster: string }) {
         {wish?.typed && (
           <label>
             {t('typeName', { cluster })}
-            <input type="text" autocomplete="off" spellcheck={false} value={typed} onInput={(event) => setTyped(event.currentTarget.value)} />
+            <input type="text" autofocus autocomplete="off" spellcheck={false} value={typed} onInput={(event) => setTyped(event.currentTarget.value)} />
           </label>
         )}
         <div class="buttons">
-          <button value="no" formNoValidate>
-            {t('cancel')}
-          </button>
           <button value="yes" class={wish?.typed ? 'danger' : ''} disabled={!sure}>
             {wish ? t(wish.name as Word) : ''}
+          </button>
+          <button value="no" autofocus={!wish?.typed}>
+            {t('cancel')}
           </button>
         </div>
       </form>
@@ -106,9 +115,8 @@ function LastRequest({ request }: { request: RequestReport }) {
 
 export function ActsView({ acts, status }: { acts: Acts; status: Status }) {
   const cluster = status.cluster_name;
-  const off = acts.busy || acts.token === '';
   const button = (wish: Wish, danger = false) => (
-    <button type="button" class={danger ? 'danger' : ''} data-act={wish.name} disabled={off} aria-label={wish.query?.node ? `${t(wish.name as Word)} ${wish.query.node}` : undefined} onClick={() => acts.ask(wish)}>
+    <button type="button" class={danger ? 'danger' : ''} data-act={wish.name} {...acts.may} aria-label={wish.query?.node ? `${t(wish.name as Word)} ${wish.query.node}` : undefined} onClick={() => acts.ask(wish)}>
       {t(wish.name as Word)}
     </button>
   );

@@ -6,13 +6,15 @@ import { language, t } from './words';
 
 const height = 150;
 const quarter = 15 * 60_000;
+const whole = 24 * 3_600_000;
 const colors = ['--line-1', '--line-2', '--line-3', '--line-4'];
 
 function color(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-function make(place: HTMLElement, names: string[]): uPlot {
+// All of the time that is asked for, however little of it was seen.
+function make(place: HTMLElement, names: string[], span: () => number): uPlot {
   const axis = () => ({ stroke: color('--text'), grid: { stroke: color('--edge'), width: 1 }, ticks: { show: false } });
   return new uPlot(
     {
@@ -20,7 +22,7 @@ function make(place: HTMLElement, names: string[]): uPlot {
       height,
       legend: { show: false },
       cursor: { show: false },
-      scales: { y: { range: (_, __, max) => [0, Math.max((max ?? 0) * 1.1, 0.1)] } },
+      scales: { x: { range: (_, __, max) => [(max ?? Date.now() / 1000) - span() / 1000, max ?? Date.now() / 1000] }, y: { range: (_, __, max) => [0, Math.max((max ?? 0) * 1.1, 0.1)] } },
       axes: [
         { ...axis(), size: 28, space: 64, incrs: [60, 120, 300, 900, 1800, 3600, 7200, 14400], values: (_, times) => times.map((time) => new Date(time * 1000).toLocaleTimeString(language, { hour: '2-digit', minute: '2-digit' })) },
         { ...axis(), size: 56, space: 28, values: (_, values) => values.map((value) => `${new Intl.NumberFormat(language).format(value)} s`) },
@@ -38,13 +40,15 @@ export function LagChart({ samples, names }: { samples: Sample[]; names: string[
   const plot = useRef<uPlot | null>(null);
   const key = names.join(' ');
   const [day, setDay] = useState(false);
+  const span = useRef(quarter);
+  span.current = day ? whole : quarter;
   const from = (samples.at(-1)?.time_ms ?? 0) - quarter;
   const shown = day ? samples : samples.filter((sample) => sample.time_ms >= from);
   useEffect(() => {
     const dark = matchMedia('(prefers-color-scheme: dark)');
     const draw = () => {
       plot.current?.destroy();
-      plot.current = make(place.current!, names);
+      plot.current = make(place.current!, names, () => span.current);
       plot.current.setData(data(shown, names));
     };
     const size = new ResizeObserver(() => plot.current?.setSize({ width: place.current!.clientWidth, height }));

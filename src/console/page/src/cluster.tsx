@@ -123,6 +123,14 @@ export function ClusterView({ view, samples }: { view: View; samples: Sample[] }
       <div class="card">
         <Facts facts={archive(status)} wide />
       </div>
+      {status.supervisor.warnings.length > 0 && (
+        <details class="card" id="warnings">
+          <summary>
+            {t('warnings')}: {count(status.supervisor.warnings.length)}
+          </summary>
+          <ul lang="en">{status.supervisor.warnings.map((warning) => <li key={warning}>{warning}</li>)}</ul>
+        </details>
+      )}
       <div class="card">
         {replicas.length > 0 ? <LagChart samples={samples} names={replicas.map((node) => node.name)} /> : <p class="soft">{t('noReplicas')}</p>}
       </div>

@@ -1,3 +1,4 @@
+import { Fragment } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Acts } from './acts';
 import { get, Refused, type Backup, type Preview, type Repository } from './api';
@@ -14,19 +15,28 @@ function Backups({ backups }: { backups: Backup[] }) {
           <tr>
             <th scope="col">{t('label')}</th>
             <th scope="col">{t('type')}</th>
+            <th scope="col">{t('builtOn')}</th>
             <th scope="col">{t('when')}</th>
             <th scope="col" class="number">{t('size')}</th>
             <th scope="col" class="number">{t('stored')}</th>
             <th scope="col">{t('reaches')}</th>
             <th scope="col">{t('gaps')}</th>
-            <th scope="col">{t('builtOn')}</th>
           </tr>
         </thead>
         <tbody>
           {backups.map((backup) => (
             <tr key={backup.label}>
-              <td>{backup.label}</td>
+              <td class="label">
+                {backup.label.split('_').map((part, i) => (
+                  <Fragment key={i}>
+                    {i > 0 && '_'}
+                    <wbr />
+                    {part}
+                  </Fragment>
+                ))}
+              </td>
               <td>{named(backup.type)}</td>
+              <td title={backup.prior ?? undefined}>{backup.prior?.split('_').at(-1) ?? '–'}</td>
               <td>{moment(backup.stopped * 1000)}</td>
               <td class="number">{bytes(backup.size)}</td>
               <td class="number">{backup.repository_size === null ? '–' : bytes(backup.repository_size)}</td>
@@ -34,13 +44,12 @@ function Backups({ backups }: { backups: Backup[] }) {
                 {backup.recovery?.missing ? t('missing', { segment: backup.recovery.missing }) : moment(reach(backup) * 1000)}
                 {backup.page_errors && <span class="bad"> {t('errorsInPages')}</span>}
               </td>
-              <td class={backup.recovery?.lines.some((line) => line.gaps.length > 0) ? 'bad' : ''}>
+              <td class={backup.recovery?.lines.some((line) => line.gaps.length > 0) ? 'bad wraps' : ''}>
                 {backup.recovery?.lines
                   .flatMap((line) => line.gaps)
-                  .map((gap) => t('gap', { segments: count(gap.segments), first: gap.first, last: gap.last }))
+                  .map((gap) => t(gap.segments === 1 ? 'gapOfOne' : 'gap', { segments: count(gap.segments), first: gap.first, last: gap.last }))
                   .join('; ') || t('noGaps')}
               </td>
-              <td title={backup.prior ?? undefined}>{backup.prior?.split('_').at(-1) ?? '–'}</td>
             </tr>
           ))}
         </tbody>
@@ -84,7 +93,7 @@ function Command({ text }: { text: string }) {
       await navigator.clipboard.writeText(text);
       setCopied(true);
     } catch {
-      document.execCommand('copy');
+      setCopied(document.execCommand('copy'));
     }
   };
   useEffect(() => setCopied(false), [text]);
@@ -100,6 +109,10 @@ function Command({ text }: { text: string }) {
   );
 }
 
+// Backups tell their ends to the second, and in that one they may not have ended yet.
+const earliest = (window: { from: number }) => window.from + 1;
+const latest = (window: { from: number; to: number }) => Math.max(window.to, earliest(window));
+
 export function RepositoryView({ cluster, acts }: { cluster: string; acts: Acts }) {
   const [repository, setRepository] = useState<Repository | null>(null);
   const [failure, setFailure] = useState('');
@@ -114,7 +127,7 @@ export function RepositoryView({ cluster, acts }: { cluster: string; acts: Acts 
       (found) => {
         setRepository(found);
         setFailure(found.error);
-        setChosen((before) => before || found.recoverable?.to || 0);
+        setChosen((before) => before || (found.recoverable ? latest(found.recoverable) : 0));
       },
       (error: Error) => setFailure(error.message),
     );
@@ -192,7 +205,7 @@ export function RepositoryView({ cluster, acts }: { cluster: string; acts: Acts 
           <div class="controls">
             <label class="wide">
               {t('slide')}
-              <input type="range" min={window.from} max={Math.max(window.to, window.from + 1)} step={1} value={chosen} aria-valuetext={moment(chosen * 1000)} onInput={(event) => setChosen(Number(event.currentTarget.value))} />
+              <input type="range" min={earliest(window)} max={latest(window)} step={1} value={chosen} aria-valuetext={moment(chosen * 1000)} onInput={(event) => setChosen(Number(event.currentTarget.value))} />
             </label>
             <label>
               {t('moment')}
@@ -222,7 +235,7 @@ export function RepositoryView({ cluster, acts }: { cluster: string; acts: Acts 
                   type="button"
                   class="danger"
                   data-act="restore"
-                  disabled={acts.busy || acts.token === ''}
+                  {...acts.may}
                   onClick={() => acts.ask({ name: 'restore', query: { type: 'time', target, confirm: cluster }, question: t('sureAnew', { cluster, target: moment(chosen * 1000) }), typed: true })}
                 >
                   {t('anew', { cluster })}

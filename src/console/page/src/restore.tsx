@@ -2,7 +2,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { get, type Logs, type PastRestore, type PhaseTime, type View, type Worker } from './api';
 import { Facts } from './facts';
 import { bytes, count, duration, moment } from './format';
-import { named, t } from './words';
+import { named, t, type Word } from './words';
 
 const working = ['preparing', 'restoring', 'recovering', 'promoting', 'configuring', 'joining', 'reindexing'];
 // Of a restore from the first to the last.
@@ -29,8 +29,9 @@ function Bar({ done, total, label }: { done: number; total: number; label: strin
   );
 }
 
-// What is left of the phase that is under way, and of one that is to come how long it took the last
-// time.
+// What is left of the phase that is under way, where its pace tells. Of the others nothing tells but how
+// long they took the last time, which is said as that and is no promise; and where there was no last
+// time it is said that nobody knows.
 function Phases({ view }: { view: View }) {
   const over = phasesOfRestore(view);
   const live = isUnderWay(view);
@@ -38,24 +39,25 @@ function Phases({ view }: { view: View }) {
   const current = over.at(-1)?.phase ?? '';
   const ahead = live && way.includes(current) ? way.slice(way.indexOf(current) + 1) : [];
   const left = current === 'restoring' ? view.pace.left_ms : current === 'recovering' ? view.pace.wal_left_ms : null;
+  const lastTime = (phase: string, unknown: Word) => {
+    const before = last?.phases.find((entry) => entry.phase === phase);
+    return before ? t('lastTime', { time: duration(before.ended_ms - before.began_ms) }) : t(unknown);
+  };
   return (
     <ol class="phases" aria-label={t('phases')}>
       {over.map((phase) => (
         <li key={phase.began_ms + phase.phase} class={phase.ended_ms === 0 ? 'current' : 'over'} aria-current={phase.ended_ms === 0 ? 'step' : undefined}>
           <span>{named(phase.phase)}</span>
           <span>{duration((phase.ended_ms || view.time_ms) - phase.began_ms)}</span>
-          {phase.ended_ms === 0 && left !== null && <span class="soft">{t('leftOf', { time: duration(left) })}</span>}
+          {phase.ended_ms === 0 && <span class="soft">{left !== null ? t('leftOf', { time: duration(left) }) : lastTime(phase.phase, 'leftUnknown')}</span>}
         </li>
       ))}
-      {ahead.map((phase) => {
-        const before = last?.phases.find((entry) => entry.phase === phase);
-        return (
-          <li key={phase} class="ahead">
-            <span>{named(phase)}</span>
-            <span class="soft">{before ? t('lastTime', { time: duration(before.ended_ms - before.began_ms) }) : '–'}</span>
-          </li>
-        );
-      })}
+      {ahead.map((phase) => (
+        <li key={phase} class="ahead">
+          <span>{named(phase)}</span>
+          <span class="soft">{lastTime(phase, 'timeUnknown')}</span>
+        </li>
+      ))}
     </ol>
   );
 }
@@ -66,7 +68,7 @@ function Numbers({ view }: { view: View }) {
   const facts: [string, string][] = [];
   if (supervisor.phase === 'restoring') {
     facts.push([t('rate'), `${bytes(view.pace.bytes_per_second)}/s`]);
-    facts.push([t('left'), view.pace.left_ms === null ? '–' : duration(view.pace.left_ms)]);
+    facts.push([t('left'), view.pace.left_ms === null ? t('unknown') : duration(view.pace.left_ms)]);
   }
   facts.push(
     [t('average'), `${bytes(view.pace.average_bytes_per_second)}/s`],
