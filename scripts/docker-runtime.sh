@@ -255,6 +255,7 @@ docker_start() {
   fi
   [ -n "$ran" ] || [ -n "$detach" ] || echo "starting $name in containers"
   began=$(date +%s)000
+  rest_nodes
   # What can be wrong with image and file shows here, also where nobody waits for the rest.
   quietly compose up -d --no-deps postgres-cluster-restore
   # Whoever stops looking, or goes away with his terminal, must not keep the nodes from being started:
@@ -290,6 +291,15 @@ docker_start() {
   look report ${reindex:+--reindexed}
 }
 
+# A node that Docker starts again and again waits for its volume to be made whole, and would be in the
+# way of who does it. It is started behind that.
+rest_nodes() {
+  local node
+  for node in primary replica; do
+    [ "$(state_of $node '{{.State.Restarting}}')" != true ] || quietly docker stop "$name-$node"
+  done
+}
+
 wait_for_health() {
   local node health first
   for node in primary replica adminer; do
@@ -323,6 +333,10 @@ make_way() {
   quietly compose stop -t 120
   alone container make-way || code=$?
   if [ $code != 0 ]; then
+    if docker run --rm --volumes-from "$name-restore" --entrypoint test "$(state_of restore '{{.Image}}')" \
+        -e /pgrevive/primary/pgrevive/makes-way; then
+      fail "the old data is not all gone yet" "\`$0 start\` goes on, and makes the new cluster" $code
+    fi
     # It was not touched.
     [ "$up" != true ] || docker start "$name-primary" "$name-replica" "$name-adminer" >/dev/null || true
     exit $code
@@ -353,7 +367,17 @@ docker_stop() {
     [ "$(state_of $node '{{.State.Running}}')" != true ] || ran=yes
   done
   quietly compose stop -t "$seconds"
+  # Behind the primary, so that who makes a replica anew does not start it then.
+  for node in $(makers); do
+    ran=yes
+    quietly docker stop -t "$seconds" "$node"
+  done
   [ -n "$ran" ] && echo stopped || echo "nothing was running"
+}
+
+# The containers that make a node anew.
+makers() {
+  docker ps -q --filter label=com.docker.compose.oneoff=True --filter "volume=${volumes}_primary_data"
 }
 
 # restart [NODE] [--json] [--timeout S]
@@ -379,7 +403,7 @@ docker_restart() {
 
 # rebuild [NODE] [--yes] [--json]: the primary serves on, the replica's container makes room meanwhile.
 docker_rebuild() {
-  local node=replica yes= json= answer= word code=0
+  local node=replica yes= json= answer= word code=0 log rest
   for word in "$@"; do
     case "$word" in
       -y|--yes) yes=yes ;;
@@ -399,13 +423,32 @@ docker_rebuild() {
     read -r answer || echo
     [ "$answer" = yes ] || fail "nothing was changed" "type the word yes, or use --yes where nobody can be asked" 31
   fi
-  # Its container comes back whatever happens: one that is not whole says so, and is made by the next
-  # rebuild.
-  trap : INT
-  docker stop -t 120 "$name-$node" >/dev/null || code=$?
-  [ $code != 0 ] || alone container rebuild "$node" ${json:+--json} || code=$?
-  quietly docker start "$name-$node"
+  log=$(mktemp -d /tmp/pgrevive-rebuild.XXXXXX)
+  echo "making $node anew" >&2
+  # Whoever stops looking, or goes away with his terminal, does not stop the work, as in start.
+  trap 'interrupted=yes' INT
+  set -m
+  make_anew "$node" "$json" >"$log/output" 2>"$log/errors" </dev/null &
+  rest=$!
+  set +m
+  wait $rest || code=$?
+  [ -z "$interrupted" ] || leave_to_itself
   trap - INT
+  cat "$log/output"
+  cat "$log/errors" >&2
+  rm -rf "$log"
+  return $code
+}
+
+# Its container comes back whatever happens: one that is not whole says so, and is made by the next
+# start or rebuild.
+make_anew() {
+  local code=0
+  trap '' HUP
+  docker stop -t 120 "$name-$1" >/dev/null || code=$?
+  [ $code != 0 ] || alone container rebuild "$1" ${2:+--json} || code=$?
+  # But not where all was stopped meanwhile.
+  [ "$(state_of primary '{{.State.Running}}')" != true ] || quietly docker start "$name-$1" >/dev/null
   return $code
 }
 

@@ -23,6 +23,7 @@
 #include "cluster/bring_up.h"
 #include "cluster/cluster.h"
 #include "cluster/configuration.h"
+#include "cluster/identity_scope.h"
 #include "cluster/new_cluster.h"
 #include "cluster/node_files.h"
 #include "cluster/node_record.h"
@@ -43,8 +44,6 @@ constexpr const char* kData = "/var/lib/postgresql/data";  // a node's volume in
 constexpr const char* kBackrestConf = "/etc/pgbackrest/pgbackrest.conf";
 constexpr const char* kAdminerPlace = "/run/pgrevive";
 constexpr std::chrono::minutes kRestartLimit{10};
-// In a node's volume: the data of a cluster that makes way for a new one.
-constexpr const char* kThrownAway = "thrown-away";
 
 StateDirectory on_volume_of(const std::string& node) {
   return StateDirectory::on_volume(kVolumes, node);
@@ -90,9 +89,10 @@ std::vector<std::string> nodes_of(const Settings& settings) {
   return node_names(settings.replicas);
 }
 
-// While the cluster is made its servers are nobody's to talk to.
+// While the cluster is made its servers are nobody's to talk to, and talk to each other by sockets.
 Settings unheard(Settings settings) {
   settings.listen_addresses.clear();
+  settings.node_tls = false;
   settings.adminer_port = 0;
   return settings;
 }
@@ -118,25 +118,74 @@ void remove_all_in(const std::filesystem::path& directory,
   for (const auto& path : gone) remove_tree(path);
 }
 
+// There while an old cluster makes way for a new one: what the new one is told, as its state
+// directory will have it.
+StateDirectory told_anew(const StateDirectory& directory) {
+  return StateDirectory(directory.root() / "makes-way");
+}
+
+bool makes_way(const StateDirectory& directory) {
+  std::error_code ignored;
+  return std::filesystem::exists(told_anew(directory).root(), ignored);
+}
+
+// That, while it is not whole.
+StateDirectory beside_told_anew(const StateDirectory& directory) {
+  return StateDirectory(directory.root() / "makes-way.new");
+}
+
+void move(const std::filesystem::path& from, const std::filesystem::path& to) {
+  std::error_code error;
+  std::filesystem::rename(from, to, error);
+  if (error) throw system_error(error.value(), "cannot move " + from.string());
+  fsync_path(to.parent_path());
+}
+
+// From here on the old cluster is none any more, whatever happens.
+void begin_to_make_way(const StateDirectory& directory, const Settings& settings,
+                       const Marker& marker) {
+  const auto beside = beside_told_anew(directory);
+  remove_tree(beside.root());
+  make_directories(beside.root());
+  write_file_atomic(beside.settings(), to_json(settings));
+  marker.save(beside);
+  move(beside.root(), told_anew(directory).root());
+}
+
 // The volume itself and that of the logs in it are mounted, and stay.
 void empty_volume(const StateDirectory& directory, const std::string& node) {
   const auto own = on_volume_of(node);
-  const auto away = directory.node(node) / kThrownAway;
-  remove_all_in(directory.node(node), {directory.logs(node), own.root(), away});
+  remove_all_in(directory.node(node), {directory.logs(node), own.root()});
   remove_all_in(own.run(), {own.supervisor_lock()});
   const auto logs = own.supervisor_log().parent_path();
   remove_all_in(logs, {directory.restores()});
   std::vector<std::filesystem::path> kept = {own.run(), logs};
   // Of what there will be.
-  if (node == "primary") kept.insert(kept.end(), {directory.marker(), directory.settings()});
+  if (node == "primary")
+    kept.insert(kept.end(),
+                {directory.marker(), directory.settings(), told_anew(directory).root()});
   remove_all_in(own.root(), kept);
+}
+
+// Goes on where an earlier call was cut off.
+void throw_away(const StateDirectory& directory, const std::vector<std::string>& nodes) {
+  const auto told = told_anew(directory);
+  write_file_atomic(directory.settings(), read_file(told.settings()));
+  write_file_atomic(directory.marker(), read_file(told.marker()), 0644);
+  // What has none is not whole, and no server starts on what is left of it.
+  for (const auto& node : nodes) {
+    remove_tree(directory.node_record(node));
+    fsync_path(directory.node(node));
+  }
+  for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) empty_volume(directory, *node);
   // Last, since it says that there is more to go.
-  remove_tree(away);
+  move(told.root(), beside_told_anew(directory).root());
+  remove_tree(beside_told_anew(directory).root());
 }
 
 bool is_whole(const StateDirectory& directory, const std::string& node) {
   const auto record = NodeRecord::load(directory, node);
-  return record && !record->unfinished &&
+  return record && !record->unfinished && !makes_way(directory) &&
          restore::inspect_directory(directory.data(node)) == restore::DirectoryState::complete &&
          (node == "primary" ? record->promoted && record->set_up : record->joined);
 }
@@ -180,9 +229,11 @@ void hand_over(const StateDirectory& whole, const std::string& node) {
   load_marker(whole).save(own);
 }
 
-bool is_handed_over(const std::string& node) {
+// Whole, and with all that its container needs.
+bool is_made(const StateDirectory& directory, const std::string& node) {
   std::error_code ignored;
-  return node == "primary" || std::filesystem::exists(on_volume_of(node).marker(), ignored);
+  return is_whole(directory, node) &&
+         (node == "primary" || std::filesystem::exists(on_volume_of(node).marker(), ignored));
 }
 
 // /etc/pgbackrest/pgbackrest.conf, for people: pgBackRest's own commands work on the cluster's own
@@ -322,6 +373,87 @@ void take_down(Site& site, const std::string& node, const StopSignals& signals) 
   site.board.enter(Phase::stopped);
 }
 
+// A replica's part of the way up, with the primary in its own container: the volume has to be held.
+void make_from_primary(Settings settings, const std::string& node, bool anew) {
+  settings.primary_port = settings.replica_port = kContainerPort;
+  const auto directory = seen_from_outside();
+  // As the primary is that serves, whatever .env says since.
+  settings.node_tls = from_json(read_file(directory.settings())).node_tls;
+  StopSignals signals;
+  auto marker = load_marker(directory);
+  marker.socket_directory = kSockets;
+  const SaidInLog said(on_volume_of(node).supervisor_log());
+  // Its own container says it on, where this comes to nothing.
+  StatusBoard board(on_volume_of(node), {.cluster_name = settings.cluster_name, .pid = ::getpid()});
+  Servers servers(board);
+  Prefetch prefetch(settings, directory, board);
+  const auto version =
+      postgres::Version::parse(trim(read_file(directory.data("primary") / "PG_VERSION")));
+  Site site{.settings = settings,
+            .directory = directory,
+            .marker = marker,
+            .board = board,
+            .servers = servers,
+            .prefetch = prefetch,
+            .stop = signals.stop(),
+            .host = look_at_host(),
+            .version = version,
+            .binaries = binaries_of_image(version),
+            .primary_host = host_of(settings, "primary")};
+  try {
+    if (anew)
+      check_rebuild(site, node);
+    else
+      check_primary_serves(site);
+    board.enter(Phase::joining);
+    if (anew) give_away(directory, node);
+    write_source_conf(site);
+    bring_up_replica(site, node);
+    prefetch.stop();
+    board.enter(Phase::stopping);
+    servers.stop_all();
+    hand_over(directory, node);
+    board.enter(Phase::stopped);
+  } catch (const Error& error) {
+    servers.stop_all();
+    board.change([&](SupervisorStatus& status) { status.error = error.text(); });
+    board.enter(Phase::failed);
+    throw;
+  }
+}
+
+// What is missing in the volumes. Returns the exit code.
+int make_whole(Settings& settings, const StateDirectory& directory, const Marker& marker,
+               const Identity& owner, const PointWatch& watch) {
+  const auto nodes = nodes_of(settings);
+  bool primary_runs = false;
+  std::vector<FileLock> held;
+  for (const auto& node : nodes) {
+    auto lock = lock_volume(node);
+    if (!lock && node == "primary" && is_made(directory, node))
+      primary_runs = true;
+    else if (!lock)
+      throw Error(ErrorKind::busy, "the volumes are not whole, and that of " + node +
+                                       " is in use by its own container, or by one that makes it "
+                                       "anew")
+          .with_hint(
+              "stop the nodes' containers, or wait for the other; then start this one again");
+    else if (node != "primary")  // the supervisor takes the primary's itself
+      held.push_back(*std::move(lock));
+  }
+  if (primary_runs) {
+    for (const auto& node : nodes)
+      if (!is_made(directory, node)) make_from_primary(settings, node, false);
+    return 0;
+  }
+  prepare(settings, directory, marker, owner, watch);
+  const int result = supervise(directory, Until::brought_up);
+  if (result != 0) return result;
+  for (const auto& node : nodes)
+    if (node != "primary") hand_over(directory, node);
+  return 0;
+}
+
 // It says why, where it was the primary's that could not be filled.
 [[noreturn]] void refuse_volume(const std::string& node) {
   const auto status = read_status(on_volume_of(node));
@@ -380,35 +512,15 @@ int fill_volumes(const Settings& told, const PointWatch& watch) {
     marker->save(directory);
   }
   const auto nodes = nodes_of(settings);
-  const bool whole = std::ranges::all_of(nodes, [&](const std::string& node) {
-    return is_whole(directory, node) && is_handed_over(node);
-  });
-  std::vector<FileLock> held;
-  for (const auto& node : nodes) {
-    auto lock = lock_volume(node);
-    if (!lock && !whole)
-      throw Error(ErrorKind::busy,
-                  "the container of " + node + " runs, and the volumes are not whole")
-          .with_hint("stop the nodes' containers, then start this one again");
-    // The supervisor takes the primary's itself.
-    if (lock && node != "primary") held.push_back(*std::move(lock));
-  }
-  if (whole) {
-    // Switched on later, it needs what only who sees all volumes can make.
-    if (settings.node_tls)
-      for (const auto& node : nodes) make_tls_files(settings, directory, node);
+  if (std::ranges::all_of(nodes, [&](const auto& node) { return is_made(directory, node); })) {
     fmt::print(stderr, "the volumes are whole; there is nothing to restore\n");
-    return 0;
+  } else if (const int result = make_whole(settings, directory, *marker, owner, watch);
+             result != 0) {
+    return result;
   }
-  std::error_code ignored;
-  for (const auto& node : nodes)
-    if (std::filesystem::exists(directory.node(node) / kThrownAway, ignored))
-      empty_volume(directory, node);
-  prepare(settings, directory, *marker, owner, watch);
-  const int result = supervise(directory, Until::brought_up);
-  if (result != 0) return result;
-  for (const auto& node : nodes)
-    if (node != "primary") hand_over(directory, node);
+  // Only who sees all volumes can. Also where it was switched on later.
+  if (told.node_tls)
+    for (const auto& node : nodes) make_tls_files(settings, directory, node);
   return 0;
 }
 
@@ -429,78 +541,34 @@ void make_way(const Settings& told, const PointWatch& watch) {
   const auto held = lock_all(settings);
   const auto directory = where_volumes_are();
   const auto marker = cluster::check_anew(settings, directory, watch).marker;
-  // First, so that a start after one that was cut off makes the new cluster.
-  write_file_atomic(directory.settings(), to_json(settings));
-  marker.save(directory);
-  auto nodes = nodes_of(settings);
-  // Without its primary a replica would be all that is left, and be refused.
-  std::ranges::reverse(nodes);
-  for (const auto& node : nodes) {
-    const auto data = directory.data(node);
-    const auto away = directory.node(node) / kThrownAway;
-    remove_tree(away);
-    std::error_code error;
-    std::filesystem::rename(data, away, error);
-    if (error && error != std::errc::no_such_file_or_directory)
-      throw system_error(error.value(), "cannot move " + data.string());
-    // What it says of the old cluster would have a start forget the target of the new one.
-    remove_tree(directory.node_record(node));
-  }
-  for (const auto& node : nodes) empty_volume(directory, node);
+  begin_to_make_way(directory, settings, marker);
+  throw_away(directory, nodes_of(settings));
+}
+
+void go_on_making_way() {
+  const auto directory = where_volumes_are();
+  if (!makes_way(directory)) return;
+  const IdentityScope scope(find_owner());
+  const auto settings = from_json(read_file(told_anew(directory).settings()));
+  const auto held = lock_all(settings);
+  throw_away(directory, nodes_of(settings));
 }
 
 void rebuild_node(const Settings& told, const std::string& node) {
-  auto settings = unheard(told);
-  settings.primary_port = settings.replica_port = kContainerPort;
+  const auto settings = unheard(told);
   check_fits(settings, Act::rebuild, node);
   const auto owner = find_owner();
-  const auto directory = seen_from_outside();
-  // As the primary is that serves, whatever .env says since.
-  settings.node_tls = from_json(read_file(directory.settings())).node_tls;
+  const auto directory = where_volumes_are();
   give(directory.node(node), owner);
   give(directory.logs(node), owner);
   become(owner);
-  StopSignals signals;
   const auto held = lock_volume(node);
   if (!held)
-    throw Error(ErrorKind::busy, "the container of " + node + " runs").with_hint("stop it first");
-  auto marker = load_marker(directory);
-  marker.socket_directory = kSockets;
-  const SaidInLog said(on_volume_of(node).supervisor_log());
-  // Its own container says it on, where this comes to nothing.
-  StatusBoard board(on_volume_of(node), {.cluster_name = settings.cluster_name, .pid = ::getpid()});
-  Servers servers(board);
-  Prefetch prefetch(settings, directory, board);
-  const auto version =
-      postgres::Version::parse(trim(read_file(directory.data("primary") / "PG_VERSION")));
-  Site site{.settings = settings,
-            .directory = directory,
-            .marker = marker,
-            .board = board,
-            .servers = servers,
-            .prefetch = prefetch,
-            .stop = signals.stop(),
-            .host = look_at_host(),
-            .version = version,
-            .binaries = binaries_of_image(version),
-            .primary_host = host_of(settings, "primary")};
-  try {
-    check_rebuild(site, node);
-    board.enter(Phase::joining);
-    give_away(directory, node);
-    write_source_conf(site);
-    bring_up_replica(site, node);
-    prefetch.stop();
-    board.enter(Phase::stopping);
-    servers.stop_all();
-    hand_over(directory, node);
-    board.enter(Phase::stopped);
-  } catch (const Error& error) {
-    servers.stop_all();
-    board.change([&](SupervisorStatus& status) { status.error = error.text(); });
-    board.enter(Phase::failed);
-    throw;
-  }
+    throw Error(
+        ErrorKind::busy,
+        "the volume of " + node + " is in use by its own container, or by one that makes it anew")
+        .with_hint("stop that one, or wait for it");
+  make_from_primary(settings, node, true);
 }
 
 int run_node(const Settings& told, const std::string& node) {
@@ -525,7 +593,7 @@ int run_node(const Settings& told, const std::string& node) {
   if (!held)
     throw Error(ErrorKind::busy, "another container works on the volume of " + node)
         .with_hint("the restore service while it fills it; this one is to be started again then");
-  if (!is_whole(directory, node) || !is_handed_over(node)) refuse_volume(node);
+  if (!is_made(directory, node)) refuse_volume(node);
   auto marker = check_directory(settings, directory, owner).value();
   marker.socket_directory = kSockets;
   // What was asked of the container before.

@@ -10,15 +10,17 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
+import subprocess
 
 import pytest
 
 from rig import docker as rig
-from rig import rgw, seals
+from rig import rgw, seals, soundness
 from rig.cluster import PASSWORD, AdminerBrowser, env_text
 from rig.postgres import binaries
-from rig.process import free_port, run, wait_until
+from rig.process import child_options, free_port, run, wait_until
 from rig.program import ROOT, message
 from rig.s3 import S3
 from rig.story import AFTER_FULL_ALONE, CIPHER_PASS, MARKERS, ROWS
@@ -93,8 +95,11 @@ class Site:
             "POSTGRES_PRIMARY_PORT": self.ports["primary"],
             "POSTGRES_REPLICA_PORT": self.ports["replica"], "ADMINER_PORT": self.ports["adminer"],
             "SHARED_BUFFERS": "32MB", "S3_BUCKET": "backups", "S3_ENDPOINT": gateway.endpoint,
-            "S3_REGION": gateway.region, "S3_ACCESS_KEY": gateway.access_key,
-            "S3_SECRET_KEY": gateway.secret_key, "S3_PATH": "/repo", "S3_URI_STYLE": "path",
+            "S3_REGION": gateway.region, "S3_ACCESS_KEY": gateway.reader[0],
+            "S3_SECRET_KEY": gateway.reader[1], "S3_PATH": "/repo", "S3_URI_STYLE": "path",
+            # With which the cluster's own archive is written beside it.
+            "WAL_ARCHIVE_S3_ACCESS_KEY": gateway.access_key,
+            "WAL_ARCHIVE_S3_SECRET_KEY": gateway.secret_key,
             "S3_CA_FILE": gateway.ca_file, "REPO_CIPHER_PASS": CIPHER_PASS,
             "PGBACKREST_STANZA": "main"}
         self.write_env()
@@ -121,7 +126,8 @@ class Site:
         return {**self.docker.environment, "PATH": self.path, **more}
 
     def compose(self, *words, check=True, timeout=240):
-        return run(["docker-compose", *words], cwd=self.directory, env=self.docker.environment,
+        program = ["docker", "compose"] if rig.COMPOSE else ["docker-compose"]
+        return run([*program, *words], cwd=self.directory, env=self.docker.environment,
                    check=check, timeout=timeout)
 
     def manager(self, *words, check=True, timeout=240, **options):
@@ -151,10 +157,76 @@ class Site:
     def value(self, container, statement, database="testdb"):
         return self.sql(container, statement, database).stdout.strip()
 
-    def from_host(self, node, statement):
-        return run([binaries() / "psql", "-h", "localhost", "-p", str(self.ports[node]), "-U",
-                    "postgres", "-d", "testdb", "-Atc", statement],
-                   env={"PGPASSWORD": PASSWORD}).stdout.strip()
+    def asked_from_host(self, node, statements, database="testdb", **words):
+        return run([binaries() / "psql", "-XAtq", "-f", "-",
+                    f"host=localhost port={self.ports[node]} user=postgres dbname='{database}' "
+                    + " ".join(f"{name}={value}" for name, value in words.items())],
+                   env={"PGPASSWORD": PASSWORD, "HOME": "/nonexistent"}, input=statements, check=False)
+
+    def from_host(self, node, statements, database="testdb", **words):
+        result = self.asked_from_host(node, statements, database, **words)
+        assert result.returncode == 0 and not result.stderr, message(result)
+        return result.stdout.strip()
+
+    def streams_over_tls(self):
+        wait_until(lambda: self.value(PRIMARY, "select count(*) from pg_stat_replication") == "1", 30,
+                   "the replica streams")
+        return self.value(PRIMARY, "select ssl, version from pg_stat_ssl join pg_stat_replication "
+                                   "using (pid)") == "t|TLSv1.3"
+
+    def volume(self, node):
+        """Where the host has a node's data."""
+        return pathlib.Path(self.docker.out("volume", "inspect", "--format", "{{.Mountpoint}}",
+                                            f"postgres_cluster_{node}_data"))
+
+    def processes(self, *words):
+        """Of pgrevive in containers, called with these words."""
+        found = []
+        for entry in pathlib.Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    line = (entry / "cmdline").read_bytes().decode().split("\0")
+                    if line[0] == "pgrevive" and line[1:1 + len(words)] == list(words):
+                        found.append(int(entry.name))
+        return found
+
+    def kill_in_the_middle(self, words, middle, process):
+        """What the script says whose container gets kill -9 as soon as middle() is true."""
+        child = subprocess.Popen([self.directory / "cluster-manager.sh", *words],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, encoding="utf-8",
+                                 **child_options(env=self.commands_environment()))
+        with child:
+            (pid,) = wait_until(lambda: self.processes(*process), 60, f"{process} runs", every=0.001)
+            wait_until(lambda: middle() or child.poll() is not None, 60, "it is there", every=0.001)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            return child.communicate(timeout=120)[0], child.returncode
+
+    def prove_sound(self):
+        """Every index and heap of every database by amcheck on both nodes; then stops the cluster and
+        has every page's checksum looked at."""
+        databases = self.from_host("primary", "select datname from pg_database where datallowconn"
+                                   ).splitlines()
+        for database in databases:
+            self.from_host("primary", "set client_min_messages = error; "
+                           "create extension if not exists amcheck", database)
+        end = self.from_host("primary", "select pg_current_wal_lsn()")
+        wait_until(lambda: self.from_host("replica", f"select pg_last_wal_replay_lsn() >= '{end}'")
+                   == "t", 30, "the replica has all")
+        for node in ("primary", "replica"):
+            for database in databases:
+                soundness.run_pg_amcheck(f"{database} on {node}", "-h", "localhost", "-p",
+                                         str(self.ports[node]), "-U", "postgres", database,
+                                         password=PASSWORD)
+                soundness.no_difference(self.from_host(node, soundness.BALANCES, database),
+                                        f"{database} on {node}")
+        self.manager("stop")
+        for node in ("primary", "replica"):
+            soundness.are_sound(self.docker(
+                "run", "--rm", "--user", "postgres", "--volumes-from", RESTORE, "--entrypoint",
+                "pg_checksums", "pgrevive", "--check", "-D", f"/pgrevive/{node}/pgdata",
+                check=False), node)
 
     def health(self, container):
         return self.docker.out("inspect", "--format", "{{.State.Health.Status}}", container,
@@ -393,6 +465,23 @@ def test_restart_of_docker_needs_no_restore(site):
     assert site.docker.inspect(RESTORE)["State"]["Status"] == "exited"
 
 
+def test_crash_of_the_host_needs_no_restore(site):
+    """Nothing gets a word to say at its end, neither a server nor Docker."""
+    site.sql(PRIMARY, "insert into written values (44)")
+    def crashes(container):
+        return site.log(container).count("database system was interrupted")
+    before = {container: crashes(container) for container in (PRIMARY, REPLICA)}
+    site.docker.crash()
+    site.docker.start()
+    site.healthy()
+    for container in (PRIMARY, REPLICA):
+        wait_until(lambda node=container: site.value(node, "select max(answer) from written") == "44",
+                   30, "it has what was committed last")
+        assert crashes(container) == before[container] + 1
+    assert site.restores() == 1
+    assert site.docker.inspect(RESTORE)["State"]["Status"] == "exited"
+
+
 def test_up_again_changes_nothing(site):
     started = site.docker.inspect(PRIMARY)["State"]["StartedAt"]
     site.compose("up", "-d")
@@ -430,11 +519,15 @@ def test_commands_of_the_manager(site):
     assert "is being brought up" in site.manager("start", "--detach").stdout
     assert set(pathlib.Path("/tmp").glob("pgrevive-start.*")) - logs
     site.healthy()
+    site.write_env(NODE_TLS="on")
+    assert not site.streams_over_tls()
     restarted = site.manager("restart").stdout
     assert restarted.startswith("stopped\nstarting postgres-cluster in containers\n")
     assert "postgres-cluster is running" in restarted and str(site.ports["primary"]) in restarted
+    assert site.streams_over_tls()
 
 
+@pytest.mark.skipif(rig.COMPOSE is not None, reason="one is given")
 def test_either_compose(site):
     """`docker compose` where Docker's client has it, else docker-compose, else a word about it."""
     plugin = site.docker.directory / "config/cli-plugins/docker-compose"
@@ -483,11 +576,17 @@ def test_cleanup_removes_exactly_its_own(site):
     site.docker("volume", "create", "postgres_cluster_other")
     refused = site.manager("cleanup", check=False, input="no\n")
     assert refused.returncode != 0 and site.docker.inspect(PRIMARY)["State"]["Running"]
+    site.prove_sound()
     site.manager("cleanup", "--yes")
     assert site.docker.out("ps", "-aq") == ""
     assert set(site.docker.out("volume", "ls", "-q").split()) == {"postgres_cluster_other"}
     networks = set(site.docker.out("network", "ls", "--format", "{{.Name}}").split())
     assert networks == {"none", "host", "pgrevive-host"}
+
+
+WITHOUT_S3 = {name: None for name in (
+    "S3_BUCKET", "S3_ENDPOINT", "S3_REGION", "S3_ACCESS_KEY", "S3_SECRET_KEY", "S3_PATH",
+    "S3_URI_STYLE", "S3_CA_FILE", "WAL_ARCHIVE_S3_ACCESS_KEY", "WAL_ARCHIVE_S3_SECRET_KEY")}
 
 
 def look_and_stop_looking(site, *words):
@@ -505,8 +604,7 @@ def test_local_repository_taken_over_by_a_start_that_nobody_looks_at(site, story
     for path in (repository, *repository.rglob("*")):
         os.chown(path, 999, 999)  # the containers' user
     site.write_env(REPO_TYPE="posix", REPO_PATH=repository, WAL_ARCHIVE="source",
-                   WAL_ARCHIVE_SILENCE=0,
-                   **{name: None for name in site.values if name.startswith("S3_")})
+                   WAL_ARCHIVE_SILENCE=0, NODE_TLS="on", **WITHOUT_S3)
     shown = look_and_stop_looking(site, "--type", "name", "--target", "half way")
     assert "target: restore point 'half way'" in shown and "left to itself: it goes on" in shown
     site.healthy()
@@ -521,6 +619,35 @@ def test_local_repository_taken_over_by_a_start_that_nobody_looks_at(site, story
     assert story.repo.labels[0] in info and "repo2" not in info
 
 
+def test_tls_in_containers(site):
+    """NODE_TLS: the replica streams over TLS; from the host a client proves whom it talks to with the
+    authority of either node's volume, which has signed for the ports' name here."""
+    assert site.streams_over_tls()
+    authorities = {site.docker.out("exec", container, "cat",
+                                   "/var/lib/postgresql/data/conf/tls-authority.crt")
+                   for container in (PRIMARY, REPLICA)}
+    trusted, other = site.directory / "authority.crt", site.directory / "other.crt"
+    trusted.write_text(authorities.pop() + "\n")
+    assert not authorities
+    run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-subj", "/CN=pgrevive postgres-cluster", "-keyout", "/dev/null", "-out", other])
+    for node in ("primary", "replica"):
+        for mode in ("verify-ca", "verify-full"):
+            assert site.from_host(node, "select ssl from pg_stat_ssl where pid = pg_backend_pid()",
+                                  sslmode=mode, sslrootcert=trusted) == "t"
+        for mode, said in (("disable", "no encryption"), ("verify-ca", "certificate verify failed")):
+            refused = site.asked_from_host(node, "select 1", sslmode=mode, sslrootcert=other)
+            assert refused.returncode != 0 and said in refused.stderr, message(refused)
+    kept = site.docker.out("exec", PRIMARY, "sh", "-c", "stat -c '%U %a' "
+                           "/var/lib/postgresql/data/pgrevive/secrets/tls-authority.key "
+                           "/var/lib/postgresql/data/conf/tls-server.key")
+    assert kept.splitlines() == ["postgres 600"] * 2
+    assert site.docker("exec", REPLICA, "sh", "-c", "ls /var/lib/postgresql/data/*/*/*authority.key",
+                       check=False).returncode != 0
+    assert "Logout" in AdminerBrowser(site.ports["adminer"]).login(
+        f"{PRIMARY}:5432", "postgres", PASSWORD, "testdb")
+
+
 def test_restart_rebuild_and_reindex(site):
     """What a running cluster is asked for, while the other node runs on."""
     def started(container):
@@ -529,6 +656,7 @@ def test_restart_rebuild_and_reindex(site):
     assert re.fullmatch(r"restart of replica: done in [0-9.]+ s\n",
                         site.manager("restart", "replica").stdout)
     assert started(REPLICA) != replica and started(PRIMARY) == primary
+    assert site.streams_over_tls()
     assert json.loads(site.manager("restart", "primary", "--json").stdout)["state"] == "done"
     assert started(PRIMARY) != primary
     assert site.manager("rebuild", check=False, input="no\n").returncode == 31
@@ -537,11 +665,30 @@ def test_restart_rebuild_and_reindex(site):
     site.docker("exec", REPLICA, "touch", old)
     assert "rebuild of replica: done in " in site.manager("rebuild", input="yes\n").stdout
     assert site.docker("exec", REPLICA, "test", "-e", old, check=False).returncode == 1
-    assert started(PRIMARY) == primary
+    assert started(PRIMARY) == primary and site.streams_over_tls()
     shown = site.manager("start", "--reindex").stdout
     assert re.search(r"^  reindexing +[0-9.]+ s$", shown, re.M)
     assert "  reindexed  0 of 0 indexes" in shown
     site.healthy()
+    assert ", 0 failed" in site.manager("test").stdout
+
+
+def test_rebuild_that_nobody_looks_at_and_that_is_cut_off(site):
+    """Ctrl-C ends the looking and not the work. What kill -9 leaves of it says what it is, and a start
+    goes on with it beside the primary."""
+    primary = site.value(PRIMARY, "select pg_postmaster_start_time()")
+    site.docker("exec", REPLICA, "touch", "/var/lib/postgresql/data/pgdata/of-the-old-one")
+    old = site.volume("replica") / "pgdata/of-the-old-one"
+    shown = site.manager_on_a_terminal("rebuild", "--yes", until="making replica anew\r\n", code=31)
+    assert "left to itself: it goes on" in shown
+    (pid,) = wait_until(lambda: site.processes("container", "rebuild"), 60, "it works on", every=0.001)
+    wait_until(lambda: not old.exists(), 60, "the old data is gone", every=0.001)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: "the volume of replica is not whole" in site.log(REPLICA)
+               and site.docker.inspect(REPLICA)["State"]["Restarting"], 60, "the replica waits")
+    assert "postgres-cluster is running" in site.manager("start").stdout
+    assert site.value(PRIMARY, "select pg_postmaster_start_time()") == primary
+    assert site.streams_over_tls() and not old.exists()
     assert ", 0 failed" in site.manager("test").stdout
 
 
@@ -551,7 +698,7 @@ def test_anew_to_another_target(site, story):
     refused = site.manager("start", "--anew", "--yes", check=False)
     assert "WAL_ARCHIVE=source: a cluster that archives" in refused.stderr
     site.write_env(REPO_TYPE="posix", REPO_PATH=site.directory / "repository", WAL_ARCHIVE="off",
-                   **{name: None for name in site.values if name.startswith("S3_")})
+                   NODE_TLS="on", **WITHOUT_S3)
     words = ("start", "--anew", "--type", "immediate", "--set", story.repo.labels[0])
     assert site.manager(*words, check=False, input="no\n").returncode == 31
     assert site.docker.inspect(PRIMARY)["State"]["Running"]
@@ -561,15 +708,42 @@ def test_anew_to_another_target(site, story):
     assert site.value(PRIMARY, "show archive_mode") == "off"
     site.docker("start", "-a", RESTORE)
     assert "the volumes are whole" in site.log(RESTORE)
-    left = site.docker.out("exec", PRIMARY, "ls", "/var/lib/postgresql/data").split()
-    assert "pgdata" in left and "thrown-away" not in left
+    assert site.streams_over_tls()
+
+
+def test_anew_that_is_cut_off_goes_on_to_its_target(site, story):
+    """kill -9 while the volumes are emptied: no server comes up on what is left, and the next start
+    makes the new cluster, as it was told then."""
+    site.write_env(REPO_TYPE="posix", REPO_PATH=site.directory / "repository", WAL_ARCHIVE="off",
+                   **WITHOUT_S3)
+    many = site.volume("primary") / "pgdata/many"
+    many.mkdir()
+    os.chown(many, 999, 999)
+    for i in range(30_000):
+        (many / str(i)).touch()
+    other = site.volume("replica") / "pgdata"
+    words = ("start", "--anew", "--yes", "--type", "name", "--target", "half way")
+    said, code = site.kill_in_the_middle(
+        words, lambda: not other.exists(), ("container", "make-way"))
+    assert code == 137 and many.exists(), said
+    assert "the old data is not all gone yet" in said and "start` goes on" in said
+    assert site.docker.out("ps", "-q") == ""
+    site.docker("start", PRIMARY)
+    wait_until(lambda: "the volume of primary is not whole" in site.log(PRIMARY), 30, "it says so")
+    assert "postgres-cluster is running" in site.manager("start").stdout
+    for container in (PRIMARY, REPLICA):
+        assert site.value(container, MARKERS) == ROWS.removesuffix(",last-archived")
+    assert not many.exists()
+    assert "makes-way" not in site.docker.out("exec", PRIMARY, "ls", "/var/lib/postgresql/data/pgrevive")
+    site.prove_sound()
     site.manager("cleanup", "--yes")
     assert set(site.left_behind()) <= {"postgres_cluster_other"}  # another test's
 
 
 def test_new_cluster_without_a_backup(site):
     """RESTORE_FROM_BACKUP=false, shown on a terminal phase by phase."""
-    site.write_env(RESTORE_FROM_BACKUP="false", WAL_ARCHIVE_TYPE="posix")
+    site.write_env(RESTORE_FROM_BACKUP="false", WAL_ARCHIVE_TYPE="posix", WAL_ARCHIVE_S3_ACCESS_KEY=None,
+                   WAL_ARCHIVE_S3_SECRET_KEY=None)
     shown = site.manager_on_a_terminal("start")
     lines = [line.rsplit("\x1b[K", 1)[-1] for line in shown.split("\n")]
     for phase in ("preparing", "configuring", "joining replicas"):

@@ -24,8 +24,8 @@
 #include "cluster/containers.h"
 #include "cluster/doctor.h"
 #include "cluster/identity_scope.h"
-#include "cluster/recovery_end.h"
 #include "cluster/preflight.h"
+#include "cluster/recovery_end.h"
 #include "cluster/reindex.h"
 #include "cluster/request.h"
 
@@ -184,7 +184,10 @@ int work(const GlobalOptions& global, const ContainerWords& words, bool json) {
     return look(words, json);
   if (is({"check", "preview", "doctor"})) return look_ahead(global, words.work, json);
   if (is({"check-anew"})) return check_anew(global);
-  if (is({"restore"})) return containers::fill_volumes(told_settings(global, true), watch_search());
+  if (is({"restore"})) {
+    containers::go_on_making_way();
+    return containers::fill_volumes(told_settings(global, true), watch_search());
+  }
   if (is({"make-way"})) {
     containers::make_way(settings_anew(global, false), watch_search());
     return 0;

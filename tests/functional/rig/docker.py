@@ -1,5 +1,6 @@
 """Docker for the tests: a daemon of their own, the base image, the image of the program."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -11,6 +12,10 @@ from rig.program import ROOT
 
 PACKAGES = ["docker.io", "docker-compose", "mmdebstrap", "iptables"]
 PROGRAMS = ["dockerd", "docker", "docker-compose", "mmdebstrap", "iptables"]
+
+# Debian has v1 only. A plugin of Docker's client that is named here is used for it, as a person has
+# Compose v2; for a run by hand.
+COMPOSE = os.environ.get("PGREVIVE_TEST_COMPOSE")
 
 BASE = "debian:bookworm-slim"  # the tag that the Dockerfile names
 # Addresses of the daemon's networks: no default bridge, so that another daemon's is left alone.
@@ -48,6 +53,11 @@ class Docker:
                             "DOCKER_CONFIG": str(self.directory / "config"),
                             "DOCKER_BUILDKIT": "0", "COMPOSE_DOCKER_CLI_BUILD": "0"}
 
+        if COMPOSE:
+            plugins = self.directory / "config/cli-plugins"
+            plugins.mkdir(parents=True)
+            (plugins / "docker-compose").symlink_to(COMPOSE)
+
     def start(self):
         # It gives its own containerd 15 seconds to answer, which a busy machine may not.
         for _ in range(4):
@@ -70,6 +80,44 @@ class Docker:
         if self.daemon is not None:
             self.daemon.stop(signal.SIGTERM, 120)
             self.daemon = None
+
+    def crash(self):
+        """Ends all that there is of it at one moment: the daemon, who holds its containers, and every
+        process in them. What a host has mounted, and has in /run, is gone when it comes up again."""
+        ours = set()
+        while more := self._processes() - ours:  # what was made before its maker stood still
+            for pid in more:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+            ours |= more
+        for pid in ours:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.daemon.process.wait(30)
+        self.daemon = None
+        wait_until(lambda: not self._processes(), 30, "nothing is left of it")
+        for line in reversed(pathlib.Path("/proc/mounts").read_text().splitlines()):
+            if (place := line.split()[1]).startswith(f"{self.directory}/"):
+                run(["umount", place])
+        shutil.rmtree(self.directory / "exec")
+
+    def _processes(self):
+        parents, found = {}, set()
+        for entry in pathlib.Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    pid, rest = int(entry.name), (entry / "stat").read_text().rsplit(")", 1)[1]
+                    if rest.split()[0] == "Z":
+                        continue
+                    parents[pid] = int(rest.split()[1])
+                    words = (entry / "cmdline").read_bytes().split(b"\0")
+                    # A shim is nobody's child.
+                    if (words[0].rsplit(b"/", 1)[-1].startswith((b"dockerd", b"containerd"))
+                            and f"{self.directory}/".encode() in b" ".join(words)):
+                        found.add(pid)
+        while more := {pid for pid, parent in parents.items() if parent in found} - found:
+            found |= more
+        return found
 
     def gone(self):
         """Nothing is left of it."""

@@ -57,10 +57,10 @@ def prove_server(server, database, balanced=True):
     """The same of a server that a test has started itself on what `restore` made, and of one database;
     stops it."""
     server.sql("create extension if not exists amcheck", database)
-    _run_pg_amcheck(f"{database} in {server.data}", "-h", server.sockets, "-p", str(server.port),
+    run_pg_amcheck(f"{database} in {server.data}", "-h", server.sockets, "-p", str(server.port),
                     "-U", server.superuser, database)
     if balanced:
-        _no_difference(server.sql(_BALANCES, database), f"{database} in {server.data}")
+        no_difference(server.sql(BALANCES, database), f"{database} in {server.data}")
     server.stop()
     _pg_checksums(server.data)
 
@@ -106,12 +106,13 @@ select count({check}::text) from pg_class c join pg_am a on a.oid = c.relam
 
 
 def _pg_amcheck(cluster, node, database):
-    _run_pg_amcheck(f"{database} on {node} of {cluster.name}", "-h", "127.0.0.1", "-p",
-                    str(cluster.port(node)), "-U", _superuser(cluster), database,
-                    password=cluster.values["POSTGRES_PASSWORD"])
+    run_pg_amcheck(f"{database} on {node} of {cluster.name}", "-h", "127.0.0.1", "-p",
+                   str(cluster.port(node)), "-U", _superuser(cluster), database,
+                   password=cluster.values["POSTGRES_PASSWORD"])
 
 
-def _run_pg_amcheck(what, *words, password=""):
+def run_pg_amcheck(what, *words, password=""):
+    """Of the database that the words of a client name, where the extension is."""
     result = run([binaries(MAJOR) / "pg_amcheck", "--heapallindexed", *words], user=server_user(),
                  # Where a client certificate is looked for as soon as the server speaks TLS.
                  env={"PGPASSWORD": password, "HOME": "/nonexistent"}, check=False)
@@ -122,7 +123,7 @@ def _run_pg_amcheck(what, *words, password=""):
 
 
 # Each of pgbench's transactions adds one amount to four of its tables.
-_BALANCES = r"""
+BALANCES = r"""
 select to_regclass('public.pgbench_history') is not null as loaded \gset
 \if :loaded
 select case when a = b and a = t and a = h then 'equal' else concat_ws(' ', a, b, t, h) end
@@ -138,11 +139,12 @@ select case when a = b and a = t and a = h then 'equal' else concat_ws(' ', a, b
 
 def balances(cluster, node, database):
     """Raises Failed where pgbench's tables are in that database and a transaction is there in part."""
-    _no_difference(cluster.sql(node, _BALANCES, database, user=_superuser(cluster)),
-                   f"{database} on {node} of {cluster.name}")
+    no_difference(cluster.sql(node, BALANCES, database, user=_superuser(cluster)),
+                  f"{database} on {node} of {cluster.name}")
 
 
-def _no_difference(said, where):
+def no_difference(said, where):
+    """What BALANCES gave."""
     if said != "equal":
         raise Failed(f"pgbench's tables in {where} do not add up: {said}")
 
@@ -159,8 +161,12 @@ def _page_checksums(major, data):
 
 
 def _pg_checksums(data):
-    result = run([binaries(MAJOR) / "pg_checksums", "--check", "-D", data], user=server_user(),
-                 check=False)
+    are_sound(run([binaries(MAJOR) / "pg_checksums", "--check", "-D", data], user=server_user(),
+                  check=False), data)
+
+
+def are_sound(result, data):
+    """What pg_checksums has found in a data directory."""
     blocks = re.search(r"Blocks scanned: +(\d+)\n", result.stdout)
     # initdb alone makes more than 2000.
     if result.returncode != 0 or not blocks or int(blocks[1]) < 1000:
