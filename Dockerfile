@@ -1,13 +1,13 @@
 # The image of the cluster in containers (docker-compose.yml), usable alone too:
 #
 #   docker build -t pgrevive .                                  PostgreSQL 15
-#   docker build -t pgrevive --build-arg POSTGRES_MAJOR=17 .    another major, from apt.postgresql.org
+#   docker build -t pgrevive --build-arg POSTGRES_MAJOR=17 .    another major, from apt.postgresql.org,
+#     or from where --build-arg POSTGRES_APT="deb [...] URI SUITE COMPONENTS" says
 #   docker run --rm --env-file s3.env pgrevive info
 #
 # Two stages make it: what runs, and what compiles. No secret is an argument of any.
 
 FROM debian:bookworm-slim AS runtime
-ARG POSTGRES_MAJOR=15
 # Of the databases in the backup; more with blanks between them.
 ARG LOCALES="en_US.UTF-8 pt_BR.UTF-8"
 
@@ -15,19 +15,35 @@ ARG LOCALES="en_US.UTF-8 pt_BR.UTF-8"
 RUN groupadd --system --gid 999 postgres \
  && useradd --system --uid 999 --gid postgres --home-dir /var/lib/postgresql --shell /bin/bash postgres
 
-# No cluster of Debian's own: ours are made by pgrevive. What the package of pgBackRest brings as its
-# configuration would stand before nothing and name directories that are not there.
+# What is the same for all majors. No cluster of Debian's own: ours are made by pgrevive.
 RUN set -eu; export DEBIAN_FRONTEND=noninteractive; \
     mkdir -p /etc/postgresql-common/createcluster.d; \
     echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/pgrevive.conf; \
     apt-get update; \
-    apt-get install -y --no-install-recommends ca-certificates tzdata locales postgresql-common; \
-    if [ "$POSTGRES_MAJOR" != 15 ]; then /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y; fi; \
-    apt-get install -y --no-install-recommends \
-        "postgresql-$POSTGRES_MAJOR" pgbackrest adminer php-cli php-cgi php-pgsql \
+    apt-get install -y --no-install-recommends ca-certificates tzdata locales postgresql-common \
+        adminer php-cli php-cgi php-pgsql \
         libcurl4 libssl3 libisal2 zlib1g libzstd1 liblz4-1 libbz2-1.0 libxxhash0 liburing2 libpq5 \
         libfmt9 libpugixml1v5 libdate-tz3; \
     for locale in $LOCALES; do localedef -i "${locale%%.*}" -f "${locale#*.}" "$locale"; done; \
+    apt-get clean; \
+    rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* /usr/share/doc /usr/share/man
+
+ARG POSTGRES_MAJOR=15
+ARG POSTGRES_APT=""
+# What the package of pgBackRest brings as its configuration would stand before nothing and name
+# directories that are not there.
+RUN set -eu; export DEBIAN_FRONTEND=noninteractive; \
+    if [ -n "$POSTGRES_APT" ]; then echo "$POSTGRES_APT" >/etc/apt/sources.list.d/postgres.list; \
+    elif [ "$POSTGRES_MAJOR" != 15 ]; then \
+        /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y || true; \
+    fi; \
+    apt-get update; \
+    if ! apt-get install -y --no-install-recommends "postgresql-$POSTGRES_MAJOR" pgbackrest; then \
+        echo "error: there is no PostgreSQL '$POSTGRES_MAJOR' to be had" >&2; \
+        echo "  hint: Debian has 15, apt.postgresql.org the others that are maintained; where that" \
+            "cannot be reached, name a mirror with POSTGRES_APT" >&2; \
+        exit 29; \
+    fi; \
     apt-get clean; \
     rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* /usr/share/doc /usr/share/man \
         /etc/pgbackrest.conf

@@ -51,7 +51,7 @@ wrong_cluster() {
 # generations have a grammar of their own for it, v2 stops at a password that holds "${", and both let
 # the shell's variables count before it.
 settings_of_compose="POSTGRES_PRIMARY_PORT POSTGRES_REPLICA_PORT ADMINER_PORT ADMINER_LISTEN DOCKER_LISTEN
-  DOCKER_POSTGRES_MAJOR S3_CA_FILE WAL_ARCHIVE_S3_CA_FILE REPO_PATH"
+  DOCKER_POSTGRES_MAJOR DOCKER_POSTGRES_APT S3_CA_FILE WAL_ARCHIVE_S3_CA_FILE REPO_PATH"
 tell_compose() {
   local variable value
   export CLUSTER_NAME=$name

@@ -17,10 +17,10 @@ import subprocess
 import pytest
 
 from rig import docker as rig
-from rig import rgw, seals, soundness
+from rig import debs, layers, rgw, seals, soundness, versions
 from rig.cluster import PASSWORD, AdminerBrowser, env_text
 from rig.postgres import binaries
-from rig.process import child_options, free_port, run, wait_until
+from rig.process import Daemon, child_options, free_port, listening, run, wait_until
 from rig.program import ROOT, message
 from rig.s3 import S3
 from rig.story import AFTER_FULL_ALONE, CIPHER_PASS, MARKERS, ROWS
@@ -31,6 +31,7 @@ PRIMARY, REPLICA, ADMINER, RESTORE = (f"postgres-cluster-{name}" for name in
 VOLUMES = {f"postgres_cluster_{node}_{what}" for node in ("primary", "replica")
            for what in ("data", "logs")}
 S3_HOST = "s3.pgrevive.test"
+IN_BUILD_CONTEXT = "of-whoever-builds-the-image-7c41"
 # What Docker's client takes for its plugin: Compose v1, which notes that it was called so.
 PLUGIN = """#!/bin/sh
 if [ "$1" = docker-cli-plugin-metadata ]; then
@@ -53,6 +54,8 @@ def docker(pgrevive, session_workspace):
     try:
         daemon.start()
         daemon.make_base()
+        daemon.make_context(env_text({"POSTGRES_PASSWORD": PASSWORD, "REPO_CIPHER_PASS": CIPHER_PASS,
+                                      "S3_SECRET_KEY": IN_BUILD_CONTEXT}))
         daemon.make_image(pgrevive)
         yield daemon
     finally:
@@ -377,13 +380,35 @@ def test_adminers_web_server_is_started_again(site):
 
 
 def test_secrets_are_nobodys_to_see(site):
-    """Neither in a layer nor in a container's environment; readable for the server's user alone."""
-    secrets = (PASSWORD, CIPHER_PASS, site.values["S3_SECRET_KEY"])
-    seen = site.docker.out("history", "--no-trunc", "pgrevive") + json.dumps(
-        [site.docker.inspect(name) for name in (PRIMARY, REPLICA, ADMINER, RESTORE)])
-    assert not any(secret in seen for secret in secrets)
+    """Neither in a container's environment nor in anything of a layer; readable for the server's user
+    alone."""
+    secrets = {name: spelling for name, value in {
+        **{name: site.values[name] for name in site.values
+           if name.endswith(("PASSWORD", "_KEY", "_PASS"))},
+        "of the .env that lay there when the image was built": IN_BUILD_CONTEXT}.items()
+        for spelling in [layers.spellings(value)]}
+    assert len(secrets) == 7
+    def of_whom(content):
+        return [name for name, spellings in secrets.items()
+                if any(spelling in content for spelling in spellings)]
+    for name in (PRIMARY, REPLICA, ADMINER, RESTORE):
+        assert of_whom(json.dumps(site.docker.inspect(name)).encode()) == []
+    seen = 0
+    for path, content in layers.files(site.docker, "pgrevive"):
+        assert of_whom(content) == [] and not path.endswith("/.env"), path
+        seen += len(content)
+    assert seen > 100 << 20  # servers, PHP and the system below
     assert site.docker.out("exec", PRIMARY, "stat", "-c", "%U %a",
                            "/etc/pgbackrest/pgbackrest.conf") == "postgres 600"
+
+
+def test_env_is_not_sent_to_who_builds_the_image(docker):
+    """Whatever a Dockerfile copies."""
+    docker("build", "-t", "all-of-it", "-f", "-", docker.context, input="FROM scratch\nCOPY . /\n")
+    sent = [path.partition(": ")[2] for path, _ in layers.files(docker, "all-of-it") if ": " in path]
+    docker("rmi", "all-of-it")
+    assert "docker/env" in sent and "src/cluster/containers.cc" in sent
+    assert not [path for path in sent if "/" not in path and not path.startswith("CMake")]
 
 
 def test_servers_run_as_postgres(site):
@@ -570,6 +595,27 @@ def test_image_alone(site, service):
     assert "restored" in message(restored)
     doctor = site.docker(*command, "-e", "POSTGRES_PASSWORD=x", "pgrevive", "doctor", check=False)
     assert "signature" in doctor.stdout.lower() or "bucket" in doctor.stdout.lower()
+
+
+def test_image_of_another_major(docker, workspace):
+    """One that is not Debian's comes from where POSTGRES_APT says."""
+    tree = workspace.directory("tree", "usr", "lib", "postgresql")
+    versions.server_programs(17, tree).parent.rename(tree / "17")
+    debs.make_repository(workspace.directory("packages"), "postgresql-17", "17.99",
+                         workspace.path / "tree")
+    port = free_port()
+    server = Daemon(["python3", "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory",
+                     workspace.path / "packages"], workspace.path / "http.log")
+    try:
+        wait_until(lambda: listening(port), 30, "the repository is served")
+        docker("build", "--network", "host", "--target", "runtime", "-t", "pgrevive-17",
+               "--build-arg", "POSTGRES_MAJOR=17", "--build-arg",
+               f"POSTGRES_APT=deb [trusted=yes] http://127.0.0.1:{port} ./", docker.context)
+    finally:
+        server.stop()
+    said = docker("run", "--rm", "--user", "postgres", "--entrypoint", "sh", "pgrevive-17", "-c",
+                  "initdb -D /tmp/data >/tmp/log && cat /tmp/data/PG_VERSION && postgres -V").stdout
+    assert said.startswith("17\npostgres (PostgreSQL) 17.")
 
 
 def test_cleanup_removes_exactly_its_own(site):

@@ -151,11 +151,21 @@ class Docker:
         self("import", archive, BASE)
         archive.unlink()
 
+    def make_context(self, env):
+        """A checkout as far as an image is made of it, with somebody's .env in it."""
+        self.context = self.directory / "context"
+        self.context.mkdir()
+        for name in ("Dockerfile", ".dockerignore", "docker", "scripts", "CMakeLists.txt",
+                     "CMakePresets.json", "cmake", "src"):
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+            copy(ROOT / name, self.context / name)
+        (self.context / ".env").write_text(env)
+
     def make_image(self, pgrevive, tag="pgrevive"):
         """What the Dockerfile makes, with the programs that are there instead of its last stage,
         which compiles them anew for minutes."""
-        self("build", "--network", "host", "--target", "runtime", "-t", f"{tag}-runtime", ROOT,
-             timeout=900)
+        self("build", "--network", "host", "--target", "runtime", "-t", f"{tag}-runtime",
+             self.context, timeout=900)
         place = self.directory / "programs"
         place.mkdir(exist_ok=True)
         for program in (pgrevive.path, pgrevive.archive_get):
