@@ -50,7 +50,8 @@ wrong_cluster() {
 # Compose gets from .env what docker-compose.yml names, and does not read the file itself: both of its
 # generations have a grammar of their own for it, v2 stops at a password that holds "${", and both let
 # the shell's variables count before it.
-settings_of_compose="POSTGRES_PRIMARY_PORT POSTGRES_REPLICA_PORT ADMINER_PORT ADMINER_LISTEN DOCKER_LISTEN
+settings_of_compose="POSTGRES_PRIMARY_PORT POSTGRES_REPLICA_PORT ADMINER_PORT ADMINER_LISTEN
+  CONSOLE_PORT CONSOLE_LISTEN DOCKER_LISTEN
   DOCKER_POSTGRES_MAJOR DOCKER_POSTGRES_APT S3_CA_FILE WAL_ARCHIVE_S3_CA_FILE REPO_PATH"
 tell_compose() {
   local variable value
@@ -142,7 +143,7 @@ our_volumes() {
 
 is_up() {
   local node
-  for node in primary replica adminer; do
+  for node in primary replica adminer console; do
     [ "$(state_of $node '{{.State.Health.Status}}')" = healthy ] || return
   done
 }
@@ -151,7 +152,7 @@ is_up() {
 check_ports() {
   local entry node names port listen address
   for entry in primary:POSTGRES_PRIMARY_PORT:5433:DOCKER_LISTEN replica:POSTGRES_REPLICA_PORT:5434:DOCKER_LISTEN \
-      adminer:ADMINER_PORT:8081:ADMINER_LISTEN; do
+      adminer:ADMINER_PORT:8081:ADMINER_LISTEN console:CONSOLE_PORT:8080:CONSOLE_LISTEN; do
     IFS=: read -r node names port listen <<<"$entry"
     port=$(setting "$names" "$port")
     address=$(setting "$listen" 127.0.0.1)
@@ -257,7 +258,7 @@ docker_start() {
   began=$(date +%s)000
   rest_nodes
   # What can be wrong with image and file shows here, also where nobody waits for the rest.
-  quietly compose up -d --no-deps postgres-cluster-restore
+  quietly compose up -d --no-deps postgres-cluster-restore postgres-cluster-console
   # Whoever stops looking, or goes away with his terminal, must not keep the nodes from being started:
   # a process group of its own hears of neither.
   log=$(mktemp /tmp/pgrevive-start.XXXXXX)
@@ -302,7 +303,7 @@ rest_nodes() {
 
 wait_for_health() {
   local node health first
-  for node in primary replica adminer; do
+  for node in primary replica adminer console; do
     first=$(state_of $node '{{.RestartCount}}')
     while health=$(state_of $node '{{.State.Health.Status}}') && [ "$health" != healthy ]; do
       [ -z "$interrupted" ] || leave_to_itself
@@ -338,7 +339,7 @@ make_way() {
       fail "the old data is not all gone yet" "\`$0 start\` goes on, and makes the new cluster" $code
     fi
     # It was not touched.
-    [ "$up" != true ] || docker start "$name-primary" "$name-replica" "$name-adminer" >/dev/null || true
+    [ "$up" != true ] || docker start "$name-primary" "$name-replica" "$name-adminer" "$name-console" >/dev/null || true
     exit $code
   fi
   # The volumes know the new one's target from here on. A service that had it as words would be told
@@ -363,7 +364,7 @@ docker_stop() {
   esac
   need_cluster
   local node ran=
-  for node in restore primary replica adminer; do
+  for node in restore primary replica adminer console; do
     [ "$(state_of $node '{{.State.Running}}')" != true ] || ran=yes
   done
   quietly compose stop -t "$seconds"
@@ -505,6 +506,26 @@ docker_psql() {
   docker_exec "$node" psql "$@"
 }
 
+# console [--token | --get PATH] [--json]
+docker_console() {
+  local listen words=()
+  case "${1:-}" in
+    --token) words=(token) ;;
+    --get) words=(get "${2:?}") ;;
+    --get=*) words=(get "${1#*=}") ;;
+    ""|--json) ;;
+    *) fail "console does not know $1" "" 21 ;;
+  esac
+  need_cluster
+  if [ ${#words[@]} -gt 0 ]; then
+    docker exec "$name-console" pgrevive container "${words[@]}"
+    return
+  fi
+  listen=$(setting CONSOLE_LISTEN 127.0.0.1)
+  [ "$listen" != 0.0.0.0 ] || listen=127.0.0.1
+  echo "http://$listen:$(setting CONSOLE_PORT 8080)/"
+}
+
 docker_command() {
   local command=$1 word
   shift
@@ -529,9 +550,7 @@ docker_command() {
     cleanup) docker_cleanup "$@" ;;
     help|version|info) alone "$command" "$@" ;;
     doctor) alone container doctor "$@" ;;
-    console)
-      fail "there is no console with RUNTIME=docker" \
-        "\`$0 status\` shows every node; Adminer is on port $(setting ADMINER_PORT 8081); RUNTIME=local has a console" 21 ;;
+    console) docker_console "$@" ;;
     restore|archive-get|prefetch)
       fail "$command makes files of this host, which RUNTIME=docker leaves alone" \
         "docker run --rm -v DIR:DIR pgrevive $command ..., or RUNTIME=local" 21 ;;

@@ -98,6 +98,7 @@ struct ArchiverCounts {
 struct ClusterStatus {
   std::string cluster_name;
   std::string state_directory;
+  bool containers = false;  // RUNTIME=docker
   bool supervisor_running = false;
   SupervisorStatus supervisor;
   std::vector<NodeStatus> nodes;

@@ -90,10 +90,11 @@ std::vector<std::string> nodes_of(const Settings& settings) {
 }
 
 // While the cluster is made its servers are nobody's to talk to, and talk to each other by sockets.
+// Adminer and console are containers of their own.
 Settings unheard(Settings settings) {
   settings.listen_addresses.clear();
   settings.node_tls = false;
-  settings.adminer_port = 0;
+  settings.adminer_port = settings.console_port = 0;
   return settings;
 }
 
@@ -478,7 +479,6 @@ Settings settings_for(Settings settings) {
                 "WAL_ARCHIVE_PATH is a directory, which is in no volume of RUNTIME=docker")
         .with_hint("leave it out: the archive is then in the primary's volume");
   settings.containers = true;
-  settings.console_port = 0;           // there is no service for it
   settings.postgres_binaries.clear();  // of the host
   return settings;
 }
@@ -661,6 +661,16 @@ int run_adminer(const Settings& told) {
   }
   adminer.stop();
   return 0;
+}
+
+std::optional<StateDirectory> wait_for_cluster(const std::stop_token& stop) {
+  const auto owner = find_owner();
+  become(owner);
+  const auto directory = seen_from_outside();
+  for (std::error_code ignored; !std::filesystem::exists(directory.settings(), ignored);
+       std::this_thread::sleep_for(std::chrono::milliseconds(500)))
+    if (stop.stop_requested()) return {};
+  return directory;
 }
 
 std::string trouble_of(const std::string& node) {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
+#include <stop_token>
 #include <string>
 
 #include "base/error.h"
@@ -58,6 +60,11 @@ int run_node(const Settings& settings, const std::string& node);
 
 // Runs Adminer on all addresses of the container.
 int run_adminer(const Settings& settings);
+
+// For a container that shows the cluster and sees the volumes of all nodes: from then on this
+// process is user postgres. Returns once there is something to see, or nothing where it is to stop.
+// Makes nothing before that: what lies in a volume without a cluster is somebody else's.
+std::optional<StateDirectory> wait_for_cluster(const std::stop_token& stop);
 
 // Why the node in this container is not what it should be: a primary that accepts writes, a replica
 // that streams. Empty: it is. For "adminer": its page is served.

@@ -113,11 +113,12 @@ struct Settings {
 // The port of "primary", "replica", "replica-2", ...
 int port_of(const Settings& settings, const std::string& node);
 
-// Of a cluster in containers: what others find a node, or "adminer", by:
+// Of a cluster in containers: what others find a node, "adminer" or "console", by:
 // "postgres-cluster-primary"; and the ports there.
 std::string host_of(const Settings& settings, const std::string& node);
 inline constexpr int kContainerPort = 5432;
 inline constexpr int kContainerAdminerPort = 8080;
+inline constexpr int kContainerConsolePort = 8080;
 
 // The settings as a cluster's state directory keeps them for its supervisor (secrets included, so
 // the file is 0600).

@@ -210,6 +210,7 @@ ClusterStatus collect_status(const StateDirectory& directory, Look look) {
   ClusterStatus status;
   status.cluster_name = marker.cluster_name;
   status.state_directory = directory.root().string();
+  status.containers = settings.containers;
   status.supervisor_running = supervisor_running(directory);
   status.supervisor = read_status(directory).value_or(SupervisorStatus{});
   const auto primary = NodeRecord::load(directory, "primary").value_or(NodeRecord{});
@@ -301,6 +302,7 @@ std::string to_json(const ClusterStatus& status) {
     left_out.push_back({{"oid", database.oid}, {"name", database.name}});
   const json j = {{"cluster_name", status.cluster_name},
                   {"state_directory", status.state_directory},
+                  {"runtime", status.containers ? "docker" : "local"},
                   {"supervisor_running", status.supervisor_running},
                   {"supervisor", json::parse(to_json(status.supervisor))},
                   {"nodes", nodes},

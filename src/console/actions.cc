@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cluster/cluster.h"
+#include "cluster/containers.h"
 #include "cluster/preview.h"
 #include "cluster/request.h"
 #include "console/guard.h"
@@ -37,12 +38,12 @@ int status_of(ErrorKind kind) {
     case ErrorKind::not_found:
     case ErrorKind::busy:
     case ErrorKind::target_not_empty:
+    case ErrorKind::unsupported:
       return 409;
     case ErrorKind::unavailable:
       return 503;
     case ErrorKind::internal:
     case ErrorKind::corrupt:
-    case ErrorKind::unsupported:
     case ErrorKind::postgres:
     case ErrorKind::denied:
     case ErrorKind::system:
@@ -81,21 +82,21 @@ http::ServerResponse run_test(const cluster::StateDirectory& directory) {
   return json_response({{"passed", passed}, {"checks", list}});
 }
 
-// As a person would do without a .env: the cluster knows what it was told. It is a process of its own
-// because it ends this one: the supervisor that it starts brings a console along.
+// As a person would do without a .env: the cluster knows what it was told. It is a process of its
+// own because it ends this one: the supervisor that it starts brings a console along.
 http::ServerResponse run_program(const cluster::StateDirectory& directory,
                                  const std::filesystem::path& program, const std::string& done,
                                  std::vector<std::string> words) {
   const auto log = directory.run() / "console-start.log";
   write_file_atomic(log, "");
-  auto child =
-      ChildProcess::start({.program = program,
-                           .arguments = std::move(words),
-                           .environment = {{"PGREVIVE_HOME", directory.root().parent_path().string()},
-                                           {"PGREVIVE_ENV_FILE", "/nonexistent/.env"}},
-                           .directory = "/",
-                           .log = log,
-                           .detach = true});
+  auto child = ChildProcess::start(
+      {.program = program,
+       .arguments = std::move(words),
+       .environment = {{"PGREVIVE_HOME", directory.root().parent_path().string()},
+                       {"PGREVIVE_ENV_FILE", "/nonexistent/.env"}},
+       .directory = "/",
+       .log = log,
+       .detach = true});
   const auto end = child.wait_for(std::chrono::minutes(5));
   if (!end) {
     child.release();
@@ -131,12 +132,12 @@ http::ServerResponse run_restore(const cluster::StateDirectory& directory,
                                  const http::ServerRequest& request) {
   const auto place = copy_programs(directory);
   // The shell removes the copy; all others are gone by then.
-  std::vector<std::string> words{"-c",
-                                 "\"$0\" \"$@\"; code=$?; rm -rf -- \"${0%/*}\"; exit $code",
+  std::vector<std::string> words{"-c", "\"$0\" \"$@\"; code=$?; rm -rf -- \"${0%/*}\"; exit $code",
                                  place / directory.program().filename()};
   add_cluster(words, directory);
   words.insert(words.end(), {"start", "--anew", "--yes", "--detach"});
-  // What is not said is the end of the archive, as in the preview, and not what the cluster was told.
+  // What is not said is the end of the archive, as in the preview, and not what the cluster was
+  // told.
   words.push_back("--type=" + request.parameter("type").value_or("default"));
   for (const char* name : {"target", "set"})
     if (const auto value = request.parameter(name); value && !value->empty())
@@ -148,10 +149,26 @@ http::ServerResponse run_restore(const cluster::StateDirectory& directory,
 http::ServerResponse run_request(const cluster::StateDirectory& directory, cluster::Act what,
                                  const http::ServerRequest& request) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(5);
+  const auto node = request.parameter("node").value_or("replica");
+  const auto told = cluster::from_json(read_file(directory.settings()));
+  cluster::check_fits(told, what, node);
+  // In containers each node is looked after by its own.
+  const auto asked = told.containers ? cluster::containers::volume_of(node) : directory;
   const auto report =
-      cluster::ask(directory, what, request.parameter("node").value_or("replica"),
-                   [&] { return std::chrono::steady_clock::now() < end; });
+      cluster::ask(asked, what, node, [&] { return std::chrono::steady_clock::now() < end; });
   return json_response({{"done", report.act}, {"request", cluster::to_value(report)}});
+}
+
+// What takes containers down or up is for who may tell Docker to.
+void check_is_done_here(const cluster::StateDirectory& directory, const std::string& name) {
+  if (name == "test" || name == "restart-node") return;
+  if (!cluster::from_json(read_file(directory.settings())).containers) return;
+  throw Error(ErrorKind::unsupported, "a console in a container cannot do that")
+      .with_hint(
+          name == "switchover"
+              ? "with RUNTIME=docker there is no switchover: each node is a volume of its own"
+              : "on Docker's host: ./cluster-manager.sh " +
+                    std::string(name == "restore" ? "start --anew" : name));
 }
 
 void check_confirmed(const cluster::StateDirectory& directory, const std::string& name,
@@ -220,6 +237,7 @@ bool is_action(const std::string& name) {
 http::ServerResponse act(const cluster::StateDirectory& directory, const std::string& name,
                          const http::ServerRequest& request) {
   return answer([&] {
+    check_is_done_here(directory, name);
     check_confirmed(directory, name, request);
     if (name == "test") return run_test(directory);
     if (name == "restart-node") return run_request(directory, cluster::Act::restart, request);

@@ -22,6 +22,7 @@ http::ServerResponse preview(const cluster::StateDirectory& directory,
 // query; and "restore", which makes the cluster anew of what a preview of the same query (`type`,
 // `target`, `set`) tells.
 bool is_action(const std::string& name);
+// In containers only "test" and "restart-node" are done; 409 for the others, with what does them.
 // Those that destroy data need `confirm` in the query, the name of the cluster; 400 without.
 http::ServerResponse act(const cluster::StateDirectory& directory, const std::string& name,
                          const http::ServerRequest& request);

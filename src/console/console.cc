@@ -72,12 +72,18 @@ ServerResponse later(std::shared_ptr<void> held, Work work) {
   }};
 }
 
+// In its container: who may reach that, Docker says.
+http::ServerOptions place_of(const cluster::Settings& settings) {
+  if (settings.containers) return {.address = "0.0.0.0", .port = cluster::kContainerConsolePort};
+  return {.address = settings.console_listen, .port = settings.console_port};
+}
+
 class Console {
  public:
   Console(const cluster::StateDirectory& directory, const cluster::Settings& settings)
       : directory_(directory),
         rules_{.hosts = settings.console_hosts, .token = cluster::console_token(directory)},
-        server_({.address = settings.console_listen, .port = settings.console_port},
+        server_(place_of(settings),
                 [this](const ServerRequest& request) { return answer(request); }),
         watcher_(directory, {.somebody_watches = [this] { return server_.listeners() > 0; },
                              .looked =

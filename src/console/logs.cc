@@ -147,10 +147,11 @@ std::string without_secrets(std::string_view line, const std::vector<std::string
 http::ServerResponse logs(const cluster::StateDirectory& directory,
                           const http::ServerRequest& request) {
   try {
-    return {.type = "application/json",
-            .body = find_lines(directory, request)
-                        .dump(-1, ' ', false, json::error_handler_t::replace) +
-                    "\n"};
+    return {
+        .type = "application/json",
+        .body =
+            find_lines(directory, request).dump(-1, ' ', false, json::error_handler_t::replace) +
+            "\n"};
   } catch (const Error& error) {
     return error_response(error.kind() == ErrorKind::usage ? 400 : 500, error.what(), error.hint());
   } catch (const std::exception& error) {

@@ -19,6 +19,7 @@ import pytest
 from rig import docker as rig
 from rig import debs, layers, rgw, seals, soundness, versions
 from rig.cluster import PASSWORD, AdminerBrowser, env_text
+from rig.console import Console
 from rig.postgres import binaries
 from rig.process import Daemon, child_options, free_port, listening, run, wait_until
 from rig.program import ROOT, message
@@ -26,8 +27,8 @@ from rig.s3 import S3
 from rig.story import AFTER_FULL_ALONE, CIPHER_PASS, MARKERS, ROWS
 from rig.terminal import on_a_terminal
 
-PRIMARY, REPLICA, ADMINER, RESTORE = (f"postgres-cluster-{name}" for name in
-                                      ("primary", "replica", "adminer", "restore"))
+PRIMARY, REPLICA, ADMINER, RESTORE, CONSOLE = (
+    f"postgres-cluster-{name}" for name in ("primary", "replica", "adminer", "restore", "console"))
 VOLUMES = {f"postgres_cluster_{node}_{what}" for node in ("primary", "replica")
            for what in ("data", "logs")}
 S3_HOST = "s3.pgrevive.test"
@@ -91,12 +92,13 @@ class Site:
         # The name of the test's S3 service is in no DNS.
         (directory / "docker-compose.override.yml").write_text("services:\n" + "".join(
             f"  {name}:\n    extra_hosts: ['{S3_HOST}:{address}']\n"
-            for name in (PRIMARY, REPLICA, RESTORE)))
-        self.ports = {name: free_port() for name in ("primary", "replica", "adminer")}
+            for name in (PRIMARY, REPLICA, RESTORE, CONSOLE)))
+        self.ports = {name: free_port() for name in ("primary", "replica", "adminer", "console")}
         self.values = {
             "RUNTIME": "docker", "POSTGRES_PASSWORD": PASSWORD, "POSTGRES_DB": "testdb",
             "POSTGRES_PRIMARY_PORT": self.ports["primary"],
             "POSTGRES_REPLICA_PORT": self.ports["replica"], "ADMINER_PORT": self.ports["adminer"],
+            "CONSOLE_PORT": self.ports["console"],
             "SHARED_BUFFERS": "32MB", "S3_BUCKET": "backups", "S3_ENDPOINT": gateway.endpoint,
             "S3_REGION": gateway.region, "S3_ACCESS_KEY": gateway.reader[0],
             "S3_SECRET_KEY": gateway.reader[1], "S3_PATH": "/repo", "S3_URI_STYLE": "path",
@@ -236,7 +238,7 @@ class Site:
                                check=False)
 
     def healthy(self, *containers):
-        for container in containers or (PRIMARY, REPLICA, ADMINER):
+        for container in containers or (PRIMARY, REPLICA, ADMINER, CONSOLE):
             wait_until(lambda name=container: self.health(name) == "healthy", 90,
                        f"{container} is healthy", every=0.3)
 
@@ -295,10 +297,10 @@ def test_failed_restore_says_why_and_is_continued(site):
 
 def test_names_volumes_and_network(site):
     assert set(site.docker.out("ps", "--format", "{{.Names}}").split()) == {
-        PRIMARY, REPLICA, ADMINER}
+        PRIMARY, REPLICA, ADMINER, CONSOLE}
     assert site.docker.inspect(RESTORE)["State"]["ExitCode"] == 0
     assert set(site.docker.out("volume", "ls", "-q").split()) >= VOLUMES
-    for name in (PRIMARY, REPLICA, ADMINER):
+    for name in (PRIMARY, REPLICA, ADMINER, CONSOLE):
         container = site.docker.inspect(name)
         assert container["Config"]["Hostname"] == name
         assert container["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
@@ -379,6 +381,37 @@ def test_adminers_web_server_is_started_again(site):
     site.healthy(ADMINER)
 
 
+def test_console_sees_all_and_cannot_tell_docker_anything(site):
+    assert site.manager("console").stdout == f"http://127.0.0.1:{site.ports['console']}/\n"
+    console = Console(site.ports["console"])
+    status, page, _ = console.ask("/")
+    assert status == 200 and "<title>" in page
+    told = console.json("/api/v1/status")["status"]
+    assert told["runtime"] == "docker" and told["healthy"], told["problems"]
+    assert [(node["name"], node["state"], node["replication"]) for node in told["nodes"]] == [
+        ("primary", "accepting", ""), ("replica", "accepting", "streaming")]
+    assert told["console_url"] == f"http://127.0.0.1:{site.ports['console']}/"
+    assert [restore["outcome"] for restore in told["restores"]][:1] == ["done"]
+    repository = console.json("/api/v1/repository?fresh", X_Pgrevive="1")
+    assert repository["stanza"]["name"] == "main" and not repository["error"]
+    assert "pgrevive_replica_lag_bytes" in site.manager("console", "--get", "metrics").stdout
+
+    token = site.manager("console", "--token").stdout.strip()
+    assert console.act("test", "no token")[0] == 401
+    status, done = console.act("test", token)
+    assert status == 200 and done["passed"], done
+    started = site.from_host("replica", "select pg_postmaster_start_time()")
+    status, done = console.act("restart-node", token, node="replica")
+    assert status == 200, done
+    assert site.from_host("replica", "select pg_postmaster_start_time()") != started
+    for name in ("start", "stop", "restart", "rebuild", "switchover", "restore"):
+        status, refused = console.act(name, token, node="replica", confirm="postgres-cluster")
+        assert status == 409 and "RUNTIME=docker" in refused["error"]["hint"] or (
+            "./cluster-manager.sh " in refused["error"]["hint"]), refused
+    assert console.act("restart-node", token, node="../primary")[0] == 400
+    assert site.docker.inspect(PRIMARY)["State"]["Running"]
+
+
 def test_secrets_are_nobodys_to_see(site):
     """Neither in a container's environment nor in anything of a layer; readable for the server's user
     alone."""
@@ -391,7 +424,7 @@ def test_secrets_are_nobodys_to_see(site):
     def of_whom(content):
         return [name for name, spellings in secrets.items()
                 if any(spelling in content for spelling in spellings)]
-    for name in (PRIMARY, REPLICA, ADMINER, RESTORE):
+    for name in (PRIMARY, REPLICA, ADMINER, RESTORE, CONSOLE):
         assert of_whom(json.dumps(site.docker.inspect(name)).encode()) == []
     seen = 0
     for path, content in layers.files(site.docker, "pgrevive"):
@@ -412,7 +445,7 @@ def test_env_is_not_sent_to_who_builds_the_image(docker):
 
 
 def test_servers_run_as_postgres(site):
-    for container in (PRIMARY, REPLICA, ADMINER):
+    for container in (PRIMARY, REPLICA, ADMINER, CONSOLE):
         users = site.docker.out("exec", container, "sh", "-c", "grep -h Uid /proc/1/status")
         assert set(users.split()) == {"Uid:", "999"}
 

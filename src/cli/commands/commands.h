@@ -59,6 +59,9 @@ int ask_supervisor(const cluster::StateDirectory& directory, cluster::Act act,
 int show_status(const cluster::StateDirectory& directory, bool json);
 int show_checks(const cluster::StateDirectory& directory, bool json);
 int watch_status(const cluster::StateDirectory& directory);
+// Prints what the console at that address (http://HOST:PORT/) answers to a GET of `path`. Returns 0
+// where that is 200.
+int get_from_console(const std::string& url, const std::string& path);
 // The same of `start --preview` and `doctor`.
 int show_preview(const cluster::Settings& settings, const cluster::StateDirectory& directory,
                  bool json);

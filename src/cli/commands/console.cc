@@ -22,8 +22,10 @@ Error no_console() {
       .with_hint("set CONSOLE_PORT in .env, then `restart`");
 }
 
-// What the page shows and more, as JSON, of the one who keeps looking: rates and times that are left,
-// and the lag of the last day, are known to nobody else.
+}  // namespace
+
+// What the page shows and more, as JSON, of the one who keeps looking: rates and times that are
+// left, and the lag of the last day, are known to nobody else.
 int get_from_console(const std::string& url, const std::string& path) {
   const http::Client client({});
   const auto response =
@@ -34,8 +36,6 @@ int get_from_console(const std::string& url, const std::string& path) {
         .with_hint("it runs while the cluster does; its log is console.log");
   return response.status == 200 ? 0 : 1;
 }
-
-}  // namespace
 
 void add_console(Parser& parser) {
   CLI::App* command =

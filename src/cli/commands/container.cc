@@ -20,7 +20,9 @@
 #include "cli/point_watch.h"
 #include "cli/print.h"
 #include "cli/running_report.h"
+#include "cli/signals.h"
 #include "cluster/cluster.h"
+#include "cluster/console_process.h"
 #include "cluster/containers.h"
 #include "cluster/doctor.h"
 #include "cluster/identity_scope.h"
@@ -28,6 +30,8 @@
 #include "cluster/recovery_end.h"
 #include "cluster/reindex.h"
 #include "cluster/request.h"
+#include "console/console.h"
+#include "http/client.h"
 
 namespace pgrevive::cli {
 namespace {
@@ -169,10 +173,38 @@ int rebuild(const cluster::Settings& settings, const std::string& node, bool jso
   return 0;
 }
 
+int run_console() {
+  const StopOnSignal stop;
+  if (const auto directory = containers::wait_for_cluster(stop.token()))
+    console::serve(*directory, stop.token());
+  return 0;
+}
+
+std::string own_console() {
+  return fmt::format("http://127.0.0.1:{}/", cluster::kContainerConsolePort);
+}
+
+std::string trouble_of_console() {
+  const http::Client client({.connect_timeout = std::chrono::seconds(3)});
+  const auto response = client.perform({.url = own_console() + "healthz"}, {});
+  if (response.failure) return "the console does not answer: " + response.failure->text;
+  return response.status == 200 ? "" : "the console does not keep up with the cluster";
+}
+
 int health(const std::string& node) {
-  const std::string trouble = containers::trouble_of(node);
+  const std::string trouble =
+      node == "console" ? trouble_of_console() : containers::trouble_of(node);
   out("{}\n", trouble.empty() ? "healthy" : trouble);
   return trouble.empty() ? 0 : 1;
+}
+
+int show_token() {
+  const auto token = cluster::read_console_token(containers::where_volumes_are());
+  if (!token)
+    throw Error(ErrorKind::not_found, "the console has no token yet")
+        .with_hint("it makes one as soon as there is a cluster");
+  out("{}\n", token->reveal());
+  return 0;
 }
 
 int work(const GlobalOptions& global, const ContainerWords& words, bool json) {
@@ -180,6 +212,9 @@ int work(const GlobalOptions& global, const ContainerWords& words, bool json) {
     return std::ranges::find(works, words.work) != works.end();
   };
   if (is({"health"})) return health(words.node);
+  if (is({"console"})) return run_console();
+  if (is({"get"})) return get_from_console(own_console(), words.node);
+  if (is({"token"})) return show_token();
   if (is({"status", "test", "report", "reindex", "reindexing", "restart"}))
     return look(words, json);
   if (is({"check", "preview", "doctor"})) return look_ahead(global, words.work, json);
@@ -209,9 +244,10 @@ void add_container(Parser& parser) {
   auto words = std::make_shared<ContainerWords>();
   command->add_option("WORK", words->work)
       ->required()
-      ->check(CLI::IsMember({"restore", "follow", "node", "adminer", "health", "status", "test",
-                             "report", "check", "preview", "doctor", "check-anew", "make-way",
-                             "rebuild", "restart", "reindex", "reindexing"}));
+      ->check(CLI::IsMember({"restore", "follow",     "node",     "adminer", "health",
+                             "status",  "test",       "report",   "check",   "preview",
+                             "doctor",  "check-anew", "make-way", "rebuild", "restart",
+                             "reindex", "reindexing", "console",  "get",     "token"}));
   command->add_option("NODE", words->node);
   command->add_option("--since-ms", words->since_ms);
   command->add_flag("-w,--watch", words->watch);

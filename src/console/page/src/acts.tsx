@@ -121,6 +121,8 @@ export function ActsView({ acts, status }: { acts: Acts; status: Status }) {
     </button>
   );
   const { request } = status.supervisor;
+  // What takes containers down or up is for who may tell Docker to.
+  const docker = status.runtime === 'docker';
   return (
     <section id="acts" aria-labelledby="acts-title">
       <h2 id="acts-title">{t('acts')}</h2>
@@ -130,15 +132,15 @@ export function ActsView({ acts, status }: { acts: Acts; status: Status }) {
           <input type="password" autocomplete="off" aria-describedby="token-help" value={acts.token} onInput={(event) => acts.setToken(event.currentTarget.value)} />
         </label>
         <p id="token-help">
-          <code>pgrevive --cluster {cluster} console --token</code> {t('tokenHelp')}
+          <code>{docker ? './cluster-manager.sh' : `pgrevive --cluster ${cluster}`} console --token</code> {t('tokenHelp')}
         </p>
         <div class="act-row">
           <span>{t('wholeCluster')}</span>
           <div class="buttons">
             {button({ name: 'test' })}
-            {button({ name: 'start' })}
-            {button({ name: 'stop', question: t('sureStop', { cluster }) })}
-            {button({ name: 'restart', question: t('sureRestart', { cluster }) })}
+            {!docker && button({ name: 'start' })}
+            {!docker && button({ name: 'stop', question: t('sureStop', { cluster }) })}
+            {!docker && button({ name: 'restart', question: t('sureRestart', { cluster }) })}
           </div>
         </div>
         {status.nodes.map(({ name: node }) => (
@@ -146,8 +148,8 @@ export function ActsView({ acts, status }: { acts: Acts; status: Status }) {
             <span>{node}</span>
             <div class="buttons">
               {button({ name: 'restart-node', query: { node }, question: t('sureRestartNode', { node }) })}
-              {node !== 'primary' && button({ name: 'switchover', query: { node }, question: t('sureSwitchover', { node }) })}
-              {node !== 'primary' && button({ name: 'rebuild', query: { node, confirm: cluster }, question: t('sureRebuild', { node }), typed: true }, true)}
+              {!docker && node !== 'primary' && button({ name: 'switchover', query: { node }, question: t('sureSwitchover', { node }) })}
+              {!docker && node !== 'primary' && button({ name: 'rebuild', query: { node, confirm: cluster }, question: t('sureRebuild', { node }), typed: true }, true)}
             </div>
           </div>
         ))}

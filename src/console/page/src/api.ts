@@ -73,6 +73,7 @@ export interface PastRestore {
 
 export interface Status {
   cluster_name: string;
+  runtime: 'local' | 'docker';
   supervisor_running: boolean;
   healthy: boolean;
   problems: Problem[];

@@ -5,7 +5,7 @@ import { t } from './words';
 const most = 500; // lines that are kept
 
 // One log, with what is in it of a search, and what comes.
-export function LogsView({ nodes }: { nodes: string[] }) {
+export function LogsView({ nodes, docker }: { nodes: string[]; docker: boolean }) {
   const [of, setOf] = useState(nodes[0] ?? 'supervisor');
   const [search, setSearch] = useState('');
   const [follow, setFollow] = useState(false);
@@ -69,6 +69,11 @@ export function LogsView({ nodes }: { nodes: string[] }) {
             {t('follow')}
           </label>
         </div>
+        {docker && nodes.includes(of) && (
+          <p>
+            {t('dockerLog')} <code>./cluster-manager.sh logs {of}</code>
+          </p>
+        )}
         <pre ref={place} tabIndex={0} role="group" lang="en" aria-label={`${t('logs')}: ${of}`}>
           {logs && logs.lines.length > 0 ? logs.lines.join('\n') : t('noLines')}
         </pre>

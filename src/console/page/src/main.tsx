@@ -78,8 +78,8 @@ function Page() {
       <main id="content">
         {/* What is going on comes first. */}
         {isUnderWay(view) ? parts.reverse() : parts}
-        <RepositoryView cluster={status.cluster_name} acts={acts} />
-        <LogsView nodes={status.nodes.map(({ name }) => name)} />
+        <RepositoryView cluster={status.cluster_name} docker={status.runtime === 'docker'} acts={acts} />
+        <LogsView nodes={status.nodes.map(({ name }) => name)} docker={status.runtime === 'docker'} />
         <ActsView acts={acts} status={status} />
       </main>
       <ActDialog acts={acts} cluster={status.cluster_name} />

@@ -113,7 +113,7 @@ function Command({ text }: { text: string }) {
 const earliest = (window: { from: number }) => window.from + 1;
 const latest = (window: { from: number; to: number }) => Math.max(window.to, earliest(window));
 
-export function RepositoryView({ cluster, acts }: { cluster: string; acts: Acts }) {
+export function RepositoryView({ cluster, docker, acts }: { cluster: string; docker: boolean; acts: Acts }) {
   const [repository, setRepository] = useState<Repository | null>(null);
   const [failure, setFailure] = useState('');
   const [chosen, setChosen] = useState(0); // Unix seconds
@@ -229,19 +229,21 @@ export function RepositoryView({ cluster, acts }: { cluster: string; acts: Acts 
           </div>
           {shown && shown.reachable !== false && shown.restores && (
             <>
-              <Command text={`pgrevive --cluster ${cluster} start --anew --type time --target '${target}'`} />
-              <div class="buttons">
-                <button
-                  type="button"
-                  class="danger"
-                  data-act="restore"
-                  {...acts.may}
-                  onClick={() => acts.ask({ name: 'restore', query: { type: 'time', target, confirm: cluster }, question: t('sureAnew', { cluster, target: moment(chosen * 1000) }), typed: true })}
-                >
-                  {t('anew', { cluster })}
-                </button>
-                {acts.token === '' && <a href="#acts">{t('needToken')}</a>}
-              </div>
+              <Command text={`${docker ? './cluster-manager.sh' : `pgrevive --cluster ${cluster}`} start --anew --type time --target '${target}'`} />
+              {!docker && (
+                <div class="buttons">
+                  <button
+                    type="button"
+                    class="danger"
+                    data-act="restore"
+                    {...acts.may}
+                    onClick={() => acts.ask({ name: 'restore', query: { type: 'time', target, confirm: cluster }, question: t('sureAnew', { cluster, target: moment(chosen * 1000) }), typed: true })}
+                  >
+                    {t('anew', { cluster })}
+                  </button>
+                  {acts.token === '' && <a href="#acts">{t('needToken')}</a>}
+                </div>
+              )}
             </>
           )}
         </form>
