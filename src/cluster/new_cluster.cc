@@ -72,13 +72,13 @@ std::vector<Tablespace> tablespaces_of(postgres::Connection& connection) {
   return found;
 }
 
-// Whether what the node has goes before the copy is made.
+// Whether what the node has goes before it is made anew.
 enum class Present { stays, goes };
 
 // The server writes as zeros what is a hole on its disk: what was left out of a partial cluster
 // takes its full size in a copy.
-void check_room(const StateDirectory& directory, const std::string& node, std::uint64_t bytes,
-                const std::vector<Tablespace>& tablespaces, Present present) {
+void check_room(const StateDirectory& directory, const std::string& node, MadeOf made_of,
+                std::uint64_t bytes, const std::vector<Tablespace>& tablespaces, Present present) {
   const auto data = directory.data(node);
   std::vector<Demand> demands = {{.place = data, .bytes = bytes}};
   for (const auto& tablespace : tablespaces) {
@@ -94,13 +94,16 @@ void check_room(const StateDirectory& directory, const std::string& node, std::u
   const auto all = by_file_system(demands);
   for (const auto& demand : all) {
     if (demand.fits()) continue;
-    throw Error(ErrorKind::system,
-                fmt::format("{} has {} free, and {}a copy of the primary, {}, does not fit",
-                            demand.place.string(), format_bytes(demand.space.free_bytes),
-                            all.size() == 1 ? "" : "its part of ", format_bytes(demand.bytes)))
-        .with_hint(
-            "free some; databases that were left out of the restore have their full size in a "
-            "copy, so drop them (DB_DROP_LEFT_OUT=true)");
+    throw Error(
+        ErrorKind::system,
+        fmt::format("{} has {} free, and {}{}, {}, does not fit", demand.place.string(),
+                    format_bytes(demand.space.free_bytes), all.size() == 1 ? "" : "its part of ",
+                    made_of == MadeOf::primary ? "a copy of the primary" : "the backup",
+                    format_bytes(demand.bytes)))
+        .with_hint(made_of == MadeOf::backup
+                       ? "free some"
+                       : "free some; databases that were left out of the restore have their full "
+                         "size in a copy, so drop them (DB_DROP_LEFT_OUT=true)");
   }
 }
 
@@ -178,7 +181,7 @@ void copy_primary(Site& site, const std::string& node, const std::string& becaus
   auto connection = site.access(primary ? primary->source_user : "").open(site.port("primary"));
   const auto bytes = primary_bytes(connection);
   const auto tablespaces = tablespaces_of(connection);
-  check_room(directory, node, bytes, tablespaces, Present::stays);
+  check_room(directory, node, MadeOf::primary, bytes, tablespaces, Present::stays);
   // In this option a backslash keeps a '=' from dividing old from new.
   const auto escaped = [](const std::string& text) {
     std::string result;
@@ -214,9 +217,9 @@ void copy_primary(Site& site, const std::string& node, const std::string& becaus
   finish(site, node, record);
 }
 
-void check_copy_fits(const StateDirectory& directory, const std::string& node,
-                     postgres::Connection& primary) {
-  check_room(directory, node, primary_bytes(primary), tablespaces_of(primary), Present::goes);
+void check_fits_instead(const StateDirectory& directory, const std::string& node, MadeOf made_of,
+                        std::uint64_t bytes, postgres::Connection& primary) {
+  check_room(directory, node, made_of, bytes, tablespaces_of(primary), Present::goes);
 }
 
 void give_away(const StateDirectory& directory, const std::string& node) {

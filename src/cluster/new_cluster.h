@@ -22,9 +22,11 @@ void remove_leftovers(Site& site, const std::string& node, Leftovers which);
 // Bytes of such a copy, and so of the primary.
 std::uint64_t primary_bytes(postgres::Connection& connection);
 
-// Throws Error{system} where it would not fit once what the node has is gone.
-void check_copy_fits(const StateDirectory& directory, const std::string& node,
-                     postgres::Connection& primary);
+// Throws Error{system} where that many bytes, which lie in tablespaces as the primary's do, would
+// not fit once what the node has is gone.
+enum class MadeOf { backup, primary };
+void check_fits_instead(const StateDirectory& directory, const std::string& node, MadeOf made_of,
+                        std::uint64_t bytes, postgres::Connection& primary);
 
 // From here on what is on disk of that replica counts as a copy that was interrupted, so it is
 // thrown away and made anew once the primary runs. That it has joined stays known until then:

@@ -51,14 +51,28 @@ class Ways {
         connection_(site.access(primary_.source_user).open(site.port(kPrimary))) {}
 
   const NodeRecord& primary() const { return primary_; }
-  postgres::Connection& connection() { return connection_; }
 
   RebuildChoice choose() {
-    const auto wish = site_.settings.replica_rebuild;
-    return choose_rebuild(wish, wish == ReplicaRebuild::primary ? RebuildFacts{} : facts());
+    return choose_rebuild(site_.settings.replica_rebuild, facts_to_choose());
+  }
+
+  void check_room() {
+    const auto facts = facts_to_choose();
+    const bool from_backup = choose_rebuild(site_.settings.replica_rebuild, facts).from_backup;
+    if (from_backup)
+      check_fits_instead(site_.directory, node_, MadeOf::backup, facts.files, connection_);
+    // A restore that fails ends in a copy too. That a copy has no holes, where only some databases
+    // were restored, is no reason against a restore.
+    if (!from_backup || primary_.left_out.empty())
+      check_fits_instead(site_.directory, node_, MadeOf::primary, primary_bytes(connection_),
+                         connection_);
   }
 
  private:
+  RebuildFacts facts_to_choose() {
+    return site_.settings.replica_rebuild == ReplicaRebuild::primary ? RebuildFacts{} : facts();
+  }
+
   RebuildFacts facts() {
     RebuildFacts facts{.backup = primary_.backup_label};
     try {
@@ -270,8 +284,7 @@ void check_primary_serves(const Site& site) {
 
 void check_rebuild(Site& site, const std::string& node) {
   check_primary_serves(site);
-  Ways ways(site, node);
-  if (!ways.choose().from_backup) check_copy_fits(site.directory, node, ways.connection());
+  Ways(site, node).check_room();
 }
 
 void rebuild_replica(Site& site, const std::string& node) {
