@@ -2,6 +2,8 @@
 
 import pathlib
 import shutil
+import socket
+import threading
 
 import pytest
 
@@ -9,13 +11,13 @@ from rig import soundness
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
 from rig.postgres import SourceCluster, binaries, server_user
-from rig.process import run, wait_until
+from rig.process import free_port, run, wait_until
 from rig.program import message
 from rig.workspace import give
 
 # What ALTER SYSTEM of the source left in postgresql.auto.conf, none of which may work here.
 HOST_BOUND = {
-    "archive_command": "/usr/bin/false %p", "restore_command": "/usr/bin/false",
+    "restore_command": "/usr/bin/false",
     "primary_conninfo": "host=production port=5432", "primary_slot_name": "of_production",
     "listen_addresses": "10.9.8.7", "port": "5999", "unix_socket_directories": "/nonexistent",
     "external_pid_file": "/nonexistent/pid", "log_directory": "/nonexistent/log",
@@ -43,9 +45,49 @@ DEMANDS = {"max_connections": (300, 420), "max_worker_processes": (20, 31),
            "max_locks_per_transaction": (128, 300)}
 
 
+class Production:
+    """What the source talks to, and no clone of it may: where its subscription leads, and what its
+    archive_command would leave behind."""
+
+    def __init__(self, directory):
+        self.archived = directory / "archived-as-production"
+        self.archive_command = f"touch {self.archived}"
+        self.port = free_port()
+        self.callers = 0
+        self._server = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self):
+        while True:
+            try:
+                caller, _ = self._server.accept()
+            except OSError:
+                return
+            self.callers += 1
+            caller.close()
+
+    def hears_of_nobody_from_now_on(self):
+        self.callers = 0
+        self.archived.unlink(missing_ok=True)
+
+    def assert_nobody_came(self):
+        assert self.callers == 0 and not self.archived.exists()
+
+    def close(self):
+        self._server.close()
+
+
 @pytest.fixture(scope="module")
-def hard(session_workspace):
+def production(session_workspace):
+    production = Production(session_workspace.directory("production", owner=server_user()))
+    yield production
+    production.close()
+
+
+@pytest.fixture(scope="module")
+def hard(session_workspace, production):
     """All of it at once, under load, with a transaction that is prepared and never ends."""
+    HOST_BOUND["archive_command"] = production.archive_command
     directory = session_workspace.directory("hard", owner=server_user())
     source = SourceCluster(directory / "source", superuser="The Boss").create()
     demands = {name: low for name, (low, _) in DEMANDS.items()}
@@ -63,9 +105,10 @@ def hard(session_workspace):
     source.sql("begin; insert into markers (what) values ('prepared'); "
                "prepare transaction 'in doubt'", "testdb")
     source.sql("create table subscribed (i int)", "testdb")
-    source.sql("create subscription feed connection 'host=/nonexistent dbname=x' publication p "
-               "with (connect = false)", "testdb")
+    source.sql(f"create subscription feed connection 'host=127.0.0.1 port={production.port} dbname=x' "
+               "publication p with (connect = false)", "testdb")
     source.sql("alter subscription feed enable", "testdb")  # which it is not by itself there
+    wait_until(lambda: production.callers > 0, 30, "the source calls where its subscription leads")
     source.sql("select pg_create_physical_replication_slot('of_production', true)")
     repo.backup("full")
     (source.data / "pg_hba.conf").write_text(good)
@@ -76,6 +119,7 @@ def hard(session_workspace):
     source.start(**{name: high for name, (_, high) in DEMANDS.items()}, **acting)
     wait_until(lambda: int(source.sql(RUNS, "testdb")) > ran, 30, "the job runs on the source")
     auto.write_text(kept)
+    source.sql("select pg_create_restore_point('raised')")
     late = directory / "late"
     late.mkdir(mode=0o700)
     give(late, server_user())
@@ -95,6 +139,7 @@ def hard(session_workspace):
     shutil.rmtree(late)
     late.mkdir(mode=0o700)  # as on a host that was prepared for it
     give(late, server_user())
+    production.hears_of_nobody_from_now_on()
     return repo.finished(), late, ran
 
 
@@ -102,7 +147,7 @@ def values(repo, **more):
     return {"REPO_TYPE": "posix", "REPO_PATH": repo.path, "PGBACKREST_STANZA": "main", **more}
 
 
-def test_comes_up_without_a_human(pgrevive, space, hard):
+def test_comes_up_without_a_human(pgrevive, space, hard, production):
     repo, late, ran = hard
     cluster = Cluster(pgrevive, space.directory("h"), values(repo))
     try:
@@ -150,8 +195,27 @@ def test_comes_up_without_a_human(pgrevive, space, hard):
         assert places["primary"] == str(late)
         assert places["replica"].startswith(str(cluster.root / "replica")), places
         assert f"tablespace in {late}" in told and "copied from the primary" in told, told
+        production.assert_nobody_came()
         assert soundness.prove(cluster) == ["primary", "replica"]
         not_with_the_memory_of_the_source(cluster)
+    finally:
+        cluster.gone()
+
+
+def test_replica_of_the_backup_replays_raised_values(pgrevive, space, hard, production):
+    """A standby that has less than its WAL demands would stop in the middle of it."""
+    repo, _, _ = hard
+    cluster = Cluster(pgrevive, space.directory("h"), values(
+        repo, WAL_ARCHIVE="off", RECOVERY_TARGET_TYPE="name", RECOVERY_TARGET="raised"), name="raised")
+    try:
+        cluster.start()
+        cluster.caught_up()
+        for node in ("primary", "replica"):
+            for name, (_, high) in DEMANDS.items():
+                assert int(cluster.sql(node, f"show {name}")) >= high, (node, name)
+        replica = cluster.node("replica")
+        assert replica["backup_label"] == repo.labels[0] and not replica["made_because"], replica
+        production.assert_nobody_came()
     finally:
         cluster.gone()
 
