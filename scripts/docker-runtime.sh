@@ -425,14 +425,14 @@ docker_rebuild() {
     [ "$answer" = yes ] || fail "nothing was changed" "type the word yes, or use --yes where nobody can be asked" 31
   fi
   log=$(mktemp -d /tmp/pgrevive-rebuild.XXXXXX)
-  echo "making $node anew" >&2
   # Whoever stops looking, or goes away with his terminal, does not stop the work, as in start.
   trap 'interrupted=yes' INT
   set -m
   make_anew "$node" "$json" >"$log/output" 2>"$log/errors" </dev/null &
   rest=$!
   set +m
-  wait $rest || code=$?
+  echo "making $node anew" >&2
+  [ -n "$interrupted" ] || wait $rest || code=$?
   [ -z "$interrupted" ] || leave_to_itself
   trap - INT
   cat "$log/output"
