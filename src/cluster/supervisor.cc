@@ -25,9 +25,9 @@
 #include "cluster/reindex.h"
 #include "cluster/request.h"
 #include "cluster/restore_history.h"
-#include "cluster/site.h"
 #include "cluster/stop_signals.h"
 #include "cluster/switchover.h"
+#include "cluster/workplace.h"
 #include "postgres/binaries.h"
 
 namespace pgrevive::cluster {
@@ -321,21 +321,11 @@ int bring_up_watch_and_report(const StateDirectory& directory, const Settings& s
                               const Marker& marker, StatusBoard& board, StopSignals& signals,
                               Until until) {
   try {
-    Servers servers(board);
-    Prefetch prefetch(settings, directory, board);
     const auto version =
         while_doing("preparing the cluster", [&] { return cluster_version(settings, directory); });
-    Site site{.settings = settings,
-              .directory = directory,
-              .marker = marker,
-              .board = board,
-              .servers = servers,
-              .prefetch = prefetch,
-              .stop = signals.stop(),
-              .host = look_at_host(),
-              .version = version,
-              .binaries = postgres::find_binaries(version, settings.postgres_binaries)};
-    bring_up_and_watch(site, signals, until);
+    Workplace workplace(settings, directory, marker, board, signals.stop(), version,
+                        postgres::find_binaries(version, settings.postgres_binaries));
+    bring_up_and_watch(workplace.site(), signals, until);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::cancelled && signals.stop().stop_requested()) {
       board.enter(Phase::stopped);

@@ -23,6 +23,7 @@
 #include "cli/signals.h"
 #include "cluster/cluster.h"
 #include "cluster/console_process.h"
+#include "cluster/container_node.h"
 #include "cluster/containers.h"
 #include "cluster/doctor.h"
 #include "cluster/identity_scope.h"
@@ -30,6 +31,7 @@
 #include "cluster/recovery_end.h"
 #include "cluster/reindex.h"
 #include "cluster/request.h"
+#include "cluster/volumes.h"
 #include "console/console.h"
 #include "http/client.h"
 

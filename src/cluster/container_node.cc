@@ -1,0 +1,290 @@
+#include "cluster/container_node.h"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <system_error>
+#include <thread>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/spawn.h"
+#include "base/text.h"
+#include "cluster/adminer.h"
+#include "cluster/backrest_conf.h"
+#include "cluster/bring_up.h"
+#include "cluster/cluster.h"
+#include "cluster/configuration.h"
+#include "cluster/container_volume.h"
+#include "cluster/containers.h"
+#include "cluster/node_files.h"
+#include "cluster/node_record.h"
+#include "cluster/preflight.h"
+#include "cluster/reindex.h"
+#include "cluster/replica.h"
+#include "cluster/request.h"
+#include "cluster/stop_signals.h"
+#include "cluster/workplace.h"
+
+namespace pgrevive::cluster::containers {
+namespace {
+
+constexpr const char* kData = "/var/lib/postgresql/data";  // a node's volume in its container
+constexpr const char* kBackrestConf = "/etc/pgbackrest/pgbackrest.conf";
+constexpr const char* kAdminerPlace = "/run/pgrevive";
+constexpr std::chrono::minutes kRestartLimit{10};
+
+// /etc/pgbackrest/pgbackrest.conf, for people: pgBackRest's own commands work on the cluster's own
+// archive, and `info` tells of the source's repository as well, which no other command knows.
+std::string backrest_conf(const Settings& settings, const std::string& own) {
+  std::string text = "# Written by pgrevive at every start.\n" + own;
+  if (!settings.restore_from_backup || settings.wal_archive == WalArchiveMode::source) return text;
+  return text + source_for_info(settings, own.empty() ? 1 : 2);
+}
+
+void write_backrest_conf(const Site& site, const std::string& superuser) {
+  std::string own;
+  if (site.settings.archives()) {
+    for (const auto* name : {"log", "lock", "spool"})
+      make_directories(site.directory.pgbackrest() / name);
+    own = own_archive_conf(site.settings, site.directory, site.marker.archive_suffix,
+                           site.marker.socket_directory, superuser);
+    write_file_atomic(site.directory.pgbackrest_conf(), own);
+  }
+  write_file_atomic(kBackrestConf, backrest_conf(site.settings, own));
+}
+
+// PostgreSQL does not read them there, but that is where people look.
+void show_configuration(const Site& site, const std::string& node) {
+  for (const auto* name : {"pg_hba.conf", "pg_ident.conf"})
+    write_file_atomic(site.directory.data(node) / name,
+                      read_file(site.directory.conf(node) / name));
+}
+
+void start(Site& site, const std::string& node) {
+  const auto record = NodeRecord::load(site.directory, node).value();
+  if (node == "primary") {
+    write_backrest_conf(site, record.superuser);
+    bring_up_primary(site);
+  } else {
+    write_backrest_conf(
+        site, read_file_if_exists(site.directory.secrets() / "superuser").value_or("postgres"));
+    start_replica(site, node, record);
+  }
+  show_configuration(site, node);
+  site.board.enter(Phase::running);
+}
+
+// What lost its parent is the first process's to bury.
+void bury_orphans() {
+  if (::getpid() == 1) reap_orphans();
+}
+
+bool is_well(const std::string& node) {
+  try {
+    return trouble_of(node).empty();
+  } catch (const Error&) {
+    return false;  // it is not up yet
+  }
+}
+
+// All that a node can be asked for in its container is a new start of its server.
+void carry_out(Site& site, const std::string& node, const Request& request) {
+  RequestReport report{.id = request.id,
+                       .act = std::string(name(request.act)),
+                       .node = request.node,
+                       .state = "working",
+                       .began_ms = unix_milliseconds()};
+  const auto tell = [&] {
+    site.board.change([&](SupervisorStatus& status) { status.request = report; });
+    site.board.flush();
+  };
+  tell();
+  try {
+    if (request.act != Act::restart || request.node != node)
+      throw Error(ErrorKind::usage, report.act + " of " + report.node +
+                                        " is nothing that the container of " + node + " can do");
+    site.servers.stop(node);
+    start(site, node);
+    site.wait_until(node, "the start of " + node, kRestartLimit, [&] { return is_well(node); });
+    report.state = "done";
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) throw;
+    report.state = "failed";
+    report.error = error.text();
+  }
+  report.ended_ms = unix_milliseconds();
+  tell();
+}
+
+void reindex(Site& site) {
+  reindex_if_asked(site, [] { bury_orphans(); });
+  site.board.enter(Phase::running);
+}
+
+void watch(Site& site, const std::string& node) {
+  for (;;) {
+    site.rest(std::chrono::milliseconds(200));
+    site.servers.tick();
+    if (const auto request = take_request(site.directory)) carry_out(site, node, *request);
+    if (node == "primary" && reindex_is_asked_for(site.directory)) reindex(site);
+    if (const auto error = site.servers.gave_up(node)) throw *error;
+    bury_orphans();
+  }
+}
+
+postgres::ShutdownMode mode_of(int signal) {
+  if (signal == SIGINT) return postgres::ShutdownMode::fast;
+  return signal == SIGQUIT ? postgres::ShutdownMode::immediate : postgres::ShutdownMode::smart;
+}
+
+// A second signal may be more urgent than the first.
+void take_down(Site& site, const std::string& node, const StopSignals& signals) {
+  site.board.enter(Phase::stopping);
+  for (int told = 0; site.servers.running(node);) {
+    if (const int last = signals.last(); last != told) {
+      site.servers.ask_to_stop(node, mode_of(last));
+      told = last;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  bury_orphans();
+  site.board.enter(Phase::stopped);
+}
+
+// It says why, where it was the primary's that could not be filled.
+[[noreturn]] void refuse_volume(const std::string& node) {
+  const auto status = read_status(volume_of(node));
+  std::string reason;
+  if (status && !status->error.empty()) reason = ": " + status->error;
+  throw Error(ErrorKind::busy, fmt::format("the volume of {} is not whole{}", node, reason))
+      .with_hint(
+          "the restore service fills it, and goes on where it stopped: start that one, and "
+          "read its log");
+}
+
+}  // namespace
+
+int run_node(const Settings& told, const std::string& node) {
+  auto settings = told;
+  settings.primary_port = settings.replica_port = kContainerPort;
+  settings.listen_addresses = "*";
+  // Whom Docker's own networks bring here, the host included.
+  settings.allowed_networks.emplace_back("samenet");
+  const auto owner = find_owner();
+  const auto directory = volume_of(node);
+  std::error_code ignored;
+  // Tablespaces are linked by the path that they had where the volume was filled.
+  if (!std::filesystem::exists(directory.node(node), ignored)) {
+    make_directories(kVolumes, 0755);
+    std::filesystem::create_symlink(kData, directory.node(node));
+  }
+  give(directory.node(node) / ".", owner);
+  become(owner);
+
+  StopSignals signals;
+  const auto held = lock_volume(node);
+  if (!held)
+    throw Error(ErrorKind::busy, "another container works on the volume of " + node)
+        .with_hint("the restore service while it fills it; this one is to be started again then");
+  if (!is_made(directory, node)) refuse_volume(node);
+  auto marker = check_directory(settings, directory, owner).value();
+  marker.socket_directory = kSockets;
+  // What was asked of the container before.
+  take_request(directory);
+  // For those who look at the cluster from outside.
+  write_file_atomic(directory.settings(), to_json(told));
+
+  auto first = read_status(directory).value_or(SupervisorStatus{});
+  first.cluster_name = settings.cluster_name;
+  first.pid = ::getpid();
+  first.error.clear();
+  first.request.reset();
+  first.reindex.reset();
+  // The phases of its way up belong to the start that filled the volume, and to no later one.
+  if (std::ranges::find(first.phases, Phase::running, &PhaseTime::phase) != first.phases.end())
+    first.phases.clear();
+  StatusBoard board(directory, std::move(first));
+  const auto version =
+      postgres::Version::parse(trim(read_file(directory.data(node) / "PG_VERSION")));
+  Workplace workplace(settings, directory, marker, board, signals.stop(), version,
+                      binaries_of_image(version));
+  Site& site = workplace.site();
+  site.alone = true;
+  if (node != "primary") site.primary_host = host_of(settings, "primary");
+  try {
+    start(site, node);
+    watch(site, node);
+  } catch (const Error& error) {
+    const bool asked = error.kind() == ErrorKind::cancelled && signals.stop().stop_requested();
+    if (!asked) site.servers.stop_all();
+    if (!asked) throw;
+    take_down(site, node, signals);
+  }
+  return 0;
+}
+
+int run_adminer(const Settings& told) {
+  auto settings = told;
+  settings.adminer_listen = "0.0.0.0";
+  settings.adminer_port = kContainerAdminerPort;
+  const auto owner = find_owner();
+  const StateDirectory directory(kAdminerPlace);
+  make_directories(directory.root(), 0755);
+  give(directory.root(), owner);
+  become(owner);
+  StopSignals signals;
+  make_directories(directory.run());
+  make_directories(directory.root() / "logs");
+  StatusBoard board(directory, {.cluster_name = settings.cluster_name, .pid = ::getpid()});
+  Adminer adminer(settings, directory, board);
+  adminer.start();
+  while (!signals.stop().stop_requested()) {
+    adminer.tick();
+    bury_orphans();
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+  adminer.stop();
+  return 0;
+}
+
+std::optional<StateDirectory> wait_for_cluster(const std::stop_token& stop) {
+  become(find_owner());
+  const auto directory = seen_from_outside();
+  for (std::error_code ignored; !std::filesystem::exists(directory.settings(), ignored);
+       std::this_thread::sleep_for(std::chrono::milliseconds(500)))
+    if (stop.stop_requested()) return {};
+  return directory;
+}
+
+std::string trouble_of(const std::string& node) {
+  if (node == "adminer") {
+    Settings settings;
+    settings.adminer_listen = "127.0.0.1";
+    settings.adminer_port = kContainerAdminerPort;
+    return adminer_answers(settings, std::chrono::seconds(3)) ? "" : "Adminer does not answer";
+  }
+  const auto directory = volume_of(node);
+  const auto settings = from_json(read_file(directory.settings()));
+  const auto record = NodeRecord::load(directory, node).value_or(NodeRecord{});
+  const Access access(kSockets,
+                      candidate_roles(settings, record.source_user, directory.data(node)));
+  auto connection = access.open(kContainerPort);
+  if (node == "primary") {
+    if (connection.value("select pg_is_in_recovery()") != "f") return "the primary is in recovery";
+    // A record of WAL in a transaction, whose end waits for the disk; that the transaction has an
+    // id alone would be written some time.
+    connection.query("select pg_logical_emit_message(true, 'pgrevive', 'health')");
+    return {};
+  }
+  if (connection.value("select pg_is_in_recovery()") != "t")
+    return "the replica is not in recovery";
+  const auto streaming =
+      connection.value("select count(*) from pg_stat_wal_receiver where status = 'streaming'");
+  return streaming == "1" ? "" : "the replica does not stream";
+}
+
+}  // namespace pgrevive::cluster::containers
