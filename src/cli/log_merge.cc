@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "postgres/log_passwords.h"
 
 namespace pgrevive::cli {
 namespace {
@@ -36,7 +37,7 @@ struct Line {
 
 std::string prefixed(std::string_view prefix, std::size_t width, std::string_view line) {
   if (line.ends_with('\r')) line.remove_suffix(1);
-  return fmt::format("{:<{}} | {}\n", prefix, width, line);
+  return fmt::format("{:<{}} | {}\n", prefix, width, postgres::without_passwords(line));
 }
 
 std::string_view last_lines(std::string_view text, std::size_t lines) {

@@ -18,7 +18,8 @@ struct LogText {
 // log keep their order. Each gets its log's prefix, padded so that the bars stand below each other.
 std::string merge_logs(const std::vector<LogText>& logs, std::size_t lines);
 
-// One line with its prefix: "primary  | text\n". `width` is that of the longest prefix.
+// One line with its prefix and without passwords: "primary  | text\n". `width` is that of the
+// longest prefix.
 std::string prefixed(std::string_view prefix, std::size_t width, std::string_view line);
 
 // The last `lines` lines of a text.

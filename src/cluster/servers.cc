@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/spawn.h"
 #include "base/text.h"
+#include "postgres/log_passwords.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -21,6 +22,11 @@ constexpr BackoffPolicy kRestartDelay{.first = std::chrono::milliseconds(500),
                                       .ceiling = std::chrono::milliseconds(10'000)};
 // A fast shutdown ends with a checkpoint, which writes as much as shared_buffers holds.
 constexpr std::chrono::minutes kStopLimit{5};
+
+// Of a log that shows statements too: for messages, which go further than it does.
+std::string shown(std::string_view line, std::size_t most) {
+  return printable(postgres::without_passwords(line), most);
+}
 
 }  // namespace
 
@@ -184,10 +190,10 @@ std::string why_it_ended(const std::filesystem::path& log) {
     if (all[i].find(" FATAL:  ") == std::string_view::npos &&
         all[i].find(" PANIC:  ") == std::string_view::npos)
       continue;
-    auto result = printable(all[i], 400);
+    auto result = shown(all[i], 400);
     for (auto next = i + 1; next < all.size() && next < i + 4; ++next)
       if (all[next].find(" HINT:  ") != std::string_view::npos)
-        result += " | " + printable(all[next], 400);
+        result += " | " + shown(all[next], 400);
     return result;
   }
   return last_lines(log);
@@ -203,7 +209,7 @@ std::string last_lines(const std::filesystem::path& log, std::size_t lines) {
   const auto all = split(trim(text), '\n');
   std::string result;
   for (auto i = all.size() - std::min(lines, all.size()); i < all.size(); ++i)
-    result += (result.empty() ? "" : " | ") + printable(all[i], 300);
+    result += (result.empty() ? "" : " | ") + shown(all[i], 300);
   return result;
 }
 

@@ -15,7 +15,7 @@
 #include "cluster/cluster.h"
 #include "cluster/console_process.h"
 #include "console/guard.h"
-#include "console/passwords.h"
+#include "postgres/log_passwords.h"
 
 namespace pgrevive::console {
 namespace {
@@ -136,7 +136,7 @@ json find_lines(const cluster::StateDirectory& directory, const http::ServerRequ
 }  // namespace
 
 std::string without_secrets(std::string_view line, const std::vector<std::string>& secrets) {
-  auto text = without_passwords(line, kMask);
+  auto text = postgres::without_passwords(line, kMask);
   for (const auto& secret : secrets)
     for (auto at = text.find(secret); at != std::string::npos;
          at = text.find(secret, at + std::string_view(kMask).size()))

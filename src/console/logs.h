@@ -20,8 +20,8 @@ http::ServerResponse logs(const cluster::StateDirectory& directory,
                           const http::ServerRequest& request);
 
 // Servers log statements that failed, and one may set a password or have one in it: what follows
-// the word `password` (console/passwords.h) is replaced, and the secrets that are known, with their
-// quotes doubled too. Pure.
+// the word `password` (postgres/log_passwords.h) is replaced, and the secrets that are known, with
+// their quotes doubled too. Pure.
 std::string without_secrets(std::string_view line, const std::vector<std::string>& secrets);
 
 }  // namespace pgrevive::console

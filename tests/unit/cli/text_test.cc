@@ -387,6 +387,11 @@ TEST(LogMerge, PadsThePrefixAndCutsToTheLastLines) {
   EXPECT_EQ(merge_logs({{"primary", "a\n"}}, 0), "");
 }
 
+TEST(LogMerge, ShowsNoPasswords) {
+  EXPECT_EQ(merge_logs({{"primary", "STATEMENT:  alter role a password $t$x$t$\n"}}, 1),
+            "primary | STATEMENT:  alter role a password $t$***$t$\n");
+}
+
 nlohmann::json stanza(const char* backup, int stop, const char* cipher, int code) {
   return nlohmann::json::array(
       {{{"name", "main"},

@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-namespace pgrevive::console {
+namespace pgrevive::postgres {
 
 // A line of a server's log in which `mask` stands for what follows the word `password`, in whatever
 // case:
@@ -14,6 +14,6 @@ namespace pgrevive::console {
 //                   number there
 //
 // What is not closed goes to the end of the line. Pure.
-std::string without_passwords(std::string_view line, std::string_view mask);
+std::string without_passwords(std::string_view line, std::string_view mask = "***");
 
-}  // namespace pgrevive::console
+}  // namespace pgrevive::postgres

@@ -1,11 +1,11 @@
-#include "console/passwords.h"
+#include "postgres/log_passwords.h"
 
 #include <algorithm>
 #include <cstddef>
 
 #include "base/text.h"
 
-namespace pgrevive::console {
+namespace pgrevive::postgres {
 namespace {
 
 // Where a password lies in a line; empty: there is none.
@@ -143,4 +143,4 @@ std::string without_passwords(std::string_view line, std::string_view mask) {
   return result;
 }
 
-}  // namespace pgrevive::console
+}  // namespace pgrevive::postgres
