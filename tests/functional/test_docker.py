@@ -525,7 +525,8 @@ def test_restart_of_docker_needs_no_restore(site):
 
 def test_crash_of_the_host_needs_no_restore(site):
     """Nothing gets a word to say at its end, neither a server nor Docker."""
-    site.sql(PRIMARY, "insert into written values (44)")
+    site.sql(PRIMARY, "create table if not exists written (answer int); "
+                      "insert into written values (44)")
     def crashes(container):
         return site.log(container).count("database system was interrupted")
     before = {container: crashes(container) for container in (PRIMARY, REPLICA)}
