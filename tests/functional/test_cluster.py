@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from rig import tree
+from rig import soundness, tree
 from rig.cluster import PASSWORD, AdminerBrowser, Cluster, Manager, command_lines
 from rig.postgres import server_user
 from rig.process import listening, run, wait_until
@@ -313,7 +313,7 @@ def test_stop_and_start_without_a_second_restore(cluster):
     logs = [cluster.root / node / "logs" / "main-restore.log" for node in ("primary", "replica")]
     sizes = [log.stat().st_size for log in logs]
     cluster.sql("primary", "insert into markers (what) values ('after-restore')")
-    cluster.stop()
+    assert soundness.prove(cluster) == ["primary", "replica"]  # which stops it
     assert not listening(cluster.primary_port) and not listening(cluster.replica_port)
     assert not listening(cluster.adminer_port)
     assert cluster.processes() == {}

@@ -29,13 +29,23 @@ FILES = ("select string_agg(c.relname || '=' || c.relfilenode, ',' order by c.re
          "from pg_class c where relkind = 'i' and relnamespace = 'public'::regnamespace")
 
 
+_made = {}  # name to the place of the first, which took a while to make
+
+
 def make_locales(directory, *names):
     """Locales of the C library in a directory that LOCPATH can name. What they are made of comes with
     the package locales."""
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o755)
     for name in names:
-        run(["localedef", "-i", name, "-f", "UTF-8", directory / f"{name}.utf8"])
+        place = directory / f"{name}.utf8"
+        if place.exists():
+            continue
+        if name in _made and _made[name].exists():
+            shutil.copytree(_made[name], place)
+        else:
+            run(["localedef", "-i", name, "-f", "UTF-8", place])
+            _made[name] = place
     if not (directory / "C.utf8").exists():
         shutil.copytree("/usr/lib/locale/C.utf8", directory / "C.utf8")
     return directory
@@ -222,9 +232,13 @@ def make_cluster(pgrevive, story, space):
 
     yield make
     for cluster in made:
-        # Indexes that were not repaired, and databases without a locale, are what is tested here; where
-        # all was repaired, the test proves it.
-        cluster.gone(prove=False)
+        cluster.gone()
+
+
+def mend(cluster):
+    """What the source had broken, and what is missing here: nobody can look into a database otherwise."""
+    make_locales(cluster.locales, "pt_BR", "de_DE")
+    cluster.sql("primary", "delete from once where id = 1000", "twins")
 
 
 def names(findings):
@@ -406,6 +420,7 @@ def test_start_with_reindex_from_the_first(make_cluster, story):
     cluster.caught_up()
     assert cluster.sql("replica", DIFFERENT, SHOP) == "0"
     assert cluster.status()["supervisor"]["phase"] == "running"
+    mend(cluster)
 
 
 def locales_of_doctor(cluster):
@@ -433,11 +448,12 @@ def test_no_locale_of_the_source(make_cluster, story):
     make_locales(cluster.locales, "pt_BR")
     cluster.start()
     assert cluster.sql("primary", "select count(*) from items", SHOP) == "500"
+    mend(cluster)
 
 
 def test_no_locale_of_the_database_that_is_set_up(make_cluster, story):
     """POSTGRES_DB is what the cluster is for: without its locale the start fails."""
-    cluster = make_cluster(POSTGRES_DB="lost")
+    cluster = make_cluster(POSTGRES_DB="lost", REPLICAS=0)
     line = locales_of_doctor(cluster)
     assert line["detail"] == "de_DE.utf8 is not here, and without it nobody can connect to lost"
     result = cluster.start(check=False)
@@ -446,3 +462,4 @@ def test_no_locale_of_the_database_that_is_set_up(make_cluster, story):
     make_locales(cluster.locales, "de_DE")
     cluster.start()
     assert cluster.sql("primary", "select 1", "lost") == "1"
+    mend(cluster)

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from rig import soundness
 from rig.cluster import Cluster, Manager
 from rig.postgres import server_user
 from rig.process import listening, run
@@ -57,6 +58,12 @@ def test_demo(pgrevive, space, checkout, who):
         manager(*demo, timeout=900)
         assert pids == {node["name"]: node["pid"] for node in cluster.status()["nodes"]}
         assert_worked_on(text)
+        env = (home / "demo-source" / "demo.env").read_text()
+        cluster.values.update(POSTGRES_DB="shop", POSTGRES_PASSWORD=re.search(
+            "^POSTGRES_PASSWORD=(.*)$", env, re.MULTILINE)[1])
+        assert soundness.prove(cluster) == ["primary", "replica"]
+        if user is None:
+            manager(*demo)  # of one that was stopped; it is removed as it runs
         manager("demo", "--clean")
         assert not listening(cluster.primary_port)
         assert list(cluster.home.iterdir()) == [], "something of the demo is left"

@@ -9,8 +9,8 @@ import pytest
 
 from rig import tree
 from rig.fixtures import ALL, KINDS, QUERY
-from rig.postgres import Server, server_user, trusting_hba
-from rig.process import wait_until
+from rig.postgres import server_user
+from rig.restored import recovered
 
 
 def found_hashes(data):
@@ -72,12 +72,6 @@ def test_recovery_to_each_recorded_target(pgrevive, workspace, unpack_fixture, n
             arguments += ["--target", target, "--target-action", "promote"]
         pgrevive.restore(conf, {"primary": space / "data"}, *arguments,
                          tablespaces=space / "ts", user=server_user())
-        server = Server(space / "data", sockets=space, log=space / "server.log")
-        try:
-            server.start(archive_mode="off", hba_file=trusting_hba(space), data_sync_retry="off",
-                         fsync="off", logging_collector="off")
-            wait_until(lambda: server.sql("select pg_is_in_recovery()") == "f", 60,
-                       f"recovery to {kind} {target} ends; see {server.log}")
+        with recovered(space / "data", space, balanced=False,  # the source changed pgbench's tables
+                       data_sync_retry="off", fsync="off", logging_collector="off") as server:
             assert server.sql(QUERY, "testdb") == answer, f"{kind} {target}"
-        finally:
-            server.stop()

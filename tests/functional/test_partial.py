@@ -13,12 +13,13 @@ import shutil
 
 import pytest
 
-from rig import fixtures, repofiles, soundness, tree
+from rig import fixtures, repofiles, tree
 from rig.case import SYSTEM
 from rig.cluster import Cluster
-from rig.postgres import Server, binaries, server_user, trusting_hba
+from rig.postgres import binaries, server_user
 from rig.process import run, wait_until
 from rig.program import message
+from rig.restored import recovered
 from rig.shop import GOODS, ORDERS, Shop
 from rig.workspace import give
 
@@ -137,16 +138,6 @@ def test_delta_over_another_choice(pgrevive, workspace, shop, form):
         tree.assert_equal(expected, tree.data_directory(data), name)
 
 
-def recovered(workspace, data, **settings):
-    """A server on that directory that has recovered to the end of the archive."""
-    server = Server(data, sockets=workspace.path, log=workspace.path / "server.log")
-    # A standby asks for as much as its source has: rig/shop.py.
-    server.start(hba_file=trusting_hba(workspace.path), max_prepared_transactions=4, **settings)
-    wait_until(lambda: server.sql("select pg_is_in_recovery()") == "f", 60,
-               f"recovery ends; see {server.log}")
-    return server
-
-
 @pytest.mark.parametrize("form", ["bundled", "files"])
 def test_replay_goes_on_and_the_rest_can_be_dropped(pgrevive, workspace, shop, form):
     repo = shop.repos[form]
@@ -155,8 +146,9 @@ def test_replay_goes_on_and_the_rest_can_be_dropped(pgrevive, workspace, shop, f
                               f"--set={repo.labels[0]}", "--archive-mode=off",
                               tablespaces=workspace.path / "ts", user=server_user())
     assert "DROP DATABASE" in result.stdout
-    server = recovered(workspace, data)
-    try:
+    # A standby asks for as much as its source has: rig/shop.py.
+    with recovered(data, workspace.path, database="shop", archive_mode=None,
+                   max_prepared_transactions=4) as server:
         assert server.sql("show archive_mode") == "off"
         assert server.sql(GOODS, "shop") == shop.goods
         assert server.sql(ORDERS, "shop") == shop.orders
@@ -170,9 +162,6 @@ def test_replay_goes_on_and_the_rest_can_be_dropped(pgrevive, workspace, shop, f
             assert not files_of(data, {shop.oids[name]})
         server.sql("vacuum", "shop")
         assert server.sql("select count(*) from pg_class a join pg_class b using (oid)", "shop")
-        soundness.prove_server(server, "shop")
-    finally:
-        server.stop()
 
 
 @pytest.mark.parametrize("name", fixtures.ALL)
@@ -216,14 +205,11 @@ def test_block_incremental_recovers(pgrevive, workspace, unpack_fixture, name):
     pgrevive.restore(conf, {"one": data}, "--type=default", "--db-include=testdb",
                      "--archive-mode=off", tablespaces=workspace.path / "ts", user=server_user())
     answer = next(answer for kind, _, answer in fixture.expectations() if kind == "default")
-    server = recovered(workspace, data, data_sync_retry="off", logging_collector="off")
-    try:
+    with recovered(data, workspace.path, balanced=False,  # the source changed its tables
+                   data_sync_retry="off", logging_collector="off") as server:
         assert server.sql(fixtures.QUERY, "testdb") == answer
         assert server.sql("select 1", "odd name ü", check=False).returncode != 0
         server.sql('drop database "odd name ü"')
-        soundness.prove_server(server, "testdb", balanced=False)  # the source changed its tables
-    finally:
-        server.stop()
 
 
 def test_a_pgbackrest_conf_chooses_too(pgrevive, workspace, shop):

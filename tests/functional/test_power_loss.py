@@ -24,10 +24,11 @@ from rig.cluster import Cluster
 from rig.faulty_calls import FaultyCalls
 from rig.fixtures import KINDS, QUERY
 from rig.lossy_disk import LossyDisk
-from rig.postgres import Server, server_user, trusting_hba
+from rig.postgres import server_user
 from rig.process import Failed, wait_until
 from rig.program import message
 from rig.recorded_calls import Recording, tree_of
+from rig.restored import recovered
 from rig.story import MARKERS, ROWS
 
 SEED = os.environ.get("PGREVIVE_POWER_SEED", "1")
@@ -139,17 +140,10 @@ def test_restore(scene):
     for _, crash in recording.crashes([recording.moments]):
         crash.lay_down()
     place = scene.space.directory("server", owner=server_user())
-    server = Server(scene.root / "primary", sockets=place, log=place / "server.log")
-    try:
-        server.start(archive_mode="off", hba_file=trusting_hba(place),
-                     logging_collector="off")
-        wait_until(lambda: server.sql("select pg_is_in_recovery()") == "f", 60,
-                   f"recovery ends; see {server.log}")
-        answer = next(answer for kind, _, answer in scene.fixture.expectations()
-                      if kind == "default")
+    answer = next(answer for kind, _, answer in scene.fixture.expectations() if kind == "default")
+    with recovered(scene.root / "primary", place, balanced=False,  # the source changed its tables
+                   logging_collector="off") as server:
         assert server.sql(QUERY, "testdb") == answer
-    finally:
-        server.stop()
 
 
 def test_delta(scene):
@@ -240,11 +234,11 @@ def test_cluster_on_its_way(pgrevive, space, story):
         cluster.variables = {}
         made = [call for call in calls.calls()
                 if call.role == "supervise" and call.function in ("rename", "fsync", "syncfs")]
-        cluster.run("cleanup", "--yes")
         chance = random.Random(SEED)
         for turn in range(len(made) if MOMENTS == "all" else (int(MOMENTS) + 1) // 2):
             at = turn if MOMENTS == "all" else chance.randrange(len(made))
             call, nth = made[at], made[:at + 1].count(made[at])
+            cluster.run("cleanup", "--yes")
             cluster.variables = calls.struck(call, nth, "halt")
             cluster.start("--detach")
             wait_until(lambda: calls.hits() or phase(cluster) in ("running", "failed"), 120,
@@ -253,7 +247,6 @@ def test_cluster_on_its_way(pgrevive, space, story):
             result = cluster.start(check=False)
             assert result.returncode == 0, f"behind {call}, the {nth}th: {message(result)}"
             cluster.whole()
-            cluster.run("cleanup", "--yes")
 
 
 def phase(cluster):

@@ -135,6 +135,19 @@ def test_a_transaction_that_is_there_in_part_ends_a_scenario(pgrevive, space, st
         cluster.gone()
 
 
+@pytest.mark.parametrize("words, owes", [(["start"], True), (["demo", "--scale", "1"], True),
+                                         (["start", "--preview"], False), (["stop"], False)])
+def test_a_cluster_that_is_gone_was_proven_before(pgrevive, space, words, owes):
+    """One that was up and was removed has proven nothing, unless its test says why it cannot."""
+    cluster = Cluster(pgrevive, space.directory("w"), name="removed")
+    cluster.noticed(*words)
+    if owes:
+        with pytest.raises(Failed, match="removed was up, and nobody has proven that it is sound"):
+            cluster.gone()
+        cluster.unproven = "it is for this test alone"
+    cluster.gone()
+
+
 def write_and_clean_up(path):
     (path / "probe").write_text("")
     (path / "probe").unlink()

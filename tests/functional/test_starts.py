@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from rig import soundness
 from rig.cluster import PASSWORD, Cluster, command_lines
 from rig.process import run, wait_until
 from rig.program import message
@@ -132,7 +133,7 @@ def test_from_s3(pgrevive, space, story, bucket):
         own = {key for key in everything if not key.startswith(prefix + "/")}
         assert any("/archive/main/" in key for key in own), sorted(everything)[:20]
         assert bucket.s3.listing(bucket.name, prefix + "/") == before
-        cluster.stop()
+        assert soundness.prove(cluster) == ["primary", "replica"]
         cluster.run("cleanup", "--yes")
         assert not cluster.root.exists()
         assert bucket.s3.listing(bucket.name, prefix + "/") == before
@@ -235,6 +236,7 @@ def test_as_a_plain_user(pgrevive, space, story):
         for pid in cluster.processes():
             assert pathlib.Path(f"/proc/{pid}").stat().st_uid == 65534
         assert cluster.run("psql", "primary", "-Atc", "select 1").stdout.strip() == "1"
+        assert soundness.prove(cluster) == ["primary", "replica"]
         cluster.run("cleanup", "--yes")
         assert not cluster.root.exists()
     finally:

@@ -40,6 +40,8 @@ class Cluster:
         self.user = user
         self.options = list(options)
         self.proven = False  # to be sound, since its servers ran last
+        self.owed = None     # True: that proof, as it was up with a source's data, and never proven
+        self.unproven = None  # where it cannot be proven at its end: why that is right
         self.primary_port, self.replica_port, self.adminer_port = (free_port() for _ in range(3))
         self.values = {
             "CLUSTER_NAME": name, "POSTGRES_PASSWORD": PASSWORD, "POSTGRES_DB": "testdb",
@@ -70,12 +72,22 @@ class Cluster:
         result = self.pgrevive("--env-file", self.env_file, *self.options, command, *arguments,
                                check=False, timeout=timeout, env=self.environment, user=self.user,
                                **options)
-        if command in ("start", "restart") and result.returncode == 0:
-            self.proven = False
+        if result.returncode == 0:
+            self.noticed(command, *arguments)
         if check and result.returncode != 0:
             raise Failed(f"pgrevive {command} {' '.join(map(str, arguments))}: exit "
                          f"{result.returncode}\n{message(result)}\n{self.logs()}")
         return result
+
+    def noticed(self, command, *words):
+        """A command that went well. A cluster that was made empty owes no proof, and one that comes up
+        by itself is proven where it is up in the end."""
+        if command not in ("start", "restart", "demo") or {"--preview", "--clean"} & {*words}:
+            return
+        self.proven = False
+        if ("--detach" not in words and self.values.get("RESTORE_FROM_BACKUP") != "false"
+                and self.owed is None):
+            self.owed = True
 
     def start(self, *arguments, **options):
         return self.run("start", *arguments, **options)
@@ -122,13 +134,16 @@ class Cluster:
         result = self.run("logs", "-n", "60", check=False)
         return message(result)[-6000:]
 
-    def gone(self, prove=True, **but):
+    def gone(self, **but):
         """Whatever the test did: nothing of this cluster runs afterwards. Where it is up to the end,
-        its data is proven to be sound, but for what a test has broken on purpose; and its source is
-        what it was. One that has failed already says why itself."""
+        its data is proven to be sound, but for what a test has broken on purpose; where it is not, it
+        has to have been proven before, or to say why not. And its source is what it was. One that has
+        failed already says why itself."""
         try:
-            if prove and sys.exc_info()[0] is None:
+            if sys.exc_info()[0] is None and not self.unproven:
                 soundness.prove(self, **but)
+                if self.owed:
+                    raise Failed(f"{self.name} was up, and nobody has proven that it is sound")
             if sys.exc_info()[0] is None:
                 seals.prove_source(self.values)
         finally:
@@ -160,20 +175,20 @@ class Cluster:
             return self.primary_port
         return self.replica_port + int(node.partition("-")[2] or 1) - 1
 
-    def sql(self, node, statements, database="testdb", user="postgres", password=PASSWORD,
-            check=True):
+    def sql(self, node, statements, database="testdb", user="postgres", password=None, check=True):
         result = run([binaries() / "psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1",
                       "-h", "127.0.0.1", "-p", str(self.port(node)), "-U", user, "-d", database,
                       "-f", "-"], input=statements, check=check,
-                     env={"PGPASSWORD": password, "PGCONNECT_TIMEOUT": 10})
+                     env={"PGPASSWORD": password or self.values["POSTGRES_PASSWORD"],
+                          "PGCONNECT_TIMEOUT": 10})
         return result.stdout.rstrip("\n") if check else result
 
-    def caught_up(self, seconds=30, database="testdb"):
+    def caught_up(self, seconds=30, database="testdb", user="postgres", node="replica"):
         """Waits until the replica has replayed what the primary has written now."""
-        lsn = self.sql("primary", "select pg_current_wal_lsn()", database)
-        wait_until(lambda: self.sql("replica", "select coalesce(pg_last_wal_replay_lsn() >= "
-                                    f"'{lsn}', false)", database) == "t", seconds,
-                   f"replica at {lsn}")
+        lsn = self.sql("primary", "select pg_current_wal_lsn()", database, user)
+        wait_until(lambda: self.sql(node, "select coalesce(pg_last_wal_replay_lsn() >= "
+                                    f"'{lsn}', false)", database, user) == "t", seconds,
+                   f"{node} at {lsn}")
 
 
 class Manager:
@@ -186,9 +201,12 @@ class Manager:
 
     def __call__(self, *words, check=True, input=None, timeout=600):
         cluster = self.cluster
-        return run([self.program, *self.options, *words],
-                   check=check, input=input, timeout=timeout, env=cluster.environment,
-                   user=cluster.user)
+        result = run([self.program, *self.options, *words],
+                     check=check, input=input, timeout=timeout, env=cluster.environment,
+                     user=cluster.user)
+        if result.returncode == 0:
+            cluster.noticed(*words)
+        return result
 
 
 class AdminerBrowser:

@@ -229,11 +229,15 @@ class Sweep:
 
     # One run.
 
-    def run(self, case):
+    def run(self, case, prove=False):
+        """`prove`: of a cluster that came up in the end also every page and every index is looked at,
+        which takes a while."""
         began = time.monotonic()
         verdict, said = "WRONG", ""
         try:
             verdict, said = self._judged(case)
+            if prove and verdict in ("right", "stopped"):
+                soundness.prove(self.cluster)
         except Exception as why:  # a judge that stumbles has not found it right
             self._lift()
             said = f"{type(why).__name__}: {why}\n{self._state()}"
