@@ -10,7 +10,7 @@ import time
 import pytest
 
 from rig import repofiles
-from rig.case import DENIED, USAGE
+from rig.case import DENIED, UNAVAILABLE, USAGE
 from rig.cluster import PASSWORD, Cluster
 from rig.process import free_port, run
 from rig.program import message
@@ -221,12 +221,17 @@ def test_style_that_works_is_named(doctor, gateway):
 
 
 def test_wrong_ca(doctor, space):
+    """`start` is told the same, before there is anything."""
     other = Authority.make(space.directory("other-ca"), name="somebody else")
     space.path.joinpath("other-ca").chmod(0o755)
     other.certificate.chmod(0o644)
     doctor.values["S3_CA_FILE"] = other.certificate
     doctor.only("TLS chain", "S3_CA_FILE", "CN = gateway", "CN = pgrevive test CA", "until 20",
                 not_run=WAY[3:])
+    refused = doctor.cluster.start(check=False)
+    assert refused.returncode == UNAVAILABLE, message(refused)
+    assert "S3_CA_FILE" in refused.stderr and "hint: " in refused.stderr, message(refused)
+    assert not doctor.cluster.root.exists()
 
 
 def test_ca_file_of_somebody_else(doctor, space):
