@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace pgrevive::console {
@@ -62,6 +63,13 @@ std::optional<Window> recoverable_window(const RepositoryView& repository) {
     }
   }
   return window;
+}
+
+std::string why_unreadable(const repository::StanzaReport& stanza) {
+  using repository::StanzaStatus;
+  if (stanza.failure) return stanza.failure->what();
+  if (stanza.status == StanzaStatus::ok || stanza.status == StanzaStatus::no_backups) return {};
+  return fmt::format("stanza {}: {}", stanza.name, repository::message(stanza.status));
 }
 
 std::optional<std::int64_t> newest_backup(const RepositoryView& repository) {

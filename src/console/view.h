@@ -28,6 +28,10 @@ struct Window {
 };
 std::optional<Window> recoverable_window(const RepositoryView& repository);
 
+// Why there is nothing to tell of a stanza that was there when the cluster was made of it, in
+// whatever way it is gone; empty: it is there, be it without backups.
+std::string why_unreadable(const repository::StanzaReport& stanza);
+
 // When the newest backup stopped, Unix seconds.
 std::optional<std::int64_t> newest_backup(const RepositoryView& repository);
 

@@ -194,7 +194,7 @@ std::shared_ptr<const RepositoryView> RepositoryWatcher::read() {
       next->place = settings.repository.describe();
       next->stanza = repository::report_stanza(repository::open_repository(settings.repository),
                                                {.recovery_points = true});
-      if (next->stanza->failure) next->error = next->stanza->failure->what();
+      next->error = why_unreadable(*next->stanza);
     }
   } catch (const Error& error) {
     next->error = error.what();
