@@ -54,7 +54,13 @@ postgres::Connection Access::open_only(int port, const std::string& database,
         return connection;
       if (!first) first = Error(ErrorKind::postgres, "role " + role + " is not a superuser");
     } catch (const Error& error) {
-      if (!first) first = error;
+      // Only a superuser may say that no libraries are to be loaded.
+      const bool plain_role =
+          std::string(error.what()).find("session_preload_libraries") != std::string::npos &&
+          std::string(error.what()).find("42501") != std::string::npos;
+      if (!first)
+        first =
+            plain_role ? Error(ErrorKind::postgres, "role " + role + " is not a superuser") : error;
     }
   }
   auto error = first.value_or(Error(ErrorKind::internal, "no role to connect as"));

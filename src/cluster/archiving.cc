@@ -26,7 +26,11 @@ void run_backrest(const Site& site, const std::string& command) {
   site.board.log("pgbackrest " + command);
   const auto output = run({.program = "pgbackrest",
                            .arguments = {"--config=" + site.directory.pgbackrest_conf().string(),
-                                         "--stanza=" + site.settings.repository.stanza, command}},
+                                         "--stanza=" + site.settings.repository.stanza, command},
+                           // Its session is to begin whatever its role is told to load.
+                           .environment = {{"PGOPTIONS",
+                                            "-c session_preload_libraries= "
+                                            "-c local_preload_libraries="}}},
                           {}, std::chrono::minutes(5));
   if (output.status.ok()) return;
   const auto said = std::string(trim(output.out + output.err));

@@ -40,8 +40,9 @@ std::set<std::string> installed_libraries(const std::filesystem::path& binaries)
   }
   std::set<std::string> names;
   for (const auto& directory : directories)
-    for (const auto& entry : std::filesystem::directory_iterator(directory, ignored))
-      if (entry.path().extension() == ".so") names.insert(entry.path().stem());
+    for (const std::string below : {"", "plugins/"})
+      for (const auto& entry : std::filesystem::directory_iterator(directory / below, ignored))
+        if (entry.path().extension() == ".so") names.insert(below + entry.path().stem().string());
   return names;
 }
 

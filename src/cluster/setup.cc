@@ -9,6 +9,7 @@
 #include "cluster/partial.h"
 #include "cluster/reindex.h"
 #include "cluster/scram.h"
+#include "cluster/source_settings.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -114,8 +115,29 @@ void disable_subscriptions(Site& site, const Access& access) {
   }
 }
 
+// Of roles and databases, which no configuration of ours overrides.
+void look_at_own_settings(Site& site, Connection& connection) {
+  const auto libraries = installed_libraries(site.binaries);
+  const HostFacts facts{
+      .has_library = [&](const std::string& name) { return libraries.contains(name); },
+      .has_locale = {},
+      .has_time_zone = {}};
+  const auto rows = connection.query(
+      "select r.rolname, d.datname, unnest(s.setconfig) from pg_db_role_setting s "
+      "left join pg_roles r on r.oid = s.setrole left join pg_database d on d.oid = s.setdatabase "
+      "order by 1, 2, 3");
+  for (const auto& row : rows) {
+    const auto trouble = own_setting_trouble(row.at(2).value_or(""), facts);
+    if (trouble.empty()) continue;
+    std::string whose = row.at(0) ? "role " + *row.at(0) : "";
+    if (row.at(1)) whose += (whose.empty() ? "database " : " in database ") + *row.at(1);
+    site.board.warn(printable((whose.empty() ? "all roles" : whose) + ": " + trouble));
+  }
+}
+
 // What a person should know and nobody can decide for them.
 void look_around(Site& site, Connection& connection) {
+  look_at_own_settings(site, connection);
   if (connection.server_version() >= 100000) {
     const auto roles = connection.value(
         "select string_agg(rolname, ', ' order by rolname) from pg_authid "

@@ -182,7 +182,8 @@ constexpr auto kReasons = std::to_array<Reason>({
 // Libraries whose background workers do something to other systems, or by the clock, as soon as the
 // server runs: a copy of production must not act as production.
 constexpr auto kActing = std::to_array<string_view>(
-    {"pg_cron", "pg_partman_bgw", "pg_net", "pg_timetable", "pglogical", "spock", "bdr", "repmgr",
+    {"citus", "pgactive", "pg_task", "pglogical_ticker",  // citus: on its workers, production's
+     "pg_cron", "pg_partman_bgw", "pg_net", "pg_timetable", "pglogical", "spock", "bdr", "repmgr",
      "pg_squeeze", "powa", "pg_failover_slots", "pgautofailover"});
 
 // A library whose data cannot be read without it, and that has a setting without which its workers
@@ -209,6 +210,11 @@ std::string library_name(string_view text) {
   if (const auto slash = text.rfind('/'); slash != string_view::npos) text.remove_prefix(slash + 1);
   if (text.ends_with(".so")) text.remove_suffix(3);
   return std::string(text);
+}
+
+// Who sets local_preload_libraries need be nobody, and gets no others.
+std::string place_of(string_view setting, const std::string& library) {
+  return setting == "local_preload_libraries" ? "plugins/" + library : library;
 }
 
 // Before the dot of its settings' names.
@@ -238,7 +244,7 @@ class Chooser {
         drop(name, library + " would act on its own; ALTER SYSTEM and a restart load it");
         // They do nothing without it, and ALTER SYSTEM knows them only with it.
         prefixes_.emplace(prefix_of(library));
-      } else if (!facts_.has_library(library)) {
+      } else if (!facts_.has_library(place_of(name, library))) {
         drop(name, library + " is not installed here");
       } else {
         prefixes_.emplace(prefix_of(library));
@@ -318,6 +324,24 @@ SourceSettings choose_source_settings(const std::map<std::string, std::string>& 
   for (const auto& [name, value] : settings)
     if (!preloads(name)) chooser.plain(name, value);
   return chooser.finish();
+}
+
+std::string own_setting_trouble(const std::string& setting, const HostFacts& facts) {
+  const auto equals = setting.find('=');
+  if (equals == std::string::npos) return {};
+  const auto name = lower(setting.substr(0, equals));
+  const auto value = setting.substr(equals + 1);
+  if (name == "default_transaction_isolation" && lower(value) == "serializable")
+    return name + " = serializable: no query works with it on a replica";
+  if (!preloads(name)) return {};
+  std::string missing;
+  for (const auto& part : split(value, ',')) {
+    const auto library = library_name(part);
+    if (!library.empty() && !facts.has_library(place_of(name, library)))
+      missing += (missing.empty() ? "" : ", ") + library;
+  }
+  if (missing.empty()) return {};
+  return name + " names what is not installed here (" + missing + "): no session begins with it";
 }
 
 }  // namespace pgrevive::cluster

@@ -20,7 +20,7 @@ struct SourceSettings {
 
 // What can be asked about this host, to tell whether a value works here.
 struct HostFacts {
-  std::function<bool(const std::string&)> has_library;
+  std::function<bool(const std::string&)> has_library;  // "x", "plugins/x"
   std::function<bool(const std::string&)> has_locale;
   std::function<bool(const std::string&)> has_time_zone;
 };
@@ -28,5 +28,9 @@ struct HostFacts {
 // Pure, but for what `facts` are asked.
 SourceSettings choose_source_settings(const std::map<std::string, std::string>& settings,
                                       const HostFacts& facts);
+
+// What a setting of a role or a database ("name=value", as pg_db_role_setting has it) breaks here;
+// empty: nothing. These come with the data and stay.
+std::string own_setting_trouble(const std::string& setting, const HostFacts& facts);
 
 }  // namespace pgrevive::cluster

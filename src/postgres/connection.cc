@@ -22,7 +22,9 @@ constexpr milliseconds kWaitingSlice{200};
 
 // A hot standby takes no statement of a serializable transaction.
 constexpr const char* kReadable = "-c default_transaction_isolation=read\\ committed";
-constexpr const char* kUnhindered = "-c default_transaction_read_only=off -c lock_timeout=0";
+constexpr const char* kUnhindered =
+    "-c default_transaction_read_only=off -c lock_timeout=0 -c session_preload_libraries= "
+    "-c local_preload_libraries=";
 
 struct ClearResult {
   void operator()(PGresult* result) const { PQclear(result); }

@@ -22,8 +22,9 @@ struct ConnectionOptions {
   std::chrono::milliseconds statement_timeout{30'000};  // 0: none
   // Comes before what the database or the role says; empty: what they say.
   std::string search_path;
-  // Transactions may be read-only by default, and locks be waited for only so long, as the server,
-  // the database or the role have it. Otherwise nothing of that holds for the session.
+  // Transactions may be read-only by default, locks be waited for only so long, and libraries be
+  // loaded, as the server, the database or the role have it. Otherwise nothing of that holds for
+  // the session, and a superuser alone is let in.
   bool as_clients_do = false;
   // Called about five times a second while a statement runs. What it throws cancels the statement
   // and leaves query(); open a new connection then.

@@ -128,11 +128,14 @@ def hard(session_workspace, production):
     source.work()
     source.mark("last")
     ran = int(source.sql(ACTED, "testdb"))
-    # Nor may what the roles and the databases have, of whom we are one and connect to one.
-    source.sql('alter role "The Boss" set default_transaction_isolation = serializable; '
-               "alter database postgres set default_transaction_isolation = serializable; "
-               'alter role "The Boss" set default_transaction_read_only = on')
-    source.switch_wal()
+    # Nor may what roles and databases have, of whom we are one and connect to one. Nobody is let in
+    # as this one by then.
+    end = source.sql('alter role "The Boss" set default_transaction_isolation = serializable; '
+                     "alter database postgres set default_transaction_isolation = serializable; "
+                     'alter role "The Boss" set session_preload_libraries = "no_such_either"; '
+                     'alter role "The Boss" set default_transaction_read_only = on; '
+                     "select pg_walfile_name(pg_switch_wal())")
+    wait_until(lambda: any(repo.path.rglob(f"{end}-*")), 60, f"{end} is archived")
     auto.write_text("")
     source.stop()
     shutil.rmtree(source.directory)
@@ -182,9 +185,15 @@ def test_comes_up_without_a_human(pgrevive, space, hard, production):
         assert all(dropped.values())
         for name in HOST_BOUND:
             assert name in told, told
+        # Of roles and databases they came with the data: said, and not changed.
+        assert "role The Boss: session_preload_libraries names" in told, told
+        assert "(no_such_either)" in told, told
+        assert "database postgres: default_transaction_isolation = serializable" in told, told
         assert cluster.run("test").returncode == 0
         assert cluster.sql("primary", ACTED) == cluster.sql("primary", RUNS) == str(ran)
         # Who wants it has it, and then it acts: so it would have all along.
+        cluster.sql("primary", 'alter role "The Boss" reset all')  # whose job it is
+        cluster.sql("primary", "alter database postgres reset all")
         cluster.sql("primary", "alter system set shared_preload_libraries = pg_stat_statements, pg_cron")
         cluster.run("restart", "primary")
         wait_until(lambda: cluster.sql("primary", ACTED) == str(ran + 1), 30, "the job runs here too")

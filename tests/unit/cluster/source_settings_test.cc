@@ -124,5 +124,36 @@ TEST(SourceSettings, HoldsBackTheJobsOfALibraryThatItsDataNeeds) {
   EXPECT_THAT(later.dropped, Contains(held));
 }
 
+TEST(SourceSettings, LeavesOutWhatActsOnTheServersThatItKnows) {
+  for (const std::string library : {"citus", "pgactive", "pg_task", "pglogical_ticker"}) {
+    const auto settings = choose({{"shared_preload_libraries", library + ",auto_explain"}});
+
+    EXPECT_EQ(value_of(settings, "shared_preload_libraries"), "auto_explain");
+    EXPECT_THAT(settings.dropped, Contains(HasSubstr(library + " would act on its own")));
+  }
+}
+
+TEST(SourceSettings, OfARoleOrADatabaseAreTroubleWhereTheyBreakSessions) {
+  const auto trouble = [](const std::string& setting) {
+    return own_setting_trouble(setting, {.has_library =
+                                             [](const std::string& name) {
+                                               return name == "here" || name == "plugins/local";
+                                             },
+                                         .has_locale = {},
+                                         .has_time_zone = {}});
+  };
+
+  EXPECT_EQ(trouble("session_preload_libraries=\"$libdir/gone\", here, away"),
+            "session_preload_libraries names what is not installed here (gone, away): no session "
+            "begins with it");
+  EXPECT_EQ(trouble("session_preload_libraries=here"), "");
+  EXPECT_EQ(trouble("session_preload_libraries=\"\""), "");
+  EXPECT_EQ(trouble("local_preload_libraries=local"), "");
+  EXPECT_THAT(trouble("local_preload_libraries=here"), HasSubstr("not installed here (here)"));
+  EXPECT_THAT(trouble("default_transaction_isolation=SERIALIZABLE"), HasSubstr("on a replica"));
+  EXPECT_EQ(trouble("default_transaction_isolation=repeatable read"), "");
+  EXPECT_EQ(trouble("work_mem=1GB"), "");
+}
+
 }  // namespace
 }  // namespace pgrevive::cluster

@@ -73,8 +73,10 @@ TEST_F(OpenConnection, AsksAndIsAnswered) {
   EXPECT_EQ(connection.value("SHOW statement_timeout"), "30s");
   EXPECT_EQ(connection.value("SHOW application_name"), "pgrevive");
 
-  for (const auto* setting : {"default_transaction_isolation = serializable",
-                              "lock_timeout = '1ms'", "default_transaction_read_only = on"})
+  for (const auto* setting :
+       {"default_transaction_isolation = serializable", "lock_timeout = '1ms'",
+        "default_transaction_read_only = on", "session_preload_libraries = 'no_such_library'",
+        "local_preload_libraries = 'nor_this'"})
     connection.query(std::string("ALTER ROLE postgres SET ") + setting);
   auto options = server_->connection();
   const auto shown = [&] {
@@ -84,6 +86,9 @@ TEST_F(OpenConnection, AsksAndIsAnswered) {
   };
   EXPECT_THAT(shown(), ElementsAre(ElementsAre("read committed", "0", "off")));
   options.as_clients_do = true;
+  EXPECT_THAT(shown, throws(ErrorKind::postgres, "no_such_library"));
+  connection.query("ALTER ROLE postgres RESET session_preload_libraries");
+  connection.query("ALTER ROLE postgres RESET local_preload_libraries");
   EXPECT_THAT(shown(), ElementsAre(ElementsAre("read committed", "1ms", "on")));
   connection.query("ALTER ROLE postgres RESET ALL");
 
@@ -176,6 +181,9 @@ TEST_F(OpenConnection, IsRefusedOrNotAnsweredWithinItsTime) {
               Throws<Error>(Property("text", &Error::text,
                                      AllOf(HasSubstr("28P01"), Not(HasSubstr("wrong"))))));
   options.password = Secret("right");
+  EXPECT_THAT([&] { Connection::open(options); },
+              throws(ErrorKind::postgres, "session_preload_libraries"));
+  options.as_clients_do = true;
   EXPECT_EQ(Connection::open(options).value("SELECT current_user"), "keeper");
 
   // A server that is stopped says nothing, and is not waited for.
