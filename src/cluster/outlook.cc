@@ -25,7 +25,8 @@ using repository::RecoveryLine;
 using restore::RecoveryTarget;
 using restore::RecoveryType;
 
-// How many segments without the end of any transaction are looked through before giving up.
+// How many segments without the end of any transaction are looked through where one is only wanted
+// to say more.
 constexpr std::uint64_t kQuietSegments = 16;
 constexpr std::chrono::seconds kGapsClose{2};
 constexpr int kLooks = 5;
@@ -121,10 +122,14 @@ class Judge {
       return;
     }
     need(last_.number());
-    const auto newest = newest_at(last_.number(), kQuietSegments);
+    // Before the backup's end no transaction stops recovery, so that none at all is an answer too.
+    const auto newest = newest_at(last_.number(), last_.number() - stop_.number() + 1);
     outlook_.newest_transaction = newest;
     if (!newest) {
-      outlook_.certain = false;
+      fail(fmt::format(
+          "the target time {} is not in the archive, where no transaction ended since "
+          "backup {}{}",
+          target_.target, backup_.label.text(), line_.gaps.empty() ? "" : ", as far as its gap"));
       return;
     }
     if (!stops(*newest, time)) {

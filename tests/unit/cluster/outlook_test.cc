@@ -155,10 +155,20 @@ TEST(Outlook, TimeEndsInTheFirstSegmentWithALaterTransaction) {
   EXPECT_EQ(whole.asked, std::set<std::string>{segment(1, 11)});
 }
 
+TEST(Outlook, TimeIsLookedForDownToTheBackupsEnd) {
+  Case quiet;
+  auto& segments = quiet.contents.segments[Timeline(1)];
+  for (std::uint64_t number = 12; number < 40; ++number) segments.push_back(number);
+  EXPECT_THAT(quiet.complaint(RecoveryType::time, "2024-01-01 00:00:51+00"),
+              HasSubstr("the newest transaction is of 2024-01-01 00:00:50+00"));
+  EXPECT_EQ(quiet.complaint(RecoveryType::time, "2024-01-01 00:00:49+00"), "none");
+  quiet.newest.clear();
+  EXPECT_THAT(quiet.complaint(RecoveryType::time, "2024-01-01 00:00:25+00"),
+              HasSubstr("where no transaction ended since backup 20240101-000000F"));
+  EXPECT_FALSE(quiet.asked.contains(segment(1, 5)));
+}
+
 TEST(Outlook, IsUncertainWhereNothingTells) {
-  Case silent;
-  silent.newest.clear();
-  EXPECT_FALSE(silent.judge(RecoveryType::time, "2024-01-01 00:00:25+00").certain);
   EXPECT_FALSE(Case().judge(RecoveryType::name, "x").certain);
   EXPECT_FALSE(Case().judge(RecoveryType::xid, "7").certain);
 }
