@@ -290,7 +290,9 @@ class Examination {
     if (outlook.problem) return failed(outlook.problem->what(), outlook.problem->hint());
     const auto target = describe(settings_.target);
     if (!outlook.certain)
-      return fine(target + "; start looks for it in the WAL before it fetches anything");
+      return fine(target + (lies_in_records(settings_.target)
+                                ? "; start looks for it in the WAL before it fetches anything"
+                                : "; whether the archive leads there, recovery will show"));
     return fine(outlook.segments == 0 ? target
                                       : fmt::format("{}: {} WAL segments, up to {}", target,
                                                     outlook.segments, outlook.last_segment));
