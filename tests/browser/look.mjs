@@ -20,8 +20,9 @@
 //   follow                          with `search`: the log is followed, it says "following" on standard
 //                                   error, and waits until a line with that is shown
 //   rebuild                         with `token`: a replica is to be made again, which waits for the
-//                                   cluster's name, of which this is typed; `sure` tells whether one
-//                                   could go on before, and after; `asking` is where to put a picture
+//                                   cluster's name, for which each of these is typed; `sure` tells
+//                                   whether one could go on before, and after each; `asking` is where
+//                                   to put a picture
 //   keyboard                        a token; with nothing but the keyboard, first through the whole page
 //                                   (`stops`: each that has the focus, and whether one sees it), then
 //                                   to the replica's "Rebuild", the dialog, the cluster's name, and to
@@ -219,8 +220,10 @@ if (told.rebuild) {
   await page.locator('[data-act=rebuild]').first().click();
   const yes = page.locator('dialog button[value=yes]');
   seen.sure = [await yes.isEnabled()];
-  await page.locator('dialog input').fill(told.rebuild);
-  seen.sure.push(await yes.isEnabled());
+  for (const name of told.rebuild) {
+    await page.locator('dialog input').fill(name);
+    seen.sure.push(await yes.isEnabled());
+  }
   seen.asked = await page.locator('#sure').innerText();
   if (told.asking) await page.screenshot({ path: told.asking });
   await page.locator('dialog button[value=no]').click();

@@ -385,13 +385,11 @@ def test_acts_need_the_token(seen):
     assert "Test: done" in right["said"] and "passed: " in right["said"], right["said"]
     assert "failed" not in right["said"]
     # What destroys data waits for the name.
-    near = browser.look(seen.url, token=token, rebuild="seem", asking=picture("dialog"))
-    is_sound(near, seen.url)
-    assert near["sure"] == [False, False] and "replica" in near["asked"]
     before = seen.status()["supervisor"]["request"]
-    sure = browser.look(seen.url, token=token, rebuild="seen", width=360, dark=True,
-                        asking=picture("narrow-dialog"))
-    assert sure["sure"] == [False, True]
+    asked = browser.look(seen.url, token=token, rebuild=["seem", "seen"], width=360, dark=True,
+                         asking=picture("dialog"))
+    is_sound(asked, seen.url)
+    assert asked["sure"] == [False, False, True] and "replica" in asked["asked"]
     assert seen.status()["supervisor"]["request"] == before
 
 
