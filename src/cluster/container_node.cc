@@ -253,6 +253,9 @@ int run_adminer(const Settings& told) {
 
 std::optional<StateDirectory> wait_for_cluster(const std::stop_token& stop) {
   become(find_owner());
+  // The names of containers that do not run are asked of the host's name servers, which may be far
+  // away or none: a look must not wait for that.
+  ::setenv("RES_OPTIONS", "timeout:1 attempts:1", 1);
   const auto directory = seen_from_outside();
   for (std::error_code ignored; !std::filesystem::exists(directory.settings(), ignored);
        std::this_thread::sleep_for(std::chrono::milliseconds(500)))

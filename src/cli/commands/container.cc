@@ -188,7 +188,8 @@ std::string own_console() {
 
 std::string trouble_of_console() {
   const http::Client client({.connect_timeout = std::chrono::seconds(3)});
-  const auto response = client.perform({.url = own_console() + "healthz"}, {});
+  const auto response =
+      client.perform({.url = own_console() + "healthz"}, [](const http::Response&, ByteView) {});
   if (response.failure) return "the console does not answer: " + response.failure->text;
   return response.status == 200 ? "" : "the console does not keep up with the cluster";
 }
