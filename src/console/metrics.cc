@@ -200,13 +200,14 @@ void add_repository(Metrics& metrics, const RepositoryView& repository) {
   if (const auto newest = newest_backup(repository))
     metrics.gauge("last_backup_timestamp_seconds", "When its newest backup stopped, Unix time.",
                   static_cast<double>(*newest));
-  if (const auto window = recoverable_window(repository)) {
+  if (const auto windows = recoverable_windows(repository); !windows.empty()) {
+    const auto& window = windows.back();
     metrics.gauge("recoverable_from_timestamp_seconds",
-                  "The earliest moment it can be recovered to, Unix time.",
-                  static_cast<double>(window->from));
+                  "The moment from which it can be recovered to any later one, Unix time.",
+                  static_cast<double>(window.from));
     metrics.gauge("recoverable_to_timestamp_seconds",
                   "The latest moment it is known to reach, Unix time; WAL mostly goes further.",
-                  static_cast<double>(window->to));
+                  static_cast<double>(window.to));
   }
 }
 

@@ -47,9 +47,9 @@ json to_value(const repository::ReportedBackup& reported) {
 
 }  // namespace
 
-std::optional<Window> recoverable_window(const RepositoryView& repository) {
-  std::optional<Window> window;
-  if (!repository.stanza) return window;
+std::vector<Window> recoverable_windows(const RepositoryView& repository) {
+  std::vector<Window> all;
+  if (!repository.stanza) return all;
   for (const auto& database : repository.stanza->databases) {
     if (!database.current) continue;
     for (const auto& backup : database.backups) {
@@ -57,12 +57,18 @@ std::optional<Window> recoverable_window(const RepositoryView& repository) {
       Window here{.from = backup.recovery->from, .to = backup.recovery->from};
       for (const auto& line : backup.recovery->lines)
         here.to = std::max(here.to, line.reaches_time);
-      if (!window) window = here;
-      window->from = std::min(window->from, here.from);
-      window->to = std::max(window->to, here.to);
+      all.push_back(here);
     }
   }
-  return window;
+  std::ranges::sort(all, {}, &Window::from);
+  std::vector<Window> windows;
+  for (const auto& window : all) {
+    if (!windows.empty() && window.from <= windows.back().to)
+      windows.back().to = std::max(windows.back().to, window.to);
+    else
+      windows.push_back(window);
+  }
+  return windows;
 }
 
 std::string why_unreadable(const repository::StanzaReport& stanza) {
@@ -102,13 +108,14 @@ json to_value(const RepositoryView& repository) {
               {"encrypted", repository.stanza->encrypted},
               {"databases", databases}};
   }
-  const auto window = recoverable_window(repository);
-  return {
-      {"read_ms", repository.read_ms},
-      {"place", repository.place},
-      {"error", repository.error},
-      {"stanza", stanza},
-      {"recoverable", window ? json{{"from", window->from}, {"to", window->to}} : json(nullptr)}};
+  json windows = json::array();
+  for (const auto& window : recoverable_windows(repository))
+    windows.push_back({{"from", window.from}, {"to", window.to}});
+  return {{"read_ms", repository.read_ms},
+          {"place", repository.place},
+          {"error", repository.error},
+          {"stanza", stanza},
+          {"recoverable", windows}};
 }
 
 json to_value(const View& view) {

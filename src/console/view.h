@@ -20,13 +20,14 @@ struct RepositoryView {
   std::optional<repository::StanzaReport> stanza;
 };
 
-// The moments between which the archive leads from some backup, as far as it is known without
-// reading WAL: it mostly reaches further. Unix seconds; empty: nothing can be recovered.
+// The moments between which the archive leads from some backup, without a hole, as far as it is
+// known without reading WAL: the last one mostly reaches further. Unix seconds, the oldest first;
+// empty: nothing can be recovered.
 struct Window {
   std::int64_t from = 0;
   std::int64_t to = 0;
 };
-std::optional<Window> recoverable_window(const RepositoryView& repository);
+std::vector<Window> recoverable_windows(const RepositoryView& repository);
 
 // Why there is nothing to tell of a stanza that was there when the cluster was made of it, in
 // whatever way it is gone; empty: it is there, be it without backups.

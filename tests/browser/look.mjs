@@ -75,6 +75,7 @@ const look = () =>
       workers: [...document.querySelectorAll('#workers tbody tr')].map((row) => [...row.cells].map((cell) => cell.innerText)),
       built_on: [...document.querySelectorAll('#repository tbody tr')].map((row) => row.cells[2].title || null),
       gaps: [...document.querySelectorAll('#repository tbody tr')].map((row) => row.cells[7].innerText),
+      windows: [...document.querySelectorAll('[data-window]')].map((item) => item.innerText),
       warnings: [...document.querySelectorAll('#warnings li')].map((item) => item.textContent),
       restores: [...document.querySelectorAll('#past tbody tr')].map((row) => row.cells[1].innerText.split('\n')[0]),
       reasons: [...document.querySelectorAll('#past tbody tr')].map((row) => row.querySelector('.why')?.innerText ?? ''),

@@ -267,7 +267,7 @@ def test_repository_and_preview(seen, story):
     assert repository["error"] == "" and repository["stanza"]["status"] == "ok"
     backups = repository["stanza"]["databases"][0]["backups"]
     assert [backup["label"] for backup in backups] == story.repo.labels
-    window = repository["recoverable"]
+    window, = repository["recoverable"]
     assert window["from"] == backups[0]["recovery"]["from"] == backups[0]["stopped"]
     assert window["to"] >= backups[-1]["stopped"]
     preview = seen.console.json("/api/v1/preview?type=time&target=" +

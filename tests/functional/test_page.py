@@ -250,6 +250,8 @@ def test_the_repository_in_the_browser(seen, story):
     assert last["built_on"] == [None, full["label"]]
     assert shown["builds"] == [[diff["label"], full["label"]]]
     assert last["gaps"] == [f"1 segment, {seen.missing}", "none"]
+    before, window = last["windows"]
+    assert before.endswith("not from there on") and window.endswith("at least"), last["windows"]
     # In the lane of the one that needs it, between the two.
     [gap] = shown["gaps"]
     assert gap["of"] == full["label"]

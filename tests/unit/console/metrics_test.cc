@@ -225,14 +225,20 @@ TEST(Metrics, HaveNoLineThatEndsInALabel) {
   EXPECT_THAT(metrics_text(view, {}), HasSubstr("{cluster=\"two\\nlines\"}"));
 }
 
-TEST(RecoverableWindow, IsFromTheFirstBackupThatIsOfUse) {
+TEST(RecoverableWindows, AreOfTheBackupsThatAreOfUseAndHaveNoHoles) {
   RepositoryView view;
-  EXPECT_FALSE(recoverable_window(view));
+  const auto windows = [&] {
+    std::vector<std::pair<std::int64_t, std::int64_t>> found;
+    for (const auto& window : recoverable_windows(view)) found.emplace_back(window.from, window.to);
+    return found;
+  };
+  using Windows = std::vector<std::pair<std::int64_t, std::int64_t>>;
+  EXPECT_EQ(windows(), Windows());
   view.stanza.emplace();
   view.stanza->databases.push_back({.current = true});
   auto& backups = view.stanza->databases[0].backups;
   backups.push_back(backup("20261122-010000F", 100, 900, "000000010000000000000002"));
-  EXPECT_FALSE(recoverable_window(view));
+  EXPECT_EQ(windows(), Windows());
   backups.push_back(backup("20261122-020000F", 200, 350));
   backups.push_back(backup("20261122-030000F", 300, 300));
   backups.push_back(backup("20261122-040000F", 190, 360));
@@ -240,9 +246,13 @@ TEST(RecoverableWindow, IsFromTheFirstBackupThatIsOfUse) {
   view.stanza->databases.insert(view.stanza->databases.begin(), {.current = false});
   view.stanza->databases[0].backups.push_back(backup("20261121-020000F", 50, 90));
 
-  EXPECT_EQ(recoverable_window(view)->from, 190);
-  EXPECT_EQ(recoverable_window(view)->to, 360);
+  EXPECT_EQ(windows(), (Windows{{190, 360}}));
   EXPECT_EQ(newest_backup(view), 300);
+  auto& newer = view.stanza->databases[1].backups;
+  newer.push_back(backup("20261122-050000F", 400, 500));
+  EXPECT_EQ(windows(), (Windows{{190, 360}, {400, 500}}));
+  newer.push_back(backup("20261122-060000F", 360, 400));
+  EXPECT_EQ(windows(), (Windows{{190, 500}}));
 }
 
 TEST(OpenApi, HasWhatItRefersToAndNothingElse) {

@@ -76,7 +76,9 @@ export function ActDialog({ acts, cluster }: { acts: Acts; cluster: string }) {
   const { wish } = acts;
   useEffect(() => {
     setTyped('');
-    if (wish) dialog.current!.showModal();
+    if (!wish) return;
+    dialog.current!.returnValue = 'no'; // the one before may have been answered with yes
+    dialog.current!.showModal();
   }, [wish]);
   // Enter in the field is the first button of the form, which does nothing before the name is there.
   // Where nothing has to be typed, Enter must not be enough to end what runs.

@@ -152,7 +152,7 @@ export interface Repository {
     encrypted: boolean;
     databases: { current: boolean; wal: { first: string; last: string } | null; backups: Backup[] }[];
   } | null;
-  recoverable: { from: number; to: number } | null;
+  recoverable: { from: number; to: number }[];
 }
 
 export interface Preview {

@@ -9,7 +9,36 @@ import { RepositoryView } from './repository';
 import { isUnderWay, RestoreView } from './restore';
 import { language, named, t, type Word } from './words';
 
-const kept = 3600; // samples: a day of minutes and a quarter of an hour of seconds, as the server keeps, and some
+const minute = 60_000;
+const recent = 15 * minute; // of which each look is kept, and of the day before one a minute: as the server does
+const day = 24 * 60 * minute;
+const silence = 20_000; // after which whoever sends the looks is taken for gone
+
+const greater = (a: number | null, b: number | null) => (a === null ? b : b === null ? a : Math.max(a, b));
+
+// Of two samples of a minute, the greatest lags, as of the later one.
+function merge(a: Sample, b: Sample): Sample {
+  const nodes = { ...a.nodes };
+  for (const [name, lag] of Object.entries(b.nodes)) {
+    const other = a.nodes[name];
+    nodes[name] = other ? { lag_bytes: greater(other.lag_bytes, lag.lag_bytes), lag_seconds: greater(other.lag_seconds, lag.lag_seconds) } : lag;
+  }
+  return { time_ms: b.time_ms, nodes };
+}
+
+// Whoever leaves the page open for a day sees that day.
+function thinned(samples: Sample[]): Sample[] {
+  const now = samples.at(-1)?.time_ms ?? 0;
+  const result: Sample[] = [];
+  for (const sample of samples) {
+    if (sample.time_ms < now - day) continue;
+    const last = result.at(-1);
+    const same = last && sample.time_ms < now - recent && Math.floor(last.time_ms / minute) === Math.floor(sample.time_ms / minute);
+    if (same) result[result.length - 1] = merge(last, sample);
+    else result.push(sample);
+  }
+  return result;
+}
 
 function sampleOf(view: View): Sample {
   const nodes: Sample['nodes'] = {};
@@ -28,16 +57,33 @@ function Page() {
       (history) => setSamples((newer) => [...history.samples, ...newer.filter((sample) => sample.time_ms > (history.samples.at(-1)?.time_ms ?? 0))]),
       () => undefined,
     );
-    const events = new EventSource('/api/v1/events');
-    events.addEventListener('status', (event) => {
-      const next = JSON.parse(event.data) as View;
-      setLost(false);
-      setView(next);
-      setSamples((before) => (before.at(-1)?.time_ms === next.time_ms ? before : [...before, sampleOf(next)].slice(-kept)));
-    });
-    // The browser tries again by itself.
-    events.onerror = () => setLost(true);
-    return () => events.close();
+    let events: EventSource;
+    let heard = Date.now();
+    const listen = () => {
+      heard = Date.now();
+      events = new EventSource('/api/v1/events');
+      events.addEventListener('status', (event) => {
+        const next = JSON.parse(event.data) as View;
+        heard = Date.now();
+        setLost(false);
+        setView(next);
+        setSamples((before) => (before.at(-1)?.time_ms === next.time_ms ? before : thinned([...before, sampleOf(next)])));
+      });
+      // The browser tries again by itself, but for an answer that is none.
+      events.onerror = () => setLost(true);
+    };
+    listen();
+    // Nobody tells of a host that is gone.
+    const watch = setInterval(() => {
+      if (Date.now() - heard < silence && events.readyState !== EventSource.CLOSED) return;
+      setLost(true);
+      events.close();
+      listen();
+    }, 5_000);
+    return () => {
+      clearInterval(watch);
+      events.close();
+    };
   }, []);
 
   useEffect(() => {

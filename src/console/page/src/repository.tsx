@@ -115,7 +115,8 @@ const latest = (window: { from: number; to: number }) => Math.max(window.to, ear
 
 export function RepositoryView({ cluster, docker, acts }: { cluster: string; docker: boolean; acts: Acts }) {
   const [repository, setRepository] = useState<Repository | null>(null);
-  const [failure, setFailure] = useState('');
+  const [failure, setFailure] = useState(''); // of what was asked
+  const [unread, setUnread] = useState(''); // of reading the repository; gone with the next that succeeds
   const [chosen, setChosen] = useState(0); // Unix seconds
   const [preview, setPreview] = useState<{ of: string; found: Preview } | null>(null);
   const [asking, setAsking] = useState(false);
@@ -126,17 +127,17 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
     get<Repository>(`/api/v1/repository${fresh ? '?fresh' : ''}`).then(
       (found) => {
         setRepository(found);
-        setFailure(found.error);
-        setChosen((before) => before || (found.recoverable ? latest(found.recoverable) : 0));
+        setUnread(found.error);
+        setChosen((before) => before || (found.recoverable.length > 0 ? latest(found.recoverable.at(-1)!) : 0));
       },
-      (error: Error) => setFailure(error.message),
+      (error: Error) => setUnread(error.message),
     );
   // While the cluster is brought up nobody reads it.
   const known = repository !== null && repository.read_ms > 0;
   useEffect(() => {
-    if (known) return;
     void read(false);
-    const again = setInterval(() => void read(false), 2000);
+    // The console reads it now and then, and this asks what it has read last.
+    const again = setInterval(() => void read(false), known ? 30_000 : 2_000);
     return () => clearInterval(again);
   }, [known]);
   useEffect(() => {
@@ -162,14 +163,15 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
 
   const database = repository?.stanza?.databases.find(({ current }) => current);
   const backups = database?.backups ?? [];
-  const window = repository?.recoverable;
+  const windows = repository?.recoverable ?? [];
+  const window = windows.length > 0 ? { from: windows[0].from, to: windows.at(-1)!.to } : null;
   const from = Math.min(...backups.map((backup) => backup.started));
   const to = Math.max(...backups.map(reach));
   const shown = preview !== null && preview.of === target ? preview.found : null;
   return (
     <section id="repository" aria-labelledby="repository-title">
       <h2 id="repository-title">{t('repository')}</h2>
-      {!known && !failure && <p class="soft">{t('notRead')}</p>}
+      {!known && !unread && <p class="soft">{t('notRead')}</p>}
       {known && (
         <div class="card">
           <div class="spread">
@@ -184,7 +186,15 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
               </button>
             </p>
           </div>
-          <p class={window ? '' : 'error'}>{window ? t('window', { from: moment(window.from * 1000), to: moment(window.to * 1000) }) : t('noWindow')}</p>
+          {window ? (
+            windows.map(({ from, to }) => (
+              <p key={from} data-window>
+                {t(to === window.to ? 'window' : 'windowBefore', { from: moment(from * 1000), to: moment(to * 1000) })}
+              </p>
+            ))
+          ) : (
+            <p class="error">{t('noWindow')}</p>
+          )}
           {database?.wal && (
             <p class="soft">
               {t('walRange')}: {t('walFromTo', database.wal)}
@@ -248,9 +258,9 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
           )}
         </form>
       )}
-      {failure && (
+      {(unread || failure) && (
         <p class="card error" role="alert" lang="en">
-          {failure}
+          {[unread, failure].filter(Boolean).join('. ')}
         </p>
       )}
     </section>
