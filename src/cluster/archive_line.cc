@@ -56,8 +56,8 @@ ArchiveLine choose_line(const repository::WalArchive& archive, Timeline begin,
     }
     return current;
   }
-  const auto timeline =
-      wanted == "latest" ? newest_in(archive).value_or(begin) : parse_number(wanted);
+  const auto timeline = wanted == "latest" ? std::max(newest_in(archive).value_or(begin), begin)
+                                           : parse_number(wanted);
   if (timeline == begin) return current;
   auto history = load_history(archive, timeline);
   if (!history.passes(begin, position))
@@ -118,11 +118,12 @@ restore::OnTheWay on_the_way(const repository::Repository& repository,
     if (!timeline) return {};  // there is but one
     history = load_history(archive, *timeline);
   }
-  return [history](const repository::Backup& backup) {
+  return [history, latest](const repository::Backup& backup) {
     // An offline backup says nothing of timelines.
-    return !backup.archive_start || !backup.lsn_stop ||
-           history.passes(Timeline::parse_hex(backup.archive_start->substr(0, 8)),
-                          *backup.lsn_stop);
+    if (!backup.archive_start || !backup.lsn_stop) return true;
+    const auto begin = Timeline::parse_hex(backup.archive_start->substr(0, 8));
+    // That of the newest may be lost, of which the backup tells.
+    return history.passes(begin, *backup.lsn_stop) || (latest && begin > history.timeline);
   };
 }
 

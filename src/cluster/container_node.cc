@@ -257,8 +257,13 @@ std::optional<StateDirectory> wait_for_cluster(const std::stop_token& stop) {
   // away or none: a look must not wait for that.
   ::setenv("RES_OPTIONS", "timeout:1 attempts:1", 1);
   const auto directory = seen_from_outside();
-  for (std::error_code ignored; !std::filesystem::exists(directory.settings(), ignored);
-       std::this_thread::sleep_for(std::chrono::milliseconds(500)))
+  // One that makes way keeps its settings, for the next one, before that has any secrets.
+  const auto is_there = [&] {
+    std::error_code ignored;
+    return std::filesystem::exists(directory.settings(), ignored) &&
+           std::filesystem::exists(directory.secrets(), ignored) && !makes_way(directory);
+  };
+  for (; !is_there(); std::this_thread::sleep_for(std::chrono::milliseconds(500)))
     if (stop.stop_requested()) return {};
   return directory;
 }

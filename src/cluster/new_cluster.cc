@@ -86,11 +86,8 @@ void check_room(const StateDirectory& directory, const std::string& node, MadeOf
     demands.push_back(
         {.place = directory.tablespaces(node) / tablespace.oid, .bytes = tablespace.bytes});
   }
-  if (present == Present::goes) {
+  if (present == Present::goes)
     for (auto& demand : demands) demand.bytes -= std::min(demand.bytes, bytes_taken(demand.place));
-    // The bytes of a copy are without WAL.
-    demands.front().bytes += bytes_taken(data / "pg_wal") + bytes_taken(data / "pg_xlog");
-  }
   const auto all = by_file_system(demands);
   for (const auto& demand : all) {
     if (demand.fits()) continue;

@@ -319,7 +319,7 @@ Outlook look_once(const SourceArchive& source, const repository::BackupInfo& inf
   const auto rival = rival_of(archive, line, begin, backup.lsn_stop.value_or(Lsn()));
   if (!rival) return outlook;
   outlook.tell_timeline = true;
-  if (target.type == RecoveryType::immediate && chosen == Chosen::by_name) return outlook;
+  if (chosen == Chosen::by_name) return outlook;
   const auto way = [&](const postgres::TimelineHistory& history) {
     return way_along(history, info, backup, archive, contents.segment_size, latest);
   };

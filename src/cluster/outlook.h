@@ -64,8 +64,7 @@ enum class Chosen { by_name, for_target };
 
 // Looks into the archive and judges; where the target says nothing of timelines, and the newest one
 // left the backup's before the backup ended, that is a problem too: which of the two is the
-// source's nobody can tell from here, and only the end of a backup that was named by a person is
-// the same on both. A gap is looked at again after two seconds, and is one if it is still there.
+// source's nobody can tell from here, but who has named the backup. A gap is looked at again after two seconds, and is one if it is still there.
 // Offline backups are not judged but for `immediate`: where their WAL begins is known once their
 // pg_control is here. Throws what a storage throws.
 Outlook look_ahead(const SourceArchive& source, const repository::BackupInfo& info,

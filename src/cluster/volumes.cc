@@ -81,6 +81,11 @@ void move(const std::filesystem::path& from, const std::filesystem::path& to) {
 void begin_to_make_way(const StateDirectory& directory, const Settings& settings,
                        const Marker& marker) {
   const auto beside = beside_told_anew(directory);
+  if (makes_way(directory)) {  // one that was cut off; this one is told something else
+    write_file_atomic(told_anew(directory).settings(), to_json(settings));
+    marker.save(told_anew(directory));
+    return;
+  }
   remove_tree(beside.root());
   make_directories(beside.root());
   write_file_atomic(beside.settings(), to_json(settings));

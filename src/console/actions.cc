@@ -139,6 +139,8 @@ http::ServerResponse run_restore(const cluster::StateDirectory& directory,
   // What is not said is the end of the archive, as in the preview, and not what the cluster was
   // told.
   words.push_back("--type=" + request.parameter("type").value_or("default"));
+  const auto told = cluster::from_json(read_file(directory.settings()));
+  if (!told.target.timeline.empty()) words.push_back("--target-timeline=" + told.target.timeline);
   for (const char* name : {"target", "set"})
     if (const auto value = request.parameter(name); value && !value->empty())
       // One word, so that no value can pass for an option.
@@ -214,7 +216,10 @@ http::ServerResponse preview(const cluster::StateDirectory& directory,
     if (!type || *type == restore::RecoveryType::standby || *type == restore::RecoveryType::none ||
         *type == restore::RecoveryType::preserve)
       throw Error(ErrorKind::usage, "type is default, immediate, time, name, lsn or xid");
-    settings.target = {.type = *type, .target = request.parameter("target").value_or("")};
+    // Which timeline is the source's is what the cluster was told.
+    settings.target = {.type = *type,
+                       .target = request.parameter("target").value_or(""),
+                       .timeline = settings.target.timeline};
     const bool needs_target =
         *type != restore::RecoveryType::latest && *type != restore::RecoveryType::immediate;
     if (needs_target == settings.target.target.empty())

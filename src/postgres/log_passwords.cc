@@ -114,7 +114,15 @@ Span json_value(std::string_view line, std::size_t at) {
 Span password_at(std::string_view line, std::size_t at) {
   if (const auto value = json_value(line, at); value.begin != value.end) return value;
   bool equals = false;
-  for (; at < line.size() && (line[at] == ' ' || line[at] == '='); ++at) equals |= line[at] == '=';
+  // Also of a named argument: "=>", ":=".
+  for (; at < line.size(); ++at) {
+    const auto rest = line.substr(at);
+    if (rest.front() == '=')
+      equals = true;
+    else if (rest.front() != ' ' && rest.front() != '\t' && !rest.starts_with(":=") &&
+             !(rest.front() == '>' && equals))
+      break;
+  }
   // In a connection string that is a string of SQL itself, each quote stands twice.
   if (equals && line.substr(at).starts_with("''")) return {at + 2, next(line, "''", at + 2)};
   if (const auto string = sql_string(line, at); string.begin != 0) return string;

@@ -13,7 +13,7 @@ import shutil
 
 import pytest
 
-from rig import fixtures, repofiles, tree
+from rig import fixtures, repofiles, soundness, tree
 from rig.case import SYSTEM
 from rig.cluster import Cluster
 from rig.postgres import binaries, server_user

@@ -232,7 +232,7 @@ def test_which_line_is_the_sources_is_not_guessed(cluster, points, space):
                f"primary={data}"]
     late = points.xids["seven"]
     for words in ([], ["--type", "name", "--target", "late"], ["--type", "xid", "--target", late],
-                  ["--type", "lsn", "--target", points.lsns["late"]], ["--set", points.second]):
+                  ["--type", "lsn", "--target", points.lsns["late"]]):
         asked = words if "--type" in words else ["--type", "default", *words]
         told = [cluster.run("start", "--preview", *words, check=False),
                 cluster.start(*words, check=False), cluster.run("info", *asked, check=False),
@@ -245,26 +245,27 @@ def test_which_line_is_the_sources_is_not_guessed(cluster, points, space):
                          f"1 with backup {points.second}, newest transaction 20"):
                 assert part in result.stderr, message(result)
         assert not cluster.root.exists() and not data.exists()
-    for wish, label, line in (("1", points.second, 1), ("2", points.first, 2),
-                              ("latest", points.first, 2)):
-        result = cluster.run("start", "--preview", "--json", "--type", "default",
-                             "--target-timeline", wish)
+    for wish, label, line in ((["--target-timeline", "1"], points.second, 1),
+                              (["--target-timeline", "2"], points.first, 2),
+                              (["--target-timeline", "latest"], points.first, 2),
+                              (["--set", points.second], points.second, 1)):
+        result = cluster.run("start", "--preview", "--json", "--type", "default", *wish)
         told = json.loads(result.stdout)
         assert (told["backup"]["label"], told["timeline"]) == (label, line), (wish, told)
     refused = cluster.run("start", "--preview", "--set", points.second, "--target-timeline", "latest",
                           check=False)
     assert refused.returncode == USAGE and "timeline 2 left timeline 1 before" in refused.stderr
 
-    # The end of a backup is the same on both; but a server that is told no timeline would look for the
-    # newest, and not start.
-    cluster.pgrevive(*restore, "--set", points.second, "--type", "immediate", "--target-action",
-                     "promote")
+    # Who names the backup has said it; but a server that is told no timeline would look for the newest,
+    # and not start.
+    cluster.pgrevive(*restore, "--set", points.second, "--type", "name", "--target", "late",
+                     "--target-action", "promote")
     server = Server(data, sockets=data.parent, log=data.parent / "server.log")
     (data / "pg_hba.conf").write_text("local all all trust\n")
     try:
         server.start(archive_mode="off")
         wait_until(lambda: server.sql("select pg_is_in_recovery()") == "f", 60, "promotion")
-        assert server.sql(MARKERS, "testdb") == "one,two,three,four,five,first-line"
+        assert server.sql(MARKERS, "testdb") == "one,two,three,four,five,first-line,six,seven,eight"
     finally:
         server.stop()
 

@@ -69,6 +69,9 @@ TEST_F(ArchiveLineTest, LatestIsTheNewestThereIs) {
               test::throws(ErrorKind::usage, "timeline 4 left timeline 1 before the backup's"));
   storage_->remove("archive/main/15-1/00000004.history");
   EXPECT_EQ(choose("latest").timeline(), Timeline(3));
+  // Of a backup whose own history is lost.
+  EXPECT_EQ(choose_line(archive_, Timeline(5), Lsn::parse("0/9000000"), "latest").timeline(),
+            Timeline(5));
 }
 
 TEST_F(ArchiveLineTest, ANewerTimelineThatLeftBeforeTheBackupIsItsRival) {

@@ -31,6 +31,10 @@ INSTANTIATE_TEST_SUITE_P(
         Line{"dollars_unended", "password $tag$x$tog$ y", "password $tag$***"},
         Line{"equals_dollars", "password = $a$x y$a$, z", "password = $a$***$a$, z"},
         Line{"no_dollars", "password $1", "password $1"},
+        Line{"named_argument", "f(a => 1, password => 'x', b => 2)",
+             "f(a => 1, password => '***', b => 2)"},
+        Line{"named_argument_of_old", "f(password:='x', b)", "f(password:='***', b)"},
+        Line{"tab", "password\t'x'", "password\t'***'"},
         Line{"unended", "password='x y", "password='***"}),
     [](const auto& test) { return std::string(test.param.name); });
 
