@@ -66,7 +66,7 @@ void copy_program(const std::string& bytes, const std::filesystem::path& to) {
 
 // What a supervisor that ended at once had to say.
 [[noreturn]] void report_end(const StateDirectory& directory, const ExitStatus& end) {
-  throw Error(ErrorKind::internal, "the supervisor ended at once (" + end.text() +
+  throw Error(ErrorKind::system, "the supervisor ended at once (" + end.text() +
                                        "): " + last_lines(directory.supervisor_log()))
       .with_hint("its log is " + directory.supervisor_log().string());
 }
