@@ -3,10 +3,6 @@
 #include <algorithm>
 #include <cstdio>
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include "base/fd.h"
 #include "base/file.h"
 #include "base/text.h"
 
@@ -61,28 +57,14 @@ void StatusBoard::flush() {
 
 SupervisorStatus StatusBoard::status() { return state_.lock()->status; }
 
-namespace {
-
-// One that is read meanwhile, or cut off, is none to those who read it, and looked at again.
-bool write_in_place(const std::filesystem::path& path, const std::string& text) {
-  const Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  return file.get() >= 0 &&
-         ::pwrite(file.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()) &&
-         ::ftruncate(file.get(), static_cast<off_t>(text.size())) == 0;
-}
-
-}  // namespace
-
 void StatusBoard::write(State& state) {
   // Under the lock, so that an older text never replaces a newer one. Not synced: a sync would wait
   // for the restore's own writes, and after a power cut nobody needs this file.
   try {
     replace_file(directory_.status(), to_json(state.status), 0644);
   } catch (const std::exception& error) {
-    // A full disk must not take a running cluster down because nobody can be told about it. Where
-    // there is no room for another file there may be for the old one.
-    if (!write_in_place(directory_.status(), to_json(state.status)))
-      log(std::string("warning: the status could not be written: ") + error.what());
+    // A full disk must not take a running cluster down because nobody can be told about it.
+    log(std::string("warning: the status could not be written: ") + error.what());
   }
   state.written = std::chrono::steady_clock::now();
 }
