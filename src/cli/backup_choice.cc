@@ -31,12 +31,11 @@ BackupChoice choose_backup(const IndexedRepository& entry, const std::optional<s
   restore::OnTheWay way;
   if (!set) way = cluster::on_the_way(*repository, info, target);
   auto label = restore::choose_backup(info, set, target, time, way).label;
-  return {
-      .repository = std::move(repository),
-      .info = std::move(info),
-      .label = std::move(label),
-      .chosen = set && *set != "latest" ? cluster::Chosen::by_name : cluster::Chosen::for_target,
-      .lookup = {}};
+  return {.repository = std::move(repository),
+          .info = std::move(info),
+          .label = std::move(label),
+          .chosen = cluster::how_chosen(set),
+          .lookup = {}};
 }
 
 void look_up_point(BackupChoice& choice, const std::optional<std::string>& set,

@@ -236,6 +236,10 @@ Outlook judge_target(const Backup& backup, const repository::RecoveryPoints& poi
       .run();
 }
 
+Chosen how_chosen(const std::optional<std::string>& set) {
+  return set && *set != "latest" ? Chosen::by_name : Chosen::for_target;
+}
+
 void lead_to(Outlook& outlook, const TargetPoint& point) {
   if (outlook.problem) return;
   outlook.certain = true;

@@ -61,12 +61,14 @@ Error lacks_its_wal(const repository::Backup& backup, const repository::Recovery
 
 // Whether a person has named the backup, or it was chosen for the target.
 enum class Chosen { by_name, for_target };
+// By what was asked for: a label, "latest", or nothing. Pure.
+Chosen how_chosen(const std::optional<std::string>& set);
 
 // Looks into the archive and judges; where the target says nothing of timelines, and the newest one
 // left the backup's before the backup ended, that is a problem too: which of the two is the
-// source's nobody can tell from here, but who has named the backup. A gap is looked at again after two seconds, and is one if it is still there.
-// Offline backups are not judged but for `immediate`: where their WAL begins is known once their
-// pg_control is here. Throws what a storage throws.
+// source's nobody can tell from here, but who has named the backup. A gap is looked at again after
+// two seconds, and is one if it is still there. Offline backups are not judged but for `immediate`:
+// where their WAL begins is known once their pg_control is here. Throws what a storage throws.
 Outlook look_ahead(const SourceArchive& source, const repository::BackupInfo& info,
                    const repository::Backup& backup, Chosen chosen,
                    const restore::RecoveryTarget& target, bool exact);

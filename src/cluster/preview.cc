@@ -18,10 +18,7 @@ Outlook look_ahead(const Settings& settings, const ChosenBackup& chosen, bool ex
   auto outlook = look_ahead(
       SourceArchive{
           .repository = repository, .system_id = database.system_id, .version = database.version},
-      chosen.info, chosen.backup,
-      settings.backup_set && *settings.backup_set != "latest" ? Chosen::by_name
-                                                              : Chosen::for_target,
-      settings.target, exact);
+      chosen.info, chosen.backup, how_chosen(settings.backup_set), settings.target, exact);
   if (settings.point && settings.point->backup == chosen.backup.label.text())
     lead_to(outlook, *settings.point);
   return outlook;

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cluster/recovery_end.h"
 #include "cluster/throughput.h"
+#include "repository/info_report.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -60,9 +61,7 @@ nlohmann::ordered_json wal_value(const Outlook& outlook) {
                                 {"segments", outlook.segments},
                                 {"segment_size", outlook.segment_size},
                                 {"end_lsn", outlook.end.text()}};
-  auto& gaps = wal["gaps"] = nlohmann::ordered_json::array();
-  for (const auto& gap : outlook.gaps)
-    gaps.push_back({{"first", gap.first}, {"last", gap.last}, {"segments", gap.count}});
+  wal["gaps"] = repository::gaps_json(outlook.gaps);
   return wal;
 }
 

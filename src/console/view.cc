@@ -18,14 +18,11 @@ json or_null(const std::optional<T>& value) {
 json to_value(const repository::RecoveryPoints& points) {
   json lines = json::array();
   for (const auto& line : points.lines) {
-    json gaps = json::array();
-    for (const auto& gap : line.gaps)
-      gaps.push_back({{"first", gap.first}, {"last", gap.last}, {"segments", gap.count}});
     lines.push_back({{"timeline", line.timeline.value()},
                      {"last_segment", line.last_segment},
                      {"end_lsn", line.end.text()},
                      {"reaches", line.reaches_time},
-                     {"gaps", gaps}});
+                     {"gaps", repository::gaps_json(line.gaps)}});
   }
   return {{"from", points.from}, {"missing", points.missing}, {"lines", lines}};
 }

@@ -188,14 +188,11 @@ json links_json(const std::vector<ReportedLink>& links) {
 json recovery_json(const RecoveryPoints& points) {
   json lines = json::array();
   for (const auto& line : points.lines) {
-    json gaps = json::array();
-    for (const auto& gap : line.gaps)
-      gaps.push_back({{"first", gap.first}, {"last", gap.last}, {"segments", gap.count}});
     lines.push_back({{"timeline", line.timeline.value()},
                      {"last-segment", line.last_segment},
                      {"end-lsn", line.end.text()},
                      {"reaches", line.reaches_time},
-                     {"gap", std::move(gaps)}});
+                     {"gap", gaps_json(line.gaps)}});
   }
   return {{"from", points.from},
           {"missing", points.missing.empty() ? json(nullptr) : json(points.missing)},
@@ -247,8 +244,8 @@ json backup_json(const ReportedBackup& reported) {
 
 // As exactly as a target of time may be given.
 std::string moment_text(std::int64_t microseconds) {
-  const auto text = format_time(
-      std::chrono::system_clock::time_point(std::chrono::microseconds(microseconds)));
+  const auto text =
+      format_time(std::chrono::system_clock::time_point(std::chrono::microseconds(microseconds)));
   constexpr std::size_t kSeconds = std::string_view("2026-11-22 14:05:00").size();
   return fmt::format("{}.{:06}{}", text.substr(0, kSeconds), microseconds % 1'000'000,
                      text.substr(kSeconds));
@@ -498,6 +495,13 @@ std::vector<StanzaReport> report_repository(const std::shared_ptr<const storage:
   for (const auto& stanza : Repository::list_stanzas(*storage))
     reports.push_back(report_stanza(Repository(storage, stanza, passphrase), options));
   return reports;
+}
+
+json gaps_json(const std::vector<WalGap>& gaps) {
+  json list = json::array();
+  for (const auto& gap : gaps)
+    list.push_back({{"first", gap.first}, {"last", gap.last}, {"segments", gap.count}});
+  return list;
 }
 
 nlohmann::json to_json(const std::vector<StanzaReport>& stanzas) {

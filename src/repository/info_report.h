@@ -65,10 +65,10 @@ struct ReportedTimeline {
 struct ReportedDatabase {
   DatabaseHistory database;
   bool current = false;
-  std::string archive_id;                // "15-1"
-  std::optional<WalArchive::Range> wal;  // empty: the archive holds no WAL of it
-  std::vector<ReportedBackup> backups;   // by the time they stopped
-  std::string recovery_problem;          // why `recovery` is missing though it was asked for
+  std::string archive_id;                   // "15-1"
+  std::optional<WalArchive::Range> wal;     // empty: the archive holds no WAL of it
+  std::vector<ReportedBackup> backups;      // by the time they stopped
+  std::string recovery_problem;             // why `recovery` is missing though it was asked for
   std::vector<ReportedTimeline> timelines;  // where they were asked for
 };
 
@@ -84,8 +84,8 @@ struct ReportOptions {
   std::optional<BackupLabel> set;  // only this backup, with its details
   // The points in time one can recover to: lists the whole archive.
   bool recovery_points = false;
-  // Where it is given, the newest commit of every timeline is looked for in its last segments. Tells
-  // the last one in a segment, in microseconds since 1970; empty: there is none.
+  // Where it is given, the newest commit of every timeline is looked for in its last segments.
+  // Tells the last one in a segment, in microseconds since 1970; empty: there is none.
   std::function<std::optional<std::int64_t>(const WalArchive&, const ArchivedSegment&)>
       newest_commit;
 };
@@ -100,5 +100,8 @@ nlohmann::json to_json(const std::vector<StanzaReport>& stanzas);
 // The same as one line of text. Bytes that are no UTF-8 (in names, annotations) are replaced.
 std::string to_json_text(const std::vector<StanzaReport>& stanzas);
 std::string to_text(const std::vector<StanzaReport>& stanzas);
+
+// [{"first": ..., "last": ..., "segments": ...}], wherever gaps are told as JSON.
+nlohmann::json gaps_json(const std::vector<WalGap>& gaps);
 
 }  // namespace pgrevive::repository
