@@ -1,6 +1,8 @@
 #include "cli/follow.h"
 
 #include <algorithm>
+#include <chrono>
+#include <filesystem>
 #include <optional>
 
 #include <fmt/format.h>
@@ -21,6 +23,7 @@
 #include "cli/terminal.h"
 #include "cluster/reindex.h"
 #include "cluster/silent_end.h"
+#include "cluster/status_board.h"
 
 namespace pgrevive::cli {
 namespace {
@@ -108,6 +111,36 @@ struct Before {
         ran(cluster::supervisor_running(directory)) {}
   Mark mark;
   bool ran = false;
+  std::int64_t time_ms = cluster::unix_milliseconds();
+};
+
+// Whether the status tells of what failed before the launch: a full disk tells it when there is room.
+bool failed_before(const cluster::SupervisorStatus& status, const Before& before) {
+  return status.phase == Phase::failed && !status.phases.empty() &&
+         status.phases.back().began_ms < before.time_ms;
+}
+
+// Throws where a supervisor has not written for a while and cannot.
+class SilenceWatch {
+ public:
+  explicit SilenceWatch(const cluster::StateDirectory& directory) : directory_(directory) {}
+  void look() {
+    std::error_code none;
+    const auto written = std::filesystem::last_write_time(directory_.status(), none);
+    const auto time = std::chrono::steady_clock::now();
+    if (written != written_) {
+      written_ = written;
+      since_ = time;
+    }
+    if (time - since_ < 10s) return;
+    since_ = time;
+    if (const auto error = cluster::why_silent(directory_)) throw *error;
+  }
+
+ private:
+  const cluster::StateDirectory& directory_;
+  std::filesystem::file_time_type written_{};
+  std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
 };
 
 int follow(const cluster::Settings& settings, const cluster::StateDirectory& directory,
@@ -128,6 +161,8 @@ int follow(const cluster::Settings& settings, const cluster::StateDirectory& dir
 
   const StopOnSignal stop;
   ProgressView view = view_for(stdout_terminal());
+  SilenceWatch silence(directory);
+  bool again = launched == cluster::Launch::already_running;
   int silent_looks = 0;
   for (;;) {
     // In this order: once the request is gone, the status tells what became of it.
@@ -137,6 +172,11 @@ int follow(const cluster::Settings& settings, const cluster::StateDirectory& dir
     // A status that stood there before the launch says nothing about it.
     const bool fresh = status && (launched == cluster::Launch::already_running || before.ran ||
                                   mark_of(status) != before.mark);
+    if (fresh && again && failed_before(*status, before)) {
+      again = false;
+      cluster::try_again(directory);
+      continue;
+    }
     if (fresh) {
       print(view.update(*status, unix_now()));
       if (status->phase == Phase::running && !asked) {
@@ -151,6 +191,7 @@ int follow(const cluster::Settings& settings, const cluster::StateDirectory& dir
     }
     if (alive) {
       silent_looks = 0;
+      silence.look();
     } else if (++silent_looks > 25) {  // five seconds: the supervisor has had time to take its lock
       print(view.close());
       if (fresh && status->phase == Phase::stopped) {

@@ -31,6 +31,10 @@ Launch launch(Settings& settings, const StateDirectory& directory,
               const std::filesystem::path& own_program, const PointWatch& watch,
               bool reindex = false);
 
+// Has a supervisor that gave a server up (phase failed) and watches the rest try again, and waits until
+// it does, 3 s at most. Does nothing in other phases.
+void try_again(const StateDirectory& directory);
+
 // Makes the state directory and what the supervisor reads: `marker`, `settings`, the programs
 // (`own_program` and its client beside it). As `owner`, to whom the directory must belong.
 void write_state(const Settings& settings, const StateDirectory& directory, const Marker& marker,

@@ -91,19 +91,6 @@ void start_supervisor(const StateDirectory& directory, const Identity& owner) {
   child.release();
 }
 
-// A supervisor that watches the rest of a cluster whose one server it gave up tries again on
-// SIGHUP.
-void wake(const StateDirectory& directory, pid_t supervisor) {
-  const auto status = read_status(directory);
-  if (!status || status->phase != Phase::failed || supervisor == 0) return;
-  ::kill(supervisor, SIGHUP);
-  for (int i = 0; i < 30; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    const auto later = read_status(directory);
-    if (!later || later->phase != Phase::failed) return;
-  }
-}
-
 void leave_request(const StateDirectory& directory, const Identity& owner) {
   const IdentityScope scope(owner);
   ask_for_reindex(directory);
@@ -149,11 +136,11 @@ Launch launch(Settings& settings, const StateDirectory& directory,
   refuse_while_thrown_away(directory);
   settings.chosen_backup.reset();
   const auto seen = check_directory(settings, directory, owner);
-  if (const auto supervisor = find_supervisor(directory)) {
+  if (find_supervisor(directory)) {
     // Woken, it would stop the replicas that still run, and only then say so.
     refuse_lost_primary(directory);
     if (reindex) leave_request(directory, owner);
-    wake(directory, *supervisor);
+    try_again(directory);
     return Launch::already_running;
   }
   auto marker =
@@ -198,6 +185,18 @@ void launch_anew(const Settings& settings, const StateDirectory& directory, cons
   if (reindex) leave_request(directory, owner);
   write_state(settings, directory, anew.marker, owner, own_program);
   start_supervisor(directory, owner);
+}
+
+void try_again(const StateDirectory& directory) {
+  const auto supervisor = find_supervisor(directory);
+  const auto status = read_status(directory);
+  if (!status || status->phase != Phase::failed || supervisor.value_or(0) == 0) return;
+  ::kill(*supervisor, SIGHUP);
+  for (int i = 0; i < 30; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    const auto later = read_status(directory);
+    if (!later || later->phase != Phase::failed) return;
+  }
 }
 
 bool supervisor_running(const StateDirectory& directory) {

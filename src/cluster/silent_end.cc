@@ -1,7 +1,6 @@
 #include "cluster/silent_end.h"
 
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -40,6 +39,16 @@ Error silent_end(const StateDirectory& directory) {
   const auto last = last_lines(directory.supervisor_log(), 2);
   return Error(ErrorKind::system, kWhat + (last.empty() ? "" : "; its log ends: " + last))
       .with_hint("a process that was killed is started again by `start`; its log is " + log);
+}
+
+std::optional<Error> why_silent(const StateDirectory& directory) {
+  auto error = why_not_writable(directory);
+  if (error) {
+    error->add_frame("the supervisor runs and cannot say how far it is");
+    error->with_hint("when that is mended, `start` shows how it goes on; its log is " +
+                     directory.supervisor_log().string());
+  }
+  return error;
 }
 
 }  // namespace pgrevive::cluster

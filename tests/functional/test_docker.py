@@ -185,15 +185,17 @@ class Site:
                                             f"postgres_cluster_{node}_data"))
 
     def processes(self, *words):
-        """Of pgrevive in containers, called with these words."""
-        found = []
+        """Of pgrevive in containers, called with these words: each that is no child of such a one, as it
+        is between fork and exec."""
+        parents = {}
         for entry in pathlib.Path("/proc").iterdir():
             if entry.name.isdigit():
                 with contextlib.suppress(OSError):
                     line = (entry / "cmdline").read_bytes().decode().split("\0")
                     if line[0] == "pgrevive" and line[1:1 + len(words)] == list(words):
-                        found.append(int(entry.name))
-        return found
+                        stat = (entry / "stat").read_text()
+                        parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+        return [pid for pid, parent in parents.items() if parent not in parents]
 
     def kill_in_the_middle(self, words, middle, process):
         """What the script says whose container gets kill -9 as soon as middle() is true."""

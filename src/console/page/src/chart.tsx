@@ -45,15 +45,18 @@ export function LagChart({ samples, names }: { samples: Sample[]; names: string[
   const from = (samples.at(-1)?.time_ms ?? 0) - quarter;
   const shown = day ? samples : samples.filter((sample) => sample.time_ms >= from);
   useEffect(() => {
+    // Kept: an element that has gone from the page is no longer in the ref, and its observer may still call.
+    const here = place.current;
+    if (!here) return;
     const dark = matchMedia('(prefers-color-scheme: dark)');
     const draw = () => {
       plot.current?.destroy();
-      plot.current = make(place.current!, names, () => span.current);
+      plot.current = make(here, names, () => span.current);
       plot.current.setData(data(shown, names));
     };
-    const size = new ResizeObserver(() => plot.current?.setSize({ width: place.current!.clientWidth, height }));
+    const size = new ResizeObserver(() => plot.current?.setSize({ width: here.clientWidth, height }));
     draw();
-    size.observe(place.current!);
+    size.observe(here);
     dark.addEventListener('change', draw);
     return () => {
       size.disconnect();
