@@ -29,9 +29,7 @@ function(pgrevive_module name)
     if(nlohmann_json::nlohmann_json IN_LIST M_LIBRARIES)
       list(APPEND common <nlohmann/json.hpp>)
     endif()
-    if(CLI11::CLI11 IN_LIST M_LIBRARIES)
-      list(APPEND common <CLI/CLI.hpp>)
-    endif()
+    # Not CLI11: what it has at namespace scope is made in every file that sees it, used or not.
     pgrevive_precompile(${name} ${common})
   endif()
 
