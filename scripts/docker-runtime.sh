@@ -175,6 +175,7 @@ start_nodes() {
   compose up -d >"$1" 2>&1 </dev/null || code=$?
   if [ "$(state_of restore '{{.State.ExitCode}}')" != 0 ]; then
     rm -f "$1"
+    wake_rested
     exit $code
   fi
   # Another start may have made the same containers at the same moment.
@@ -256,6 +257,7 @@ docker_start() {
   fi
   [ -n "$ran" ] || [ -n "$detach" ] || echo "starting $name in containers"
   began=$(date +%s)000
+  trap wake_rested EXIT
   rest_nodes
   # What can be wrong with image and file shows here, also where nobody waits for the rest.
   quietly compose up -d --no-deps postgres-cluster-restore postgres-cluster-console
@@ -265,6 +267,7 @@ docker_start() {
   set -m
   start_nodes "$log" "$reindex" >/dev/null 2>&1 </dev/null &
   rest=$!
+  trap - EXIT
   set +m
   if [ -n "$detach" ]; then
     echo "$name is being brought up; \`$0 status\` shows how far it is"
@@ -294,11 +297,19 @@ docker_start() {
 
 # A node that Docker starts again and again waits for its volume to be made whole, and would be in the
 # way of who does it. It is started behind that.
+rested=()
 rest_nodes() {
   local node
   for node in primary replica; do
-    [ "$(state_of $node '{{.State.Restarting}}')" != true ] || quietly docker stop "$name-$node"
+    [ "$(state_of $node '{{.State.Restarting}}')" = true ] || continue
+    quietly docker stop "$name-$node"
+    rested+=("$name-$node")
   done
+}
+
+# Where nothing came of it they say again that their volumes are not whole.
+wake_rested() {
+  [ ${#rested[@]} -eq 0 ] || docker start "${rested[@]}" >/dev/null
 }
 
 wait_for_health() {
@@ -509,13 +520,20 @@ docker_psql() {
 # console [--token | --get PATH] [--json]
 docker_console() {
   local listen words=()
-  case "${1:-}" in
-    --token) words=(token) ;;
-    --get) words=(get "${2:?}") ;;
-    --get=*) words=(get "${1#*=}") ;;
-    ""|--json) ;;
-    *) fail "console does not know $1" "" 21 ;;
-  esac
+  while [ $# -gt 0 ]; do
+    [ "$1" = --json ] || [ ${#words[@]} -eq 0 ] || fail "console: $1 is one word too many" "" 21
+    case "$1" in
+      --token) words=(token) ;;
+      --get)
+        [ $# -gt 1 ] || fail "--get: 1 required PATH missing" "" 21
+        words=(get "$2")
+        shift ;;
+      --get=*) words=(get "${1#*=}") ;;
+      --json) ;;
+      *) fail "console does not know $1" "" 21 ;;
+    esac
+    shift
+  done
   need_cluster
   if [ ${#words[@]} -gt 0 ]; then
     docker exec "$name-console" pgrevive container "${words[@]}"

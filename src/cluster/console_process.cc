@@ -1,5 +1,7 @@
 #include "cluster/console_process.h"
 
+#include <string_view>
+
 #include <fmt/format.h>
 
 #include "base/file.h"
@@ -7,6 +9,11 @@
 #include "cluster/adminer.h"
 
 namespace pgrevive::cluster {
+namespace {
+
+constexpr std::string_view kExposure = "the console listens on ";
+
+}  // namespace
 
 SideProgram console_program(const StateDirectory& directory) {
   return {
@@ -49,9 +56,11 @@ std::string console_exposure(const Settings& settings) {
   const auto& address = settings.console_listen;
   if (settings.console_port == 0 || address.starts_with("127.") || address == "::1") return {};
   return fmt::format(
-      "the console listens on {} (CONSOLE_LISTEN), port {}, over plain HTTP: whoever reaches it "
-      "may look, and a token that is sent to it can be read on the way",
-      address, settings.console_port);
+      "{}{} (CONSOLE_LISTEN), port {}, over plain HTTP: whoever reaches it may look, and a token "
+      "that is sent to it can be read on the way",
+      kExposure, address, settings.console_port);
 }
+
+bool tells_of_exposure(const std::string& warning) { return warning.starts_with(kExposure); }
 
 }  // namespace pgrevive::cluster

@@ -26,5 +26,7 @@ std::string console_url(const Settings& settings);
 // What has to be said of a console that others than this host may reach; empty where it is off or
 // only this host does. Pure.
 std::string console_exposure(const Settings& settings);
+// Whether a warning is one of those.
+bool tells_of_exposure(const std::string& warning);
 
 }  // namespace pgrevive::cluster

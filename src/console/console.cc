@@ -106,7 +106,9 @@ class Console {
 
   ServerResponse answer(const ServerRequest& request) {
     auto response = [&]() -> ServerResponse {
-      if (auto refused = refusal(request, rules_)) return *std::move(refused);
+      auto refused = refusal(request, rules_);
+      if (refused && refused->status == 421 && other_hosts()) refused = refusal(request, rules_);
+      if (refused) return *std::move(refused);
       return request.method == "POST" ? change(request) : look(request);
     }();
     if (response.later) {
@@ -118,6 +120,13 @@ class Console {
     }
     add_headers(response);
     return response;
+  }
+
+  // Whether .env names others than it did: in its container the console outlives a restart.
+  bool other_hosts() {
+    auto hosts = cluster::from_json(read_file(directory_.settings())).console_hosts;
+    std::swap(rules_.hosts, hosts);
+    return rules_.hosts != hosts;
   }
 
   ServerResponse look(const ServerRequest& request) {

@@ -580,9 +580,15 @@ def test_commands_of_the_manager(site):
     assert "is being brought up" in site.manager("start", "--detach").stdout
     assert set(pathlib.Path("/tmp").glob("pgrevive-start.*")) - logs
     site.healthy()
-    site.write_env(NODE_TLS="on")
+    site.write_env(NODE_TLS="on", CONSOLE_LISTEN="0.0.0.0", CONSOLE_HOSTS="db.example")
     assert not site.streams_over_tls()
+    console = Console(site.ports["console"])
+    assert console.ask("/", Host="db.example")[0] == 421
     restarted = site.manager("restart").stdout
+    assert console.ask("/", Host="db.example")[0] == 200
+    warning = "the console listens on 0.0.0.0 (CONSOLE_LISTEN)"
+    assert warning in restarted and warning in site.manager("status").stdout
+    assert site.manager("console", "--json", "--tokens", check=False).returncode == 21
     assert restarted.startswith("stopped\nstarting postgres-cluster in containers\n")
     assert "postgres-cluster is running" in restarted and str(site.ports["primary"]) in restarted
     assert site.streams_over_tls()
@@ -811,7 +817,15 @@ def test_anew_that_is_cut_off_goes_on_to_its_target(site, story):
     assert "the old data is not all gone yet" in said and "start` goes on" in said
     assert site.docker.out("ps", "-q") == ""
     site.docker("start", PRIMARY)
-    wait_until(lambda: "the volume of primary is not whole" in site.log(PRIMARY), 30, "it says so")
+    def waits():
+        return site.docker.inspect(PRIMARY)["State"]["Restarting"] and (
+            "the volume of primary is not whole" in site.log(PRIMARY))
+    wait_until(waits, 30, "it says so")
+    # One that fails leaves it saying so.
+    (site.directory / "repository/backup").rename(site.directory / "backup")
+    assert "backup.info" in site.manager("start", check=False).stderr
+    wait_until(waits, 30, "it says so again")
+    (site.directory / "backup").rename(site.directory / "repository/backup")
     assert "postgres-cluster is running" in site.manager("start").stdout
     for container in (PRIMARY, REPLICA):
         assert site.value(container, MARKERS) == ROWS.removesuffix(",last-archived")
