@@ -174,6 +174,11 @@ std::string postgresql_conf(const NodeConfiguration& node, const Settings& setti
     for (const auto& setting : node.source)
       if (!is_parameter(setting.name)) out.set(setting.name, setting.value);
   }
+  if (node.stage == Stage::recovering) {
+    out.section("until it is set up");
+    // In the midst of a promotion a server must not start itself again (half_promoted.h).
+    out.set("restart_after_crash", "off");
+  }
   if (node.version.at_least(12) && !node.recovery.empty()) {
     out.section("recovery");
     for (const auto& setting : node.recovery) out.set(setting.name, setting.value);

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "cluster/dialect.h"
 #include "cluster/fork_segments.h"
+#include "cluster/half_promoted.h"
 #include "cluster/locales.h"
 #include "cluster/node_files.h"
 #include "cluster/partial.h"
@@ -32,6 +33,7 @@ constexpr std::chrono::milliseconds kSettling{1000};
 // How long a source that goes on archiving is followed after we first caught up with it.
 constexpr std::chrono::seconds kChaseLimit{30};
 constexpr std::chrono::minutes kPromotionLimit{30};
+constexpr int kPromotionAttempts = 5;
 // How long the same segments may be delivered again and again.
 constexpr std::chrono::seconds kStuckLimit{10};
 // All WAL was delivered and the server still does not answer.
@@ -58,17 +60,30 @@ class Recovery {
   }
 
   void run() {
-    // A supervisor that was interrupted after it promoted finds no signal file; making one would
-    // turn a primary back into a standby.
-    if (!record_.promoting || is_standby(site_, kPrimary)) {
-      site_.board.enter(Phase::recovering);
-      start();
-      replay();
-      promote();
-    } else {
-      forget_report();
-      configure(After::promotion);
-      site_.servers.start(kPrimary, server_options(site_, kPrimary), site_.port(kPrimary));
+    for (int attempts = 1;; ++attempts) {
+      if (!record_.promoting || is_standby(site_, kPrimary) || ended_half_promoted()) {
+        site_.board.enter(Phase::recovering);
+        start();
+        replay();
+        try {
+          promote();
+        } catch (const Error& error) {
+          if (error.kind() == ErrorKind::cancelled || site_.servers.running(kPrimary)) throw;
+        }
+      } else {
+        // One that was promoted already; a signal file would make a standby of it again.
+        forget_report();
+        configure(After::promotion);
+        site_.servers.start(kPrimary, server_options(site_, kPrimary), site_.port(kPrimary));
+      }
+      if (wait_for_promotion()) break;
+      const auto log = site_.directory.logs(kPrimary) / "postgresql.log";
+      if (attempts == kPromotionAttempts)
+        throw Error(
+            ErrorKind::postgres,
+            "the server of primary ended each time that it was promoted: " + why_it_ended(log))
+            .with_hint("its log is " + log.string());
+      site_.board.log("primary: its server ended while it was promoted; going on with it");
     }
     record_promotion();
   }
@@ -107,8 +122,20 @@ class Recovery {
     parameters_ = parameters_of(node, site_.settings);
   }
 
+  // What a server that ended in the midst of its promotion must not be started as is known here
+  // only, so the supervisor does not start it again by itself (wait_for_promotion()).
+  bool ended_half_promoted() const {
+    const auto data = site_.directory.data(kPrimary);
+    if (postgres::is_running(data)) return false;
+    const auto control = load_control_file(data);
+    return half_promoted(control,
+                         record_.line != 0 ? Timeline(record_.line) : control.checkpoint_timeline);
+  }
+
   void start() {
     forget_report();
+    caught_up_since_.reset();
+    exhausted_since_.reset();
     if (source_) {
       record_.line = source_->line().timeline().value();
       record_.save(site_.directory, kPrimary);
@@ -163,7 +190,6 @@ class Recovery {
     if (!newer.onward) return false;
     // The server may have replayed more since it was looked at.
     site_.servers.stop(kPrimary);
-    caught_up_since_.reset();
     const auto control = load_control_file(site_.directory.data(kPrimary));
     const auto reached = std::max(view.replayed, control.minimum_recovery_point);
     if (!newer.onward->history.passes(timeline_before(reached), reached)) {
@@ -388,8 +414,7 @@ class Recovery {
     }
   }
 
-  // PostgreSQL asks for WAL once more while it promotes. A request that fails ends the server, and
-  // the one that is started in its place is a standby that was told nothing.
+  // PostgreSQL asks for WAL once more while it promotes, and a request that fails ends the server.
   void check_promotion() {
     const auto report = load_archive_report(site_.directory.wal_report(kPrimary));
     if (report && report->outcome == ArchiveReport::Outcome::error)
@@ -408,16 +433,29 @@ class Recovery {
     }
   }
 
-  void record_promotion() {
+  // Whether it came to an end; else its server did.
+  bool wait_for_promotion() {
+    bool promoted = false;
     site_.wait_until(kPrimary, "the promotion of the primary", kPromotionLimit, [&] {
-      if (writable()) return true;
+      promoted = writable();
+      if (promoted) return true;
       check_promotion();
-      return false;
+      return !site_.servers.running(kPrimary);
     });
+    return promoted;
+  }
+
+  void record_promotion() {
     auto connection = access_.open(site_.port(kPrimary));
     const auto wal_name = connection.value(
         in_words_of(connection.server_version(), "select pg_walfile_name(pg_current_wal_lsn())"));
     const auto timeline = Timeline::parse_hex(wal_name.value_or("").substr(0, 8));
+    if (timeline.value() <= record_.line)
+      throw Error(ErrorKind::corrupt,
+                  "the primary did not open a timeline of its own but went on along timeline " +
+                      std::to_string(timeline.value()) +
+                      " as after a crash: what it has is not what was asked for")
+          .with_hint("make the cluster anew: `start --anew`");
     const auto text = straight_history(timeline);
     const wal::Fork fork{.history = postgres::TimelineHistory::parse(timeline, text),
                          .history_text = text};

@@ -28,7 +28,7 @@ constexpr std::size_t kCheckpointAt = 32;
 //   19  eight more bytes in that copy; pages per SLRU segment before the WAL segment size
 struct Layout {
   std::size_t checkpoint_timeline;
-  std::size_t minimum_recovery_point;
+  std::size_t minimum_recovery_point;  // followed by its timeline
   std::size_t max_connections;  // followed by max_worker_processes, then what has_wal_senders says
   bool has_wal_senders;
   std::size_t float_format;
@@ -119,6 +119,7 @@ ControlFile ControlFile::parse(ByteView bytes) {
   control.redo = Lsn(wide(layout.checkpoint_timeline - 8));  // the copy begins with it
   control.checkpoint_timeline = Timeline(number(layout.checkpoint_timeline));
   control.minimum_recovery_point = Lsn(wide(layout.minimum_recovery_point));
+  control.minimum_recovery_timeline = Timeline(number(layout.minimum_recovery_point + 8));
   control.block_size = number(layout.block_size);
   control.wal_segment_size = number(layout.wal_segment_size);
   control.data_checksum_version = number(layout.data_checksum_version);

@@ -30,6 +30,7 @@ struct ControlFile {
   Lsn redo;  // where replay begins that starts from that checkpoint
   Timeline checkpoint_timeline;
   Lsn minimum_recovery_point;
+  Timeline minimum_recovery_timeline;  // that point's; 0: there is none
   std::uint32_t block_size = 0;
   std::uint32_t wal_segment_size = 0;
   std::uint32_t data_checksum_version = 0;  // 0: checksums are off

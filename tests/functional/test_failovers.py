@@ -6,13 +6,14 @@
 
 import dataclasses
 import json
+import re
 import shutil
 
 import pytest
 
 from rig.cluster import Cluster
 from rig.line import first_line
-from rig.postgres import server_user
+from rig.postgres import binaries, server_user
 from rig.process import run, wait_until
 from rig.program import message
 from rig.restored import ancestors, recovered
@@ -133,6 +134,20 @@ def test_end_of_a_line(make_cluster, failovers, backup, target, expected, ancest
     assert [timeline for timeline, _ in history(cluster)] == ancestors
 
 
+def break_off_the_promotion(cluster):
+    """As a power cut does that comes between two steps of the server: its standby.signal is gone, and
+    nothing says yet that it is a primary."""
+    start = cluster.start_in_background()
+    cluster.wait_for_record("promoting")
+    cluster.kill_supervisor()
+    start.process.wait(60)
+    cluster.kill_server("primary")
+    data = cluster.root / "primary" / "data"
+    said = run([binaries() / "pg_controldata", data], env={"LC_ALL": "C"}).stdout
+    assert re.search("cluster state: +in archive recovery", said), said
+    (data / "standby.signal").unlink()
+
+
 @pytest.mark.parametrize("kind, timeline, backup, named", [
     ("time", 1, 0, False), ("time", 2, 0, True), ("time", 2, 1, False), ("time", 4, 1, False),
     ("time", 5, 0, True), ("lsn", 4, 1, False), ("name", 2, 0, True)])
@@ -143,6 +158,8 @@ def test_before_a_failover(make_cluster, failovers, kind, timeline, backup, name
     cluster = make_cluster(f"{kind}-on-{timeline}-from-{backup}", {
         **failovers.values(),
         **failovers.target(kind, timeline, failovers.labels[backup] if named else "").env()})
+    if kind == "lsn":
+        break_off_the_promotion(cluster)
     cluster.start()
     assert cluster.status()["supervisor"]["backup_label"] == failovers.labels[backup]
     works(cluster, rows_to(f"{timeline}b"))
@@ -204,7 +221,8 @@ def test_newest_commit_of_each(pgrevive, failovers):
 def test_clone_of_a_clone(make_cluster, failovers, space):
     """What came of a point before a failover archives and is cloned as if nothing had been."""
     target = failovers.target("time", 2, failovers.labels[0])
-    first = make_cluster("first", {**failovers.values(), **target.env(), "WAL_ARCHIVE": "own"})
+    first = make_cluster("first", {**failovers.values(), **target.env(), "WAL_ARCHIVE": "own",
+                                   "REPLICA_REBUILD": "backup"})
     first.start()
     works(first, rows_to("2b"))
     conf = next(first.root.rglob("pgbackrest.conf"))
@@ -215,13 +233,20 @@ def test_clone_of_a_clone(make_cluster, failovers, space):
     first.sql("primary", "select pg_switch_wal()")
     wait_until(lambda: first.sql("primary", "select last_archived_wal >= "
                                  f"'{name}' from pg_stat_archiver") == "t", 60, f"{name} archived")
-    # One more replica, and one that is lost.
+    # One more replica, and one that is lost: the source's archive has newer WAL, of newer timelines, than
+    # what both come from.
     first.values["REPLICAS"] = 2
     first.write_env()
     shutil.rmtree(first.root / "replica" / "data")
     first.run("restart")
     wait_until(lambda: all(first.node(node)["replication"] == "streaming"
                            for node in ("replica", "replica-2")), 30, "both stream")
+    for node in ("replica", "replica-2"):
+        assert first.node(node)["made_because"] == \
+            f"restored from backup {failovers.labels[0]}: REPLICA_REBUILD=backup"
+        first.caught_up(node=node)
+        assert first.sql(node, MARKERS) == rows_to("2b", "own", "archived")
+        assert history(first, node) == history(first)
     second = make_cluster("second", {"REPO_TYPE": "posix", "REPO_PATH": first.status()["archive"]})
     second.start()
     works(second, rows_to("2b", "own", "archived"))

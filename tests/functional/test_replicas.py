@@ -1,9 +1,6 @@
 """Replicas always join: any number of them, beside a source that lives, after losses and crashes."""
 
-import json
-import os
 import shutil
-import signal
 import threading
 
 import pytest
@@ -11,6 +8,7 @@ import pytest
 from rig import repofiles, seals, soundness, tree
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
+from rig.line import Line
 from rig.postgres import Server, SourceCluster, server_user, trusting_hba
 from rig.process import consecutive_ports, wait_until
 from rig.program import message
@@ -92,6 +90,9 @@ def test_data_directory_that_is_lost(make_cluster, story, running):
     wait_until(lambda: all_stream(cluster, 1), 30, "it streams")
     cluster.caught_up()
     assert cluster.sql("replica", MARKERS) == ROWS + ",meanwhile"
+    why = cluster.node("replica")["made_because"]
+    assert why.startswith("copied from the primary: about "), why
+    assert why.endswith(f" for backup {story.label}"), why
 
 
 @pytest.mark.parametrize("backup", [True, False])
@@ -238,31 +239,42 @@ def test_replica_that_went_another_way(make_cluster, story, space, promoted):
     assert all_stream(cluster, 1)
 
 
-@pytest.mark.parametrize("when", ["promoting", "promoted", "set_up"])
-def test_crash_in_the_middle_of_the_set_up(make_cluster, story, when):
-    """kill -9 of the primary and of the supervisor once the record says so."""
-    cluster = make_cluster(story.values(), 1)
-    record = cluster.root / "primary" / "pgrevive-node.json"
-    start = cluster.pgrevive.launch("--env-file", cluster.env_file, "start", "--detach",
-                                    log=cluster.home.parent / "start.log", env=cluster.environment)
-    wait_until(lambda: record.exists() and json.loads(record.read_text())[when], 90, when,
-               every=0.002)
-    os.kill(int((cluster.root / "run" / "supervisor.lock").read_text()), signal.SIGKILL)
-    pid = int((cluster.root / "primary/data/postmaster.pid").read_text().splitlines()[0])
-    os.kill(pid, signal.SIGKILL)
+@pytest.mark.parametrize("when, alone", [
+    ("promoting", True), ("promoted", False), ("set_up", False)])
+def test_crash_in_the_middle_of_the_set_up(make_cluster, story, when, alone):
+    """kill -9 of the primary once the record says so, alone or with the supervisor; on the way to a point
+    that the archive goes on behind."""
+    target = story.targets["lsn"]
+    cluster = make_cluster({**story.values(), **target.env()}, 1)
+    start = cluster.start_in_background()
+    cluster.wait_for_record(when)
+    if not alone:
+        cluster.kill_supervisor()
+    cluster.kill_server("primary")
     start.process.wait(60)
-    wait_until(lambda: not any("postgres:" in line for line in cluster.processes().values()), 30,
-               "its children are gone")
     cluster.start()
     assert all_stream(cluster, 1)
     cluster.caught_up()
     for node in ("primary", "replica"):
-        assert cluster.sql(node, MARKERS) == ROWS
+        assert cluster.sql(node, MARKERS) == ROWS[:ROWS.index(",by-name")]
     assert cluster.run("test").returncode == 0
 
 
+def fail_over(source, repo):
+    """Of a source that nobody writes to; what it does as the next timeline is archived, and it ends."""
+    source.stop()
+    successor = Line(repo, source.data, source.sockets).promote()
+    try:
+        successor.work()
+        successor.mark("of the next timeline")
+        successor.switch_wal()
+    finally:
+        successor.stop()
+
+
 def test_beside_a_source_that_lives(make_cluster, space):
-    """It writes and archives before, while and after the cluster comes up."""
+    """It writes and archives before, while and after the cluster comes up, and fails over to a timeline
+    of the number that the cluster's own has."""
     source = SourceCluster(space.directory("source"), segment_mb=1).create().start().fill()
     repo = BackrestRepo(space.directory("backups"), source, compress="lz4").create_stanza()
     stop = threading.Event()
@@ -279,7 +291,7 @@ def test_beside_a_source_that_lives(make_cluster, space):
         target = source.sql("select pg_current_wal_lsn()")
         source.switch_wal()
         seals.seal_living(repo.path)
-        cluster = make_cluster({"REPO_TYPE": "posix", "REPO_PATH": repo.path}, 1)
+        cluster = make_cluster({"REPO_TYPE": "posix", "REPO_PATH": repo.path, "WAL_ARCHIVE": "own"}, 1)
         result = cluster.start("--type", "lsn", "--target", target, check=False)
         assert result.returncode == 0, message(result)
         source.switch_wal()
@@ -293,12 +305,33 @@ def test_beside_a_source_that_lives(make_cluster, space):
         # A replica that is started again finds nothing in the source's archive to follow.
         cluster.run("restart")
         wait_until(lambda: all_stream(cluster, 1), 30, "it streams")
-        assert soundness.prove(cluster) == ["primary", "replica"]
         before = repofiles.segments(repo.path)
         source.switch_wal()
         assert len(repofiles.segments(repo.path)) > len(before)  # it was alive to the end
+        stop.set()
+        writer.join()
+        seals.end(repo.path)
+        fail_over(source, repo)
     finally:
         stop.set()
         writer.join()
         source.stop()
+    seals.seal_directory(repo.path)
+    assert max(repofiles.segments(repo.path)).startswith("00000002")
+    assert cluster.status()["supervisor"]["recovery_end"]["new_timeline"] == 2
+
+    # Of pages that are nearly empty, so that there is more to copy than to restore; without WAL to replay.
+    cluster.sql("primary", "create unlogged table grown with (fillfactor = 10) as "
+                           "select repeat('x', 700) from generate_series(1, 40000)")
+    lose_replica(cluster)
+    cluster.run("restart")
+    why = cluster.node("replica")["made_because"]
+    assert why.startswith(f"restored from backup {repo.labels[-1]}: about "), why
+    assert why.endswith(" for a copy of the primary"), why
+    cluster.sql("primary", "drop table grown")
+    cluster.caught_up()
+    assert all_stream(cluster, 1)
+    for node in ("primary", "replica"):
+        assert cluster.sql(node, MARKERS) == "m1-filled,target,own,meanwhile"
+    assert soundness.prove(cluster) == ["primary", "replica"]
     seals.end(repo.path)

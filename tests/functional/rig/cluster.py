@@ -95,16 +95,37 @@ class Cluster:
     def start_and_kill(self, *words):
         """kill -9 of the supervisor as soon as there is something of its restore; returns what says
         that the restore is not over. To ask for the status takes longer than a restore does."""
-        start = self.pgrevive.launch("--env-file", self.env_file, "start", "--detach", *words,
-                                     log=self.home.parent / f"{self.name}-start.log",
-                                     env=self.environment, user=self.user)
+        start = self.start_in_background(*words)
         wait_until(lambda: (self.root / "replica" / "data" / "base").exists(), 60,
                    "the restore begins", every=0.001)
-        os.kill(int((self.root / "run" / "supervisor.lock").read_text()), signal.SIGKILL)
+        self.kill_supervisor()
         start.process.wait(60)
         left = self.root / "replica" / "data" / "pgrevive.restore"
         assert left.exists(), "it was too fast: the restore was over"
         return left
+
+    def start_in_background(self, *words):
+        """A start whose end nobody waits for yet; for what happens to a cluster while it comes up."""
+        return self.pgrevive.launch("--env-file", self.env_file, "start", "--detach", *words,
+                                    log=self.home.parent / f"{self.name}-start.log",
+                                    env=self.environment, user=self.user)
+
+    def wait_for_record(self, what):
+        """Until the primary's record says so."""
+        record = self.root / "primary" / "pgrevive-node.json"
+        wait_until(lambda: record.exists() and json.loads(record.read_text())[what], 90, what,
+                   every=0.002)
+
+    def kill_supervisor(self):
+        os.kill(int((self.root / "run" / "supervisor.lock").read_text()), signal.SIGKILL)
+
+    def kill_server(self, node):
+        """kill -9 of its postmaster; returns when its children have gone, too."""
+        pid = int((self.root / node / "data" / "postmaster.pid").read_text().splitlines()[0])
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(pathlib.Path("/proc", child, "exe").exists()
+                                   for child in children), 30, "its children are gone")
 
     def stop(self, **options):
         return self.run("stop", **options)

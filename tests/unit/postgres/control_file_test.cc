@@ -52,6 +52,7 @@ TEST_P(ControlFileOf, SaysWhatTheServerSays) {
   EXPECT_EQ(control.checkpoint.text(), said.checkpoint);
   EXPECT_EQ(control.checkpoint_timeline, Timeline(said.timeline));
   EXPECT_EQ(control.minimum_recovery_point.text(), said.minimum_recovery_point);
+  EXPECT_EQ(control.minimum_recovery_timeline, Timeline(said.timeline));
   EXPECT_EQ(control.block_size, said.block_size);
   EXPECT_EQ(control.wal_segment_size, said.wal_segment_size);
   EXPECT_EQ(control.data_checksum_version, said.data_checksum_version);
