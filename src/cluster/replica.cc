@@ -29,6 +29,9 @@ constexpr std::chrono::minutes kStuckLimit{10};
 // How long a replica may ask in vain for WAL that nobody has.
 constexpr std::chrono::seconds kLostLimit{20};
 
+// How long a replica that has all may let nobody in before that is a fault.
+constexpr std::chrono::seconds kRefusalLimit{10};
+
 // Whether the primary was recovered from the source's archive, which a replica of the same files
 // then needs as well.
 bool recovered_from_archive(const Site& site) {
@@ -116,6 +119,38 @@ Joining ask_primary(Site& site, const std::string& node, const std::string& sour
   }
 }
 
+// Notices a replica that streams and is of no use: its server takes connections, and each ends.
+class Admission {
+ public:
+  Admission(const Site& site, const std::string& node, const std::string& source_user)
+      : site_(site), node_(node), access_(site.access_here(source_user)) {}
+
+  // Whether it lets us in. One that is not consistent yet takes no connections, and only waits.
+  bool granted() {
+    const auto port = site_.port(node_);
+    if (access_.ping(port) != postgres::Readiness::accepting) return false;
+    try {
+      access_.open(port);
+      return true;
+    } catch (const Error& error) {
+      const auto now = std::chrono::steady_clock::now();
+      if (!refused_since_) refused_since_ = now;
+      if (now - *refused_since_ < kRefusalLimit) return false;
+      throw Error(ErrorKind::postgres, node_ + " streams from its primary, but lets nobody in: " +
+                                           std::string(error.what()))
+          .with_hint("the primary runs; `rebuild " + node_ +
+                     "` makes the replica anew; its server's log is " +
+                     (site_.directory.logs(node_) / "postgresql.log").string());
+    }
+  }
+
+ private:
+  const Site& site_;
+  const std::string& node_;
+  Access access_;
+  std::optional<std::chrono::steady_clock::time_point> refused_since_;
+};
+
 }  // namespace
 
 void start_replica(Site& site, const std::string& node, const NodeRecord& record) {
@@ -137,6 +172,7 @@ void join_replica(Site& site, const std::string& node, NodeRecord& record) {
 
   JoinWatch watch(kStuckLimit);
   LostWatch lost(kLostLimit);
+  Admission admission(site, node, source_user);
   for (;;) {
     // Before the primary is asked: what it has written since would hide that the replica is past
     // it.
@@ -157,7 +193,7 @@ void join_replica(Site& site, const std::string& node, NodeRecord& record) {
           .with_hint("it went another way than its primary; save what you need from " +
                      site.directory.data(node).string() +
                      ", remove that directory and start again: it is made anew then");
-    if (seen.state == "streaming" && seen.replayed >= goal) break;
+    if (seen.state == "streaming" && seen.replayed >= goal && admission.granted()) break;
     if (report && report->outcome == ArchiveReport::Outcome::error)
       throw Error(
           ErrorKind::unavailable,
@@ -170,8 +206,11 @@ void join_replica(Site& site, const std::string& node, NodeRecord& record) {
           .with_hint("save what you need from " + site.directory.data(node).string() +
                      ", remove that directory and start again: the replica is made anew then");
     if (watch.stuck(sight, std::chrono::steady_clock::now()))
-      throw Error(ErrorKind::postgres, node + " does not stream from its primary: " +
-                                           last_lines(site.directory.logs(node) / "postgresql.log"))
+      throw Error(ErrorKind::postgres,
+                  node +
+                      (seen.state == "streaming" ? " streams and takes no connections yet: "
+                                                 : " does not stream from its primary: ") +
+                      last_lines(site.directory.logs(node) / "postgresql.log"))
           .with_hint("its log is " + (site.directory.logs(node) / "postgresql.log").string());
     site.servers.tick();
     if (const auto error = site.servers.gave_up(node)) throw *error;

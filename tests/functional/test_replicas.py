@@ -210,7 +210,8 @@ def test_rebuilt_from_the_backup(make_cluster, story):
 
 @pytest.mark.parametrize("promoted", [True, False])
 def test_replica_that_went_another_way(make_cluster, story, space, promoted):
-    """Somebody opened it by hand: it can never stream again, and that is said at once."""
+    """Somebody opened it by hand: it can never stream again, and that is said at once. And one that streams
+    and lets nobody in."""
     cluster = make_cluster(story.values(), 1)
     cluster.start()
     cluster.stop()
@@ -236,6 +237,19 @@ def test_replica_that_went_another_way(make_cluster, story, space, promoted):
     cluster.stop()
     shutil.rmtree(data)
     cluster.start()
+    assert all_stream(cluster, 1)
+    if promoted:
+        return
+
+    # One that replays all and lets nobody in is not up.
+    cluster.stop()
+    filenodes = data / "global" / "pg_filenode.map"
+    filenodes.write_bytes(b"?" * filenodes.stat().st_size)
+    result = cluster.start(check=False)
+    assert result.returncode == 27, message(result)
+    assert "replica streams from its primary, but lets nobody in: " in result.stderr, message(result)
+    assert "pg_filenode.map" in result.stderr and "`rebuild replica`" in result.stderr, message(result)
+    cluster.run("rebuild", "--yes", "replica")
     assert all_stream(cluster, 1)
 
 
