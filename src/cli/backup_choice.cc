@@ -52,11 +52,12 @@ void look_up_point(BackupChoice& choice, const std::optional<std::string>& set,
 }
 
 std::optional<cluster::Outlook> look_ahead(const BackupChoice& choice,
-                                           const restore::RecoveryTarget& target, bool exact) {
+                                           const restore::RecoveryTarget& target, bool exact,
+                                           std::stop_token stop) {
   const auto source = archive_of(choice);
   if (!source) return {};
-  auto outlook =
-      cluster::look_ahead(*source, choice.info, choice.backup(), choice.chosen, target, exact);
+  auto outlook = cluster::look_ahead(*source, choice.info, choice.backup(), choice.chosen, target,
+                                     exact, watch_search(std::move(stop)));
   if (choice.lookup.problem)
     outlook.problem = choice.lookup.problem;
   else if (choice.lookup.point)

@@ -37,6 +37,7 @@ void look_up_point(BackupChoice& choice, const std::optional<std::string>& set,
 // What the archive beside the backup says about the target; empty where backup.info does not know
 // the cluster it is of. `exact` as in cluster::look_ahead().
 std::optional<cluster::Outlook> look_ahead(const BackupChoice& choice,
-                                           const restore::RecoveryTarget& target, bool exact);
+                                           const restore::RecoveryTarget& target, bool exact,
+                                           std::stop_token stop);
 
 }  // namespace pgrevive::cli

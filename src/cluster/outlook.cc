@@ -8,10 +8,12 @@
 
 #include "base/text.h"
 #include "cluster/archive_line.h"
+#include "cluster/offline_beginning.h"
 #include "cluster/recovery_end.h"
 #include "cluster/recovery_way.h"
 #include "cluster/target_time.h"
 #include "postgres/wal_name.h"
+#include "wal/record_reader.h"
 #include "wal/transaction_times.h"
 
 namespace pgrevive::cluster {
@@ -41,13 +43,13 @@ std::string moment_of(const Backup& backup) { return moment(backup.timestamp_sto
 class Judge {
  public:
   Judge(const Backup& backup, RecoveryLine line, const postgres::TimelineHistory& history,
-        std::uint32_t segment_size, const RecoveryTarget& target,
-        const LatestTransaction& latest_transaction, bool exact)
+        std::uint32_t segment_size, const RecoveryTarget& target, const SegmentLook& look,
+        bool exact)
       : backup_(backup),
         line_(std::move(line)),
         history_(history),
         target_(target),
-        latest_transaction_(latest_transaction),
+        look_(look),
         exact_(exact),
         first_(WalSegment::parse(*backup.archive_start, segment_size)),
         stop_(WalSegment::parse(*backup.archive_stop, segment_size)),
@@ -104,9 +106,23 @@ class Judge {
     } else if (lsn >= line_.end) {
       fail(fmt::format("the target LSN {} is not in the archive, which {} {}", lsn.text(),
                        line_.gaps.empty() ? "ends at" : "has a gap at", line_.end.text()));
+    } else if (behind_newest_record(lsn)) {
+      reached_ = std::max(consistent, *newest_record_);
+      fail(fmt::format("the target LSN {} is not in the archive, whose newest record{} {}",
+                       lsn.text(), line_.gaps.empty() ? "" : " before its gap",
+                       newest_record_->is_valid() ? "begins at " + newest_record_->text()
+                                                  : "begins before " + line_.last_segment));
     } else {
       need(lsn.value() / first_.segment_size());
     }
+  }
+
+  // PostgreSQL stops at the first record that begins at the target or behind it, so there must be
+  // one. What a segment that was switched early has left is empty.
+  bool behind_newest_record(Lsn lsn) {
+    if (lsn < last_.begin()) return false;
+    newest_record_ = look_.newest_record(line_.last_segment);
+    return newest_record_ && lsn > *newest_record_;
   }
 
   // PostgreSQL stops at the first transaction that ended after the target (exclusive: at it or
@@ -145,7 +161,7 @@ class Judge {
   // Of the segment, or of the nearest before it in which a transaction ended.
   std::optional<std::int64_t> newest_at(std::uint64_t number, std::uint64_t most) const {
     for (std::uint64_t i = 0; i < most && number - i >= first_.number(); ++i) {
-      if (const auto time = latest_transaction_(name_of(number - i))) return time;
+      if (const auto time = look_.latest_transaction(name_of(number - i))) return time;
       if (number == i) break;
     }
     return {};
@@ -157,7 +173,8 @@ class Judge {
     auto high = last_.number();  // known to stop
     while (low < high) {
       const auto middle = low + (high - low) / 2;
-      const auto newest = newest_at(middle, kQuietSegments);
+      // What lies below `low` does not stop it.
+      const auto newest = newest_at(middle, middle - low + 1);
       if (newest && stops(*newest, time)) {
         high = middle;
       } else {
@@ -180,7 +197,8 @@ class Judge {
     outlook_.newest_transaction = newest;
     // Nothing may have been committed since the backup.
     const bool later = newest && *newest >= backup_.timestamp_stop * 1'000'000;
-    reach += fmt::format(" to {}LSN {}", later ? moment(*newest) + ", " : "", line_.end.text());
+    reach += fmt::format(" to {}LSN {}", later ? moment(*newest) + ", " : "",
+                         reached_.value_or(line_.end).text());
     if (!line_.gaps.empty() && target_.type != RecoveryType::latest)
       reach += "; " + gap_text(line_.gaps.front());
     outlook_.problem = Error(ErrorKind::not_found, std::move(what))
@@ -194,11 +212,13 @@ class Judge {
   const RecoveryLine line_;
   const postgres::TimelineHistory& history_;
   const RecoveryTarget& target_;
-  const LatestTransaction& latest_transaction_;
+  const SegmentLook& look_;
   const bool exact_;
   const WalSegment first_;
   const WalSegment stop_;
   const WalSegment last_;
+  std::optional<Lsn> newest_record_;
+  std::optional<Lsn> reached_;  // where that is known better than by the last segment's end
   Outlook outlook_;
 };
 
@@ -223,16 +243,14 @@ Error lacks_its_wal(const Backup& backup, const repository::RecoveryPoints& poin
 
 Outlook judge_target(const Backup& backup, const repository::RecoveryPoints& points,
                      std::uint32_t segment_size, const postgres::TimelineHistory& line,
-                     const RecoveryTarget& target, const LatestTransaction& latest_transaction,
-                     bool exact) {
+                     const RecoveryTarget& target, const SegmentLook& look, bool exact) {
   if (!points.missing.empty()) {
     Outlook outlook;
     outlook.timeline = line.timeline;
     outlook.problem = lacks_its_wal(backup, points);
     return outlook;
   }
-  return Judge(backup, line_to(line, points, segment_size), line, segment_size, target,
-               latest_transaction, exact)
+  return Judge(backup, line_to(line, points, segment_size), line, segment_size, target, look, exact)
       .run();
 }
 
@@ -290,16 +308,71 @@ Error ambiguous(const Backup& backup, const std::string& own_way, Timeline line,
                              rival.timeline.value(), rival_way, line.value(), own_way));
 }
 
-Outlook look_once(const SourceArchive& source, const repository::BackupInfo& info,
-                  const Backup& backup, Chosen chosen, const RecoveryTarget& target, bool exact) {
-  const bool needs_wal = target.type != RecoveryType::none && target.type != RecoveryType::preserve;
-  if (!backup.archive_start || !backup.archive_stop || !needs_wal) {
-    Outlook outlook;
-    outlook.certain = !needs_wal || target.type == RecoveryType::immediate;
-    return outlook;
+// Reads segments, and tells of it.
+class Reader {
+ public:
+  Reader(const repository::WalArchive& archive, const PointWatch& watch, std::uint64_t most)
+      : archive_(archive), watch_(watch), most_(most) {}
+
+  std::optional<std::int64_t> latest_transaction(const std::string& name) {
+    wal::TransactionTimes times;
+    if (!read(name, times) || !times.times()) return {};
+    return times.times()->latest;
   }
-  const repository::WalArchive archive(source.repository, source.repository.load_archive_info(),
-                                       source.system_id, source.version);
+
+  std::optional<Lsn> newest_record(const std::string& name) {
+    struct Nobody : wal::RecordVisitor {
+      std::size_t wanted(ByteView /*header*/) override { return 0; }
+      void record(Lsn /*begin*/, Lsn /*end*/, ByteView /*bytes*/) override {}
+    } nobody;
+    wal::RecordReader reader(nobody);
+    if (!read(name, reader)) return {};
+    return reader.newest();
+  }
+
+ private:
+  bool read(const std::string& name, Sink& sink) {
+    if (watch_.stop.stop_requested())
+      throw Error(ErrorKind::cancelled,
+                  "interrupted while the target was looked for in the archive");
+    const auto segment = archive_.find_segment(name);
+    if (!segment) return false;
+    archive_.read_segment(*segment, sink);
+    if (watch_.progress) watch_.progress(++read_, most_);
+    return true;
+  }
+
+  const repository::WalArchive& archive_;
+  const PointWatch& watch_;
+  const std::uint64_t most_;
+  std::uint64_t read_ = 0;
+};
+
+// Whether only the archive tells if the target is there, by its place or by its time.
+bool lies_in_the_log(const RecoveryTarget& target) {
+  return target.type == RecoveryType::lsn || target.type == RecoveryType::time;
+}
+
+Outlook unjudged(bool certain) {
+  Outlook outlook;
+  outlook.certain = certain;
+  return outlook;
+}
+
+// Where the archive never held the cluster of an offline backup, that is no fault but for a target.
+std::optional<repository::WalArchive> open_archive(const SourceArchive& source) {
+  try {
+    return repository::WalArchive(source.repository, source.repository.load_archive_info(),
+                                  source.system_id, source.version);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::not_found) throw;
+    return {};
+  }
+}
+
+Outlook look_along(const repository::WalArchive& archive, const repository::BackupInfo& info,
+                   const Backup& backup, Chosen chosen, const RecoveryTarget& target, bool exact,
+                   const PointWatch& watch) {
   const auto contents = repository::load_contents(archive, *backup.archive_start);
   std::vector<Backup> others;
   for (const auto& other : info.backups) {
@@ -309,38 +382,60 @@ Outlook look_once(const SourceArchive& source, const repository::BackupInfo& inf
   const auto begin = Timeline::parse_hex(backup.archive_start->substr(0, 8));
   const auto line =
       choose_line(archive, begin, backup.lsn_stop.value_or(Lsn()), wanted_timeline(target));
-  const LatestTransaction latest = [&](const std::string& name) -> std::optional<std::int64_t> {
-    const auto segment = archive.find_segment(name);
-    if (!segment) return {};
-    wal::TransactionTimes times;
-    archive.read_segment(*segment, times);
-    if (!times.times()) return {};
-    return times.times()->latest;
-  };
+  std::uint64_t most = 0;
+  for (const auto& [timeline, numbers] : contents.segments) most += numbers.size();
+  Reader reader(archive, watch, most);
+  const SegmentLook look{
+      .latest_transaction =
+          [&](const std::string& name) { return reader.latest_transaction(name); },
+      .newest_record = [&](const std::string& name) { return reader.newest_record(name); }};
   auto outlook =
-      judge_target(backup, points, contents.segment_size, line.history, target, latest, exact);
+      judge_target(backup, points, contents.segment_size, line.history, target, look, exact);
+  if (!backup.online && !points.missing.empty()) outlook.problem = lacks_what_follows(backup);
   if (!target.timeline.empty() || target.type == RecoveryType::standby) return outlook;
   const auto rival = rival_of(archive, line, begin, backup.lsn_stop.value_or(Lsn()));
   if (!rival) return outlook;
   outlook.tell_timeline = true;
   if (chosen == Chosen::by_name) return outlook;
   const auto way = [&](const postgres::TimelineHistory& history) {
-    return way_along(history, info, backup, archive, contents.segment_size, latest);
+    return way_along(history, info, backup, archive, contents.segment_size,
+                     look.latest_transaction);
   };
   outlook.problem = ambiguous(backup, way(line.history), line.timeline(), *rival, way(*rival));
+  return outlook;
+}
+
+Outlook look_once(const SourceArchive& source, const repository::BackupInfo& info,
+                  const Backup& backup, Chosen chosen, const RecoveryTarget& target, bool exact,
+                  const PointWatch& watch) {
+  if (target.type == RecoveryType::none || target.type == RecoveryType::preserve)
+    return unjudged(true);
+  if (backup.archive_start && backup.archive_stop) {
+    const repository::WalArchive archive(source.repository, source.repository.load_archive_info(),
+                                         source.system_id, source.version);
+    return look_along(archive, info, backup, chosen, target, exact, watch);
+  }
+  if (!lies_in_the_log(target)) return unjudged(target.type == RecoveryType::immediate);
+  const auto begun = with_beginning(source.repository, info, backup);
+  if (!begun) return unjudged(false);
+  if (const auto archive = open_archive(source))
+    return look_along(*archive, info, *begun, chosen, target, exact, watch);
+  Outlook outlook;
+  outlook.problem = lacks_what_follows(*begun);
   return outlook;
 }
 
 }  // namespace
 
 Outlook look_ahead(const SourceArchive& source, const repository::BackupInfo& info,
-                   const Backup& backup, Chosen chosen, const RecoveryTarget& target, bool exact) {
-  auto outlook = look_once(source, info, backup, chosen, target, exact);
+                   const Backup& backup, Chosen chosen, const RecoveryTarget& target, bool exact,
+                   const PointWatch& watch) {
+  auto outlook = look_once(source, info, backup, chosen, target, exact, watch);
   // Segments of a source that lives may come out of order, always others; a real gap stays.
   for (int i = 0; i < kLooks && outlook.problem && !outlook.gaps.empty(); ++i) {
     const auto gap = outlook.gaps.front().first;
     std::this_thread::sleep_for(kGapsClose);
-    outlook = look_once(source, info, backup, chosen, target, exact);
+    outlook = look_once(source, info, backup, chosen, target, exact, watch);
     if (!outlook.gaps.empty() && outlook.gaps.front().first == gap) break;
   }
   return outlook;

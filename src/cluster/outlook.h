@@ -43,13 +43,22 @@ struct Outlook {
 // in it.
 using LatestTransaction = std::function<std::optional<std::int64_t>(const std::string& segment)>;
 
-// Pure but for `latest_transaction`, which is asked for a few segments of targets of time, newest
-// first. `line` is what recovery follows (choose_line); `exact` also finds out which
-// segment is the last one needed for a target of time, which takes a few more.
+// Where the last record of the segment of that name begins that is whole in it, also of a switch to
+// the next one; empty: it is not there. Zero: none begins in it.
+using NewestRecord = std::function<std::optional<postgres::Lsn>(const std::string& segment)>;
+
+// What the segments themselves are asked.
+struct SegmentLook {
+  LatestTransaction latest_transaction;
+  NewestRecord newest_record;
+};
+
+// Pure but for `look`, which is taken into a few segments for targets of time, newest first, and
+// into the last one where an LSN lies in it. `line` is what recovery follows (choose_line); `exact`
+// also finds out which segment is the last one needed for a target of time, which takes a few more.
 Outlook judge_target(const repository::Backup& backup, const repository::RecoveryPoints& points,
                      std::uint32_t segment_size, const postgres::TimelineHistory& line,
-                     const restore::RecoveryTarget& target,
-                     const LatestTransaction& latest_transaction, bool exact);
+                     const restore::RecoveryTarget& target, const SegmentLook& look, bool exact);
 
 // Makes it that of the point, which was found in the WAL of that backup's way.
 void lead_to(Outlook& outlook, const TargetPoint& point);
@@ -67,10 +76,11 @@ Chosen how_chosen(const std::optional<std::string>& set);
 // Looks into the archive and judges; where the target says nothing of timelines, and the newest one
 // left the backup's before the backup ended, that is a problem too: which of the two is the
 // source's nobody can tell from here, but who has named the backup. A gap is looked at again after
-// two seconds, and is one if it is still there. Offline backups are not judged but for `immediate`:
-// where their WAL begins is known once their pg_control is here. Throws what a storage throws.
+// two seconds, and is one if it is still there. Offline backups are judged for an LSN and a time,
+// for which their pg_control is read. `watch` hears of the segments that are read. Throws what a
+// storage throws, and Error{cancelled}.
 Outlook look_ahead(const SourceArchive& source, const repository::BackupInfo& info,
                    const repository::Backup& backup, Chosen chosen,
-                   const restore::RecoveryTarget& target, bool exact);
+                   const restore::RecoveryTarget& target, bool exact, const PointWatch& watch = {});
 
 }  // namespace pgrevive::cluster

@@ -371,7 +371,7 @@ void preflight(Settings& settings, const StateDirectory& directory, const Marker
     if (const auto problem = find_point(settings, directory, watch)) throw *problem;
     const auto chosen = backup_for(settings, directory);
     for (const auto& need : space_needs(settings, directory, chosen)) check_space(need);
-    const auto outlook = look_ahead(settings, chosen, false);
+    const auto outlook = look_ahead(settings, chosen, false, watch);
     if (outlook.problem) throw *outlook.problem;
     if (settings.wal_archive == WalArchiveMode::source) refuse_living_source(settings, chosen);
   }
@@ -396,7 +396,7 @@ ChosenBackup preflight_anew(Settings& settings, const StateDirectory& directory,
     if (const auto problem = find_point(settings, elsewhere, watch)) throw *problem;
   auto chosen = choose_backup(settings);
   for (const auto& need : space_needs_anew(settings, directory, chosen)) check_space(need);
-  const auto outlook = look_ahead(settings, chosen, true);
+  const auto outlook = look_ahead(settings, chosen, true, watch);
   if (outlook.problem) throw *outlook.problem;
   probe_own_archive(settings, elsewhere, marker, owner);
   if (!settings.point) settings.chosen_backup = chosen.backup.label.text();

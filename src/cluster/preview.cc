@@ -12,13 +12,14 @@
 
 namespace pgrevive::cluster {
 
-Outlook look_ahead(const Settings& settings, const ChosenBackup& chosen, bool exact) {
+Outlook look_ahead(const Settings& settings, const ChosenBackup& chosen, bool exact,
+                   const PointWatch& watch) {
   const auto repository = repository::open_repository(settings.repository);
   const auto& database = database_of(chosen);
   auto outlook = look_ahead(
       SourceArchive{
           .repository = repository, .system_id = database.system_id, .version = database.version},
-      chosen.info, chosen.backup, how_chosen(settings.backup_set), settings.target, exact);
+      chosen.info, chosen.backup, how_chosen(settings.backup_set), settings.target, exact, watch);
   if (settings.point && settings.point->backup == chosen.backup.label.text())
     lead_to(outlook, *settings.point);
   return outlook;
@@ -44,9 +45,9 @@ Preview make_preview(Settings settings, const StateDirectory& directory, const P
 
   auto problem = find_point(settings, directory, watch, true);
   const auto chosen = backup_for(settings, directory);
-  auto& restore =
-      preview.restore.emplace(preview_target(settings.repository, chosen.backup, settings.target,
-                                             look_ahead(settings, chosen, true), settings.point));
+  auto& restore = preview.restore.emplace(
+      preview_target(settings.repository, chosen.backup, settings.target,
+                     look_ahead(settings, chosen, true, watch), settings.point));
   if (problem) restore.outlook.problem = std::move(problem);
   if (!settings.databases.all()) {
     const auto repository = repository::open_repository(settings.repository);

@@ -12,7 +12,8 @@
 namespace pgrevive::cluster {
 
 // What the archive beside that backup says about the target of the settings.
-Outlook look_ahead(const Settings& settings, const ChosenBackup& chosen, bool exact);
+Outlook look_ahead(const Settings& settings, const ChosenBackup& chosen, bool exact,
+                   const PointWatch& watch = {});
 
 // What `start` would do, without anything of it.
 struct Preview {

@@ -9,12 +9,11 @@
 
 #include "base/text.h"
 #include "cluster/archive_line.h"
+#include "cluster/offline_beginning.h"
 #include "cluster/outlook.h"
 #include "cluster/recovery_end.h"
 #include "cluster/recovery_way.h"
-#include "postgres/control_file.h"
 #include "repository/recovery_points.h"
-#include "restore/stored_file.h"
 #include "wal/target_search.h"
 
 namespace pgrevive::cluster {
@@ -123,22 +122,11 @@ class Lookup {
     }
   }
 
-  // An offline backup says nothing of WAL; the checkpoint in its pg_control does. Only of the one
-  // that was asked for, since that is read.
+  // Only of the one that was asked for, since it is read.
   void add_offline(const repository::Repository& repository) {
-    const auto manifest = repository.load_manifest(info_, offline_->label);
-    const auto file =
-        restore::read_stored_file(repository, manifest, "pg_data/global/pg_control");
-    if (!file) return;
-    const auto control = postgres::ControlFile::parse(*file);
-    auto& backup = with_beginning_.emplace(*offline_);
-    backup.archive_start =
-        WalSegment::containing(control.checkpoint_timeline, control.checkpoint,
-                               control.wal_segment_size)
-            .name();
-    backup.archive_stop = backup.archive_start;
-    backup.lsn_start = backup.lsn_stop = control.checkpoint;
-    candidates_.push_back(&backup);
+    with_beginning_ = with_beginning(repository, info_, *offline_);
+    if (!with_beginning_) return;
+    candidates_.push_back(&*with_beginning_);
     offline_ = nullptr;
   }
 
@@ -168,17 +156,6 @@ class Lookup {
       if (attempts_.back().is_reached()) return {.point = point_of(attempts_.back(), chosen)};
     }
     return {.problem = problem()};
-  }
-
-  // It is whole without it.
-  static Error lacks_what_follows(const Backup& backup) {
-    return Error(ErrorKind::not_found,
-                 fmt::format("the archive has no {}, in which the WAL behind the offline backup {} "
-                             "begins",
-                             *backup.archive_start, backup.label.text()))
-        .with_hint(
-            "choose another backup (--set, RESTORE_SET), or leave the target out: the backup is "
-            "whole in itself");
   }
 
   repository::RecoveryPoints points_of(const Backup& backup) const {
@@ -364,7 +341,7 @@ class Lookup {
   repository::WalArchive archive_;
   TargetSearch search_;
   std::vector<const Backup*> candidates_;
-  const Backup* offline_ = nullptr;  // the newest
+  const Backup* offline_ = nullptr;       // the newest
   std::optional<Backup> with_beginning_;  // that one, with where its WAL begins
 
   repository::ArchiveContents contents_;

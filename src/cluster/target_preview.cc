@@ -170,8 +170,10 @@ nlohmann::ordered_json to_value(const TargetPreview& preview) {
   if (outlook.problem)
     json["problem"] = {{"message", outlook.problem->what()}, {"hint", outlook.problem->hint()}};
   json["point"] = preview.point ? point_value(*preview.point) : nlohmann::ordered_json(nullptr);
-  json["timeline"] = outlook.timeline.value();
-  json["wal"] = wal_value(outlook);
+  // Of a backup whose WAL nobody has looked at nothing is known of both.
+  const bool known = !outlook.first_segment.empty() || outlook.problem;
+  json["timeline"] = known ? nlohmann::ordered_json(outlook.timeline.value()) : nullptr;
+  json["wal"] = known ? wal_value(outlook) : nullptr;
   json["newest_transaction_us"] = or_null(outlook.newest_transaction);
   json["sampled_bytes_per_second"] = or_null(preview.bytes_per_second);
   json["fetch_seconds"] = or_null(preview.fetch_time);

@@ -121,7 +121,7 @@ void RecordReader::read_header() {
     return;
   }
   if (ends_segment(kept_)) {
-    previous_ = begin_;
+    previous_ = newest_ = begin_;
     state_ = State::between;
     segment_is_over_ = position_ % segment_size_ != 0;
     return;
@@ -138,7 +138,7 @@ void RecordReader::end_record() {
     visitor_.rest(kept_);
     return;
   }
-  previous_ = begin_;
+  previous_ = newest_ = begin_;
   visitor_.record(Lsn(begin_), Lsn(aligned(position_)), kept_);
 }
 

@@ -46,6 +46,9 @@ class RecordReader : public Sink {
   // Where the next byte lies, or the first one that is no log; zero before the first page.
   postgres::Lsn position() const { return postgres::Lsn(position_); }
 
+  // Where the last record begins that is whole in what was read; zero: there is none.
+  postgres::Lsn newest() const { return postgres::Lsn(newest_); }
+
   // The record that goes on behind what was read: what there is of it as far as it is wanted, which
   // may be less than its header, but holds its length. Empty: there is none.
   struct Unfinished {
@@ -76,10 +79,11 @@ class RecordReader : public Sink {
   bool segment_is_over_ = false;  // what is left of it, is unused
 
   State state_ = State::between;
-  Bytes kept_;                  // of the record under way
-  std::size_t keep_ = 0;        // how much of it is kept
-  std::uint64_t left_ = 0;      // of its body or rest
-  std::uint64_t begin_ = 0;     // where it begins
+  Bytes kept_;               // of the record under way
+  std::size_t keep_ = 0;     // how much of it is kept
+  std::uint64_t left_ = 0;   // of its body or rest
+  std::uint64_t begin_ = 0;  // where it begins
+  std::uint64_t newest_ = 0;
   std::uint64_t previous_ = 0;  // where the one before it begins; 0: not known
 };
 

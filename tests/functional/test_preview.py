@@ -4,6 +4,7 @@ import datetime
 import hashlib
 import json
 import os
+import re
 
 import pytest
 
@@ -152,6 +153,14 @@ def test_lsn_that_is_not_archived(cluster, story, space):
     end = f"0/{last + 1:X}000000"
     refusals(cluster, story, space, ["--type", "lsn", "--target", end],
              f"ends at {end}", story.label, "can be recovered from")
+    # The last segment was switched early: no record begins in what it has left.
+    unused = f"0/{last:X}FFFFF8"
+    refusals(cluster, story, space, ["--type", "lsn", "--target", unused],
+             "whose newest record begins at 0/", story.label, "can be recovered from")
+    said = preview(cluster, "--type", "lsn", "--target", unused, code=NOT_FOUND)["problem"]
+    newest = re.search("newest record begins at ([0-9A-F/]+)", said["message"])[1]
+    assert f"LSN {newest} on timeline" in said["hint"]
+    assert preview(cluster, "--type", "lsn", "--target", newest)["reachable"] is True
 
 
 def test_lsn_before_the_backup(cluster, story, space):
@@ -162,7 +171,7 @@ def test_lsn_before_the_backup(cluster, story, space):
 
 def test_time_that_is_not_archived(cluster, story, space):
     newest = newest_transaction(cluster, story)
-    refusals(cluster, story, space, ["--type", "time", "--target", "now"],
+    refusals(cluster, story, space, ["--type", "time", "--target", "2099-01-01 00:00:00+00"],
              "is not in the archive", f"{newest:%Y-%m-%d %H:%M:%S}+00")
 
 

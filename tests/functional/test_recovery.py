@@ -1,6 +1,7 @@
 """Where recovery ends, and where it must not: offline backups, targets, WAL that cannot be replayed."""
 
 import hashlib
+import json
 import re
 import shutil
 
@@ -155,11 +156,26 @@ def test_target_behind_an_offline_backup_is_looked_for(pgrevive, space, story, o
     preview = Cluster(pgrevive, space.directory("look"), story.values(
         story.offline, **name, RECOVERY_TARGET="here")).run("start", "--preview").stdout
     assert f"restore point 'here' at {story.here}" in preview, preview
+    lsn = {"RECOVERY_TARGET_TYPE": "lsn"}
+    assert "whose newest record begins at" in refused(**lsn, RECOVERY_TARGET=unused_lsn(story))
+    assert "lies before" in refused(**lsn, RECOVERY_TARGET="0/100000")
+    time = {"RECOVERY_TARGET_TYPE": "time"}
+    said = refused(**time, RECOVERY_TARGET="2099-01-01 00:00:00 UTC")
+    assert "where the newest transaction is of" in said, said
+    told = json.loads(Cluster(pgrevive, space.directory("see"), story.values(
+        story.offline, **lsn, RECOVERY_TARGET=story.here)).run("start", "--preview", "--json").stdout)
+    assert told["reachable"] is True and told["timeline"] == 1
+    assert told["wal"]["first"] == segment_after(story, own_repository), told
+    told = json.loads(Cluster(pgrevive, space.directory("see"), story.values(
+        story.offline)).run("start", "--preview", "--json").stdout)
+    assert told["reachable"] is None and told["timeline"] is None and told["wal"] is None, told
     for path in story.segments(own_repository):
         if path.name[:24] == segment_after(story, own_repository):
             path.unlink()
-    said = refused(**name, RECOVERY_TARGET="here")
-    assert "in which the WAL behind the offline backup" in said, said
+    for target in ({**name, "RECOVERY_TARGET": "here"}, {**lsn, "RECOVERY_TARGET": story.here},
+                   {**time, "RECOVERY_TARGET": "2099-01-01 00:00:00 UTC"}):
+        said = refused(**target)
+        assert "in which the WAL behind the offline backup" in said and "whole in itself" in said, said
 
 
 @pytest.mark.parametrize("more", [{}, {"RECOVERY_TARGET_TYPE": "immediate"}])
@@ -236,15 +252,19 @@ def test_target_of_an_interrupted_start_holds_on(make_cluster, story, own_reposi
     first = next(path for path in story.segments(own_repository)
                  if path.name[:24] >= segment_after(story, own_repository))
     kept = first.read_bytes()
-    first.unlink()
+    first.write_bytes(kept[:-40] + b"?" * 40)
     cluster = make_cluster(story.values(story.online, REPO_PATH=own_repository))
     result = cluster.start("--set", story.offline, "--type", "lsn", "--target", story.here,
                            check=False)
-    assert result.returncode != 0 and "gap" in result.stderr, message(result)
+    assert result.returncode != 0 and first.name[:24] in result.stderr, message(result)
     first.write_bytes(kept)
-    shutil.chown(first, first.parent.owner(), first.parent.group())
     assert "still" in cluster.start().stdout
     assert rows(cluster) == "before-offline,after-offline"
+
+
+def unused_lsn(story):
+    """In what was left empty of the newest segment that is archived."""
+    return f"0/{(int(story.newest_wal[16:], 16) + 1) * (1 << 20) - 8:X}"
 
 
 def segment_after(story, repository):

@@ -49,7 +49,7 @@ cluster::TargetPreview preview_of(const IndexedRepository& entry, const InfoWord
   const auto set = words.set.empty() ? std::nullopt : std::optional(words.set);
   auto choice = choose_backup(entry, set, target);
   look_up_point(choice, set, target, stop, true);
-  auto outlook = look_ahead(choice, target, true);
+  auto outlook = look_ahead(choice, target, true, stop);
   if (!outlook)
     throw Error(ErrorKind::corrupt,
                 "backup.info does not say which cluster backup " + choice.label.text() + " is of");

@@ -82,15 +82,35 @@ bool has_own_wal(const repository::Manifest& manifest) {
   return false;
 }
 
+// A backup with WAL of its own needs none of the archive. What else is there its server goes on to,
+// so which timeline that is on is to be known all the same.
+std::optional<cluster::Outlook> look_beyond(const BackupChoice& choice,
+                                            const restore::RecoveryTarget& target,
+                                            std::stop_token stop) {
+  try {
+    auto outlook = look_ahead(choice, target, false, std::move(stop));
+    // Between two lines nobody can choose but a person.
+    if (outlook && outlook->problem && outlook->problem->kind() == ErrorKind::usage)
+      throw *outlook->problem;
+    return outlook;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::not_found) throw;
+    return {};
+  }
+}
+
 // Before the first byte: a target that the archive does not lead to. A standby may have its WAL
 // from elsewhere.
 std::optional<cluster::Outlook> refuse_unreachable(const BackupChoice& choice,
                                                    const repository::Manifest& manifest,
-                                                   const restore::RecoveryTarget& target) {
-  if (target.type == restore::RecoveryType::standby || has_own_wal(manifest)) return {};
-  if (choice.lookup.problem) throw *choice.lookup.problem;
+                                                   const restore::RecoveryTarget& target,
+                                                   std::stop_token stop) {
+  if (target.type == restore::RecoveryType::standby) return {};
+  const bool own_wal = has_own_wal(manifest);
+  if (choice.lookup.problem && !own_wal) throw *choice.lookup.problem;
   try {
-    auto outlook = look_ahead(choice, target, false);
+    if (own_wal) return look_beyond(choice, target, std::move(stop));
+    auto outlook = look_ahead(choice, target, false, std::move(stop));
     if (outlook && outlook->problem) throw *outlook->problem;
     return outlook;
   } catch (Error& error) {
@@ -103,9 +123,10 @@ std::optional<cluster::Outlook> refuse_unreachable(const BackupChoice& choice,
 // backup's own. Where that is not the one that was judged, it is told.
 void name_timeline(restore::RecoveryTarget& target, const cluster::Outlook& outlook,
                    const BackupChoice& choice, const repository::Manifest& manifest) {
-  if (!target.timeline.empty() || outlook.first_segment.empty()) return;
-  const auto begin =
-      postgres::Timeline::parse_hex(choice.backup().archive_start.value_or("").substr(0, 8));
+  const auto first = outlook.first_segment.empty() ? choice.backup().archive_start.value_or("")
+                                                   : outlook.first_segment;
+  if (!target.timeline.empty() || first.empty()) return;
+  const auto begin = postgres::Timeline::parse_hex(first.substr(0, 8));
   if (manifest.version.at_least(12) ? outlook.tell_timeline : outlook.timeline != begin)
     target.timeline = std::to_string(outlook.timeline.value());
 }
@@ -170,7 +191,7 @@ int run_restore(const GlobalOptions& global, const RestoreWords& given) {
 
   // Of several repositories another one may have the WAL.
   if (source.repositories.size() == 1)
-    if (const auto outlook = refuse_unreachable(choice, manifest, target))
+    if (const auto outlook = refuse_unreachable(choice, manifest, target, stop.token()))
       name_timeline(target, *outlook, choice, manifest);
 
   if (choice.lookup.point) out("target: {}\n", describe(*choice.lookup.point, target));

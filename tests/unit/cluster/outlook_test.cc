@@ -45,6 +45,7 @@ struct Case {
   std::map<std::string, int> newest = {{segment(1, 6), 5},   {segment(1, 7), 10},
                                        {segment(1, 8), 20},  {segment(1, 9), 30},
                                        {segment(1, 10), 40}, {segment(1, 11), 50}};
+  Lsn last_record = Lsn(12 * std::uint64_t{kSize} - 1);  // full to its last byte
   mutable std::set<std::string> asked = {};
 
   Outlook judge(RecoveryType type, const std::string& target = {}, bool exclusive = false,
@@ -56,12 +57,16 @@ struct Case {
     wanted.exclusive = exclusive;
     return judge_target(
         made, repository::find_recovery_points(made, {made}, contents), kSize, line, wanted,
-        [&](const std::string& name) -> std::optional<std::int64_t> {
-          asked.insert(name);
-          const auto found = newest.find(name);
-          if (found == newest.end()) return {};
-          return (1704067200 + found->second) * kSecond;
-        },
+        {.latest_transaction = [&](const std::string& name) -> std::optional<std::int64_t> {
+           asked.insert(name);
+           const auto found = newest.find(name);
+           if (found == newest.end()) return {};
+           return (1704067200 + found->second) * kSecond;
+         },
+         .newest_record = [&](const std::string& name) -> std::optional<Lsn> {
+           asked.insert(name);
+           return last_record;
+         }},
         exact);
   }
   std::string complaint(RecoveryType type, const std::string& target = {}) const {
@@ -120,6 +125,23 @@ TEST(Outlook, LsnLiesBetweenTheBackupsEndAndTheArchives) {
   EXPECT_THAT(whole.complaint(RecoveryType::lsn, "0/C000000"), HasSubstr("ends at 0/C000000"));
 }
 
+TEST(Outlook, LsnBehindTheNewestRecordIsNotInTheArchive) {
+  Case switched;
+  switched.last_record = Lsn(11 * std::uint64_t{kSize} + 4096);
+  EXPECT_EQ(switched.complaint(RecoveryType::lsn, "0/B001000"), "none");
+  EXPECT_THAT(switched.complaint(RecoveryType::lsn, "0/B001001"),
+              HasSubstr("whose newest record begins at 0/B001000"));
+  EXPECT_THAT(switched.complaint(RecoveryType::lsn, "0/B001001"),
+              HasSubstr("to 2024-01-01 00:00:50+00, LSN 0/B001000 on"));
+  // Of one in which no record begins.
+  switched.last_record = Lsn();
+  EXPECT_THAT(switched.complaint(RecoveryType::lsn, "0/B000028"),
+              HasSubstr("begins before " + segment(1, 11)));
+  switched.asked.clear();
+  EXPECT_EQ(switched.complaint(RecoveryType::lsn, "0/A001001"), "none");
+  EXPECT_TRUE(switched.asked.empty());
+}
+
 TEST(Outlook, NamesNoEndThatLiesBeforeTheBeginning) {
   Case quiet;
   quiet.newest = {{segment(1, 11), -1}};
@@ -166,6 +188,18 @@ TEST(Outlook, TimeIsLookedForDownToTheBackupsEnd) {
   EXPECT_THAT(quiet.complaint(RecoveryType::time, "2024-01-01 00:00:25+00"),
               HasSubstr("where no transaction ended since backup 20240101-000000F"));
   EXPECT_FALSE(quiet.asked.contains(segment(1, 5)));
+}
+
+TEST(Outlook, TimeEndsInTheSegmentBehindManyQuietOnes) {
+  Case quiet;
+  auto& segments = quiet.contents.segments[Timeline(1)];
+  for (std::uint64_t number = 12; number < 60; ++number) segments.push_back(number);
+  quiet.newest = {{segment(1, 6), 5}, {segment(1, 9), 30}, {segment(1, 58), 80}};
+  const auto last_for = [&](const char* time) {
+    return quiet.judge(RecoveryType::time, time).last_segment;
+  };
+  EXPECT_EQ(last_for("2024-01-01 00:00:20+00"), segment(1, 9));
+  EXPECT_EQ(last_for("2024-01-01 00:00:40+00"), segment(1, 58));
 }
 
 TEST(Outlook, IsUncertainWhereNothingTells) {
