@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cluster/configuration.h"
+#include "cluster/given_back.h"
 #include "cluster/node_files.h"
 #include "cluster/node_record.h"
 #include "cluster/node_tls.h"
@@ -87,7 +88,7 @@ void check_room(const StateDirectory& directory, const std::string& node, MadeOf
         {.place = directory.tablespaces(node) / tablespace.oid, .bytes = tablespace.bytes});
   }
   if (present == Present::goes)
-    for (auto& demand : demands) demand.bytes -= std::min(demand.bytes, bytes_taken(demand.place));
+    for (auto& demand : demands) demand.bytes -= std::min(demand.bytes, bytes_given_back({demand.place}));
   const auto all = by_file_system(demands);
   for (const auto& demand : all) {
     if (demand.fits()) continue;

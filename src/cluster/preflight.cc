@@ -22,6 +22,7 @@
 #include "cluster/backrest_version.h"
 #include "cluster/bring_up.h"
 #include "cluster/console_process.h"
+#include "cluster/given_back.h"
 #include "cluster/leftovers.h"
 #include "cluster/lost_primary.h"
 #include "cluster/node_record.h"
@@ -263,15 +264,13 @@ std::vector<SpaceNeed> space_needs_anew(const Settings& settings, const StateDir
   std::vector<Demand> demands;
   for (const auto& node : node_names(settings.replicas))
     demands.push_back({.place = directory.data(node), .bytes = size});
-  std::vector<std::pair<dev_t, std::uint64_t>> freed;
+  std::map<dev_t, std::vector<std::filesystem::path>> going;
   for (const auto& node : existing_nodes(directory))
-    freed.emplace_back(disk_space(directory.data(node)).device, bytes_taken(directory.node(node)));
-  for (const auto& place : set_aside(directory))
-    freed.emplace_back(disk_space(place).device, bytes_taken(place));
+    going[disk_space(directory.data(node)).device].push_back(directory.node(node));
+  for (const auto& place : set_aside(directory)) going[disk_space(place).device].push_back(place);
   const auto look = [&](const std::filesystem::path& place) {
     auto space = disk_space(place);
-    for (const auto& [device, bytes] : freed)
-      if (device == space.device) space.free_bytes += bytes;
+    space.free_bytes += bytes_given_back(going[space.device]);
     return space;
   };
   return as_needs(directory, by_file_system(demands, look), size);

@@ -31,8 +31,4 @@ std::vector<FileSystemDemand> by_file_system(
     const std::vector<Demand>& demands,
     const std::function<DiskSpace(const std::filesystem::path&)>& look = disk_space);
 
-// What the regular files below a directory take on its file system, those left out that another
-// name would keep.
-std::uint64_t bytes_taken(const std::filesystem::path& directory);
-
 }  // namespace pgrevive::cluster

@@ -1,7 +1,6 @@
 #include "restore/write/clones.h"
 
 #include <array>
-#include <cstdlib>
 #include <string_view>
 
 #include <fcntl.h>
@@ -14,6 +13,7 @@
 
 #include "base/file.h"
 #include "restore/restore.h"
+#include "support/mounted.h"
 #include "support/temp_dir.h"
 #include "unit/restore/repository_builder.h"
 
@@ -21,29 +21,6 @@ namespace pgrevive::restore {
 namespace {
 
 namespace fs = std::filesystem;
-
-int command(const std::string& text) { return std::system((text + " >/dev/null 2>&1").c_str()); }
-
-// A file system of its own in a file, which only root can have.
-class Mounted {
- public:
-  Mounted(const fs::path& root, const std::string& type) : place_(root / "mounted") {
-    const auto image = (root / "image").string();
-    fs::create_directory(place_);
-    usable_ = command("truncate -s 400M " + image) == 0 &&
-              command("mkfs." + type + " -q " + image) == 0 &&
-              command("mount -o loop " + image + " " + place_.string()) == 0;
-  }
-  ~Mounted() {
-    if (usable_) command("umount " + place_.string());
-  }
-  bool usable() const { return usable_; }
-  const fs::path& place() const { return place_; }
-
- private:
-  fs::path place_;
-  bool usable_ = false;
-};
 
 // Whether the first extent of a file is one of another file's as well.
 bool shares_blocks(const fs::path& path) {
@@ -62,7 +39,7 @@ class ClonesOn : public testing::TestWithParam<const char*> {};
 TEST_P(ClonesOn, ALargeFileIsWrittenOnceAndEveryNodeHasIt) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can mount a file system";
   const test::TempDir root;
-  const Mounted mounted(root.path(), GetParam());
+  const test::Mounted mounted(root.path(), GetParam());
   if (!mounted.usable()) {
     GTEST_SKIP() << "NOT TESTED: no loop mount, or mkfs." << GetParam() << " is missing";
   }
