@@ -248,6 +248,7 @@ Outlook judge_target(const Backup& backup, const repository::RecoveryPoints& poi
     Outlook outlook;
     outlook.timeline = line.timeline;
     outlook.problem = lacks_its_wal(backup, points);
+    outlook.lacks_own_wal = true;
     return outlook;
   }
   return Judge(backup, line_to(line, points, segment_size), line, segment_size, target, look, exact)

@@ -20,6 +20,8 @@ struct Outlook {
   // Why the target cannot be reached with this backup: the hint names what can be. Nothing below
   // `gaps` is said then.
   std::optional<Error> problem;
+  // It is that the archive lacks what the backup needs to become consistent.
+  bool lacks_own_wal = false;
 
   postgres::Timeline timeline;  // that recovery ends on
   std::string first_segment;    // empty: the backup needs no WAL

@@ -85,7 +85,8 @@ class Points:
         thread = threading.Thread(target=load)
         thread.start()
         try:
-            self.second = self.repo.backup("full")
+            # That it has the WAL with it that it needs says nothing of which line is the source's.
+            self.second = self.repo.backup("full", "--archive-copy")
         finally:
             over.set()
             thread.join()

@@ -82,16 +82,16 @@ bool has_own_wal(const repository::Manifest& manifest) {
   return false;
 }
 
-// A backup with WAL of its own needs none of the archive. What else is there its server goes on to,
-// so which timeline that is on is to be known all the same.
-std::optional<cluster::Outlook> look_beyond(const BackupChoice& choice,
+// A backup with WAL of its own does without that in the archive, and without an archive. What is
+// there behind it leads on as with any other: to a target or not, and along which timeline.
+std::optional<cluster::Outlook> look_behind(const BackupChoice& choice,
                                             const restore::RecoveryTarget& target,
                                             std::stop_token stop) {
   try {
     auto outlook = look_ahead(choice, target, false, std::move(stop));
-    // Between two lines nobody can choose but a person.
-    if (outlook && outlook->problem && outlook->problem->kind() == ErrorKind::usage)
-      throw *outlook->problem;
+    if (outlook && outlook->problem && outlook->lacks_own_wal &&
+        outlook->problem->kind() == ErrorKind::not_found)
+      outlook->problem.reset();
     return outlook;
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::not_found) throw;
@@ -109,8 +109,8 @@ std::optional<cluster::Outlook> refuse_unreachable(const BackupChoice& choice,
   const bool own_wal = has_own_wal(manifest);
   if (choice.lookup.problem && !own_wal) throw *choice.lookup.problem;
   try {
-    if (own_wal) return look_beyond(choice, target, std::move(stop));
-    auto outlook = look_ahead(choice, target, false, std::move(stop));
+    auto outlook = own_wal ? look_behind(choice, target, std::move(stop))
+                           : look_ahead(choice, target, false, std::move(stop));
     if (outlook && outlook->problem) throw *outlook->problem;
     return outlook;
   } catch (Error& error) {

@@ -113,11 +113,11 @@ class BackrestRepo:
         seals.seal_directory(self.path)
         return self
 
-    def backup(self, kind):
+    def backup(self, kind, *options):
         """Takes a backup, under load where the source can have it; returns its label."""
         with self.source.under_load():
             self.pgbackrest(f"--type={kind}", "--no-expire-auto", "--repo1-retention-full=9",
-                            "backup")
+                            *options, "backup")
         label = self.info()[0]["backup"][-1]["label"]
         self.labels.append(label)
         return label
