@@ -147,11 +147,10 @@ Finding examine_memory(const Settings& settings) {
 
 Finding judge_space(const SpaceNeed& need) {
   check_space(need);
-  const auto needed = need.nodes * need.bytes;
-  const auto detail =
-      fmt::format("{}: {} free, {} x {} to come", need.directory.string(),
-                  format_bytes(need.free_bytes), need.nodes, format_bytes(need.bytes));
-  if (need.free_bytes - needed < needed / 10)
+  const auto detail = fmt::format("{}: {} free, {} of {} {} to come", need.directory.string(),
+                                  format_bytes(need.free_bytes), format_bytes(need.bytes),
+                                  need.nodes, need.nodes == 1 ? "node" : "nodes");
+  if (need.free_bytes - need.bytes < need.bytes / 10)
     return warning(detail,
                    "little is left for WAL and growth: free some, or set PGREVIVE_HOME to a "
                    "directory on a larger file system");

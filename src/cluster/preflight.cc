@@ -26,7 +26,7 @@
 #include "cluster/leftovers.h"
 #include "cluster/lost_primary.h"
 #include "cluster/node_record.h"
-#include "cluster/partial.h"
+#include "cluster/node_size.h"
 #include "cluster/preview.h"
 #include "cluster/space.h"
 #include "cluster/supervisor_process.h"
@@ -235,24 +235,24 @@ void check_port(const WantedPort& wanted) {
 
 namespace {
 
-// Of each node. Only the manifest tells what a choice of databases takes.
-std::uint64_t size_of_node(const Settings& settings, const ChosenBackup& chosen) {
-  if (settings.databases.all()) return chosen.backup.size;
-  const auto repository = repository::open_repository(settings.repository);
-  return check_choice(settings, repository,
-                      repository.load_manifest(chosen.info, chosen.backup.label))
-      .bytes;
+std::vector<Demand> demands_of(const Settings& settings, const StateDirectory& directory,
+                               const std::vector<std::string>& nodes, const ChosenBackup& chosen) {
+  const auto size = size_of_nodes(settings, directory, nodes, chosen);
+  std::vector<Demand> demands;
+  for (const auto& node : nodes)
+    for (auto& demand : size.demands(directory, node)) demands.push_back(std::move(demand));
+  return demands;
 }
 
 std::vector<SpaceNeed> as_needs(const StateDirectory& directory,
-                                const std::vector<FileSystemDemand>& demands, std::uint64_t size) {
+                                const std::vector<FileSystemDemand>& demands) {
   const auto root = disk_space(directory.root());
   std::vector<SpaceNeed> result;
   for (const auto& demand : demands)
     result.push_back(
         {.directory = demand.space.device == root.device ? directory.root() : demand.place,
          .nodes = demand.places,
-         .bytes = size,
+         .bytes = demand.bytes,
          .free_bytes = demand.space.free_bytes});
   return result;
 }
@@ -260,10 +260,7 @@ std::vector<SpaceNeed> as_needs(const StateDirectory& directory,
 // Where all nodes are made again, in the space that the present ones leave.
 std::vector<SpaceNeed> space_needs_anew(const Settings& settings, const StateDirectory& directory,
                                         const ChosenBackup& chosen) {
-  const auto size = size_of_node(settings, chosen);
-  std::vector<Demand> demands;
-  for (const auto& node : node_names(settings.replicas))
-    demands.push_back({.place = directory.data(node), .bytes = size});
+  const auto demands = demands_of(settings, directory, node_names(settings.replicas), chosen);
   std::map<dev_t, std::vector<std::filesystem::path>> going;
   for (const auto& node : existing_nodes(directory))
     going[disk_space(directory.data(node)).device].push_back(directory.node(node));
@@ -273,30 +270,28 @@ std::vector<SpaceNeed> space_needs_anew(const Settings& settings, const StateDir
     space.free_bytes += bytes_given_back(going[space.device]);
     return space;
   };
-  return as_needs(directory, by_file_system(demands, look), size);
+  return as_needs(directory, by_file_system(demands, look));
 }
 
 }  // namespace
 
 std::vector<SpaceNeed> space_needs(const Settings& settings, const StateDirectory& directory,
                                    const ChosenBackup& chosen) {
-  const auto size = size_of_node(settings, chosen);
-  std::vector<Demand> demands;
+  std::vector<std::string> nodes;
   for (const auto& node : node_names(settings.replicas)) {
-    const auto data = directory.data(node);
-    const auto state = restore::inspect_directory(data);
+    const auto state = restore::inspect_directory(directory.data(node));
     if (state == restore::DirectoryState::absent || state == restore::DirectoryState::empty)
-      demands.push_back({.place = data, .bytes = size});
+      nodes.push_back(node);
   }
-  return as_needs(directory, by_file_system(demands), size);
+  return as_needs(directory, by_file_system(demands_of(settings, directory, nodes, chosen)));
 }
 
 void check_space(const SpaceNeed& need) {
-  if (need.nodes * need.bytes > need.free_bytes)
+  if (need.bytes > need.free_bytes)
     throw Error(ErrorKind::system,
-                fmt::format("{} has {} free, and {} {} of {} do not fit", need.directory.string(),
-                            format_bytes(need.free_bytes), need.nodes,
-                            need.nodes == 1 ? "node" : "nodes", format_bytes(need.bytes)))
+                fmt::format("{} has {} free, and {} of {} {} do not fit", need.directory.string(),
+                            format_bytes(need.free_bytes), format_bytes(need.bytes), need.nodes,
+                            need.nodes == 1 ? "node" : "nodes"))
         .with_hint("set PGREVIVE_HOME to a directory on a larger file system");
 }
 

@@ -73,7 +73,7 @@ void check_port(const WantedPort& wanted);
 struct SpaceNeed {
   std::filesystem::path directory;  // somewhere on it, for messages
   std::uint64_t nodes = 0;
-  std::uint64_t bytes = 0;  // of one node
+  std::uint64_t bytes = 0;  // of all of them
   std::uint64_t free_bytes = 0;
 };
 std::vector<SpaceNeed> space_needs(const Settings& settings, const StateDirectory& directory,

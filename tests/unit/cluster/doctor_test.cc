@@ -164,7 +164,7 @@ TEST(Way, ALocalDirectoryHasNone) {
 }
 
 TEST(Space, IsShortBeforeItIsTooLittle) {
-  const SpaceNeed need{.directory = "/d", .nodes = 2, .bytes = 100, .free_bytes = 220};
+  const SpaceNeed need{.directory = "/d", .nodes = 2, .bytes = 200, .free_bytes = 220};
   EXPECT_EQ(judge_space(need).result, Result::ok);
 
   auto tight = need;
