@@ -235,6 +235,9 @@ def test_info_of_several_repositories(pgrevive, story, workspace, own_repository
     result = asked(workspace.path / "nosuch", story.repo.path, *words)
     assert result.returncode == 0 and "warning: repository 1: " in result.stderr, message(result)
     assert "repository 2: what a restore to that target would be" in result.stdout
+    unread, read = json.loads(asked(workspace.path / "nosuch", story.repo.path, "--json", *words).stdout)
+    assert (unread["repo_key"], unread["reachable"], read["repo_key"]) == (1, None, 2)
+    assert unread["repository"] == str(workspace.path / "nosuch") and unread["problem"]["message"], unread
     lost = ["--type", "lsn", "--target", f"0/{int(last[16:], 16):X}000100"]
     assert asked(own_repository, story.repo.path, *lost).returncode == 0
     result = asked(own_repository, own_repository, *lost)

@@ -100,6 +100,12 @@ int run_target(const GlobalOptions& global, const InfoWords& words) {
     } catch (Error& error) {
       if (!several || error.kind() == ErrorKind::cancelled) throw;
       err("warning: repository {}: {}\n", entry.index, error.text());
+      // What leads where from there is not known.
+      if (json)
+        reports.push_back({{"repo_key", entry.index},
+                           {"repository", entry.options.describe()},
+                           {"reachable", nullptr},
+                           {"problem", {{"message", error.what()}, {"hint", error.hint()}}}});
       if (!problem) problem = error;
     }
   }
