@@ -125,7 +125,7 @@ void add_node(Metrics& metrics, const cluster::NodeStatus& node) {
     metrics.gauge("node_start_time_seconds", "When the server was started, Unix time.",
                   seconds(node.started_ms), labels);
   if (node.connections)
-    metrics.gauge("node_connections", "Connections of clients other than pgrevive.", *node.connections, labels);
+    metrics.gauge("node_connections", "Connections of clients.", *node.connections, labels);
   if (node.max_connections)
     metrics.gauge("node_connections_max", "What max_connections allows.", *node.max_connections,
                   labels);
