@@ -78,6 +78,14 @@ def test_both_nodes_live(lifted):
     assert "FAILED" not in cluster.run("test").stdout
 
 
+def test_collation_of_another_version(lifted):
+    """Found in this major's catalog, with the index that depends on it and no other."""
+    found = {one["database"]: one for one in lifted.cluster.status()["collations"]["databases"]}
+    assert [(one["name"], one["provider"], one["source_version"])
+            for one in found["testdb"]["collations"]] == [("sorted", "icu", "1.2.3")]
+    assert [one["name"] for one in found["testdb"]["indexes"]] == ["by_name"], found["testdb"]
+
+
 @pytest.fixture
 def another(lifted, pgrevive):
     """A function: settings to a further cluster from the same backup."""
@@ -188,12 +196,15 @@ def test_a_new_cluster(lifted, another):
 
 
 def test_stopped_and_started(lifted):
-    """The last with this cluster, which is sound."""
+    """The last with this cluster, which is sound; its collation has been put right."""
     cluster = lifted.cluster
     answer = cluster.sql("primary", QUESTION)
     cluster.stop()
-    cluster.start()
+    cluster.start("--reindex")
     assert cluster.run("status").returncode == 0
+    assert not cluster.status()["collations"]["databases"]
+    assert cluster.sql("primary", "select count(*) from pg_collation where collname = 'sorted' and "
+                       "collversion = pg_collation_actual_version(oid)") == "1"
     for node in NODES:
         assert cluster.sql(node, QUESTION) == answer
     assert soundness.prove(cluster) == list(NODES)

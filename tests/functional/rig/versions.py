@@ -55,6 +55,7 @@ class Left:
         self.source = source = SourceCluster(directory / "source", bin=self.programs,
                                              segment_mb=16 if major == 10 else 4).create()
         source.start().fill()
+        self._sort_by_another_version()
         known = major <= NEWEST_OF_BACKREST
         self.repo = BackrestRepo(directory / "backups", source, compress="zst", bundle=True,
                                  stanza_options=None if known else self._claim())
@@ -76,6 +77,16 @@ class Left:
         if not known:
             relabel(self.repo.path, major)
         self.repo.finished()
+
+    def _sort_by_another_version(self):
+        """What the catalog says of a collation is that another ICU sorted by it."""
+        self.source.sql("""
+create collation sorted (provider = icu, locale = 'de');
+create table names_sorted (id int primary key, name text collate sorted);
+create index by_name on names_sorted (name);
+create index by_bytes on names_sorted (name collate "C");
+insert into names_sorted select i, md5(i::text) from generate_series(1, 100) i;
+update pg_collation set collversion = '1.2.3' where collname = 'sorted';""", "testdb")
 
     def _claim(self):
         """Has pgBackRest 2.45 take the server for a 15. From 15 to 18 neither what it asks a server
