@@ -84,6 +84,9 @@ class Recovery {
             "the server of primary ended each time that it was promoted: " + why_it_ended(log))
             .with_hint("its log is " + log.string());
       site_.board.log("primary: its server ended while it was promoted; going on with it");
+      // Its processes that have outlived it may still be at a step of the promotion, and keep a new
+      // server from starting.
+      site_.rest(std::chrono::seconds(attempts));
     }
     record_promotion();
   }

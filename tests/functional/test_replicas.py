@@ -256,11 +256,15 @@ def test_replica_that_went_another_way(make_cluster, story, space, promoted):
 @pytest.mark.parametrize("when, alone", [
     ("promoting", True), ("promoted", False), ("set_up", False)])
 def test_crash_in_the_middle_of_the_set_up(make_cluster, story, when, alone):
-    """kill -9 of the primary once the record says so, alone or with the supervisor; on the way to a point
-    that the archive goes on behind."""
+    """kill -9 of the primary once the record says so, alone (and while it replays, too) or with the
+    supervisor; on the way to a point that the archive goes on behind."""
     target = story.targets["lsn"]
     cluster = make_cluster({**story.values(), **target.env()}, 1)
     start = cluster.start_in_background()
+    if alone:
+        cluster.wait_for_record("line")  # that it replays
+        wait_until(lambda: (cluster.root / "primary/data/postmaster.pid").exists(), 30, "it runs")
+        cluster.kill_server("primary")
     cluster.wait_for_record(when)
     if not alone:
         cluster.kill_supervisor()
