@@ -108,7 +108,7 @@ def test_all_well(doctor, bucket, space, story):
     assert "-patient-" in lines["write"]["detail"]
     for port in (doctor.cluster.primary_port, doctor.cluster.replica_port):
         assert lines[f"port {port}"]["result"] == "ok"
-    assert lines["disk space"]["result"] == "ok" and "2 x " in lines["disk space"]["detail"]
+    assert lines["disk space"]["result"] == "ok" and "of 2 nodes" in lines["disk space"]["detail"]
 
     assert max(map(len, text.splitlines())) <= 80, text
     for name in lines:
