@@ -1,6 +1,7 @@
 #include "console/console.h"
 
 #include <atomic>
+#include <filesystem>
 #include <memory>
 
 #include <fmt/format.h>
@@ -106,9 +107,8 @@ class Console {
 
   ServerResponse answer(const ServerRequest& request) {
     auto response = [&]() -> ServerResponse {
-      auto refused = refusal(request, rules_);
-      if (refused && refused->status == 421 && other_hosts()) refused = refusal(request, rules_);
-      if (refused) return *std::move(refused);
+      read_hosts();
+      if (auto refused = refusal(request, rules_)) return *std::move(refused);
       return request.method == "POST" ? change(request) : look(request);
     }();
     if (response.later) {
@@ -122,11 +122,17 @@ class Console {
     return response;
   }
 
-  // Whether .env names others than it did: in its container the console outlives a restart.
-  bool other_hosts() {
-    auto hosts = cluster::from_json(read_file(directory_.settings())).console_hosts;
-    std::swap(rules_.hosts, hosts);
-    return rules_.hosts != hosts;
+  // .env may name others than it did: in its container the console outlives a restart.
+  void read_hosts() {
+    std::error_code error;
+    const auto written = std::filesystem::last_write_time(directory_.settings(), error);
+    if (error || written == settings_written_) return;
+    try {
+      rules_.hosts = cluster::from_json(read_file(directory_.settings())).console_hosts;
+      settings_written_ = written;
+    } catch (const Error&) {
+      // They are being written, or thrown away.
+    }
   }
 
   ServerResponse look(const ServerRequest& request) {
@@ -194,6 +200,7 @@ class Console {
 
   cluster::StateDirectory directory_;
   GuardRules rules_;
+  std::filesystem::file_time_type settings_written_{};
   Place acting_;
   Place previewing_;
   Place rereading_;
