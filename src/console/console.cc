@@ -83,7 +83,7 @@ class Console {
  public:
   Console(const cluster::StateDirectory& directory, const cluster::Settings& settings)
       : directory_(directory),
-        rules_{.hosts = settings.console_hosts, .token = cluster::console_token(directory)},
+        rules_{.hosts = {}, .token = cluster::console_token(directory)},
         server_(place_of(settings),
                 [this](const ServerRequest& request) { return answer(request); }),
         watcher_(directory, {.somebody_watches = [this] { return server_.listeners() > 0; },
