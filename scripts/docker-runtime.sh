@@ -175,7 +175,8 @@ start_nodes() {
   compose up -d >"$1" 2>&1 </dev/null || code=$?
   if [ "$(state_of restore '{{.State.ExitCode}}')" != 0 ]; then
     rm -f "$1"
-    wake_rested
+    # Not where it was stopped: then they are to be stopped too.
+    case "$(state_of restore '{{.State.ExitCode}}')" in 31|130|137|143) ;; *) wake_rested ;; esac
     exit $code
   fi
   # Another start may have made the same containers at the same moment.
@@ -309,7 +310,7 @@ rest_nodes() {
 
 # Where nothing came of it they say again that their volumes are not whole.
 wake_rested() {
-  [ ${#rested[@]} -eq 0 ] || docker start "${rested[@]}" >/dev/null
+  [ ${#rested[@]} -eq 0 ] || docker start "${rested[@]}" >/dev/null || true
 }
 
 wait_for_health() {
