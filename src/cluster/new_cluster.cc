@@ -88,7 +88,8 @@ void check_room(const StateDirectory& directory, const std::string& node, MadeOf
         {.place = directory.tablespaces(node) / tablespace.oid, .bytes = tablespace.bytes});
   }
   if (present == Present::goes)
-    for (auto& demand : demands) demand.bytes -= std::min(demand.bytes, bytes_given_back({demand.place}));
+    for (auto& demand : demands)
+      demand.bytes -= std::min(demand.bytes, bytes_given_back({demand.place}));
   const auto all = by_file_system(demands);
   for (const auto& demand : all) {
     if (demand.fits()) continue;

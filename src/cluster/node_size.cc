@@ -66,8 +66,6 @@ NodeSize size_of_nodes(const Settings& settings, const StateDirectory& directory
   if (settings.databases.all() && !apart) return {.bytes = chosen.backup.size, .tablespaces = {}};
   const auto repository = repository::open_repository(settings.repository);
   const auto manifest = repository.load_manifest(chosen.info, chosen.backup.label);
-  if (!apart)
-    return {.bytes = check_choice(settings, repository, manifest).bytes, .tablespaces = {}};
   std::vector<std::uint32_t> left_out;
   if (!settings.databases.all())
     for (const auto& database : check_choice(settings, repository, manifest).left_out)

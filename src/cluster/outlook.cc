@@ -360,11 +360,15 @@ Outlook unjudged(bool certain) {
   return outlook;
 }
 
-// Where the archive never held the cluster of an offline backup, that is no fault but for a target.
-std::optional<repository::WalArchive> open_archive(const SourceArchive& source) {
+repository::WalArchive open_archive(const SourceArchive& source) {
+  return {source.repository, source.repository.load_archive_info(), source.system_id,
+          source.version};
+}
+
+// It may never have held the cluster of an offline backup, which is no fault but for a target.
+std::optional<repository::WalArchive> open_archive_if_any(const SourceArchive& source) {
   try {
-    return repository::WalArchive(source.repository, source.repository.load_archive_info(),
-                                  source.system_id, source.version);
+    return open_archive(source);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::not_found) throw;
     return {};
@@ -411,15 +415,12 @@ Outlook look_once(const SourceArchive& source, const repository::BackupInfo& inf
                   const PointWatch& watch) {
   if (target.type == RecoveryType::none || target.type == RecoveryType::preserve)
     return unjudged(true);
-  if (backup.archive_start && backup.archive_stop) {
-    const repository::WalArchive archive(source.repository, source.repository.load_archive_info(),
-                                         source.system_id, source.version);
-    return look_along(archive, info, backup, chosen, target, exact, watch);
-  }
+  if (backup.archive_start && backup.archive_stop)
+    return look_along(open_archive(source), info, backup, chosen, target, exact, watch);
   if (!lies_in_the_log(target)) return unjudged(target.type == RecoveryType::immediate);
   const auto begun = with_beginning(source.repository, info, backup);
   if (!begun) return unjudged(false);
-  if (const auto archive = open_archive(source))
+  if (const auto archive = open_archive_if_any(source))
     return look_along(*archive, info, *begun, chosen, target, exact, watch);
   Outlook outlook;
   outlook.problem = lacks_what_follows(*begun);

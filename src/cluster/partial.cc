@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cluster/node_size.h"
 #include "cluster/stored_catalog.h"
 
 namespace pgrevive::cluster {
@@ -87,8 +88,7 @@ PartialBackup check_choice(const Settings& settings, const repository::Repositor
           .with_hint("name in POSTGRES_DB a database that is restored, or a new one");
     oids.push_back(database.oid);
   }
-  for (const auto& file : manifest.files)
-    if (!restore::is_zeroed(file.name, oids)) partial.bytes += file.size;
+  partial.bytes = NodeSize::of(manifest, oids).bytes;
   return partial;
 }
 

@@ -265,9 +265,11 @@ std::vector<SpaceNeed> space_needs_anew(const Settings& settings, const StateDir
   for (const auto& node : existing_nodes(directory))
     going[disk_space(directory.data(node)).device].push_back(directory.node(node));
   for (const auto& place : set_aside(directory)) going[disk_space(place).device].push_back(place);
+  std::map<dev_t, std::uint64_t> given_back;
+  for (const auto& [device, places] : going) given_back[device] = bytes_given_back(places);
   const auto look = [&](const std::filesystem::path& place) {
     auto space = disk_space(place);
-    space.free_bytes += bytes_given_back(going[space.device]);
+    space.free_bytes += given_back[space.device];
     return space;
   };
   return as_needs(directory, by_file_system(demands, look));
