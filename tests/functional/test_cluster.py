@@ -423,6 +423,9 @@ def test_cleanup_asks(cluster):
 
 def test_cleanup_removes_only_its_own(cluster, space, story, before):
     """The last test with this cluster: links out of its directory are not followed."""
+    assert soundness.prove(cluster) == ["primary", "replica"]
+    cluster.start()
+    cluster.unproven = "it was a moment ago, and runs again only to be removed as it runs"
     precious = space.directory("precious")
     (precious / "thesis.odt").write_text("years of work")
     (cluster.root / "logs" / "link").symlink_to(precious)

@@ -148,6 +148,16 @@ def test_a_cluster_that_is_gone_was_proven_before(pgrevive, space, words, owes):
     cluster.gone()
 
 
+def test_a_cluster_that_comes_up_again_owes_its_proof_again(pgrevive, space):
+    cluster = Cluster(pgrevive, space.directory("w"), name="removed")
+    cluster.noticed("start")
+    cluster.proven, cluster.owed = True, False  # as soundness.prove() leaves it
+    cluster.gone()
+    cluster.noticed("restart")
+    with pytest.raises(Failed, match="removed was up, and nobody has proven that it is sound"):
+        cluster.gone()
+
+
 def write_and_clean_up(path):
     (path / "probe").write_text("")
     (path / "probe").unlink()

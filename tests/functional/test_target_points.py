@@ -10,7 +10,7 @@ import pytest
 from rig import repofiles
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
-from rig.postgres import Server, SourceCluster, server_user
+from rig.postgres import SourceCluster, server_user
 from rig.process import wait_until
 from rig.program import message
 from rig.restored import ancestors, recovered
@@ -261,14 +261,8 @@ def test_which_line_is_the_sources_is_not_guessed(cluster, points, space):
     # and not start.
     cluster.pgrevive(*restore, "--set", points.second, "--type", "name", "--target", "late",
                      "--target-action", "promote")
-    server = Server(data, sockets=data.parent, log=data.parent / "server.log")
-    (data / "pg_hba.conf").write_text("local all all trust\n")
-    try:
-        server.start(archive_mode="off")
-        wait_until(lambda: server.sql("select pg_is_in_recovery()") == "f", 60, "promotion")
+    with recovered(data, data.parent) as server:
         assert server.sql(MARKERS, "testdb") == "one,two,three,four,five,first-line,six,seven,eight"
-    finally:
-        server.stop()
 
 
 def test_refused_before_the_first_byte(cluster, points, space):

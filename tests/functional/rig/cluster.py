@@ -40,7 +40,7 @@ class Cluster:
         self.user = user
         self.options = list(options)
         self.proven = False  # to be sound, since its servers ran last
-        self.owed = None     # True: that proof, as it was up with a source's data, and never proven
+        self.owed = False    # that proof, as it was up with a source's data and not proven since
         self.unproven = None  # where it cannot be proven at its end: why that is right
         self.primary_port, self.replica_port, self.adminer_port = (free_port() for _ in range(3))
         self.values = {
@@ -85,8 +85,7 @@ class Cluster:
         if command not in ("start", "restart", "demo") or {"--preview", "--clean"} & {*words}:
             return
         self.proven = False
-        if ("--detach" not in words and self.values.get("RESTORE_FROM_BACKUP") != "false"
-                and self.owed is None):
+        if "--detach" not in words and self.values.get("RESTORE_FROM_BACKUP") != "false":
             self.owed = True
 
     def start(self, *arguments, **options):
@@ -158,8 +157,8 @@ class Cluster:
     def gone(self, **but):
         """Whatever the test did: nothing of this cluster runs afterwards. Where it is up to the end,
         its data is proven to be sound, but for what a test has broken on purpose; where it is not, it
-        has to have been proven before, or to say why not. And its source is what it was. One that has
-        failed already says why itself."""
+        has to have been proven since it was up last, or to say why not. And its source is what it was.
+        One that has failed already says why itself."""
         try:
             if sys.exc_info()[0] is None and not self.unproven:
                 soundness.prove(self, **but)
