@@ -1,6 +1,7 @@
 """`cleanup` removes what pgrevive made, and nothing that somebody else has or uses."""
 
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -62,6 +63,10 @@ def test_server_on_its_data(cluster, space):
             assert str(data) in result.stderr and "hint: " in result.stderr
             assert len(list(data.rglob("*"))) >= len(before)
             assert server.sql("select 1") == "1"
+        checks = json.loads(cluster.run("doctor", "--json", check=False).stdout)["checks"]
+        failed, = (line for line in checks if line["result"] == "failed")
+        assert failed["name"] == "other servers" and str(data) in failed["detail"], failed
+        assert failed["remedy"] and server.sql("select 1") == "1"
     finally:
         server.stop()
     cluster.run("cleanup", "--yes")

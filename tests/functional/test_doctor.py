@@ -1,19 +1,24 @@
 """`doctor`: a look at repository and host that changes nothing, and names each mistake by its line."""
 
+import contextlib
+import http.server
 import json
 import os
 import pathlib
 import shutil
 import socket
+import threading
 import time
 
 import pytest
 
 from rig import repofiles
-from rig.case import DENIED, UNAVAILABLE, USAGE
+from rig.backrest import write_conf
+from rig.case import DENIED, NOT_FOUND, SYSTEM, UNAVAILABLE, USAGE
 from rig.cluster import PASSWORD, Cluster
+from rig.postgres import binaries, server_user
 from rig.process import free_port, run
-from rig.program import message
+from rig.program import ROOT, message
 from rig.rgw import THERE, Authority
 from rig.s3 import S3, source_values
 from rig.story import CIPHER_PASS
@@ -51,11 +56,12 @@ class Doctor:
         assert result.returncode == code, message(result)
         return result.stdout
 
-    def only(self, name, *words, not_run=()):
-        """Exactly this line failed, it and its remedy say these words, and those were not run."""
+    def only(self, name, *words, not_run=(), with_it=()):
+        """Exactly this line failed (and those `with_it`, by its fault), it and its remedy say these
+        words, and those were not run."""
         lines = self.json(1)
         failed = [line["name"] for line in lines.values() if line["result"] == "failed"]
-        assert failed == [name], json.dumps(lines, indent=1)
+        assert failed == [name, *with_it], json.dumps(lines, indent=1)
         said = lines[name]["detail"] + "\n" + lines[name]["remedy"]
         for word in words:
             assert str(word) in said, said
@@ -270,6 +276,33 @@ def test_endpoint_that_says_nothing(doctor):
         assert time.monotonic() - begin < 30
 
 
+class Website(http.server.BaseHTTPRequestHandler):
+    """Has the same page for everything."""
+
+    def do_GET(self):
+        page = b"<html><body>It works!</body></html>"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_endpoint_that_is_no_s3_service(doctor):
+    """Whatever listens there answers that all is well, and has no list of keys."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Website) as website:
+        threading.Thread(target=website.serve_forever, daemon=True).start()
+        try:
+            doctor.values.update(S3_ENDPOINT=f"http://127.0.0.1:{website.server_port}",
+                                 WAL_ARCHIVE="off")  # pgBackRest writes over TLS only
+            lines = doctor.only("S3 service", "S3_ENDPOINT", not_run=[*WAY[4:], *DEEPER])
+            assert lines["endpoint"]["result"] == "ok"
+        finally:
+            website.shutdown()
+
+
 def test_no_such_name(doctor):
     doctor.values["S3_ENDPOINT"] = "nosuch.invalid"
     doctor.only("DNS", "nosuch.invalid", "S3_ENDPOINT", not_run=WAY[1:])
@@ -418,6 +451,54 @@ def test_lost_wal(local, story, space):
     local.only("WAL of the backup", needed, "RESTORE_SET")
 
 
+def test_stanza_without_a_backup(local, space):
+    """As it is between stanza-create and the first backup; `start` says the same."""
+    place = space.directory("fresh", owner=server_user())
+    for part in ("repo", "data", "data/global", "lock", "log"):
+        space.directory("fresh", *part.split("/"), owner=server_user(), mode=0o750)
+    control = place / "data" / "global" / "pg_control"
+    shutil.copy(ROOT / "tests" / "data" / "pg_control" / "15.bin", control)
+    control.chmod(0o644)
+    conf = write_conf(place / "fresh.conf", {
+        "global": {"repo1-path": place / "repo", "lock-path": place / "lock", "log-path": place / "log"},
+        "main": {"pg1-path": place / "data"}})
+    run(["pgbackrest", f"--config={conf}", "--stanza=main", "--no-online", "stanza-create"],
+        user=server_user())
+    del local.values["REPO_CIPHER_PASS"]
+    local.values["REPO_PATH"] = place / "repo"
+    lines = local.only("newest backup", "no finished backup", "pgbackrest backup",
+                       with_it=["chosen backup"], not_run=DEEPER[6:])
+    assert lines["stanza"]["result"] == "ok"
+    refused = local.cluster.start(check=False)
+    assert refused.returncode == NOT_FOUND and "hint: " in refused.stderr, message(refused)
+    assert not local.cluster.root.exists()
+
+
+def test_archive_without_wal(local, story, space):
+    """The whole archive is gone, all but its archive.info."""
+    copy = repofiles.copy(story.repo.path, space.path / "without-wal")
+    for directory in (copy / "archive" / "main").iterdir():
+        if directory.is_dir():
+            shutil.rmtree(directory)
+    local.values["REPO_PATH"] = copy
+    local.only("newest WAL", "no WAL of this cluster", "RESTORE_SET",
+               with_it=["WAL of the backup"], not_run=["target in reach"])
+
+
+def test_archiver_that_knows_no_such_version(local, unpack_fixture):
+    """Debian's pgBackRest cannot archive for PostgreSQL 18; nor is that what POSTGRES_BIN has."""
+    left = unpack_fixture("pg18-gz-bundle-block-aes")
+    local.values.update(REPO_PATH=left.repo, REPO_CIPHER_PASS=left.cipher_pass,
+                        POSTGRES_BIN=binaries())
+    lines = local.json(1)
+    failed = [line["name"] for line in lines.values() if line["result"] == "failed"]
+    assert failed == ["PostgreSQL", "own WAL archive"], json.dumps(lines, indent=1)
+    for word in ("2.45", "18", "WAL_ARCHIVE=off", "or newer"):
+        assert word in lines["own WAL archive"]["detail"] + lines["own WAL archive"]["remedy"], lines
+    local.values["WAL_ARCHIVE"] = "off"
+    assert local.json(1)["own WAL archive"]["result"] == "not_applicable"
+
+
 def test_with_a_pgbackrest_conf(local, story):
     """Remedies speak of pgBackRest's options to those who use its file."""
     conf = local.cluster.home.parent / "doctor.conf"
@@ -448,14 +529,43 @@ def test_taken_port(local):
                    local.cluster.replica_port)
 
 
+@contextlib.contextmanager
+def users_without(name, space):
+    """A command's beginning, in whose sight the host has no such user."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can show a process other users")
+    users = space.path / "passwd"
+    users.write_text("".join(line for line in open("/etc/passwd", encoding="utf-8")
+                             if not line.startswith(f"{name}:")))
+    yield ["unshare", "--mount", "sh", "-c", f'mount --bind {users} /etc/passwd && exec "$@"', "sh"]
+
+
+def test_no_user_for_the_servers(local, space):
+    """Root's servers run as postgres, and there is none."""
+    local.cluster.write_env()
+    with users_without("postgres", space) as beginning:
+        result = run([*beginning, local.cluster.pgrevive.path, "--env-file", local.cluster.env_file,
+                      "doctor", "--json"], env=local.cluster.environment, check=False, timeout=60)
+    assert result.returncode == 1, message(result)
+    lines = {line["name"]: line for line in json.loads(result.stdout)["checks"]}
+    assert [name for name in lines if lines[name]["result"] == "failed"] == ["servers' user"], lines
+    assert "no user postgres" in lines["servers' user"]["detail"]
+    assert "apt-get install postgresql" in lines["servers' user"]["remedy"]
+    assert lines["state directory"]["result"] == "not_run"
+
+
 def test_too_small_a_disk(local, space):
+    """`start` is told the same, before there is anything."""
     mount = space.directory("small")
     mounted = run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", mount], check=False)
     if mounted.returncode != 0:
         pytest.skip(f"NOT TESTED: a small disk, because none can be mounted: {mounted.stderr}")
     try:
         local.cluster.home = mount
-        local.only("disk space", mount, "2 nodes", "PGREVIVE_HOME")
+        lines = local.only("disk space", mount, "2 nodes", "PGREVIVE_HOME")
+        refused = local.cluster.start(check=False)
+        assert refused.returncode == SYSTEM, message(refused)
+        assert lines["disk space"]["remedy"] in refused.stderr, message(refused)
         assert list(mount.iterdir()) == []
     finally:
         run(["umount", mount])
