@@ -16,6 +16,7 @@ from rig.program import message
 from rig.story import CIPHER_PASS
 
 NOT_FOUND, USAGE = 23, 21
+REPLAY_RATE = 100e6  # bytes a second, as the text says
 
 
 @pytest.fixture
@@ -84,11 +85,16 @@ def test_latest(cluster, story):
     assert told["wal"]["last"] == segments[-1] == story.newest_wal
     assert told["wal"]["segments"] == len(segments) and told["wal"]["gaps"] == []
     assert told["free_bytes"] > 0 and told["sampled_bytes_per_second"] > 0
-    # The estimates follow from the sizes: what is fetched, and the WAL at the rate that is said.
-    assert 0 <= told["fetch_seconds"] <= told["fetch_bytes"] / told["sampled_bytes_per_second"] + 1
-    assert told["replay_seconds"] is not None
+    # The estimates follow from the sizes: what is fetched, and the WAL at the rate that is said. What
+    # is begun of a second counts.
+    for seconds, exactly in (
+            (told["fetch_seconds"], told["fetch_bytes"] / told["sampled_bytes_per_second"]),
+            (told["replay_seconds"], len(segments) * told["wal"]["segment_size"] / REPLAY_RATE)):
+        assert seconds >= 1 and exactly - 0.001 <= seconds < exactly + 1, (seconds, exactly)
+    assert told["wal"]["segment_size"] == 16 << 20
     text = cluster.run("start", "--preview").stdout
-    for words in (story.label, "latest", f"{len(segments)} segments", "2 nodes", "nothing"):
+    for words in (story.label, "latest", f"{len(segments)} segments", "2 nodes", "nothing",
+                  "to replay, if it goes at 100 MB/s"):
         assert words in text, text
     assert_info_agrees(told, info_of(cluster, "--type", "default"))
     text = cluster.run("info", "--type", "default").stdout

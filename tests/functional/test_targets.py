@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import json
 
 import pytest
 
@@ -45,16 +46,22 @@ def rows_of_pgbackrest(repo, space, target):
 
 
 def rows_of_cluster(pgrevive, space, name, values, target):
-    """Of the primary and the replica, and the proof of the end; and both still work after the fork."""
+    """Of the primary and the replica, and the proof of the end, which is what a preview has said; and
+    both still work after the fork."""
     cluster = Cluster(pgrevive, space.directory("h"), {
         **values, **target.env(), "WAL_ARCHIVE": "off", "ADMINER_PORT": 0}, name=name)
     try:
+        told = json.loads(cluster.run("start", "--preview", "--json").stdout)
         cluster.start()
+        status = cluster.status()["supervisor"]
+        end = status["recovery_end"]
+        assert (told["backup"]["label"], told["timeline"], told["wal"]["last"]) == (
+            status["backup_label"], end["timeline"], end["last_replayed_wal"])
         found = {node: cluster.sql(node, MARKERS) for node in ("primary", "replica")}
         cluster.sql("primary", "insert into markers (what) values ('of the new line')")
         cluster.caught_up()
         assert cluster.sql("replica", MARKERS) == found["replica"] + ",of the new line"
-        return found, cluster.status()["supervisor"]["recovery_end"]
+        return found, end
     finally:
         cluster.gone()
 
