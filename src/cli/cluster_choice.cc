@@ -12,6 +12,8 @@
 #include "cli/front_door.h"
 #include "cli/print.h"
 #include "cluster/node_record.h"
+#include "cluster/other_repository.h"
+#include "cluster/preflight.h"
 #include "cluster/recovery_end.h"
 
 namespace pgrevive::cli {
@@ -131,6 +133,19 @@ cluster::Settings chosen_settings(const GlobalOptions& global, std::vector<std::
     settings.repository.stanza = global.stanza;
   }
   return settings;
+}
+
+std::vector<cluster::Finding> examine_other_repositories(const GlobalOptions& global,
+                                                         const cluster::Settings& settings,
+                                                         const cluster::StateDirectory& directory,
+                                                         bool anew) {
+  if (global.config.empty() || !settings.restore_from_backup) return {};
+  if (!anew && !cluster::needs_restore(settings, directory)) return {};
+  const auto repositories = load_source(global, {}, "restore").repositories;
+  std::vector<cluster::NamedRepository> named;
+  for (const auto& [index, options] : repositories)
+    named.push_back({fmt::format("repo{}", index), options});
+  return cluster::examine_others(named.front(), {named.begin() + 1, named.end()});
 }
 
 bool is_recovered(const cluster::StateDirectory& directory) {

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "cli/source.h"
+#include "cluster/doctor.h"
 #include "cluster/settings.h"
 #include "cluster/state_directory.h"
 
@@ -21,6 +23,14 @@ cluster::StateDirectory existing_state_directory(const GlobalOptions& global);
 // the repository where the .env has not a word of one.
 // `warnings` takes what a person should see.
 cluster::Settings chosen_settings(const GlobalOptions& global, std::vector<std::string>& warnings);
+
+// Where --config has several repositories, of which the cluster is made of the first: what of the
+// others a person should know of beforehand, by their names. Nothing where nothing is restored;
+// `anew`: what is there goes.
+std::vector<cluster::Finding> examine_other_repositories(const GlobalOptions& global,
+                                                         const cluster::Settings& settings,
+                                                         const cluster::StateDirectory& directory,
+                                                         bool anew);
 
 // Whether the cluster reached its target once: it is there, and no target is for it.
 bool is_recovered(const cluster::StateDirectory& directory);

@@ -47,14 +47,6 @@ std::string ago(std::int64_t time) {
   return format_duration(seconds(age)) + " ago";
 }
 
-// What a repository of a settings' kind is read with here: a person waits, so two tries are enough.
-repository::RepositoryOptions hurried(RepositoryOptions options) {
-  options.s3.backoff.attempts = 2;
-  options.s3.connect_timeout = kWayLimit;
-  options.s3.stall_timeout = 2 * kWayLimit;
-  return options;
-}
-
 class Examination {
  public:
   Examination(const Settings& settings, const StateDirectory& directory, Findings& findings)
@@ -323,6 +315,13 @@ class Examination {
 };
 
 }  // namespace
+
+RepositoryOptions hurried(RepositoryOptions options) {
+  options.s3.backoff.attempts = 2;
+  options.s3.connect_timeout = kWayLimit;
+  options.s3.stall_timeout = 2 * kWayLimit;
+  return options;
+}
 
 std::optional<ChosenBackup> examine_repository(const Settings& settings,
                                                const StateDirectory& directory,

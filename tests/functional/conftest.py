@@ -1,5 +1,6 @@
 """What the tests share: temporary directories, the program, the S3 service, sources."""
 
+import itertools
 import os
 import shutil
 import sys
@@ -85,10 +86,13 @@ def story(session_workspace):
     return Story(session_workspace.directory("story"))
 
 
+_copies = itertools.count(1)
+
+
 @pytest.fixture
 def own_repository(story, space):
-    """The story's repository, a copy to break."""
-    return repofiles.copy(story.repo.path, space.path / "repo")
+    """The story's repository, a copy to break, of each test."""
+    return repofiles.copy(story.repo.path, space.path / f"repo{next(_copies)}")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -12,11 +13,15 @@ from rig import repofiles
 from rig.backrest import write_conf
 from rig.cluster import Cluster
 from rig.postgres import server_user
+from rig.process import run
 from rig.program import message
 from rig.story import CIPHER_PASS
 
 NOT_FOUND, USAGE = 23, 21
 REPLAY_RATE = 100e6  # bytes a second, as the text says
+
+
+_numbers = itertools.count()
 
 
 @pytest.fixture
@@ -25,7 +30,7 @@ def make_cluster(pgrevive, space):
 
     def make(values):
         cluster = Cluster(pgrevive, space.directory("h"), {**values, "WAL_ARCHIVE": "off",
-                                                           "ADMINER_PORT": 0})
+                                                           "ADMINER_PORT": 0}, name=f"p{next(_numbers)}")
         made.append(cluster)
         return cluster
 
@@ -221,17 +226,68 @@ def test_backup_without_its_wal(make_cluster, story, space, own_repository):
              story.label)
 
 
+def conf_of_two(space, story, first, second):
+    """A pgbackrest.conf of these two repositories, with the story's secrets."""
+    secrets = story.repo.secrets()
+    return write_conf(space.path / "two.conf", {
+        "global": {"repo1-path": first, "repo2-path": second, "lock-path": space.path / "lock",
+                   "log-level-file": "off", **secrets,
+                   **{key.replace("repo1", "repo2"): v for key, v in secrets.items()}},
+        "main": {"pg1-path": space.path / "data"}})
+
+
+def test_another_repository_that_has_more(make_cluster, story, space, own_repository):
+    """A cluster is made of the first. Where its archive stands still and another's goes on, "latest" is
+    not the newest that there is, and it is said by name: by preview, `start` and `doctor`."""
+    last, before = repofiles.segments(own_repository)[-1:-3:-1]
+    repofiles.archive(own_repository)[last].unlink()
+    conf = conf_of_two(space, story, own_repository, story.repo.path)
+    space.directory("lock", owner=server_user())
+    run(["pgbackrest", f"--config={conf}", "--stanza=main", "--repo=1", f"--set={story.label}", "expire"],
+        user=server_user())
+    cluster = make_cluster({})
+    cluster.options = ["--config", conf, "--stanza", "main"]
+    one, two = f"repo1 ({own_repository})", f"repo2 ({story.repo.path})"
+    said = (f"{two} has newer WAL ({last}; {one} ends with {before}) and a newer backup ({story.label}; "
+            f"the newest of {one} is {story.repo.labels[0]}), and the cluster is made of {one}")
+    asked = cluster.run("start", "--preview", "--json")
+    assert f"warning: {said}\nhint: to have that too, make it of {two}" in asked.stderr, asked.stderr
+    told = json.loads(asked.stdout)
+    assert (told["backup"]["label"], told["wal"]["last"]) == (story.repo.labels[0], before)
+
+    def line():
+        checks = json.loads(cluster.run("doctor", "--json").stdout)["checks"]
+        found, = (line for line in checks if line["name"].startswith("repo2"))
+        return found
+
+    assert (line()["result"], line()["detail"]) == ("warning", said)
+    assert two in line()["remedy"]
+    started = cluster.start()
+    assert f"warning: {said}\n" in started.stderr, message(started)
+    end = cluster.status()["supervisor"]["recovery_end"]
+    assert (end["newest_archived_wal"], end["wal_left"]) == (before, 0), end
+    # There is nothing to choose any more.
+    assert "newer" not in message(cluster.run("restart"))
+
+    cluster = make_cluster({})
+    cluster.options = ["--config", conf_of_two(space, story, story.repo.path, own_repository),
+                       "--stanza", "main"]
+    assert "newer" not in cluster.run("start", "--preview").stderr
+    assert (line()["result"], "nothing newer" in line()["detail"]) == ("ok", True)
+    nowhere = space.path / "nosuch"
+    conf_of_two(space, story, story.repo.path, nowhere)
+    assert f"whether repo2 ({nowhere}) has newer WAL or backups than repo1 is not known: " in \
+        cluster.run("start", "--preview").stderr
+    assert line()["result"] == "warning"
+
+
 def test_info_of_several_repositories(pgrevive, story, workspace, own_repository):
     """Each is told of; it is enough that one leads there."""
     last = repofiles.segments(own_repository)[-1]
     repofiles.archive(own_repository)[last].unlink()
 
     def asked(first, second, *words):
-        secrets = story.repo.secrets()
-        conf = write_conf(workspace.path / "two.conf", {
-            "global": {"repo1-path": first, "repo2-path": second, **secrets,
-                       **{key.replace("repo1", "repo2"): v for key, v in secrets.items()}},
-            "main": {"pg1-path": workspace.path / "data"}})
+        conf = conf_of_two(workspace, story, first, second)
         return pgrevive("--config", conf, "--stanza", "main", "info", *words, check=False)
 
     words = ["--type", "lsn", "--target", story.targets["lsn"].value]

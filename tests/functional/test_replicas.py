@@ -28,9 +28,9 @@ def space():
 def make_cluster(pgrevive, space):
     made = []
 
-    def make(values, replicas):
+    def make(values, replicas, name="trial"):
         cluster = Cluster(pgrevive, space.directory("h"), {
-            "WAL_ARCHIVE": "off", "ADMINER_PORT": 0, **values, "REPLICAS": replicas})
+            "WAL_ARCHIVE": "off", "ADMINER_PORT": 0, **values, "REPLICAS": replicas}, name=name)
         cluster.replica_port = cluster.values["POSTGRES_REPLICA_PORT"] = consecutive_ports(4)
         cluster.write_env()
         made.append(cluster)
@@ -290,9 +290,29 @@ def fail_over(source, repo):
         successor.stop()
 
 
+def latest_of_a_source_that_goes_on(make_cluster, source, repo):
+    """There is always more: at its end it has what was archived when it began, and says what it left."""
+    history = "select count(*) from pgbench_history"
+    rows = int(source.sql(history, "testdb"))
+    begun = source.switch_wal()
+    cluster = make_cluster({"REPO_TYPE": "posix", "REPO_PATH": repo.path}, 1, name="latest")
+    cluster.start()
+    assert all_stream(cluster, 1)
+    cluster.caught_up()
+    for node in ("primary", "replica"):
+        assert int(cluster.sql(node, history)) >= rows
+        soundness.balances(cluster, node, "testdb")
+    end = cluster.status()["supervisor"]["recovery_end"]
+    archived = repofiles.segments(repo.path)
+    newest, last = end["newest_archived_wal"], end["last_replayed_wal"]
+    assert archived.index(newest) - archived.index(last) == end["wal_left"], end
+    assert begun <= last <= newest < source.switch_wal()  # and it went on
+    assert soundness.prove(cluster) == ["primary", "replica"]
+
+
 def test_beside_a_source_that_lives(make_cluster, space):
-    """It writes and archives before, while and after the cluster comes up, and fails over to a timeline
-    of the number that the cluster's own has."""
+    """It writes and archives before, while and after the clusters come up, of which one is to have the
+    latest, and fails over to a timeline of the number that their own has."""
     source = SourceCluster(space.directory("source"), segment_mb=1).create().start().fill()
     repo = BackrestRepo(space.directory("backups"), source, compress="lz4").create_stanza()
     stop = threading.Event()
@@ -300,6 +320,7 @@ def test_beside_a_source_that_lives(make_cluster, space):
     def write():
         while not stop.is_set():
             source.work(100)
+            source.switch_wal()
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -323,6 +344,7 @@ def test_beside_a_source_that_lives(make_cluster, space):
         # A replica that is started again finds nothing in the source's archive to follow.
         cluster.run("restart")
         wait_until(lambda: all_stream(cluster, 1), 30, "it streams")
+        latest_of_a_source_that_goes_on(make_cluster, source, repo)
         before = repofiles.segments(repo.path)
         source.switch_wal()
         assert len(repofiles.segments(repo.path)) > len(before)  # it was alive to the end

@@ -28,6 +28,8 @@ int run_doctor(const GlobalOptions& global, const DoctorWords& words, bool json)
   for (const std::string& warning : warnings) err("warning: {}\n", warning);
 
   auto findings = cluster::examine(settings, directory);
+  for (auto& finding : examine_other_repositories(global, settings, directory, false))
+    findings.push_back(std::move(finding));
   if (!global.config.empty())
     for (auto& finding : findings)
       finding.remedy =

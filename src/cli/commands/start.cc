@@ -82,6 +82,15 @@ int make_anew(cluster::Settings settings, const cluster::StateDirectory& directo
   }
 }
 
+void warn_of_other_repositories(const GlobalOptions& global, const cluster::Settings& settings,
+                                const cluster::StateDirectory& directory, bool anew) {
+  for (const auto& finding : examine_other_repositories(global, settings, directory, anew)) {
+    if (finding.result != cluster::Finding::Result::warning) continue;
+    err("warning: {}\n", finding.detail);
+    if (!finding.remedy.empty()) err("hint: {}\n", finding.remedy);
+  }
+}
+
 int run_start(const GlobalOptions& global, const StartWords& words) {
   std::vector<std::string> warnings;
   cluster::Settings settings = chosen_settings(global, warnings);
@@ -92,6 +101,7 @@ int run_start(const GlobalOptions& global, const StartWords& words) {
     keep_target(directory, settings);
   }
   for (const std::string& warning : warnings) err("warning: {}\n", warning);
+  warn_of_other_repositories(global, settings, directory, words.anew);
   if (words.anew) return make_anew(settings, existing_state_directory(global), words);
   return launch_and_follow(settings, directory, words.detach, words.reindex);
 }
@@ -107,6 +117,7 @@ int run_preview(const GlobalOptions& global, const StartWords& words, bool json)
     keep_target(directory, settings, !json);
   }
   for (const std::string& warning : warnings) err("warning: {}\n", warning);
+  warn_of_other_repositories(global, settings, directory, words.anew);
   return show_preview(settings, directory, json);
 }
 
