@@ -12,8 +12,8 @@ from rig.postgres import binaries
 from rig.program import message
 from rig.story import MARKERS
 from rig.values import lsn
-from rig.versions import (HALF_WAY, MAJORS, NEWEST_OF_BACKREST, QUESTION, ROWS_HALF_WAY, Left,
-                          server_programs)
+from rig.versions import (FIRST_WITH_DATABASE_VERSION, HALF_WAY, MAJORS, NEWEST_OF_BACKREST, QUESTION,
+                          RAISED_CONNECTIONS, ROWS_HALF_WAY, Left, server_programs)
 from rig.workspace import Workspace
 
 NODES = ("primary", "replica")
@@ -78,12 +78,36 @@ def test_both_nodes_live(lifted):
     assert "FAILED" not in cluster.run("test").stdout
 
 
+@pytest.mark.parametrize("node", NODES)
+def test_raised_behind_the_backup(lifted, node):
+    """What WAL demands of a standby, and this host never had: up to 13 the server ends where it reads
+    of it, from 14 on it waits."""
+    assert int(lifted.cluster.sql(node, "show max_connections")) >= RAISED_CONNECTIONS
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_subscription_of_the_source(lifted, node):
+    """Is not what it was there: enabled."""
+    assert lifted.cluster.sql(node, "select subname, subenabled, subslotname is null "
+                              "from pg_subscription") == "feed|f|t"
+
+
+def sorted_by_another_version(major):
+    """Database to the collation of which the source has said so."""
+    return {"testdb": "sorted",
+            **({"essen": "default"} if major >= FIRST_WITH_DATABASE_VERSION else {})}
+
+
 def test_collation_of_another_version(lifted):
-    """Found in this major's catalog, with the index that depends on it and no other."""
+    """Found in this major's catalog, of a column and of a database, with the index that depends on it
+    and no other."""
     found = {one["database"]: one for one in lifted.cluster.status()["collations"]["databases"]}
-    assert [(one["name"], one["provider"], one["source_version"])
-            for one in found["testdb"]["collations"]] == [("sorted", "icu", "1.2.3")]
-    assert [one["name"] for one in found["testdb"]["indexes"]] == ["by_name"], found["testdb"]
+    expected = sorted_by_another_version(lifted.major)
+    assert found.keys() == expected.keys()
+    for database, collation in expected.items():
+        assert [(one["name"], one["provider"], one["source_version"])
+                for one in found[database]["collations"]] == [(collation, "icu", "1.2.3")]
+        assert [one["name"] for one in found[database]["indexes"]] == ["by_name"], found[database]
 
 
 @pytest.fixture
@@ -195,16 +219,29 @@ def test_a_new_cluster(lifted, another):
         program.unlink(missing_ok=True)
 
 
+def file_of(cluster, database, index):
+    return cluster.sql("primary", f"select pg_relation_filenode('{index}')", database)
+
+
 def test_stopped_and_started(lifted):
-    """The last with this cluster, which is sound; its collation has been put right."""
+    """The last with this cluster, which is sound; its collations have been put right: the index that
+    depends on each is another one, and no version is of another ICU."""
     cluster = lifted.cluster
     answer = cluster.sql("primary", QUESTION)
+    databases = sorted_by_another_version(lifted.major)
+    before = {(database, index): file_of(cluster, database, index)
+              for database in databases for index in ("by_name", "by_bytes")}
     cluster.stop()
     cluster.start("--reindex")
     assert cluster.run("status").returncode == 0
     assert not cluster.status()["collations"]["databases"]
+    assert {where for where, file in before.items() if file_of(cluster, *where) != file} == {
+        (database, "by_name") for database in databases}
     assert cluster.sql("primary", "select count(*) from pg_collation where collname = 'sorted' and "
                        "collversion = pg_collation_actual_version(oid)") == "1"
+    if "essen" in databases:
+        assert cluster.sql("primary", "select datcollversion = pg_database_collation_actual_version("
+                           "oid) from pg_database where datname = 'essen'") == "t"
     for node in NODES:
         assert cluster.sql(node, QUESTION) == answer
     assert soundness.prove(cluster) == list(NODES)

@@ -20,6 +20,9 @@ INSTALLED = ROOT / "build" / "postgres-versions"
 
 # Debian's pgBackRest 2.45 knows none newer.
 NEWEST_OF_BACKREST = 15
+# From this one on a database knows by which version its own collation sorted.
+FIRST_WITH_DATABASE_VERSION = 15
+RAISED_CONNECTIONS = 300
 _CONTROL_VERSION = {16: 1300, 17: 1700, 18: 1800}
 
 ROWS = "m1-filled,before-backup,after-backup,last-archived"
@@ -56,6 +59,7 @@ class Left:
                                              segment_mb=16 if major == 10 else 4).create()
         source.start().fill()
         self._sort_by_another_version()
+        self._follow_somebody()
         known = major <= NEWEST_OF_BACKREST
         self.repo = BackrestRepo(directory / "backups", source, compress="zst", bundle=True,
                                  stanza_options=None if known else self._claim())
@@ -67,6 +71,7 @@ class Left:
             "select pg_current_wal_insert_lsn(); commit; select pg_current_wal_insert_lsn()",
             "testdb").split()  # and what lies around the record of its commit
         self.half_way = source.sql(f"select pg_create_restore_point('{HALF_WAY}')")
+        self._raise_demands()
         source.work()
         source.mark("last-archived")
         self.answer = source.sql(QUESTION, "testdb")
@@ -87,6 +92,28 @@ create index by_name on names_sorted (name);
 create index by_bytes on names_sorted (name collate "C");
 insert into names_sorted select i, md5(i::text) from generate_series(1, 100) i;
 update pg_collation set collversion = '1.2.3' where collname = 'sorted';""", "testdb")
+        if self.major < FIRST_WITH_DATABASE_VERSION:
+            return
+        # The C library has no version for C.UTF-8, so that this one sorts by ICU.
+        self.source.sql("create database essen template template0 locale_provider icu icu_locale 'de'")
+        self.source.sql("""
+create table names_sorted (id int primary key, name text);
+create index by_name on names_sorted (name);
+create index by_bytes on names_sorted (name collate "C");
+insert into names_sorted select i, md5(i::text) from generate_series(1, 100) i;
+update pg_database set datcollversion = '1.2.3' where datname = current_database();""", "essen")
+
+    def _follow_somebody(self):
+        """An enabled subscription, as nobody who recovers this may have one."""
+        self.source.sql("create subscription feed connection 'host=/nowhere dbname=x' publication p "
+                        "with (connect = false, slot_name = 'of_the_source'); "
+                        "alter subscription feed enable", "testdb")
+        assert self.source.sql("select subenabled from pg_subscription") == "t"
+
+    def _raise_demands(self):
+        """What a standby has to have at least, as the WAL from here on says."""
+        self.source.stop()
+        self.source.start(max_connections=RAISED_CONNECTIONS)
 
     def _claim(self):
         """Has pgBackRest 2.45 take the server for a 15. From 15 to 18 neither what it asks a server
