@@ -158,7 +158,9 @@ std::string recovery_settings(postgres::Version version, const RecoveryTarget& t
   // own before the point at which it became consistent.
   const bool stay = target.type == RecoveryType::immediate && version.at_least(12);
   if (!target.timeline.empty()) {
-    settings.push_back({"recovery_target_timeline", target.timeline});
+    // Before 12 there is no such word: to stay is what is done where nothing is said.
+    if (target.timeline != "current" || version.at_least(12))
+      settings.push_back({"recovery_target_timeline", target.timeline});
   } else if (stay) {
     settings.push_back({"recovery_target_timeline", "current"});
   }

@@ -8,8 +8,10 @@ import pytest
 from rig import fixtures, soundness
 from rig.case import NOT_FOUND, UNSUPPORTED
 from rig.cluster import Cluster
-from rig.postgres import binaries
+from rig.line import first_line
+from rig.postgres import binaries, server_user
 from rig.program import message
+from rig.restored import ancestors, recovered
 from rig.story import MARKERS
 from rig.values import lsn
 from rig.versions import (FIRST_WITH_DATABASE_VERSION, HALF_WAY, MAJORS, NEWEST_OF_BACKREST, QUESTION,
@@ -173,6 +175,25 @@ def found(cluster, *words):
     return json.loads(cluster.run("start", "--preview", "--json", *words).stdout)["point"]
 
 
+@pytest.mark.parametrize("kind", ["default", "xid"])
+def test_restore_command_alone(lifted, pgrevive, kind):
+    """`restore` to the end of the archive and to a transaction, and this major's server started by hand
+    on what it wrote, be it a recovery.conf."""
+    left = lifted.left
+    place = lifted.space.directory(f"alone-{kind}", owner=server_user())
+    to = ["--target", left.xid, "--target-action", "promote"] if kind == "xid" else []
+    pgrevive.restore(left.repo.conf, {"primary": place / "data"}, "--type", kind, *to,
+                     tablespaces=place / "ts", user=server_user())
+    # Which WAL demands, and nobody is there to see to it.
+    with recovered(place / "data", place, bin=left.programs,
+                   max_connections=RAISED_CONNECTIONS) as server:
+        if kind == "xid":
+            assert server.sql(MARKERS, "testdb") == ROWS_HALF_WAY
+        else:
+            assert server.sql(QUESTION, "testdb") == left.answer
+    shutil.rmtree(place)
+
+
 def test_a_missing_major(lifted, another):
     """What is needed, what is there, and what to install."""
     major = lifted.major
@@ -267,3 +288,36 @@ def test_of_a_newer_pgbackrest(pgrevive, workspace, unpack_fixture, kind):
     finally:
         # Behind the name somebody has deleted accounts.
         cluster.gone(balanced=kind == "name")
+
+
+@pytest.fixture(scope="module")
+def failed_over(session_workspace):
+    """What a source of 11 has left that was promoted once behind its backup. Up to 11 a server that is
+    told no timeline stays on the backup's."""
+    directory = session_workspace.directory("failed-over", owner=server_user())
+    line = first_line(directory, bin=server_programs(11, directory))
+    line.mark("1a")
+    line.switch_wal()
+    line.mark("1b")
+    line.die()
+    line.promote()
+    line.work()
+    line.mark("2a")
+    line.switch_wal()
+    line.die()
+    shutil.rmtree(directory / "source")
+    return line.repo.finished(), line.bin
+
+
+@pytest.mark.parametrize("wanted, rows, come_of", [
+    pytest.param([], "1a,1b,2a", [1, 2], id="latest"),
+    # 1b was never archived on 1 itself.
+    pytest.param(["--target-timeline", "current"], "1a", [1], id="current")])
+def test_timelines_before_12(pgrevive, failed_over, workspace, wanted, rows, come_of):
+    """`restore` tells the server the timeline that it has judged."""
+    repo, programs = failed_over
+    pgrevive.restore(repo.conf, {"primary": workspace.path / "data"}, "--type", "default", *wanted,
+                     user=server_user())
+    with recovered(workspace.path / "data", workspace.path, bin=programs) as server:
+        assert server.sql(MARKERS, "testdb") == rows
+        assert ancestors(server) == come_of

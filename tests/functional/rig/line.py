@@ -7,27 +7,43 @@ import time
 from rig.backrest import BackrestRepo
 from rig.postgres import Server, SourceCluster, server_user
 from rig.process import run, wait_until
+from rig.workspace import give
 
 
 class Line(Server):
     """One primary of the source: the data directory of the one before it, or a copy."""
 
     def __init__(self, repo, data, sockets):
-        super().__init__(data, sockets=sockets, log=sockets / f"{data.name}.log")
+        super().__init__(data, sockets=sockets, log=sockets / f"{data.name}.log",
+                         bin=repo.source.bin)
         self.repo = repo
         self.load = repo.source.load.on(self)
         push, get = (f"pgbackrest --config={repo.conf} --stanza=main --pg1-path={data} archive-"
                      f"{verb}" for verb in ("push %p", "get %f %p"))
-        self.settings = {"archive_command": push, "restore_command": get}
+        self.settings = {"archive_command": push}
+        self.recovery = {"restore_command": get}
+        # Before 12 these are no settings of the server's, but a standby's alone.
+        self.old = int((self.data / "PG_VERSION").read_text()) < 12
+        if not self.old:
+            self.settings |= self.recovery
 
     def promote(self):
         """As a standby that has all of what was written before, and follows nobody else."""
-        (self.data / "standby.signal").touch()
-        shutil.chown(self.data / "standby.signal", server_user())
-        self.start(**self.settings, recovery_target_timeline="current")
-        self.sql("select pg_promote()")
+        if self.old:
+            self._signal("recovery.conf", {"standby_mode": "on", **self.recovery})
+            self.start(**self.settings)
+            run([self.bin / "pg_ctl", "promote", "-D", self.data], user=self.user)
+        else:
+            self._signal("standby.signal", {})
+            self.start(**self.settings, recovery_target_timeline="current")
+            self.sql("select pg_promote()")
         self.sql("checkpoint")  # pgBackRest asks pg_control which timeline this is
         return self
+
+    def _signal(self, name, settings):
+        path = self.data / name
+        path.write_text("".join(f"{name} = '{value}'\n" for name, value in settings.items()))
+        give(path, server_user())
 
     def die(self):
         """With its last segment unfinished, so that the next timeline begins in the midst of it."""
@@ -75,10 +91,10 @@ def next_second():
     time.sleep(1 - time.time() % 1)
 
 
-def first_line(directory, segment_mb=1):
+def first_line(directory, segment_mb=1, bin=None):
     """A source on timeline 1 with a full backup under load and an empty table of markers, in directory/source; its
-    repository is in directory/backups."""
-    source = SourceCluster(directory / "source", segment_mb=segment_mb).create().start()
+    repository is in directory/backups. `bin` has the programs of its major, where that is not Debian's."""
+    source = SourceCluster(directory / "source", segment_mb=segment_mb, bin=bin).create().start()
     source.sql("create database testdb")
     source.sql("create table markers (id serial primary key, what text)", "testdb")
     source.prepare_load("testdb", accounts=500)

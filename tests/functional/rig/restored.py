@@ -8,12 +8,12 @@ from rig.process import wait_until
 
 
 @contextlib.contextmanager
-def recovered(data, place, *, database="testdb", balanced=True, **settings):
-    """A server on that directory that has recovered and was promoted; its socket and log are in `place`.
-    At the end it is proven to be sound, as rig/soundness.py has it, and stopped. A setting of None is
-    left to what `restore` wrote."""
+def recovered(data, place, *, database="testdb", balanced=True, bin=None, **settings):
+    """A server on that directory that has recovered and was promoted; its socket and log are in `place`,
+    and `bin` are its programs where they are not Debian's. At the end it is proven to be sound, as
+    rig/soundness.py has it, and stopped. A setting of None is left to what `restore` wrote."""
     settings = {"archive_mode": "off", "hba_file": trusting_hba(place), **settings}
-    server = Server(data, sockets=place, log=place / f"{data.name}.log")
+    server = Server(data, sockets=place, log=place / f"{data.name}.log", bin=bin)
     try:
         server.start(**{name: value for name, value in settings.items() if value is not None})
         wait_until(lambda: server.sql("select pg_is_in_recovery()") == "f", 60,

@@ -15,6 +15,7 @@ from rig.process import Failed, run, wait_until
 from rig.workspace import give
 
 MAJOR = 15  # whose programs Debian has: they are clients of all others too
+FIRST_WITH_HEAPS = 14  # of which pg_amcheck's function for tables is a part
 
 # What pg_amcheck says of an unlogged index on a replica, where there is none to look at.
 _OF_A_REPLICA = re.compile("NOTICE: .*unlogged index .* during recovery")
@@ -61,13 +62,18 @@ def prove(cluster, without=(), balanced=True):
 def prove_server(server, database, balanced=True):
     """The same of a server that a test has started itself on what `restore` made, and of one database;
     stops it."""
+    where = f"{database} in {server.data}"
+    major = int((server.data / "PG_VERSION").read_text())
     server.sql("create extension if not exists amcheck", database)
-    run_pg_amcheck(f"{database} in {server.data}", "-h", server.sockets, "-p", str(server.port),
-                    "-U", server.superuser, database)
+    if major >= FIRST_WITH_HEAPS:
+        run_pg_amcheck(where, "-h", server.sockets, "-p", str(server.port), "-U", server.superuser,
+                       database)
+    else:
+        _many(server.sql(_of_all_indexes(major), database), where)
     if balanced:
-        no_difference(server.sql(BALANCES, database), f"{database} in {server.data}")
+        no_difference(server.sql(BALANCES, database), where)
     server.stop()
-    _pg_checksums(server.data, server.user)
+    _page_checksums(major, server.data, server.user)
 
 
 def _are_up(cluster, nodes):
@@ -98,16 +104,24 @@ def _with_amcheck(cluster, left_out):
 
 
 def _amcheck(cluster, major, node, database):
-    if major >= 14:  # pg_amcheck's function for tables came with it
+    if major >= FIRST_WITH_HEAPS:
         return _pg_amcheck(cluster, node, database)
+    _many(cluster.sql(node, _of_all_indexes(major), database, user=_superuser(cluster)),
+          f"{database} on {node} of {cluster.name}")
+
+
+def _of_all_indexes(major):
+    """The question that has every index of a database checked, and counted."""
     # heapallindexed came with 11.
     check = "bt_index_check(c.oid, true)" if major >= 11 else "bt_index_check(c.oid)"
-    checked = cluster.sql(node, f"""
+    return f"""
 select count({check}::text) from pg_class c join pg_am a on a.oid = c.relam
- where a.amname = 'btree' and c.relkind = 'i' and c.relpersistence = 'p'""", database,
-                          user=_superuser(cluster))
+ where a.amname = 'btree' and c.relkind = 'i' and c.relpersistence = 'p'"""
+
+
+def _many(checked, where):
     if int(checked) < 100:  # the catalog alone has more
-        raise Failed(f"amcheck looked at {checked} indexes of {database} on {node}")
+        raise Failed(f"amcheck looked at {checked} indexes of {where}")
 
 
 def _pg_amcheck(cluster, node, database):

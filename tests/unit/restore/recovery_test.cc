@@ -75,6 +75,9 @@ INSTANTIATE_TEST_SUITE_P(
              15,
              {.type = RecoveryType::lsn, .target = "0/1234", .timeline = "latest"},
              "recovery_target_lsn = '0/1234'\nrecovery_target_timeline = 'latest'\n"},
+        Case{"current", 12, {.timeline = "current"}, "recovery_target_timeline = 'current'\n"},
+        Case{"current_before_12", 11, {.timeline = "current"}, ""},
+        Case{"number_before_12", 11, {.timeline = "2"}, "recovery_target_timeline = '2'\n"},
         Case{"standby", 15, {.type = RecoveryType::standby}, ""},
         Case{"standby_before_12", 11, {.type = RecoveryType::standby}, "standby_mode = 'on'\n"}),
     [](const auto& test) { return std::string(test.param.name); });
