@@ -1,4 +1,4 @@
-"""Repositories of a newer pgBackRest: block incremental, raw bundles, PostgreSQL 15 and 18.
+"""Repositories of a newer pgBackRest: block incremental, raw bundles, PostgreSQL 15 to 18.
 
 Against the SHA-256 of every file of pgBackRest's own restore, recorded when they were made, and
 against what recovery to recorded targets gave.

@@ -1,7 +1,8 @@
 """Repositories that a newer pgBackRest made, with what its own restore gave.
 
-Block incremental and raw bundles are beyond Debian's pgBackRest. Two of the archives are part of
-this tree; the third is looked for in PGREVIVE_FIXTURES or in ../shared/fixtures beside it.
+Block incremental, raw bundles and PostgreSQL 16 to 18 are beyond Debian's pgBackRest. All but one of
+the archives are part of this tree; that one is looked for in PGREVIVE_FIXTURES or in ../shared/fixtures
+beside it.
 """
 
 import dataclasses
@@ -21,6 +22,8 @@ ELSEWHERE = pathlib.Path(os.environ.get("PGREVIVE_FIXTURES", ROOT.parent / "shar
 ALL = {
     "pg15-lz4-bundle-block": (15, None),
     "pg15-zst-bundle-block-aes": (15, "fixture-pass-15"),
+    "pg16-none-bundle-block": (16, None),
+    "pg17-none-bundle-block": (17, None),
     "pg18-gz-bundle-block-aes": (18, "fixture-pass-18"),
 }
 KINDS = ["full", "diff", "incr"]
