@@ -72,7 +72,7 @@ class Judge {
       case RecoveryType::latest:
         need(last_.number());
         if (!line_.gaps.empty())
-          fail(fmt::format("the WAL archive has a gap: {}", gap_text(line_.gaps.front())));
+          too_far(fmt::format("the WAL archive has a gap: {}", gap_text(line_.gaps.front())));
         break;
       case RecoveryType::lsn:
         judge_lsn(Lsn::parse(target_.target));
@@ -104,14 +104,14 @@ class Judge {
       fail(fmt::format("the target LSN {} lies before {}, where backup {} became consistent",
                        lsn.text(), consistent.text(), backup_.label.text()));
     } else if (lsn >= line_.end) {
-      fail(fmt::format("the target LSN {} is not in the archive, which {} {}", lsn.text(),
-                       line_.gaps.empty() ? "ends at" : "has a gap at", line_.end.text()));
+      too_far(fmt::format("the target LSN {} is not in the archive, which {} {}", lsn.text(),
+                          line_.gaps.empty() ? "ends at" : "has a gap at", line_.end.text()));
     } else if (behind_newest_record(lsn)) {
       reached_ = std::max(consistent, *newest_record_);
-      fail(fmt::format("the target LSN {} is not in the archive, whose newest record{} {}",
-                       lsn.text(), line_.gaps.empty() ? "" : " before its gap",
-                       newest_record_->is_valid() ? "begins at " + newest_record_->text()
-                                                  : "begins before " + line_.last_segment));
+      too_far(fmt::format("the target LSN {} is not in the archive, whose newest record{} {}",
+                          lsn.text(), line_.gaps.empty() ? "" : " before its gap",
+                          newest_record_->is_valid() ? "begins at " + newest_record_->text()
+                                                     : "begins before " + line_.last_segment));
     } else {
       need(lsn.value() / first_.segment_size());
     }
@@ -142,14 +142,14 @@ class Judge {
     const auto newest = newest_at(last_.number(), last_.number() - stop_.number() + 1);
     outlook_.newest_transaction = newest;
     if (!newest) {
-      fail(fmt::format(
+      too_far(fmt::format(
           "the target time {} is not in the archive, where no transaction ended since "
           "backup {}{}",
           target_.target, backup_.label.text(), line_.gaps.empty() ? "" : ", as far as its gap"));
       return;
     }
     if (!stops(*newest, time)) {
-      fail(fmt::format(
+      too_far(fmt::format(
           "the target time {} is not in the archive, where the newest transaction"
           "{} is of {}",
           target_.target, line_.gaps.empty() ? "" : " before its gap", moment(*newest)));
@@ -186,6 +186,12 @@ class Judge {
 
   std::string name_of(std::uint64_t number) const {
     return segment_on(history_, number, first_.segment_size()).name();
+  }
+
+  // Behind what the continuous WAL reaches.
+  void too_far(std::string what) {
+    outlook_.ends_at_gap = !line_.gaps.empty();
+    fail(std::move(what));
   }
 
   void fail(std::string what) {
@@ -349,9 +355,10 @@ class Reader {
   std::uint64_t read_ = 0;
 };
 
-// Whether only the archive tells if the target is there, by its place or by its time.
+// Whether the archive alone tells how far it is to the target.
 bool lies_in_the_log(const RecoveryTarget& target) {
-  return target.type == RecoveryType::lsn || target.type == RecoveryType::time;
+  return target.type == RecoveryType::lsn || target.type == RecoveryType::time ||
+         target.type == RecoveryType::latest;
 }
 
 Outlook unjudged(bool certain) {
@@ -396,7 +403,10 @@ Outlook look_along(const repository::WalArchive& archive, const repository::Back
       .newest_record = [&](const std::string& name) { return reader.newest_record(name); }};
   auto outlook =
       judge_target(backup, points, contents.segment_size, line.history, target, look, exact);
-  if (!backup.online && !points.missing.empty()) outlook.problem = lacks_what_follows(backup);
+  if (!backup.online && !points.missing.empty()) {
+    if (target.type == RecoveryType::latest) return unjudged(true);  // it is whole in itself
+    outlook.problem = lacks_what_follows(backup);
+  }
   if (!target.timeline.empty() || target.type == RecoveryType::standby) return outlook;
   const auto rival = rival_of(archive, line, begin, backup.lsn_stop.value_or(Lsn()));
   if (!rival) return outlook;
@@ -406,6 +416,7 @@ Outlook look_along(const repository::WalArchive& archive, const repository::Back
     return way_along(history, info, backup, archive, contents.segment_size,
                      look.latest_transaction);
   };
+  outlook.ends_at_gap = false;
   outlook.problem = ambiguous(backup, way(line.history), line.timeline(), *rival, way(*rival));
   return outlook;
 }
@@ -422,6 +433,7 @@ Outlook look_once(const SourceArchive& source, const repository::BackupInfo& inf
   if (!begun) return unjudged(false);
   if (const auto archive = open_archive_if_any(source))
     return look_along(*archive, info, *begun, chosen, target, exact, watch);
+  if (target.type == RecoveryType::latest) return unjudged(true);
   Outlook outlook;
   outlook.problem = lacks_what_follows(*begun);
   return outlook;

@@ -22,6 +22,8 @@ struct Outlook {
   std::optional<Error> problem;
   // It is that the archive lacks what the backup needs to become consistent.
   bool lacks_own_wal = false;
+  // It is that the continuous WAL ends at the first of `gaps`, whatever lies behind.
+  bool ends_at_gap = false;
 
   postgres::Timeline timeline;  // that recovery ends on
   std::string first_segment;    // empty: the backup needs no WAL
@@ -78,8 +80,9 @@ Chosen how_chosen(const std::optional<std::string>& set);
 // Looks into the archive and judges; where the target says nothing of timelines, and the newest one
 // left the backup's before the backup ended, that is a problem too: which of the two is the
 // source's nobody can tell from here, but who has named the backup. A gap is looked at again after
-// two seconds, and is one if it is still there. Offline backups are judged for an LSN and a time,
-// for which their pg_control is read. `watch` hears of the segments that are read. Throws what a
+// two seconds, and is one if it is still there. Offline backups are judged for an LSN, a time and all
+// that there is, for which their pg_control is read; where nothing was archived behind one, the
+// latest it leads to needs no WAL. `watch` hears of the segments that are read. Throws what a
 // storage throws, and Error{cancelled}.
 Outlook look_ahead(const SourceArchive& source, const repository::BackupInfo& info,
                    const repository::Backup& backup, Chosen chosen,

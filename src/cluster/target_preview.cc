@@ -120,7 +120,9 @@ std::string to_text(const TargetPreview& preview, std::string_view write) {
     return text;
   }
   if (outlook.first_segment.empty()) {
-    line("WAL", "what the archive has from the backup's checkpoint on");
+    line("WAL", outlook.certain && !preview.point
+                    ? "none: the backup is whole in itself"
+                    : "what the archive has from the backup's checkpoint on");
   } else {
     line("WAL", fmt::format("{} segments of {}, {} to {}", outlook.segments,
                             format_bytes(outlook.segment_size), outlook.first_segment,

@@ -11,6 +11,8 @@ import shutil
 
 import pytest
 
+from rig import repofiles
+from rig.backrest import write_conf
 from rig.cluster import Cluster
 from rig.line import first_line
 from rig.postgres import binaries, server_user
@@ -188,6 +190,45 @@ def test_restore_command_alone(pgrevive, space, failovers, backup, target, expec
     with recovered(place / "data", place) as server:
         assert server.sql(MARKERS, "testdb") == expected
         assert ancestors(server) == line
+
+
+def test_restore_of_several_repositories(pgrevive, space, failovers):
+    """One has lost the newest timelines and another a segment. All that was archived is had from the
+    one that reaches furthest, whose gap the other fills; a target from the one that leads there."""
+    def copy(name, *lost):
+        path = repofiles.copy(failovers.repo.path, space.path / name)
+        for segment, file in repofiles.archive(path).items():
+            if segment.startswith(lost):
+                file.unlink()
+        return path
+
+    def restore(name, repositories, *words, check=True):
+        conf = write_conf(space.path / f"{name}.conf", {
+            "global": {f"repo{i}-path": path for i, path in enumerate(repositories, 1)},
+            "main": {"pg1-path": space.path / "pg"}})
+        place = space.directory(name, owner=server_user())
+        return place, pgrevive.restore(conf, {"primary": place / "data"},
+                                       f"--set={failovers.labels[0]}", *words,
+                                       user=server_user(), check=check)
+
+    stop = failovers.repo.info()[0]["backup"][0]["archive"]["stop"]
+    missing = next(name for name in repofiles.segments(failovers.repo.path) if name > stop)
+    assert missing.startswith("00000001")
+    stale, broken = copy("stale", "00000004", "00000005"), copy("broken", missing)
+
+    place, told = restore("joined", [stale, broken], "--type=default")
+    assert f"repository 2: segment {missing} is missing; other repositories have" in told.stderr
+    with recovered(place / "data", place) as server:
+        assert server.sql(MARKERS, "testdb") == LATEST
+        assert ancestors(server) == [1, 2, 4, 5]
+
+    place, told = restore("one", [stale, failovers.repo.path], "--type=name", "--target=on 4")
+    assert "repository 1: " in told.stderr and "target: restore point 'on 4'" in told.stdout
+    assert "recovery_target_timeline = '5'" in (place / "data/postgresql.auto.conf").read_text()
+
+    place, told = restore("none", [broken, broken], "--type=default", check=False)
+    assert told.returncode == NOT_FOUND and f"gap: segment {missing}" in told.stderr, message(told)
+    assert not (place / "data").exists()
 
 
 @pytest.mark.parametrize("timeline, words", [

@@ -7,14 +7,15 @@ import shutil
 
 import pytest
 
-from rig.backrest import BackrestRepo
+from rig.backrest import BackrestRepo, write_conf
 from rig.cluster import Cluster
-from rig.postgres import SourceCluster
-from rig.process import run
+from rig.postgres import SourceCluster, server_user
+from rig.process import run, wait_until
 from rig.program import message
+from rig.restored import recovered
 from rig.workspace import Workspace
 
-USAGE, CORRUPT = 21, 24
+USAGE, NOT_FOUND, CORRUPT = 21, 23, 24
 MARKERS = SourceCluster.MARKERS
 
 
@@ -168,7 +169,8 @@ def test_target_behind_an_offline_backup_is_looked_for(pgrevive, space, story, o
     assert told["wal"]["first"] == segment_after(story, own_repository), told
     told = json.loads(Cluster(pgrevive, space.directory("see"), story.values(
         story.offline)).run("start", "--preview", "--json").stdout)
-    assert told["reachable"] is None and told["timeline"] is None and told["wal"] is None, told
+    assert told["reachable"] is True and told["timeline"] == 1
+    assert told["wal"]["last"] == story.newest_wal, told
     for path in story.segments(own_repository):
         if path.name[:24] == segment_after(story, own_repository):
             path.unlink()
@@ -189,14 +191,52 @@ def test_offline_backup_alone(make_cluster, story, own_repository, more):
 
 
 def test_offline_backup_and_a_gap(make_cluster, story, own_repository):
-    """The first segment after it is lost, later ones are there: nothing is opened."""
+    """A segment after it is lost, later ones are there: said before the first byte."""
     after = [path for path in story.segments(own_repository) if path.name[:24] < story.filled]
     after[-2].unlink()
     cluster = make_cluster(story.values(story.offline, REPO_PATH=own_repository))
     result = cluster.start(check=False)
-    assert result.returncode != 0, message(result)
+    assert result.returncode == NOT_FOUND, message(result)
     assert "gap" in result.stderr and after[-2].name[:24] in result.stderr, message(result)
+    assert not (cluster.root / "primary" / "data").exists()
+
+
+@pytest.mark.parametrize("kind", ["offline", "online"])
+def test_segment_that_is_lost_during_the_restore(make_cluster, story, own_repository, kind):
+    """It was there when the archive was looked at and is gone when it is its turn: nothing is opened.
+    Where it comes back, the next start goes on."""
+    lost = next(path for path in story.segments(own_repository) if path.name[:24] == story.filled)
+    cluster = make_cluster(story.values(getattr(story, kind), REPO_PATH=own_repository))
+    start = cluster.start_in_background()
+    wait_until((cluster.root / "primary" / "data").exists, 60, "the restore begins", every=0.001)
+    aside = lost.rename(own_repository / "aside")
+    start.process.wait(60)
+    result = cluster.start(check=False)
+    assert result.returncode != 0 and lost.name[:24] in result.stderr, message(result)
+    cluster.prove_unopened()
     assert unpromoted(cluster)
+    aside.rename(lost)
+    cluster.start()
+    assert rows(cluster).endswith(",last")
+
+
+@pytest.mark.parametrize("archived", [True, False])
+def test_restore_of_an_offline_backup(pgrevive, space, story, own_repository, archived):
+    """By itself `restore` means all that was archived, as `start` does; where there is nothing, it says
+    so."""
+    if not archived:
+        for path in story.segments(own_repository):
+            path.unlink()
+    place = space.directory("alone", owner=server_user())
+    conf = write_conf(space.path / "alone.conf", {"global": {"repo1-path": own_repository},
+                                                  "main": {"pg1-path": place / "data"}})
+    told = pgrevive.restore(conf, {"primary": place / "data"}, f"--set={story.offline}",
+                            "--type=default", user=server_user()).stdout
+    assert ("nothing was archived behind" in told) is not archived, told
+    with recovered(place / "data", place) as server:
+        assert server.sql(MARKERS, "testdb") == (
+            "before-offline,after-offline,after-here,after-online,last" if archived
+            else "before-offline")
 
 
 def unpromoted(cluster):

@@ -10,11 +10,11 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "cli/backup_choice.h"
 #include "cli/commands/commands.h"
 #include "cli/print.h"
 #include "cli/progress_view.h"
 #include "cli/restore_command.h"
+#include "cli/restore_plan.h"
 #include "cli/restore_words.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
@@ -49,87 +49,6 @@ class Display : public restore::Observer {
   cluster::SupervisorStatus status_;
   ProgressView view_;
 };
-
-// Of the first repository, in order, that has one for this target. That one of them cannot be read
-// is told, but only fatal where no other has one. A target of name or xid is looked for in the only
-// one: of several, the WAL may be in another than the backup.
-BackupChoice choose(const Source& source, const RestoreWords& words,
-                    const restore::RecoveryTarget& target, const StopOnSignal& stop) {
-  const std::optional<std::string> set =
-      words.set.empty() ? std::nullopt : std::optional<std::string>(words.set);
-  std::optional<Error> first;
-  for (const IndexedRepository& entry : source.repositories) {
-    try {
-      BackupChoice choice = choose_backup(entry, set, target);
-      if (source.repositories.size() == 1) look_up_point(choice, set, target, stop.token(), false);
-      return choice;
-    } catch (Error& error) {
-      error.add_frame(fmt::format("looking for a backup in {}", entry.options.describe()));
-      if (source.repositories.size() > 1) {
-        err("warning: repository {}: {}\n", entry.index, error.what());
-      }
-      if (!first) first = error;
-    }
-  }
-  throw *first;
-}
-
-// With archive-copy a backup has the WAL it needs among its own files.
-bool has_own_wal(const repository::Manifest& manifest) {
-  for (const auto& file : manifest.files)
-    if (file.name.starts_with("pg_data/pg_wal/0") || file.name.starts_with("pg_data/pg_xlog/0"))
-      return true;
-  return false;
-}
-
-// A backup with WAL of its own does without that in the archive, and without an archive. What is
-// there behind it leads on as with any other: to a target or not, and along which timeline.
-std::optional<cluster::Outlook> look_behind(const BackupChoice& choice,
-                                            const restore::RecoveryTarget& target,
-                                            std::stop_token stop) {
-  try {
-    auto outlook = look_ahead(choice, target, false, std::move(stop));
-    if (outlook && outlook->problem && outlook->lacks_own_wal &&
-        outlook->problem->kind() == ErrorKind::not_found)
-      outlook->problem.reset();
-    return outlook;
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::not_found) throw;
-    return {};
-  }
-}
-
-// Before the first byte: a target that the archive does not lead to. A standby may have its WAL
-// from elsewhere.
-std::optional<cluster::Outlook> refuse_unreachable(const BackupChoice& choice,
-                                                   const repository::Manifest& manifest,
-                                                   const restore::RecoveryTarget& target,
-                                                   std::stop_token stop) {
-  if (target.type == restore::RecoveryType::standby) return {};
-  const bool own_wal = has_own_wal(manifest);
-  if (choice.lookup.problem && !own_wal) throw *choice.lookup.problem;
-  try {
-    auto outlook = own_wal ? look_behind(choice, target, std::move(stop))
-                           : look_ahead(choice, target, false, std::move(stop));
-    if (outlook && outlook->problem) throw *outlook->problem;
-    return outlook;
-  } catch (Error& error) {
-    error.add_frame("looking whether the WAL archive leads to the target");
-    throw;
-  }
-}
-
-// A server that is told no timeline follows the newest one from version 12 on, and before that the
-// backup's own. Where that is not the one that was judged, it is told.
-void name_timeline(restore::RecoveryTarget& target, const cluster::Outlook& outlook,
-                   const BackupChoice& choice, const repository::Manifest& manifest) {
-  const auto first = outlook.first_segment.empty() ? choice.backup().archive_start.value_or("")
-                                                   : outlook.first_segment;
-  if (!target.timeline.empty() || first.empty()) return;
-  const auto begin = postgres::Timeline::parse_hex(first.substr(0, 8));
-  if (manifest.version.at_least(12) ? outlook.tell_timeline : outlook.timeline != begin)
-    target.timeline = std::to_string(outlook.timeline.value());
-}
 
 // The user a data directory belongs to, whom the files we add have to belong to as well.
 std::optional<Identity> owner_of(const std::filesystem::path& directory) {
@@ -179,30 +98,26 @@ int run_restore(const GlobalOptions& global, const RestoreWords& given) {
 
   const StopOnSignal stop;
   const Terminal terminal = stdout_terminal();
-  const BackupChoice choice = choose(source, words, target, stop);
-  const repository::Manifest manifest = choice.repository->load_manifest(choice.info, choice.label);
+  const restore::RecoveryType wanted = target.type;
+  const RestorePlan plan = plan_restore(source, words.set, std::move(target), stop.token());
+  const BackupChoice& choice = plan.choice;
+  const repository::Manifest& manifest = plan.manifest;
   resolve_tablespaces(options, manifest.targets);
   restore::left_out_databases(manifest, options.databases);  // refuses what is not there
-  restore::check_archive_mode(manifest.version, target);
-  if (!manifest.online && target.type == restore::RecoveryType::latest) {
-    // The cluster was shut down for this backup: there is nothing to recover.
-    target.type = restore::RecoveryType::none;
-  }
+  restore::check_archive_mode(manifest.version, plan.target);
 
-  // Of several repositories another one may have the WAL.
-  if (source.repositories.size() == 1)
-    if (const auto outlook = refuse_unreachable(choice, manifest, target, stop.token()))
-      name_timeline(target, *outlook, choice, manifest);
-
-  if (choice.lookup.point) out("target: {}\n", describe(*choice.lookup.point, target));
+  if (choice.lookup.point) out("target: {}\n", describe(*choice.lookup.point, plan.target));
   out("restoring backup {} of stanza {} into {} {}\n", choice.label.text(),
       choice.repository->stanza(), options.nodes.size(),
       options.nodes.size() == 1 ? "node" : "nodes");
+  if (plan.target.type != wanted)
+    out("nothing was archived behind this backup, which was made offline: it is restored as it "
+        "is\n");
   const std::string command = restore_command(archive_get_call(), source.words);
-  options.preserve_recovery_settings = target.type == restore::RecoveryType::preserve;
+  options.preserve_recovery_settings = plan.target.type == restore::RecoveryType::preserve;
   // While nothing can start on the directory: it is never whole without its recovery settings.
   options.before_publish = [&](const restore::NodeTarget& node) {
-    restore::write_recovery_settings(node.data_directory, manifest.version, target, command,
+    restore::write_recovery_settings(node.data_directory, manifest.version, plan.target, command,
                                      owner_of(node.data_directory));
   };
   Display display(terminal);
@@ -215,16 +130,16 @@ int run_restore(const GlobalOptions& global, const RestoreWords& given) {
   }
   display.close();
 
-  if (target.type != restore::RecoveryType::none &&
-      target.type != restore::RecoveryType::preserve) {
+  if (plan.target.type != restore::RecoveryType::none &&
+      plan.target.type != restore::RecoveryType::preserve) {
     for (const std::string& warning : source.recovery_warnings) {
       err("warning: {}\n", warning);
     }
   }
   for (const restore::NodeTarget& node : options.nodes) {
     const auto owner = owner_of(node.data_directory);
-    if (target.type == restore::RecoveryType::none ||
-        target.type == restore::RecoveryType::preserve) {
+    if (plan.target.type == restore::RecoveryType::none ||
+        plan.target.type == restore::RecoveryType::preserve) {
       continue;
     }
     if (owner && owner->uid != 0) {

@@ -108,6 +108,17 @@ TEST(Outlook, LatestIsRefusedWithAGapAndNothingElseIsThatLiesBeforeIt) {
               HasSubstr(segment(1, 8)));
 }
 
+TEST(Outlook, TellsWhetherItIsTheGapThatIsInTheWay) {
+  Case gap;
+  gap.contents.segments[Timeline(1)] = {5, 6, 7, 10, 11};
+  EXPECT_TRUE(gap.judge(RecoveryType::latest).ends_at_gap);
+  EXPECT_TRUE(gap.judge(RecoveryType::lsn, "0/A100000").ends_at_gap);
+  EXPECT_TRUE(gap.judge(RecoveryType::time, "2024-01-01 00:00:30+00").ends_at_gap);
+  EXPECT_FALSE(gap.judge(RecoveryType::lsn, "0/60000FF").ends_at_gap);  // before the backup
+  EXPECT_FALSE(gap.judge(RecoveryType::time, "2023-12-31 00:00:00+00").ends_at_gap);
+  EXPECT_FALSE(Case().judge(RecoveryType::lsn, "0/C000000").ends_at_gap);
+}
+
 TEST(Outlook, BackupWithoutItsOwnWalIsNone) {
   Case lacking;
   lacking.contents.segments[Timeline(1)] = {5, 7, 8};

@@ -1,0 +1,172 @@
+#include "cli/restore_plan.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "cli/print.h"
+#include "postgres/lsn.h"
+#include "repository/open.h"
+
+namespace pgrevive::cli {
+namespace {
+
+using restore::RecoveryTarget;
+using restore::RecoveryType;
+
+// With archive-copy a backup has the WAL it needs among its own files.
+bool has_own_wal(const repository::Manifest& manifest) {
+  for (const auto& file : manifest.files)
+    if (file.name.starts_with("pg_data/pg_wal/0") || file.name.starts_with("pg_data/pg_xlog/0"))
+      return true;
+  return false;
+}
+
+// A backup with WAL of its own does without that in the archive, and without an archive, unless its
+// target lies behind it. What is there leads on as with any other, along which timeline too.
+std::optional<cluster::Outlook> look_behind(const BackupChoice& choice,
+                                            const RecoveryTarget& target, std::stop_token stop) {
+  const bool in_itself =
+      target.type == RecoveryType::latest || target.type == RecoveryType::immediate;
+  try {
+    auto outlook = look_ahead(choice, target, false, std::move(stop));
+    if (in_itself && outlook && outlook->problem && outlook->lacks_own_wal &&
+        outlook->problem->kind() == ErrorKind::not_found)
+      outlook->problem.reset();
+    return outlook;
+  } catch (const Error& error) {
+    if (!in_itself || error.kind() != ErrorKind::not_found) throw;
+    return {};
+  }
+}
+
+// Whether each segment of the gap is in another repository than `but`.
+bool is_filled(const repository::WalGap& gap, const Source& source, const IndexedRepository& but,
+               const BackupChoice& choice) {
+  // What lies on two timelines is not looked for.
+  if (gap.first.substr(0, 8) != gap.last.substr(0, 8)) return false;
+  const auto* database = choice.info.database(choice.backup().database_id);
+  std::set<std::string> found;
+  for (const IndexedRepository& entry : source.repositories) {
+    if (entry.index == but.index) continue;
+    try {
+      const auto repository = repository::open_repository(entry.options);
+      const repository::WalArchive archive(repository, repository.load_archive_info(),
+                                           database->system_id, database->version);
+      for (const auto& segment : archive.find_segments(gap.first, gap.last))
+        if (segment.name >= gap.first && segment.name <= gap.last &&
+            segment.name.starts_with(gap.first.substr(0, 8)))
+          found.insert(segment.name);
+    } catch (const Error& error) {
+      err("warning: repository {}: {}\n", entry.index, error.what());
+    }
+  }
+  return found.size() == gap.count;
+}
+
+// A server that is told no timeline follows the newest one from version 12 on, and before that the
+// backup's own. Where that is not the one that was judged, it is told; and where it may find a
+// newer one in `another` repository than the one that was looked into.
+void name_timeline(RecoveryTarget& target, const cluster::Outlook& outlook, bool another,
+                   const BackupChoice& choice, const repository::Manifest& manifest) {
+  const auto first = outlook.first_segment.empty() ? choice.backup().archive_start.value_or("")
+                                                   : outlook.first_segment;
+  if (!target.timeline.empty() || first.empty()) return;
+  const auto begin = postgres::Timeline::parse_hex(first.substr(0, 8));
+  if (another ||
+      (manifest.version.at_least(12) ? outlook.tell_timeline : outlook.timeline != begin))
+    target.timeline = std::to_string(outlook.timeline.value());
+}
+
+// How far a plan gets where all that was archived is wanted.
+struct Reach {
+  postgres::Timeline timeline;
+  postgres::Lsn end;
+  auto operator<=>(const Reach&) const = default;
+};
+
+struct Judged {
+  RestorePlan plan;
+  Reach reach;
+};
+
+// Throws where the archive does not lead to the target. A standby may have its WAL from elsewhere.
+void judge(Judged& judged, const Source& source, const IndexedRepository& entry,
+           std::stop_token stop) {
+  RestorePlan& plan = judged.plan;
+  if (plan.target.type == RecoveryType::standby) return;
+  const bool own_wal = has_own_wal(plan.manifest);
+  if (plan.choice.lookup.problem) throw *plan.choice.lookup.problem;
+  try {
+    const auto outlook = own_wal ? look_behind(plan.choice, plan.target, std::move(stop))
+                                 : look_ahead(plan.choice, plan.target, false, std::move(stop));
+    // The cluster was shut down for this backup, and nothing was archived behind it.
+    if (!plan.manifest.online && plan.target.type == RecoveryType::latest &&
+        (!outlook || (outlook->first_segment.empty() && !outlook->problem)))
+      plan.target.type = RecoveryType::none;
+    if (!outlook) return;
+    if (outlook->problem) {
+      const auto filled = [&](const repository::WalGap& gap) {
+        return is_filled(gap, source, entry, plan.choice);
+      };
+      if (!outlook->ends_at_gap || !std::ranges::all_of(outlook->gaps, filled))
+        throw *outlook->problem;
+      err("warning: repository {}: {}; other repositories have what is missing\n", entry.index,
+          cluster::gap_text(outlook->gaps.front()));
+    }
+    judged.reach = {.timeline = outlook->timeline, .end = outlook->end};
+    name_timeline(plan.target, *outlook, source.repositories.size() > 1, plan.choice,
+                  plan.manifest);
+  } catch (Error& error) {
+    error.add_frame("looking whether the WAL archive leads to the target");
+    throw;
+  }
+}
+
+Judged plan_from(const Source& source, const IndexedRepository& entry,
+                 const std::optional<std::string>& set, const RecoveryTarget& target,
+                 const std::stop_token& stop) {
+  auto choice =
+      while_doing(fmt::format("looking for a backup in {}", entry.options.describe()), [&] {
+        auto found = choose_backup(entry, set, target);
+        look_up_point(found, set, target, stop, false);
+        return found;
+      });
+  auto manifest = choice.repository->load_manifest(choice.info, choice.label);
+  Judged judged{
+      .plan = {.choice = std::move(choice), .manifest = std::move(manifest), .target = target},
+      .reach = {}};
+  judge(judged, source, entry, stop);
+  return judged;
+}
+
+}  // namespace
+
+RestorePlan plan_restore(const Source& source, const std::string& set, RecoveryTarget target,
+                         std::stop_token stop) {
+  const auto label = set.empty() ? std::nullopt : std::optional(set);
+  std::optional<Error> trouble;
+  std::optional<Judged> best;
+  for (const IndexedRepository& entry : source.repositories) {
+    try {
+      auto judged = plan_from(source, entry, label, target, stop);
+      if (target.type != RecoveryType::latest) return std::move(judged.plan);
+      if (!best || judged.reach > best->reach) best = std::move(judged);
+    } catch (const Error& error) {
+      // No other repository settles which timeline was meant.
+      if (source.repositories.size() == 1 || error.kind() == ErrorKind::cancelled ||
+          error.kind() == ErrorKind::usage)
+        throw;
+      err("warning: repository {}: {}\n", entry.index, error.what());
+      if (!trouble) trouble = error;
+    }
+  }
+  if (!best) throw *trouble;
+  return std::move(best->plan);
+}
+
+}  // namespace pgrevive::cli
