@@ -110,7 +110,7 @@ def hard(session_workspace, production):
     source.sql("alter subscription feed enable", "testdb")  # which it is not by itself there
     wait_until(lambda: production.callers > 0, 30, "the source calls where its subscription leads")
     source.sql("select pg_create_physical_replication_slot('of_production', true)")
-    repo.backup("full")
+    brings_no_slot(source, repo, repo.backup("full"))
     (source.data / "pg_hba.conf").write_text(good)
     kept = auto.read_text()
     auto.write_text("")
@@ -144,6 +144,13 @@ def hard(session_workspace, production):
     give(late, server_user())
     production.hears_of_nobody_from_now_on()
     return repo.finished(), late, ran
+
+
+def brings_no_slot(source, repo, label):
+    """pgBackRest itself leaves them out, so that there is nothing of a slot that could act."""
+    assert (source.data / "pg_replslot" / "of_production" / "state").exists()
+    manifest = (repo.path / "backup" / "main" / label / "backup.manifest").read_text()
+    assert "pg_data/pg_replslot=" in manifest and "of_production" not in manifest
 
 
 def values(repo, **more):
