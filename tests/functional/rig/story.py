@@ -66,13 +66,15 @@ class Story:
         source.mark("after-diff")
         self.targets = self._targets()
         source.work(500)
-        source.mark("last-archived")
-        assert source.markers() == ROWS
-        # What the server itself says of when its newest archived transaction was committed.
-        self.newest_commit = [source.sql("select timestamp from pg_last_committed_xact()")]
-        self.newest_wal = source.switch_wal()
-        self.newest_commit.append(source.sql("select clock_timestamp()"))
-        source.mark("never-archived")
+        # The archive ends in the midst of what others write, as that of a source that dies does.
+        with source.under_load():
+            source.mark("last-archived")
+            assert source.markers() == ROWS
+            # What the server itself says: its newest archived transaction was committed in between.
+            self.newest_commit = [source.sql("select timestamp from pg_last_committed_xact()")]
+            self.newest_wal = source.switch_wal()
+            self.newest_commit.append(source.sql("select clock_timestamp()"))
+            source.mark("never-archived")
         source.stop()
         # Stopping archives the last segment as well; a source that dies does not.
         for path in (self.repo.path / "archive").rglob("*"):
