@@ -69,13 +69,13 @@ struct SupervisorStatus {
   std::int64_t restore_retries = 0;     // requests to the storage that had to be made again
   std::int64_t restore_throttled = 0;   // of those: because the storage asked for fewer
   std::string backup_label;             // it was made from; empty for an empty new cluster
-  std::int64_t wal_segments_total = 0;  // to replay, known when recovery begins
+  std::int64_t wal_segments_total = 0;  // to replay up to the target; 0: not known (yet)
   std::int64_t wal_segments_done = 0;
   std::string replay_lsn;
   std::optional<RecoveryEnd> recovery_end;
   std::optional<ReindexProgress> reindex;
   std::optional<RequestReport> request;  // the last that somebody made
-  std::string error;  // Error::text() of what ended it (phase failed)
+  std::string error;                     // Error::text() of what ended it (phase failed)
   int exit_code = 0;
   std::vector<std::string> warnings;          // shown to a person as they come
   std::vector<std::string> dropped_settings;  // of the source's configuration, with the reason

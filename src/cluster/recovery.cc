@@ -15,6 +15,7 @@
 #include "cluster/partial.h"
 #include "cluster/recovery_end.h"
 #include "cluster/recovery_source.h"
+#include "cluster/replay_extent.h"
 #include "cluster/replay_watch.h"
 #include "cluster/target_time.h"
 #include "wal/archive_get.h"
@@ -146,11 +147,11 @@ class Recovery {
     set_standby(site_, kPrimary, true);
     configure();
     newest_ = source_ ? source_->newest() : std::nullopt;
-    if (newest_)
-      site_.board.change([&](SupervisorStatus& status) {
-        status.wal_segments_total =
-            static_cast<std::int64_t>(newest_->number() - source_->begin().number() + 1);
-      });
+    if (source_) {
+      extent_.emplace(site_.settings, goal_, record_.backup_label, source_->line().timeline(),
+                      control_.wal_segment_size);
+      site_.board.change([&](SupervisorStatus& status) { tell_extent(status); });
+    }
     site_.servers.start(kPrimary, server_options(site_, kPrimary), site_.port(kPrimary));
   }
 
@@ -336,6 +337,15 @@ class Recovery {
           .with_hint("its log is " + (site_.directory.logs(kPrimary) / "postgresql.log").string());
   }
 
+  // How much there is to replay, as far as that is known.
+  void tell_extent(SupervisorStatus& status) {
+    const auto last = extent_->last(newest_);
+    const auto begin = source_->begin().number();
+    if (!last || *last < begin) return;
+    status.wal_segments_total =
+        std::max(static_cast<std::int64_t>(*last - begin + 1), status.wal_segments_done);
+  }
+
   void tell(const RecoveryView& view) {
     site_.board.change([&](SupervisorStatus& status) {
       if (view.replayed.is_valid()) status.replay_lsn = view.replayed.text();
@@ -346,7 +356,7 @@ class Recovery {
       if (last.number() < source_->begin().number()) return;
       status.wal_segments_done =
           static_cast<std::int64_t>(last.number() - source_->begin().number() + 1);
-      status.wal_segments_total = std::max(status.wal_segments_total, status.wal_segments_done);
+      tell_extent(status);
     });
   }
 
@@ -362,7 +372,11 @@ class Recovery {
     if (newest_) end.newest_archived_wal = newest_->name();
     end.last_replayed_wal = segment_before(view.replayed);
     note_difference(end, goal_.target, control_.wal_segment_size);
-    site_.board.change([&](SupervisorStatus& status) { status.recovery_end = end; });
+    site_.board.change([&](SupervisorStatus& status) {
+      status.recovery_end = end;
+      // Nothing is left to replay, also where nobody knew beforehand how much it would be.
+      if (status.wal_segments_total == 0) status.wal_segments_total = status.wal_segments_done;
+    });
     record_.recovery_end = std::move(end);
     record_.promoting = true;
     record_.save(site_.directory, kPrimary);
@@ -564,6 +578,7 @@ class Recovery {
   RecoveryGoal goal_;
   postgres::ControlFile::Parameters parameters_;
   std::optional<WalSegment> newest_;
+  std::optional<ReplayExtent> extent_;  // where there is a source
 
   Lsn last_replayed_;
   std::chrono::steady_clock::time_point settling_since_;

@@ -39,6 +39,7 @@ class Story:
         source.mark("after-offline")
         self.here = source.sql("select pg_create_restore_point('here')", "testdb")
         source.mark("after-here")
+        self.moment = source.sql("select clock_timestamp()")
         source.switch_wal()
         self.repo.backup("full")
         self.offline, self.online = [backup["label"] for backup in self.repo.info()[0]["backup"]]
@@ -121,10 +122,13 @@ def test_offline_backup_replays_the_archive(make_cluster, story):
 @pytest.mark.parametrize("target, expected", [
     (("immediate", None), "before-offline"),
     (("name", "here"), "before-offline,after-offline"),
+    (("time", "moment"), "before-offline,after-offline,after-here"),
 ])
 def test_offline_backup_with_a_target(make_cluster, story, target, expected):
-    """A target is reached from an offline backup as from any other; given in .env or to `start`."""
+    """A target is reached from an offline backup as from any other; given in .env or to `start`. Its
+    progress is of the segments up to the target, and not of all that are archived."""
     kind, value = target
+    value = story.moment if value == "moment" else value
     if value is None:
         cluster = make_cluster(story.values(story.offline, RECOVERY_TARGET_TYPE=kind))
         cluster.start()
@@ -134,6 +138,13 @@ def test_offline_backup_with_a_target(make_cluster, story, target, expected):
         cluster.start(*words)
         again = cluster.start(*words, check=False)
         assert again.returncode == USAGE and "is there already" in again.stderr, message(again)
+        told = cluster.status()["supervisor"]
+        names = [path.name[:24] for path in story.segments(story.repo.path)]
+        begin = names.index(segment_after(story, story.repo.path))
+        reached = names.index(told["recovery_end"]["last_replayed_wal"])
+        assert told["wal_segments_done"] == told["wal_segments_total"]
+        assert told["wal_segments_total"] in (reached - begin + 1, reached - begin + 2), told
+        assert told["wal_segments_total"] < len(names) - begin - 4
     assert rows(cluster) == expected
     cluster.sql("primary", "insert into markers (what) values ('new line')")
     assert rows(cluster) == expected + ",new line"
