@@ -10,6 +10,7 @@ namespace pgrevive::cli {
 namespace {
 
 using namespace std::chrono_literals;
+using cluster::Rates;
 
 constexpr std::size_t kBarWidth = 20;
 constexpr std::size_t kWidthForBar = 88;
@@ -23,6 +24,12 @@ std::string bar(std::uint64_t done, std::uint64_t total) {
   return "[" + std::string(full, '#') + std::string(kBarWidth - full, '-') + "]";
 }
 
+// Less than a second is not worth a word.
+std::string left_text(std::string_view before, const std::optional<std::int64_t>& left_ms) {
+  if (left_ms.value_or(0) < 1000) return "";
+  return fmt::format("{}{} left", before, format_duration(std::chrono::milliseconds(*left_ms)));
+}
+
 std::string cut(std::string text, std::size_t width) {
   if (width != 0 && text.size() > width) text.resize(width);
   return text;
@@ -30,7 +37,8 @@ std::string cut(std::string text, std::size_t width) {
 
 }  // namespace
 
-std::string progress_line(const restore::Progress& progress, const Pace& pace, std::size_t width) {
+std::string progress_line(const restore::Progress& progress, const Rates& rates,
+                          std::size_t width) {
   // An empty total is a manifest that is still being read.
   if (progress.bytes_total == 0 && progress.files_total == 0) return "reading the manifest";
   const std::uint64_t percent =
@@ -42,11 +50,9 @@ std::string progress_line(const restore::Progress& progress, const Pace& pace, s
       fmt::format("{:3} %  {} of {}  {}/{} files", std::min<std::uint64_t>(percent, 100),
                   format_bytes(progress.bytes_done), format_bytes(progress.bytes_total),
                   progress.files_done, progress.files_total);
-  const double rate = pace.bytes_per_second();
-  if (rate >= 1) text += fmt::format("  {}/s", format_bytes(static_cast<std::uint64_t>(rate)));
-  if (const auto left = pace.left(progress.bytes_total); left && *left >= 1s) {
-    text += fmt::format("  {} left", format_duration(*left));
-  }
+  if (const double rate = rates.bytes_per_second; rate >= 1)
+    text += fmt::format("  {}/s", format_bytes(static_cast<std::uint64_t>(rate)));
+  text += left_text("  ", rates.left_ms);
   if (width == 0) return std::string(trim(text));
   // The numbers are worth more than the bar where there is no room for both; the width alone
   // decides, so that the bar does not come and go.
@@ -83,12 +89,12 @@ std::string_view title(cluster::Phase phase) {
   return "";
 }
 
-std::string phase_detail(const cluster::SupervisorStatus& status, const Pace& pace,
+std::string phase_detail(const cluster::SupervisorStatus& status, const Rates& rates,
                          std::size_t width) {
   using cluster::Phase;
   switch (status.phase) {
     case Phase::restoring:
-      return progress_line(status.restore, pace, width);
+      return progress_line(status.restore, rates, width);
     case Phase::recovering: {
       std::string text;
       if (status.wal_segments_total > 0) {
@@ -100,7 +106,7 @@ std::string phase_detail(const cluster::SupervisorStatus& status, const Pace& pa
       if (!status.replay_lsn.empty()) {
         text += fmt::format("{}replayed to {}", text.empty() ? "" : ", ", status.replay_lsn);
       }
-      return text;
+      return text + left_text(", ", rates.wal_left_ms);
     }
     case Phase::reindexing: {
       if (!status.reindex) return "";
@@ -122,13 +128,8 @@ std::string phase_detail(const cluster::SupervisorStatus& status, const Pace& pa
   return "";
 }
 
-void add_look(Pace& pace, const cluster::SupervisorStatus& status, Pace::Time now) {
-  if (status.phase != cluster::Phase::restoring) return;
-  pace.add(now, status.restore.bytes_done -
-                    std::min(status.restore.bytes_done, status.restore.bytes_kept));
-}
-
-std::string ProgressView::update(const cluster::SupervisorStatus& status, Pace::Time now) {
+std::string ProgressView::update(const cluster::SupervisorStatus& status,
+                                 std::chrono::milliseconds now) {
   using cluster::Phase;
   std::string out;
   const bool terminal = output_ == Output::terminal;
@@ -138,7 +139,7 @@ std::string ProgressView::update(const cluster::SupervisorStatus& status, Pace::
     drawn_.clear();
     out += text + "\n";
   };
-  add_look(pace_, status, now);
+  const auto rates = meter_.look(status, now.count());
 
   while (warnings_told_ < status.warnings.size()) {
     line(fmt::format("  warning: {}", status.warnings[warnings_told_++]));
@@ -157,13 +158,8 @@ std::string ProgressView::update(const cluster::SupervisorStatus& status, Pace::
     if (phase.phase == Phase::restoring && status.restore.bytes_total > 0) {
       text += fmt::format(", {} in {} files", format_bytes(status.restore.bytes_total),
                           status.restore.files_total);
-      const std::uint64_t copied = status.restore.bytes_done -
-                                   std::min(status.restore.bytes_done, status.restore.bytes_kept);
-      if (time > 0ms && copied > 0) {
-        text += fmt::format(
-            ", {}/s", format_bytes(static_cast<std::uint64_t>(static_cast<double>(copied) * 1000.0 /
-                                                              static_cast<double>(time.count()))));
-      }
+      if (const double rate = rates.average_bytes_per_second; rate >= 1)
+        text += fmt::format(", {}/s", format_bytes(static_cast<std::uint64_t>(rate)));
     }
     line(text);
     open_.reset();
@@ -175,7 +171,7 @@ std::string ProgressView::update(const cluster::SupervisorStatus& status, Pace::
     return out;
   }
 
-  const std::string now_text = phase_detail(status, pace_, terminal ? width_ - 15 : 0);
+  const std::string now_text = phase_detail(status, rates, terminal ? width_ - 15 : 0);
   if (terminal) {
     const std::string text =
         cut(fmt::format("  {:<11} {}", title(status.phase), now_text), width_ - 1);

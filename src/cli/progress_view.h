@@ -5,25 +5,21 @@
 #include <optional>
 #include <string>
 
-#include "cluster/pace.h"
 #include "cluster/progress.h"
+#include "cluster/rates.h"
 #include "restore/observer.h"
 
 namespace pgrevive::cli {
 
-using Pace = cluster::Pace;
-
 // "[########------------]  41 %  512 MB of 1.2 GB  1204/2930 files  180 MB/s  4 s left", cut to
 // `width` columns; without the bar where `width` is 0.
-std::string progress_line(const restore::Progress& progress, const Pace& pace, std::size_t width);
+std::string progress_line(const restore::Progress& progress, const cluster::Rates& rates,
+                          std::size_t width);
 
 // How far the phase is that is under way, in one line; empty where it has no numbers. `width` as
 // above.
-std::string phase_detail(const cluster::SupervisorStatus& status, const Pace& pace,
+std::string phase_detail(const cluster::SupervisorStatus& status, const cluster::Rates& rates,
                          std::size_t width);
-
-// Feeds the pace with what a look saw: what was found on disk already is no speed.
-void add_look(Pace& pace, const cluster::SupervisorStatus& status, Pace::Time now);
 
 // Turns what a supervisor writes about itself, look by look, into what a person reads: on a
 // terminal each phase is one line that is redrawn until the phase is over, elsewhere plain lines,
@@ -34,7 +30,7 @@ class ProgressView {
   ProgressView(Output output, std::size_t width) : output_(output), width_(width) {}
 
   // What to print now; empty if there is nothing new. `now` is Unix time.
-  std::string update(const cluster::SupervisorStatus& status, Pace::Time now);
+  std::string update(const cluster::SupervisorStatus& status, std::chrono::milliseconds now);
 
   // Ends a line that was left open, so that other text can follow.
   std::string close();
@@ -42,11 +38,11 @@ class ProgressView {
  private:
   Output output_;
   std::size_t width_;
-  Pace pace_;
+  cluster::RateMeter meter_;
   std::size_t phases_told_ = 0;  // that are over and have their last line
   std::optional<cluster::Phase> open_;
   std::size_t warnings_told_ = 0;
-  Pace::Time last_line_{0};
+  std::chrono::milliseconds last_line_{0};
   std::string drawn_;  // the line that stands unfinished on the terminal
 };
 

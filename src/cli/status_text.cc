@@ -1,6 +1,7 @@
 #include "cli/status_text.h"
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -96,16 +97,83 @@ std::string work_text(const cluster::SupervisorStatus& supervisor) {
   return text;
 }
 
+// Of a restore from the first to the last.
+constexpr std::array kWay{Phase::preparing, Phase::restoring,   Phase::recovering,
+                          Phase::promoting, Phase::configuring, Phase::joining};
+
+std::string duration_text(std::int64_t ms) {
+  return format_duration(std::chrono::milliseconds(ms));
+}
+
+// What a phase took when the cluster was brought up the last time, which is no promise; `unknown`
+// where it never was.
+std::string last_time(const cluster::ClusterStatus& status, Phase phase, std::string unknown) {
+  const auto last = std::ranges::find(status.restores, "done", &cluster::PastRestore::outcome);
+  if (last == status.restores.end()) return unknown;
+  const auto took = cluster::phase_ms(last->phases, phase, 0);
+  return took ? "last time " + duration_text(*took) : unknown;
+}
+
+// A phase a line while the cluster is brought up: how long it took, what is left of the one that is
+// under way, and what the others took the last time. All in one once it is up.
+std::string phases_text(const cluster::Sight& sight) {
+  const auto& phases = sight.status.supervisor.phases;
+  std::vector<std::string> over;
+  std::vector<std::vector<std::string>> rows;
+  Phase current = Phase::stopped;
+  for (const auto& phase : phases) {
+    if (std::ranges::find(kWay, phase.phase) == kWay.end()) break;
+    const bool open = phase.ended_ms == 0;
+    const auto took = duration_text((open ? sight.time_ms : phase.ended_ms) - phase.began_ms);
+    over.push_back(fmt::format("{} {}", title(phase.phase), took));
+    std::string left;
+    if (open) {
+      const auto& known = phase.phase == Phase::restoring    ? sight.rates.left_ms
+                          : phase.phase == Phase::recovering ? sight.rates.wal_left_ms
+                                                             : std::nullopt;
+      left = known ? duration_text(*known) + " left"
+                   : last_time(sight.status, phase.phase, "time left unknown");
+      current = phase.phase;
+    }
+    rows.push_back({std::string(title(phase.phase)), took, left});
+  }
+  const auto at = std::ranges::find(kWay, current);
+  if (!sight.status.supervisor_running || at == kWay.end())
+    return over.empty() ? "" : fact("phases", fmt::format("{}", fmt::join(over, ", ")));
+  for (auto ahead = at + 1; ahead != kWay.end(); ++ahead)
+    rows.push_back(
+        {std::string(title(*ahead)), "-", last_time(sight.status, *ahead, "time unknown")});
+  auto text = table(rows, {1});
+  text.pop_back();
+  return fact("phases", text);
+}
+
+// What came from the repository, and how fast.
+std::string rates_text(const cluster::Sight& sight) {
+  const auto& supervisor = sight.status.supervisor;
+  const auto rate = [](double value) {
+    return format_bytes(static_cast<std::uint64_t>(value)) + "/s";
+  };
+  if (supervisor.phase == Phase::restoring)
+    return fact(
+        "rate",
+        fmt::format("{} now, {} on average; {} fetched in {} requests",
+                    rate(sight.rates.bytes_per_second), rate(sight.rates.average_bytes_per_second),
+                    format_bytes(supervisor.restore.fetched), supervisor.restore.requests));
+  if (supervisor.phase == Phase::recovering)
+    return fact("rate", fmt::format("{:.1f} WAL segments/s now", sight.rates.segments_per_second));
+  return "";
+}
+
 std::string restores_text(const std::vector<cluster::PastRestore>& restores) {
   constexpr std::size_t kShown = 3;
   std::string text;
   for (std::size_t i = 0; i < std::min(kShown, restores.size()); ++i) {
     const auto& restore = restores[i];
-    text += fmt::format(
-        "{}{}  {} in {}, {}", text.empty() ? "" : "\n", time_text(restore.began_ms()),
-        restore.outcome,
-        format_duration(std::chrono::milliseconds(restore.ended_ms() - restore.began_ms())),
-        format_bytes(restore.progress.bytes_total));
+    text +=
+        fmt::format("{}{}  {} in {}, {}", text.empty() ? "" : "\n", time_text(restore.began_ms()),
+                    restore.outcome, duration_text(restore.ended_ms() - restore.began_ms()),
+                    format_bytes(restore.progress.bytes_total));
   }
   return text;
 }
@@ -150,14 +218,20 @@ std::string table(const std::vector<std::vector<std::string>>& rows,
   return text;
 }
 
-std::string status_text(const cluster::ClusterStatus& status, const Pace& pace) {
+namespace {
+
+// `watched` is null where nobody looks again.
+std::string text_of(const cluster::ClusterStatus& status, const cluster::Sight* watched) {
   const cluster::SupervisorStatus& supervisor = status.supervisor;
   std::string text = fact("cluster", fmt::format("{}: {}", status.cluster_name, headline(status)));
   text += fact("directory", status.state_directory);
   if (!supervisor.backup_label.empty()) text += fact("backup", supervisor.backup_label);
+  if (watched != nullptr) text += phases_text(*watched);
   if (status.supervisor_running) {
-    const std::string detail = phase_detail(supervisor, pace, 0);
+    const std::string detail =
+        phase_detail(supervisor, watched != nullptr ? watched->rates : cluster::Rates{}, 0);
     if (!detail.empty()) text += fact("progress", detail);
+    if (watched != nullptr) text += rates_text(*watched);
     if (supervisor.phase == Phase::restoring) text += work_text(supervisor);
   }
   text += problems_text(status);
@@ -176,7 +250,8 @@ std::string status_text(const cluster::ClusterStatus& status, const Pace& pace) 
     // "15.20 (Debian 15.20-0+deb12u1)": what the package is called is no news here.
     const std::string version = node.version.substr(0, node.version.find(' '));
     rows.push_back({node.name, or_dash(version), node.pid == 0 ? "-" : std::to_string(node.pid),
-                    format_bytes(node.data_bytes), format_bytes(node.disk_free_bytes),
+                    node.data_bytes == 0 ? "-" : format_bytes(node.data_bytes),
+                    format_bytes(node.disk_free_bytes),
                     node.connections ? std::to_string(*node.connections) : "-",
                     node.started_ms == 0 ? "-" : time_text(node.started_ms)});
   }
@@ -218,15 +293,21 @@ std::string status_text(const cluster::ClusterStatus& status, const Pace& pace) 
   }
   if (!status.restores.empty()) text += fact("restores", restores_text(status.restores));
   if (const auto& request = supervisor.request)
-    text += fact("asked for", fmt::format("{} of {}: {}{}", request->act, request->node,
-                                          request->state,
-                                          request->error.empty() ? "" : ", " + request->error));
+    text +=
+        fact("asked for", fmt::format("{} of {}: {}{}", request->act, request->node, request->state,
+                                      request->error.empty() ? "" : ", " + request->error));
   for (const std::string& warning : supervisor.warnings) text += fact("warning", warning);
   if (supervisor.phase == Phase::failed && !supervisor.error.empty()) {
     text += fact("error", supervisor.error);
   }
   return text;
 }
+
+}  // namespace
+
+std::string status_text(const cluster::ClusterStatus& status) { return text_of(status, nullptr); }
+
+std::string watch_text(const cluster::Sight& sight) { return text_of(sight.status, &sight); }
 
 std::string redraw(const std::string& text, std::size_t width, std::size_t height) {
   constexpr std::size_t kIndent = 11;  // that of fact()

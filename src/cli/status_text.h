@@ -4,13 +4,14 @@
 #include <vector>
 
 #include "cli/progress_view.h"
-#include "cluster/cluster.h"
+#include "cluster/onlooker.h"
 
 namespace pgrevive::cli {
 
-// `status` for a person, at most 80 columns where the values allow it. Who looks again and again
-// has a pace.
-std::string status_text(const cluster::ClusterStatus& status, const Pace& pace = Pace());
+// `status` for a person, at most 80 columns where the values allow it.
+std::string status_text(const cluster::ClusterStatus& status);
+// The same for who looks again and again, with how far the phases are and how fast.
+std::string watch_text(const cluster::Sight& sight);
 
 // The codes that draw `text` over what stood on a terminal of that size: lines that are too long go
 // on below, and what the screen has no room for is left out at the end. Pure.

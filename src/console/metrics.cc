@@ -205,9 +205,11 @@ void add_repository(Metrics& metrics, const RepositoryView& repository) {
     metrics.gauge("recoverable_from_timestamp_seconds",
                   "The moment from which it can be recovered to any later one, Unix time.",
                   static_cast<double>(window.from));
-    metrics.gauge("recoverable_to_timestamp_seconds",
-                  "The latest moment it is known to reach, Unix time; WAL mostly goes further.",
-                  static_cast<double>(window.to));
+    metrics.gauge(
+        "recoverable_to_timestamp_seconds",
+        "The latest moment it is known to reach, Unix time: its newest commit, as far as that "
+        "can be read.",
+        static_cast<double>(window.to));
   }
 }
 

@@ -119,11 +119,11 @@ json to_value(const View& view) {
   return {{"time_ms", view.time_ms},
           {"status", json::parse(cluster::to_json(view.status))},
           {"pace",
-           {{"bytes_per_second", view.bytes_per_second},
-            {"average_bytes_per_second", view.average_bytes_per_second},
-            {"left_ms", or_null(view.left_ms)},
-            {"segments_per_second", view.segments_per_second},
-            {"wal_left_ms", or_null(view.wal_left_ms)}}}};
+           {{"bytes_per_second", view.rates.bytes_per_second},
+            {"average_bytes_per_second", view.rates.average_bytes_per_second},
+            {"left_ms", or_null(view.rates.left_ms)},
+            {"segments_per_second", view.rates.segments_per_second},
+            {"wal_left_ms", or_null(view.rates.wal_left_ms)}}}};
 }
 
 }  // namespace pgrevive::console

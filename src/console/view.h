@@ -6,7 +6,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "cluster/cluster.h"
+#include "cluster/onlooker.h"
 #include "repository/info_report.h"
 
 // What the console shows, as values.
@@ -20,8 +20,8 @@ struct RepositoryView {
   std::optional<repository::StanzaReport> stanza;
 };
 
-// The moments between which the archive leads from some backup, without a hole, as far as it is
-// known without reading WAL: the last one mostly reaches further. Unix seconds, the oldest first;
+// The moments between which the archive leads from some backup, without a hole, up to the newest
+// commit in it, or where nobody could read that to a backup. Unix seconds, the oldest first;
 // empty: nothing can be recovered.
 struct Window {
   std::int64_t from = 0;
@@ -38,16 +38,7 @@ std::optional<std::int64_t> newest_backup(const RepositoryView& repository);
 
 nlohmann::json to_value(const RepositoryView& repository);
 
-// A look at the cluster, with what only who looks again and again can know.
-struct View {
-  std::int64_t time_ms = 0;
-  cluster::ClusterStatus status;
-  double bytes_per_second = 0;              // of the restore, over the last seconds
-  double average_bytes_per_second = 0;      // and since it began
-  std::optional<std::int64_t> left_ms;      // of the restore at that pace
-  double segments_per_second = 0;           // of WAL, while the primary recovers
-  std::optional<std::int64_t> wal_left_ms;  // of the recovery at that pace
-};
+using View = cluster::Sight;
 nlohmann::json to_value(const View& view);
 
 }  // namespace pgrevive::console

@@ -12,7 +12,8 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "base/guarded.h"
-#include "cluster/pace.h"
+#include "cluster/newest_commits.h"
+#include "cluster/onlooker.h"
 #include "cluster/state_directory.h"
 #include "console/lag_history.h"
 #include "console/view.h"
@@ -28,9 +29,8 @@ class Watcher {
     std::function<void(const View&)> looked;  // on the watcher's thread
   };
 
-  // Looks once before it returns, without measuring or asking what takes long, so that there always
-  // is a view. Goes on with the history of lags that the last one kept. Throws what keeps it from
-  // that look.
+  // Looks once before it returns, so that there always is a view. Goes on with the history of lags
+  // that the last one kept. Throws what keeps it from that look.
   Watcher(cluster::StateDirectory directory, Told told);
   ~Watcher();
 
@@ -50,9 +50,7 @@ class Watcher {
   cluster::StateDirectory directory_;
   Told told_;
   // Of the watcher's thread alone.
-  cluster::Pace bytes_;
-  cluster::Pace segments_;
-  std::chrono::steady_clock::time_point whole_look_;
+  cluster::Onlooker onlooker_;
   std::chrono::steady_clock::time_point kept_;
 
   struct State {
@@ -78,6 +76,7 @@ class RepositoryWatcher {
   cluster::StateDirectory directory_;
   std::function<bool()> may_read_;
   Guarded<std::shared_ptr<const RepositoryView>> view_;
+  Guarded<cluster::NewestCommits> commits_;
   std::jthread thread_;
 };
 

@@ -1,6 +1,8 @@
 """What a person sees while it works: numbers redrawn on a terminal, plain lines anywhere else."""
 
+import os
 import re
+import threading
 
 import pytest
 
@@ -104,6 +106,19 @@ def test_start_on_a_terminal(pgrevive, space, slow_values):
         cluster.gone()
 
 
+def is_cheap_to_watch(pgrevive, cluster):
+    """How large the nodes are is looked at once a minute, and not each time that it is drawn."""
+    file = cluster.root / "primary" / "data" / "large"
+    grows = threading.Timer(2.5, lambda: file.touch() or os.truncate(file, 1 << 30))
+    grows.start()
+    sized = r"primary +15\.\S+ +\d+ +(\S+ \S?B) "
+    text = on_a_terminal([pgrevive.path, "--env-file", cluster.env_file, "status", "--watch"], 80,
+                         env=cluster.environment, until=f"(?s)(?:{sized}.*?){{5}}")
+    grows.join()
+    file.unlink()
+    assert len(set(re.findall(sized, text))) == 1, text
+
+
 def test_status_watched_on_a_terminal(pgrevive, space, slow_values):
     """From the first look at a start to the running cluster, in place and at 80 columns; it shows what
     `status` says."""
@@ -119,6 +134,12 @@ def test_status_watched_on_a_terminal(pgrevive, space, slow_values):
         percents = [int(match[1]) for match in restoring]
         assert len(percents) > 2 and percents == sorted(percents) and percents[-1] > percents[0], seen
         assert any("/s" in match.string and "left" in match.string for match in restoring), restoring
+        lines = [line for screen in seen for line in screen]
+        assert any(re.match(r"rate +\S+ \S?B/s now, \S+ \S?B/s on average; \S+ \S?B fetched", line)
+                   for line in lines), seen
+        for phase in (r"restoring +\d\S* s  \d\S* \S+ left", "recovering +-  time unknown",
+                      "joining replicas +-  time unknown"):
+            assert any(re.search(f" {phase}$", line) for line in lines), (phase, seen)
         status = cluster.status()
         last = "\n".join(seen[-1])
         for node in status["nodes"]:
@@ -126,5 +147,9 @@ def test_status_watched_on_a_terminal(pgrevive, space, slow_values):
                              rf"{node['timeline']} ", last, re.MULTILINE), last
         assert last.count("\nprimary ") == 2 and "progress" not in last  # in two tables
         assert text.startswith("\x1b[?25l") and text.endswith("\x1b[?25h")
+        assert re.search(r"^phases +preparing \d\S* s, restoring ", last, re.MULTILINE), last
+        lag = re.search(r"^replica .* streaming +(\S+ \S?B), \d\.\d s$", last, re.MULTILINE)
+        assert lag, last
+        is_cheap_to_watch(pgrevive, cluster)
     finally:
         cluster.gone()

@@ -8,10 +8,10 @@
 #include "cli/print.h"
 #include "cli/repository_json.h"
 #include "cli/signals.h"
+#include "cluster/newest_commits.h"
 #include "cluster/target_preview.h"
 #include "repository/info_report.h"
 #include "repository/open.h"
-#include "wal/transaction_times.h"
 
 namespace pgrevive::cli {
 namespace {
@@ -24,19 +24,12 @@ struct InfoWords : TargetWords {
   bool recovery_points = false;
 };
 
-// The text has it always; the JSON is pgBackRest's where nobody asks for more.
-std::optional<std::int64_t> newest_commit(const repository::WalArchive& archive,
-                                          const repository::ArchivedSegment& segment) {
-  wal::TransactionTimes times;
-  archive.read_segment(segment, times);
-  return times.times() ? times.times()->last_commit : std::nullopt;
-}
-
 std::vector<repository::StanzaReport> report(const repository::RepositoryOptions& options,
                                              bool one_stanza, const InfoWords& words) {
   repository::ReportOptions wanted;
   wanted.recovery_points = words.output == "text" || words.recovery_points;
-  if (words.output == "text" || words.newest_commit) wanted.newest_commit = newest_commit;
+  // The text has it always; the JSON is pgBackRest's where nobody asks for more.
+  if (words.output == "text" || words.newest_commit) wanted.newest_commit = cluster::newest_commit;
   if (!words.set.empty()) wanted.set = repository::BackupLabel::parse(words.set);
   if (one_stanza) return {repository::report_stanza(repository::open_repository(options), wanted)};
   return repository::report_repository(repository::open_storage(options), options.cipher_passphrase,

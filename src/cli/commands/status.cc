@@ -9,6 +9,7 @@
 #include "cli/status_text.h"
 #include "cli/terminal.h"
 #include "cluster/cluster.h"
+#include "cluster/onlooker.h"
 #include "cluster/problems.h"
 
 namespace pgrevive::cli {
@@ -25,20 +26,19 @@ constexpr auto kWatchEvery = 1s;
 int watch_status(const cluster::StateDirectory& directory) {
   const StopOnSignal stop;
   const bool redrawn = stdout_terminal().interactive;
-  Pace pace;
+  cluster::Onlooker onlooker(directory);
   bool good = false;
   if (redrawn) out("\x1b[?25l\x1b[2J");  // no cursor, an empty screen
   do {
-    cluster::ClusterStatus status;
+    cluster::Sight sight;
     try {
-      status = cluster::collect_status(directory);
+      sight = onlooker.look();
     } catch (...) {
       if (redrawn) out("\x1b[?25h");
       throw;
     }
-    add_look(pace, status.supervisor, unix_now());
-    good = healthy(status);
-    const std::string text = status_text(status, pace);
+    good = healthy(sight.status);
+    const std::string text = watch_text(sight);
     if (redrawn) {
       const Terminal terminal = stdout_terminal();
       out("{}", redraw(text, terminal.width, terminal.height));

@@ -151,11 +151,47 @@ TEST(StatusText, TellsHowFarAPhaseIsAndHowFast) {
   status.supervisor.phase = Phase::restoring;
   status.supervisor.restore = {
       .files_total = 10, .files_done = 5, .bytes_total = 4'000'000, .bytes_done = 2'000'000};
-  Pace pace;
-  pace.add(std::chrono::seconds(0), 0);
-  pace.add(std::chrono::seconds(2), 2'000'000);
-  EXPECT_THAT(status_text(status, pace),
-              HasSubstr("\nprogress   50 %  2 MB of 4 MB  5/10 files  1 MB/s  2.0 s left\n"));
+  EXPECT_THAT(status_text(status), HasSubstr("\nprogress   50 %  2 MB of 4 MB  5/10 files\n"));
+}
+
+TEST(WatchText, TellsWhatIsLeftOfEachPhaseAndHowFast) {
+  cluster::Sight sight{.time_ms = 20'000, .status = running()};
+  auto& supervisor = sight.status.supervisor;
+  supervisor.phase = Phase::restoring;
+  supervisor.phases = {{Phase::preparing, 1000, 2500}, {Phase::restoring, 2500, 0}};
+  supervisor.restore = {.files_total = 10,
+                        .files_done = 5,
+                        .bytes_total = 4'000'000,
+                        .bytes_done = 2'000'000,
+                        .fetched = 700'000,
+                        .requests = 12};
+  sight.rates = {.bytes_per_second = 1e6, .average_bytes_per_second = 5e5, .left_ms = 2000};
+  sight.status.restores = {{.outcome = "done", .phases = {{Phase::recovering, 1000, 4000}}}};
+  const std::string text = watch_text(sight);
+  for (const std::string& line : split(text, '\n')) EXPECT_LE(line.size(), 80u) << line;
+  EXPECT_THAT(text, HasSubstr("\nphases     preparing          1.5 s\n"
+                              "           restoring         17.5 s  2.0 s left\n"
+                              "           recovering             -  last time 3.0 s\n"
+                              "           promoting              -  time unknown\n"
+                              "           configuring            -  time unknown\n"
+                              "           joining replicas       -  time unknown\n"
+                              "progress   50 %  2 MB of 4 MB  5/10 files  1 MB/s  2.0 s left\n"
+                              "rate       1 MB/s now, 500 kB/s on average; 700 kB fetched in "
+                              "12 requests\n"));
+
+  supervisor.phase = Phase::recovering;
+  supervisor.phases = {{Phase::restoring, 1000, 2500}, {Phase::recovering, 2500, 0}};
+  supervisor.wal_segments_total = 30;
+  supervisor.wal_segments_done = 12;
+  sight.rates = {.segments_per_second = 1.5, .wal_left_ms = 12'000};
+  EXPECT_THAT(watch_text(sight), HasSubstr("           recovering        17.5 s  12.0 s left\n"));
+  EXPECT_THAT(watch_text(sight), HasSubstr("\nprogress   12 of 30 WAL segments, 12.0 s left\n"
+                                           "rate       1.5 WAL segments/s now\n"));
+
+  supervisor.phase = Phase::running;
+  supervisor.phases = {
+      {Phase::restoring, 1000, 2500}, {Phase::recovering, 2500, 3500}, {Phase::running, 3500, 0}};
+  EXPECT_THAT(watch_text(sight), HasSubstr("\nphases     restoring 1.5 s, recovering 1.0 s\n"));
 }
 
 TEST(StatusText, TellsWhatWorkersDoWhatIsWrongAndHowRestoresWent) {
@@ -193,8 +229,7 @@ TEST(Redraw, BreaksWhatIsTooLongAndCutsWhatIsTooMuch) {
   EXPECT_EQ(redraw("a /longer/than/é/line\n", 16, 10),
             "\x1b[Ha\x1b[K\r\n           /long\x1b[K\r\n           er/th\x1b[K\r\n"
             "           an/é/\x1b[K\r\n           line\x1b[K\r\n\x1b[J");
-  EXPECT_EQ(redraw("1\n2\n3\n4\n", 40, 4),
-            "\x1b[H1\x1b[K\r\n2\x1b[K\r\n...\x1b[K\r\n\x1b[J");
+  EXPECT_EQ(redraw("1\n2\n3\n4\n", 40, 4), "\x1b[H1\x1b[K\r\n2\x1b[K\r\n...\x1b[K\r\n\x1b[J");
 }
 
 TEST(StatusText, HealthIsEveryPartOfIt) {
