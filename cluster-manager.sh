@@ -10,8 +10,8 @@ Usage: $0 [OPTIONS] COMMAND [WORDS]
 
 A PostgreSQL primary and its replicas out of a pgBackRest repository.
 
-  start           bring the cluster up: restore what is empty, start what is there
-  stop            stop it
+  start           bring the cluster up: restore what is empty, start what is there  (--json)
+  stop            stop it                                      (--json)
   restart         stop it and start it with what .env says; with a node, only its server
   switchover      let the replica and the primary change places  (--json)
   rebuild         throw the replica's data away and make it anew  (--yes)

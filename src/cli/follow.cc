@@ -6,6 +6,7 @@
 #include <optional>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <poll.h>
 #include <unistd.h>
 
@@ -39,14 +40,16 @@ ErrorKind kind_of(int exit_code) {
   return known ? static_cast<ErrorKind>(exit_code) : ErrorKind::internal;
 }
 
-// The failure of another process as our own Error: what it wrote is complete already.
+// The failure of another process as our own Error, which that has written with all its lines.
 Error failure_of(const cluster::SupervisorStatus& status) {
+  constexpr std::string_view kHint = "\n  hint: ";
+  const auto& text = status.error;
+  const auto hint = text.find(kHint);
   Error error(kind_of(status.exit_code),
-              status.error.empty() ? "the cluster could not be brought up" : status.error);
-  if (status.error.find("hint:") == std::string::npos) {
-    error.with_hint(fmt::format("`{} logs` has the details", front_door()));
-  }
-  return error;
+              text.empty() ? "the cluster could not be brought up" : text.substr(0, hint));
+  return std::move(error).with_hint(hint == std::string::npos
+                                        ? fmt::format("`{} logs` has the details", front_door())
+                                        : text.substr(hint + kHint.size()));
 }
 
 // Tells the status of this start from what an earlier one left behind.
@@ -65,11 +68,14 @@ ProgressView view_for(const Terminal& terminal) {
           terminal.width};
 }
 
+std::string left_to_itself() {
+  return fmt::format("`{} status` shows how far it is, `{} stop` ends it", front_door(),
+                     front_door());
+}
+
 int leave_to_itself(ProgressView& view) {
   print(view.close());
-  print(fmt::format(
-      "\nleft to itself: it goes on. `{} status` shows how far it is, `{} stop` ends it\n",
-      front_door(), front_door()));
+  print(fmt::format("\nleft to itself: it goes on. {}\n", left_to_itself()));
   return static_cast<int>(ErrorKind::cancelled);
 }
 
@@ -114,7 +120,8 @@ struct Before {
   std::int64_t time_ms = cluster::unix_milliseconds();
 };
 
-// Whether the status tells of what failed before the launch: a full disk tells it when there is room.
+// Whether the status tells of what failed before the launch: a full disk tells it when there is
+// room.
 bool failed_before(const cluster::SupervisorStatus& status, const Before& before) {
   return status.phase == Phase::failed && !status.phases.empty() &&
          status.phases.back().began_ms < before.time_ms;
@@ -143,30 +150,44 @@ class SilenceWatch {
   std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
 };
 
+// What came of it, for programs.
+int done(const Following& words, const cluster::StateDirectory& directory,
+         cluster::Launch launched) {
+  if (!words.json) return 0;
+  const nlohmann::ordered_json json{
+      {"done", words.act},
+      {"already_running", launched == cluster::Launch::already_running},
+      {"status",
+       nlohmann::ordered_json::parse(cluster::to_json(cluster::collect_status(directory)))}};
+  print(json.dump(2) + "\n");
+  return 0;
+}
+
 int follow(const cluster::Settings& settings, const cluster::StateDirectory& directory,
-           const Before& before, cluster::Launch launched, bool detach, bool reindex) {
+           const Before& before, cluster::Launch launched, const Following& words) {
+  const auto tell = [&](const std::string& text) { write_to(words.json ? stderr : stdout, text); };
   if (settings.point && launched == cluster::Launch::started) {
-    print(point_text(settings));
+    tell(point_text(settings));
   }
-  if (detach) {
-    print(launched == cluster::Launch::started
-              ? fmt::format("{} is being brought up; `{} status` shows how far it is\n",
-                            settings.cluster_name, front_door())
-              : fmt::format("{} is being looked after already\n", settings.cluster_name));
-    return 0;
+  if (words.detach) {
+    tell(launched == cluster::Launch::started
+             ? fmt::format("{} is being brought up; `{} status` shows how far it is\n",
+                           settings.cluster_name, front_door())
+             : fmt::format("{} is being looked after already\n", settings.cluster_name));
+    return done(words, directory, launched);
   }
   if (launched == cluster::Launch::started) {
-    print(fmt::format("starting {} in {}\n", settings.cluster_name, directory.root().string()));
+    tell(fmt::format("starting {} in {}\n", settings.cluster_name, directory.root().string()));
   }
 
   const StopOnSignal stop;
-  ProgressView view = view_for(stdout_terminal());
+  ProgressView view = view_for(words.json ? Terminal{} : stdout_terminal());
   SilenceWatch silence(directory);
   bool again = launched == cluster::Launch::already_running;
   int silent_looks = 0;
   for (;;) {
     // In this order: once the request is gone, the status tells what became of it.
-    const bool asked = reindex && cluster::reindex_is_asked_for(directory);
+    const bool asked = words.reindex && cluster::reindex_is_asked_for(directory);
     const auto status = cluster::read_status(directory);
     const bool alive = cluster::supervisor_running(directory);
     // A status that stood there before the launch says nothing about it.
@@ -178,14 +199,14 @@ int follow(const cluster::Settings& settings, const cluster::StateDirectory& dir
       continue;
     }
     if (fresh) {
-      print(view.update(*status, unix_now()));
+      tell(view.update(*status, unix_now()));
       if (status->phase == Phase::running && !asked) {
         if (launched == cluster::Launch::already_running) {
-          print(fmt::format("{} was running already\n", settings.cluster_name));
+          tell(fmt::format("{} was running already\n", settings.cluster_name));
         }
-        print(running_report(settings, *status, collations_of(settings, directory)));
-        if (reindex) check_reindexed(*status);
-        return 0;
+        tell(running_report(settings, *status, collations_of(settings, directory)));
+        if (words.reindex) check_reindexed(*status);
+        return done(words, directory, launched);
       }
       if (status->phase == Phase::failed) throw failure_of(*status);
     }
@@ -193,13 +214,17 @@ int follow(const cluster::Settings& settings, const cluster::StateDirectory& dir
       silent_looks = 0;
       silence.look();
     } else if (++silent_looks > 25) {  // five seconds: the supervisor has had time to take its lock
-      print(view.close());
+      tell(view.close());
       if (fresh && status->phase == Phase::stopped) {
         throw Error(ErrorKind::cancelled, "the cluster was stopped before it was up");
       }
       throw cluster::silent_end(directory);
     }
-    if (!stop.wait_for(200ms)) return leave_to_itself(view);
+    if (!stop.wait_for(200ms)) {
+      if (words.json)
+        throw Error(ErrorKind::cancelled, "left to itself: it goes on").with_hint(left_to_itself());
+      return leave_to_itself(view);
+    }
   }
 }
 
@@ -224,19 +249,19 @@ void check_reindexed(const cluster::SupervisorStatus& status) {
 }
 
 int launch_and_follow(cluster::Settings settings, const cluster::StateDirectory& directory,
-                      bool detach, bool reindex) {
+                      const Following& words) {
   const Before before(directory);
   const cluster::Launch launched =
-      cluster::launch(settings, directory, own_program(), watch_search(), reindex);
-  return follow(settings, directory, before, launched, detach, reindex);
+      cluster::launch(settings, directory, own_program(), watch_search(), words.reindex);
+  return follow(settings, directory, before, launched, words);
 }
 
 int launch_anew_and_follow(const cluster::Settings& settings,
-                           const cluster::StateDirectory& directory, bool detach, bool reindex,
+                           const cluster::StateDirectory& directory, const Following& words,
                            const cluster::Anew& anew, cluster::ChangeLock held) {
   const Before before(directory);
-  cluster::launch_anew(settings, directory, anew, std::move(held), own_program(), reindex);
-  return follow(settings, directory, before, cluster::Launch::started, detach, reindex);
+  cluster::launch_anew(settings, directory, anew, std::move(held), own_program(), words.reindex);
+  return follow(settings, directory, before, cluster::Launch::started, words);
 }
 
 int follow_reindex(const cluster::StateDirectory& directory) {

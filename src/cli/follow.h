@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "cluster/anew.h"
 #include "cluster/cluster.h"
@@ -8,15 +9,24 @@
 
 namespace pgrevive::cli {
 
+struct Following {
+  bool detach = false;   // return as soon as the work has begun
+  bool reindex = false;  // wait for that too
+  // What was asked for is told as a JSON object when it is done, and the way there on standard
+  // error: {"done": "start", "already_running": false, "status": as of `status --json`}.
+  bool json = false;
+  std::string act = "start";  // as that names it
+};
+
 // Launches the cluster, shows its way up and returns when it runs: 0. Throws what the supervisor
-// failed with. Ctrl-C leaves it to itself and returns the exit code of `cancelled`. With `reindex`
-// it waits for that too, and throws Error{postgres} where an index could not be rebuilt.
+// failed with. Ctrl-C leaves it to itself and returns the exit code of `cancelled`, as JSON throws
+// it. With `reindex` throws Error{postgres} where an index could not be rebuilt.
 int launch_and_follow(cluster::Settings settings, const cluster::StateDirectory& directory,
-                      bool detach, bool reindex = false);
+                      const Following& words = {});
 // The same of a cluster that was cleared for that.
 int launch_anew_and_follow(const cluster::Settings& settings,
-                           const cluster::StateDirectory& directory, bool detach,
-                           bool reindex, const cluster::Anew& anew, cluster::ChangeLock held);
+                           const cluster::StateDirectory& directory, const Following& words,
+                           const cluster::Anew& anew, cluster::ChangeLock held);
 
 // What in the databases depends on how this host orders texts; empty: nothing that needs a repair.
 std::string collations_of(const cluster::Settings& settings,

@@ -1,12 +1,15 @@
 #include "cluster/anew.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
+#include "base/child_process.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "cluster/archiving.h"
 #include "cluster/backrest_conf.h"
 #include "cluster/cleanup.h"
+#include "cluster/console_process.h"
 #include "cluster/identity_scope.h"
 #include "cluster/preflight.h"
 #include "cluster/status_board.h"
@@ -85,6 +88,31 @@ void note_failed_start(const Settings& settings, const StateDirectory& directory
                           .error = error.text(),
                           .exit_code = static_cast<int>(error.kind())})
       .flush();
+}
+
+void bring_console_back(const Settings& settings, const StateDirectory& directory,
+                        const std::filesystem::path& own_program) {
+  const auto console = console_program(directory);
+  if (settings.console_port == 0 || settings.containers || find_side_process(console)) return;
+  const auto owner = find_owner();
+  const auto bytes = read_file(own_program);
+  auto command = console_command(directory);
+  command.detach = true;
+  if (::geteuid() != owner.uid) command.identity = owner;
+  {
+    const IdentityScope scope(owner);
+    make_directories(directory.program().parent_path());
+    for (const auto& path : {directory.run(), directory.secrets(), command.log.parent_path()})
+      make_directories(path, 0700);
+    if (read_file_if_exists(directory.program()) != bytes)
+      write_file_atomic(directory.program(), bytes, 0755);
+  }
+  auto child = ChildProcess::start(command);
+  {
+    const IdentityScope scope(owner);
+    write_file_atomic(console.pid_file, std::to_string(child.pid()));
+  }
+  child.release();
 }
 
 }  // namespace pgrevive::cluster

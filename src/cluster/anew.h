@@ -46,4 +46,10 @@ void launch_anew(const Settings& settings, const StateDirectory& directory, cons
 void note_failed_start(const Settings& settings, const StateDirectory& directory,
                        const Error& error);
 
+// Starts the console of such a cluster again, from a copy of `own_program`: it ended with the old
+// cluster, and a person who asked for the new one on its page has nobody else to say so. Nothing
+// where it is off, or still there.
+void bring_console_back(const Settings& settings, const StateDirectory& directory,
+                        const std::filesystem::path& own_program);
+
 }  // namespace pgrevive::cluster

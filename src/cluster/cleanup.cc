@@ -13,6 +13,7 @@
 #include "base/mounts.h"
 #include "cluster/backrest_conf.h"
 #include "cluster/change_lock.h"
+#include "cluster/console_process.h"
 #include "cluster/identity_scope.h"
 #include "cluster/leftovers.h"
 #include "cluster/marker.h"
@@ -152,23 +153,32 @@ class SettingAside {
   std::vector<std::filesystem::path> made_;
 };
 
+// All that lies beside a file that is kept.
+void remove_others(const std::filesystem::path& root, const std::filesystem::path& kept) {
+  std::error_code error;
+  std::vector<std::filesystem::path> others;
+  for (const auto& entry : std::filesystem::directory_iterator(kept.parent_path(), error))
+    if (entry.path() != kept) others.push_back(entry.path());
+  if (error && error != std::errc::no_such_file_or_directory)
+    throw system_error(error.value(), "cannot look into " + kept.parent_path().string());
+  for (const auto& path : others) remove_below(root, path);
+}
+
 // Removes what state_directory.h lists beside the nodes, but for the mark that it is ours. What
 // somebody else put there stays; returns whether there is such.
 bool remove_beside_nodes(const StateDirectory& directory, CleanupOf what, Cleanup& result) {
   const auto& root = directory.root();
-  for (const auto& path : {directory.pgbackrest(), directory.archive(), directory.secrets(),
-                           directory.adminer(), directory.program().parent_path(), directory.run(),
+  for (const auto& path : {directory.pgbackrest(), directory.archive(), directory.adminer(),
+                           directory.program().parent_path(), directory.run(),
                            directory.source_conf(), directory.fork()})
     remove_below(root, path);
   const auto logs = directory.restores().parent_path();
+  const auto secrets = directory.secrets();
   if (what == CleanupOf::everything) {
-    for (const auto& path : {logs, directory.settings()}) remove_below(root, path);
+    for (const auto& path : {logs, secrets, directory.settings()}) remove_below(root, path);
   } else {
-    std::error_code ignored;
-    std::vector<std::filesystem::path> others;
-    for (const auto& entry : std::filesystem::directory_iterator(logs, ignored))
-      if (entry.path() != directory.restores()) others.push_back(entry.path());
-    for (const auto& path : others) remove_below(root, path);
+    remove_others(root, directory.restores());
+    remove_others(root, console_token_file(directory));
   }
   const auto nodes = existing_nodes(directory);
   const auto going = set_aside(directory);
@@ -176,7 +186,8 @@ bool remove_beside_nodes(const StateDirectory& directory, CleanupOf what, Cleanu
   for (const auto& entry : std::filesystem::directory_iterator(root)) {
     const auto& path = entry.path();
     if (path == directory.marker() || path == directory.settings() || path == logs ||
-        path == directory.change_lock() || std::ranges::find(going, path) != going.end())
+        path == secrets || path == directory.change_lock() ||
+        std::ranges::find(going, path) != going.end())
       continue;
     if (is_unfinished(path, directory)) {
       remove_below(root, path);

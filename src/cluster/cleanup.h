@@ -10,7 +10,8 @@ namespace pgrevive::cluster {
 
 // cleanup() of cluster.h removes everything; clear() what the cluster was made of alone. That keeps
 // the directory itself, which the owner could not make again where it lies in one of root's, and in
-// it what the cluster is, what it was told, and how its restores went.
+// it what the cluster is, what it was told, how its restores went, and the console's token, so that
+// who acts on an open page can go on.
 //
 // Nodes are set aside (leftovers.h) before anything is removed, and go after all else. `in_between`
 // is called when only they are left, to write what is to be known from then on.

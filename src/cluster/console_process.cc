@@ -29,14 +29,12 @@ Command console_command(const StateDirectory& directory) {
           .log = directory.root() / "logs" / "console.log"};
 }
 
-namespace {
-std::filesystem::path token_file(const StateDirectory& directory) {
+std::filesystem::path console_token_file(const StateDirectory& directory) {
   return directory.secrets() / "console.token";
 }
-}  // namespace
 
 std::optional<Secret> read_console_token(const StateDirectory& directory) {
-  const auto text = read_file_if_exists(token_file(directory));
+  const auto text = read_file_if_exists(console_token_file(directory));
   if (!text || trim(*text).empty()) return {};
   return Secret(std::string(trim(*text)));
 }
@@ -44,7 +42,7 @@ std::optional<Secret> read_console_token(const StateDirectory& directory) {
 Secret console_token(const StateDirectory& directory) {
   if (auto token = read_console_token(directory)) return *std::move(token);
   auto token = make_secret();
-  write_file_atomic(token_file(directory), token.reveal() + "\n");
+  write_file_atomic(console_token_file(directory), token.reveal() + "\n");
   return token;
 }
 

@@ -14,8 +14,9 @@ namespace pgrevive::cluster {
 SideProgram console_program(const StateDirectory& directory);
 Command console_command(const StateDirectory& directory);
 
-// What changes the cluster through the console has to bring along: the content of
-// secrets/console.token. Empty where no console was ever there.
+// What changes the cluster through the console has to bring along: the content of that file. Empty
+// where no console was ever there.
+std::filesystem::path console_token_file(const StateDirectory& directory);
 std::optional<Secret> read_console_token(const StateDirectory& directory);
 // The same; made if it is not there. For the cluster's owner, whose file it has to be.
 Secret console_token(const StateDirectory& directory);

@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import stat
 import subprocess
 import tempfile
@@ -360,7 +361,7 @@ def programs_beside():
 def test_made_anew_as_of_a_moment(asked, story):
     """From the page, by who types the name; not where the moment cannot be reached."""
     mark_data(asked, "primary", "replica")
-    past = asked.status()["restores"]
+    past, held = asked.status()["restores"], token(asked)
     left = programs_beside()
     query = {"type": "time", "target": story.targets["time"].value}
     assert asked.console.act("restore", token(asked), **query)[0] == 400
@@ -377,6 +378,8 @@ def test_made_anew_as_of_a_moment(asked, story):
     assert asked.sql("primary", MARKERS) != ROWS and "at-a-time" in asked.sql("primary", MARKERS)
     assert asked.sql("primary", "select to_regclass('written') is null") == "t"
     assert asked.status()["restores"][-1]["outcome"] == "done"
+    # A page that was open all the time can go on.
+    assert token(asked) == held and asked.console.act("test", held)[0] == 200
     wait_until(lambda: programs_beside() <= left, 20,
                "no program is left behind")
 
@@ -420,8 +423,13 @@ def test_made_anew_where_the_removal_failed(asked, space):
     status = asked.status()
     assert "Input/output error" in status["supervisor"]["error"], status
     assert status["problems"][0]["id"] == "half_removed" and not status["healthy"]
+    # Who asked for it on the page is told there.
+    wait_until(asked.console.answers, 20, "the console is there again")
+    shown = asked.console.json("/api/v1/status")["status"]["supervisor"]
+    assert shown["phase"] == "failed" and "Input/output error" in shown["error"], shown
     assert "Input/output error" in (asked.root / "logs" / "supervisor.log").read_text()
-    assert "was cut off" in asked.start(check=False).stderr and not asked.processes()
+    assert "was cut off" in asked.start(check=False).stderr
+    assert all("serve-console" in line for line in asked.processes().values()), asked.processes()
     asked.run("start", "--anew", "--yes", "--type=immediate")
     assert marked(asked) == [] and asked.status()["healthy"]
     # Made of the backup that was judged before the old one went.
@@ -438,3 +446,27 @@ def test_made_anew_as_of_the_end(asked):
     wait_until(lambda: (status := asked.status_or_none()) and status["healthy"] and
                not marked(asked), 120, "it is there anew")
     assert asked.sql("primary", MARKERS) == ROWS
+
+
+def test_stopped_and_started_for_programs(asked):
+    """One object on standard output, of a failure too, with its remedy; what is shown on the way does
+    not come between."""
+    def said(*words, code=0):
+        result = asked.run(*words, "--json", check=False)
+        assert result.returncode == code, message(result)
+        return json.loads(result.stdout), result.stderr
+    assert said("stop") == ({"done": "stop", "ran": True}, "")
+    assert said("stop") == ({"done": "stop", "ran": False}, "")
+    with socket.create_server(("127.0.0.1", asked.primary_port)):
+        told, shown = said("start", code=30)
+    assert told["error"]["kind"] == "busy" and told["error"]["exit_code"] == 30
+    assert str(asked.primary_port) in told["error"]["message"] and told["error"]["hint"]
+    assert told["error"]["message"] in shown
+    told, shown = said("start")
+    assert told["done"] == "start" and told["already_running"] is False
+    assert told["status"]["healthy"] and told["status"]["nodes"][0]["state"] == "accepting"
+    assert "starting asked in" in shown and "asked is running" in shown
+    told, shown = said("start")
+    assert told["already_running"] is True and "was running already" in shown
+    told, shown = said("restart")
+    assert told["done"] == "restart" and told["already_running"] is False and told["status"]["healthy"]

@@ -125,7 +125,7 @@ int run_demo(GlobalOptions global, const DemoWords& words) {
   }
   const EnvFile env = load_env(source.env_file());
   const cluster::Settings settings = settings_from_env(env, {});
-  if (const int code = launch_and_follow(settings, directory, false); code != 0) return code;
+  if (const int code = launch_and_follow(settings, directory); code != 0) return code;
 
   out("\n");
   const auto checks = cluster::run_checks(directory);

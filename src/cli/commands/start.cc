@@ -1,6 +1,7 @@
 #include <iostream>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -9,6 +10,7 @@
 #include "cli/follow.h"
 #include "cli/point_watch.h"
 #include "cli/print.h"
+#include "cli/restore_command.h"
 #include "cluster/anew.h"
 #include "cluster/leftovers.h"
 #include "cluster/lost_primary.h"
@@ -19,21 +21,20 @@
 namespace pgrevive::cli {
 namespace {
 
-struct StartWords : TargetWords {
-  bool detach = false;
+struct StartWords : TargetWords, Following {
   bool preview = false;
-  bool reindex = false;
   bool anew = false;
   bool yes = false;
   bool targeted = false;  // something was said about the backup or the target
 };
 
-void confirm_anew(const std::string& name) {
-  out("This throws the data of cluster {} away and makes it anew of the source's backups, which\n"
-      "cannot be undone. Type the cluster's name to go on: ",
-      name);
+void confirm_anew(const std::string& name, std::FILE* told) {
+  write_to(told, fmt::format("This throws the data of cluster {} away and makes it anew of the "
+                             "source's backups, which\n"
+                             "cannot be undone. Type the cluster's name to go on: ",
+                             name));
   std::string answer;
-  if (!std::getline(std::cin, answer)) out("\n");
+  if (!std::getline(std::cin, answer)) write_to(told, "\n");
   if (trim(answer) != name) {
     throw Error(ErrorKind::cancelled, "nothing was changed")
         .with_hint("type the name of the cluster, or use --yes where nobody can be asked");
@@ -44,22 +45,24 @@ void note_failed(const cluster::Settings& settings, const cluster::StateDirector
                  const Error& why) {
   try {
     cluster::note_failed_start(settings, directory, why);
+    cluster::bring_console_back(settings, directory, own_program());
   } catch (const Error& error) {
     err("warning: {}\n", error.text());
   }
 }
 
 // Nothing is thrown away before it is known that the new cluster can be made. A start that fails
-// after that may have nobody to tell: the console that asked is gone.
+// after that has nobody to tell where the console asked for it, which is gone.
 int make_anew(cluster::Settings settings, const cluster::StateDirectory& directory,
               const StartWords& words) {
+  std::FILE* told = words.json ? stderr : stdout;
   std::optional<cluster::ChangeLock> held;
   if (words.yes) held = cluster::lock_anew(settings, directory);
   auto anew = cluster::check_anew(settings, directory, watch_search());
-  out("target: {}{}\n", cluster::describe(settings.target),
-      settings.backup_set ? "; from backup " + *settings.backup_set : "");
+  write_to(told, fmt::format("target: {}{}\n", cluster::describe(settings.target),
+                             settings.backup_set ? "; from backup " + *settings.backup_set : ""));
   if (!words.yes) {
-    confirm_anew(settings.cluster_name);
+    confirm_anew(settings.cluster_name, told);
     // Others were not kept waiting for the answer, and what was true before it need not be now.
     held = cluster::lock_anew(settings, directory);
     anew = cluster::check_anew(settings, directory, watch_search(), cluster::Search::known);
@@ -67,15 +70,14 @@ int make_anew(cluster::Settings settings, const cluster::StateDirectory& directo
   bool cleared = false;
   try {
     for (const auto& path : cluster::clear_for_anew(settings, directory, anew.marker, *held).kept)
-      out("kept    {}\n", path);
+      write_to(told, fmt::format("kept    {}\n", path));
     cleared = true;
-    return launch_anew_and_follow(settings, directory, words.detach, words.reindex, anew,
-                                  *std::move(held));
+    return launch_anew_and_follow(settings, directory, words, anew, *std::move(held));
   } catch (const std::exception& failure) {
     const auto* error = dynamic_cast<const Error*>(&failure);
     // What a supervisor has said of it itself stays; that of the old one is not about this.
-    const bool told = cleared && cluster::read_status(directory);
-    if (!told && !cluster::supervisor_running(directory))
+    const bool noted = cleared && cluster::read_status(directory);
+    if (!noted && !cluster::supervisor_running(directory))
       note_failed(settings, directory,
                   error != nullptr ? *error : Error(ErrorKind::system, failure.what()));
     throw;
@@ -96,36 +98,42 @@ int run_start(const GlobalOptions& global, const StartWords& words) {
   cluster::Settings settings = chosen_settings(global, warnings);
   const cluster::StateDirectory directory = chosen_state_directory(global);
   if (words.targeted) {
-    apply_target(words, words.anew, directory, settings, true);
+    apply_target(words, words.anew, directory, settings, !words.json);
   } else if (!words.anew) {
-    keep_target(directory, settings);
+    keep_target(directory, settings, !words.json);
   }
   for (const std::string& warning : warnings) err("warning: {}\n", warning);
   warn_of_other_repositories(global, settings, directory, words.anew);
   if (words.anew) return make_anew(settings, existing_state_directory(global), words);
-  return launch_and_follow(settings, directory, words.detach, words.reindex);
+  return launch_and_follow(settings, directory, words);
 }
 
 // Fails as start would where the target is out of reach, but says all that it knows before.
-int run_preview(const GlobalOptions& global, const StartWords& words, bool json) {
+int run_preview(const GlobalOptions& global, const StartWords& words) {
   std::vector<std::string> warnings;
   cluster::Settings settings = chosen_settings(global, warnings);
   const cluster::StateDirectory directory = chosen_state_directory(global);
   if (words.targeted) {
-    apply_target(words, words.anew, directory, settings, !json);
+    apply_target(words, words.anew, directory, settings, !words.json);
   } else {
-    keep_target(directory, settings, !json);
+    keep_target(directory, settings, !words.json);
   }
   for (const std::string& warning : warnings) err("warning: {}\n", warning);
   warn_of_other_repositories(global, settings, directory, words.anew);
-  return show_preview(settings, directory, json);
+  return show_preview(settings, directory, words.json);
 }
 
 constexpr const char* kStopSeconds = "Seconds to wait for the servers to end (default 120)";
 
-void stop_cluster(const cluster::StateDirectory& directory, int seconds) {
+std::string stop_text(bool ran) { return ran ? "stopped" : "nothing was running"; }
+
+int run_stop(const cluster::StateDirectory& directory, int seconds, bool json) {
   const bool ran = cluster::stop(directory, std::chrono::seconds(seconds));
-  out("{}\n", ran ? "stopped" : "nothing was running");
+  if (json)
+    out("{}\n", nlohmann::ordered_json{{"done", "stop"}, {"ran", ran}}.dump(2));
+  else
+    out("{}\n", stop_text(ran));
+  return 0;
 }
 
 }  // namespace
@@ -174,7 +182,8 @@ void add_start(Parser& parser) {
   CLI::Option* preview =
       command->add_flag("--preview", words->preview,
                         "Only say what would happen: backup, WAL, sizes, time; change nothing");
-  command->add_flag("--json", parser.json, "With --preview: as JSON")->needs("--preview");
+  command->add_flag("--json", parser.json,
+                    "What came of it as JSON, and the way there on standard error");
   command
       ->add_flag("--reindex", words->reindex,
                  "Rebuild the indexes that depend on collations of which this host has another "
@@ -211,8 +220,8 @@ void add_start(Parser& parser) {
       words->targeted = words->targeted || command->count(name) > 0;
     }
     parser.work = [&parser, words] {
-      return words->preview ? run_preview(parser.global, *words, parser.json)
-                            : run_start(parser.global, *words);
+      words->json = parser.json;
+      return words->preview ? run_preview(parser.global, *words) : run_start(parser.global, *words);
     };
   });
 }
@@ -223,11 +232,11 @@ void add_stop(Parser& parser) {
   command->add_option("--timeout", *seconds, kStopSeconds)
       ->type_name("S")
       ->check(CLI::Range(1, 86400).description(""));
+  command->add_flag("--json", parser.json, "As JSON");
   command->footer("Examples:\n  pgrevive stop\n  pgrevive --cluster demo stop");
   command->callback([&parser, seconds] {
     parser.work = [&parser, seconds] {
-      stop_cluster(existing_state_directory(parser.global), *seconds);
-      return 0;
+      return run_stop(existing_state_directory(parser.global), *seconds, parser.json);
     };
   });
 }
@@ -239,13 +248,13 @@ void add_restart(Parser& parser) {
   auto node = std::make_shared<std::string>();
   command->add_option("NODE", *node,
                       "Only the server of this node, with the configuration as it is");
-  CLI::Option* json = command->add_flag("--json", parser.json, "With NODE: as JSON");
+  command->add_flag("--json", parser.json,
+                    "What came of it as JSON, and the way there on standard error");
   command->add_option("--timeout", *seconds, kStopSeconds)
       ->type_name("S")
       ->check(CLI::Range(1, 86400).description(""));
   command->footer("Examples:\n  pgrevive restart\n  pgrevive restart replica");
-  command->callback([&parser, seconds, node, json] {
-    if (node->empty() && json->count() > 0) throw CLI::RequiresError("--json", "NODE");
+  command->callback([&parser, seconds, node] {
     parser.work = [&parser, seconds, node] {
       if (!node->empty())
         return ask_supervisor(parser.global, cluster::Act::restart, *node, parser.json);
@@ -254,11 +263,12 @@ void add_restart(Parser& parser) {
       cluster::Settings settings = chosen_settings(parser.global, warnings);
       for (const std::string& warning : warnings) err("warning: {}\n", warning);
       const cluster::StateDirectory directory = existing_state_directory(parser.global);
-      keep_target(directory, settings);
+      keep_target(directory, settings, !parser.json);
       // And a replica that may be all that is left is of more use while it runs.
       cluster::refuse_lost_primary(directory);
-      stop_cluster(directory, *seconds);
-      return launch_and_follow(settings, directory, false);
+      const bool ran = cluster::stop(directory, std::chrono::seconds(*seconds));
+      if (!parser.json) out("{}\n", stop_text(ran));
+      return launch_and_follow(settings, directory, {.json = parser.json, .act = "restart"});
     };
   });
 }

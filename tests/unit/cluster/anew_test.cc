@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "cluster/cleanup.h"
+#include "cluster/console_process.h"
 #include "cluster/identity_scope.h"
 #include "cluster/preflight.h"
 #include "support/temp_dir.h"
@@ -125,6 +126,13 @@ TEST_F(AnewTest, IsRefusedWhereDataIsAMount) {
 TEST_F(AnewTest, KeepsWhatTheClusterIsInADirectoryOfWhichTheOwnerCannotMakeAnother) {
   settings_.primary_port = 7777;
   write_file_atomic(directory_.root() / "notes.txt", "mine");
+  make_directories(directory_.secrets());
+  for (const auto* secret : {"console.token", "replication"})
+    write_file_atomic(directory_.secrets() / secret, "a secret");
+  if (::geteuid() == 0) {
+    for (const auto& entry : fs::directory_iterator(directory_.secrets())) give(entry.path());
+    give(directory_.secrets());
+  }
   {
     const IdentityScope scope(owner_);
     const auto done =
@@ -135,6 +143,9 @@ TEST_F(AnewTest, KeepsWhatTheClusterIsInADirectoryOfWhichTheOwnerCannotMakeAnoth
   EXPECT_FALSE(fs::exists(directory_.run()));
   EXPECT_FALSE(fs::exists(directory_.supervisor_log()));
   EXPECT_TRUE(fs::exists(directory_.restores()));
+  // Whoever has a page of the console open acts on the new one by it.
+  EXPECT_EQ(console_token(directory_).reveal(), "a secret");
+  EXPECT_FALSE(fs::exists(directory_.secrets() / "replication"));
   EXPECT_EQ(load_marker(directory_).cluster_name, "a");
   EXPECT_EQ(from_json(read_file(directory_.settings())).primary_port, 7777);
 }
