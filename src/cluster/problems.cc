@@ -24,13 +24,16 @@ void judge_supervisor(const ClusterStatus& status, std::vector<Problem>& problem
         {.id = "half_removed",
          .text = "the cluster is being removed, or that was cut off: " +
                  status.half_removed.front() + " is of what is left",
-         .remedy = "`cleanup` completes it; so does `start --anew`, which makes the cluster anew"});
+         .remedy = "`cleanup` completes it; so does `start --anew`, which makes the cluster anew",
+         .values = {{"place", status.half_removed.front()}}});
     return;
   }
   if (supervisor.phase == Phase::failed) {
     problems.push_back({.id = "failed",
                         .text = first_line(supervisor.error),
-                        .remedy = "see to the cause, then `start`: it goes on where it stopped"});
+                        .remedy = "see to the cause, then `start`: it goes on where it stopped",
+                        .values = {{"error", first_line(supervisor.error)},
+                                   {"exit_code", std::to_string(supervisor.exit_code)}}});
   } else if (!status.supervisor_running) {
     problems.push_back({.id = "stopped",
                         .text = "the cluster is not running, and nobody looks after it",
@@ -39,14 +42,20 @@ void judge_supervisor(const ClusterStatus& status, std::vector<Problem>& problem
 }
 
 void judge_node(const NodeStatus& node, std::vector<Problem>& problems) {
-  const auto add = [&](const char* id, const std::string& text, const std::string& remedy) {
-    problems.push_back({.id = id, .subject = node.name, .text = text, .remedy = remedy});
+  const auto add = [&](const char* id, const std::string& text, const std::string& remedy,
+                       std::map<std::string, std::string> values = {}) {
+    problems.push_back({.id = id,
+                        .subject = node.name,
+                        .text = text,
+                        .remedy = remedy,
+                        .values = std::move(values)});
   };
   if (node.state != "accepting") {
     add("node_down",
         fmt::format("{} does not accept connections ({}{}{})", node.name, node.state,
                     node.error.empty() ? "" : ": ", node.error),
-        fmt::format("look into `logs {}`", node.name));
+        fmt::format("look into `logs {}`", node.name),
+        {{"state", node.state}, {"error", node.error}});
     return;
   }
   if (node.name == "primary") {
@@ -61,27 +70,34 @@ void judge_node(const NodeStatus& node, std::vector<Problem>& problems) {
     add("not_streaming",
         fmt::format("{} does not stream from the primary ({})", node.name,
                     node.replication.empty() ? "not known" : node.replication),
-        fmt::format("look into `logs {}`", node.name));
+        fmt::format("look into `logs {}`", node.name), {{"state", node.replication}});
   }
 }
 
 void judge_load(const NodeStatus& node, std::vector<Problem>& problems) {
-  if (node.lag_bytes.value_or(0) > kMuchLag || node.lag_seconds.value_or(0) > kLongLag)
-    problems.push_back(
-        {.id = "lag",
-         .subject = node.name,
-         .grave = false,
-         .text = fmt::format("{} is {} behind the primary", node.name,
-                             node.lag_bytes ? format_bytes(*node.lag_bytes)
-                                            : fmt::format("{:.0f} s", *node.lag_seconds)),
-         .remedy = "a long query on it, a slow disk or a slow network may hold it up"});
-  if (node.disk_total_bytes > 0 && node.disk_free_bytes < node.disk_total_bytes / kLittleDisk)
-    problems.push_back({.id = "disk",
+  const auto add = [&](const char* id, const std::string& text, const std::string& remedy,
+                       const char* what, std::uint64_t value) {
+    problems.push_back({.id = id,
                         .subject = node.name,
                         .grave = false,
-                        .text = fmt::format("only {} are free on the disk of {}",
-                                            format_bytes(node.disk_free_bytes), node.name),
-                        .remedy = "make room: PostgreSQL stops when the disk is full"});
+                        .text = text,
+                        .remedy = remedy,
+                        .values = {{what, std::to_string(value)}}});
+  };
+  const auto behind = node.lag_bytes.value_or(0);
+  const auto late = node.lag_seconds.value_or(0);
+  constexpr const char* kWhy = "a long query on it, a slow disk or a slow network may hold it up";
+  if (behind > kMuchLag)
+    add("lag", fmt::format("{} is {} behind the primary", node.name, format_bytes(behind)), kWhy,
+        "lag_bytes", behind);
+  else if (late > kLongLag)
+    add("lag", fmt::format("{} is {:.0f} s behind the primary", node.name, late), kWhy,
+        "lag_seconds", static_cast<std::uint64_t>(late));
+  if (node.disk_total_bytes > 0 && node.disk_free_bytes < node.disk_total_bytes / kLittleDisk)
+    add("disk",
+        fmt::format("only {} are free on the disk of {}", format_bytes(node.disk_free_bytes),
+                    node.name),
+        "make room: PostgreSQL stops when the disk is full", "free_bytes", node.disk_free_bytes);
 }
 
 }  // namespace
@@ -97,11 +113,13 @@ std::vector<Problem> find_problems(const ClusterStatus& status) {
       problems.push_back({.id = "archiving",
                           .text = "WAL is not archived: " + status.archiving,
                           .remedy = "look into `logs primary` for what pgBackRest says; the disk "
-                                    "of the primary fills up meanwhile"});
+                                    "of the primary fills up meanwhile",
+                          .values = {{"error", status.archiving}}});
     if (!status.adminer_url.empty() && !status.adminer_answers)
       problems.push_back({.id = "adminer",
                           .text = "Adminer does not answer at " + status.adminer_url,
-                          .remedy = "it is started again by itself; adminer.log says why it ends"});
+                          .remedy = "it is started again by itself; adminer.log says why it ends",
+                          .values = {{"url", status.adminer_url}}});
   }
   for (const auto& node : status.nodes) judge_load(node, problems);
   if (watched && status.collations && status.collations->indexes() > 0)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,9 @@ struct Problem {
   bool grave = true;    // the cluster is not as it should be; false: it may come to that
   std::string text;     // one sentence without a full stop
   std::string remedy;   // another; empty: there is nothing to do but wait
+  // What the text has beside its words, for who says it in another language: "state", "free_bytes",
+  // "error" (in English, as somebody else said it).
+  std::map<std::string, std::string> values = {};
 };
 
 // In order of weight. A cluster that is still being brought up has only the problems that it is not

@@ -289,7 +289,8 @@ std::string to_json(const ClusterStatus& status) {
                         {"subject", problem.subject},
                         {"grave", problem.grave},
                         {"text", problem.text},
-                        {"remedy", problem.remedy}});
+                        {"remedy", problem.remedy},
+                        {"values", problem.values}});
   json restores = json::array();
   for (const auto& restore : status.restores) restores.push_back(to_value(restore));
   json archiver = nullptr;

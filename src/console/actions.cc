@@ -14,6 +14,7 @@
 #include "base/child_process.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "cluster/cluster.h"
 #include "cluster/containers.h"
 #include "cluster/preview.h"
@@ -61,7 +62,7 @@ http::ServerResponse answer(Work&& work) {
   try {
     return work();
   } catch (const Error& error) {
-    return error_response(status_of(error.kind()), error.what(), error.hint());
+    return error_response(status_of(error.kind()), error.what(), error.hint(), error.kind());
   } catch (const std::exception& error) {
     return error_response(500, error.what());
   }
@@ -80,6 +81,23 @@ http::ServerResponse run_test(const cluster::StateDirectory& directory) {
                     {"detail", check.detail}});
   }
   return json_response({{"passed", passed}, {"checks", list}});
+}
+
+// What a command said that ended with that code, as our own error.
+http::ServerResponse failed(const std::string& said, int code) {
+  constexpr std::string_view kError = "error: ";
+  constexpr std::string_view kHint = "\n  hint: ";
+  const auto begin = said.find(kError);
+  auto message = begin == std::string::npos ? said : said.substr(begin + kError.size());
+  std::string hint;
+  if (const auto at = message.find(kHint); at != std::string::npos) {
+    hint = trim(message.substr(at + kHint.size()));
+    message.resize(at);
+  }
+  const bool known = code >= static_cast<int>(ErrorKind::internal) &&
+                     code <= static_cast<int>(ErrorKind::cancelled);
+  return error_response(409, std::string(trim(message)), hint,
+                        known ? static_cast<ErrorKind>(code) : ErrorKind::system);
 }
 
 // As a person would do without a .env: the cluster knows what it was told. It is a process of its
@@ -103,7 +121,7 @@ http::ServerResponse run_program(const cluster::StateDirectory& directory,
     return error_response(503, done + " takes long; it goes on");
   }
   const auto said = read_file_if_exists(log).value_or("");
-  if (!end->ok()) return error_response(409, said);
+  if (!end->ok()) return failed(said, end->code.value_or(0));
   return json_response({{"done", done}, {"output", said}});
 }
 
@@ -128,6 +146,11 @@ std::filesystem::path copy_programs(const cluster::StateDirectory& directory) {
   return place;
 }
 
+// Which timeline is the source's is what the cluster was told, where nobody says another.
+std::string wanted_timeline(const http::ServerRequest& request, const cluster::Settings& told) {
+  return request.parameter("timeline").value_or(told.target.timeline);
+}
+
 http::ServerResponse run_restore(const cluster::StateDirectory& directory,
                                  const http::ServerRequest& request) {
   const auto place = copy_programs(directory);
@@ -139,8 +162,10 @@ http::ServerResponse run_restore(const cluster::StateDirectory& directory,
   // What is not said is the end of the archive, as in the preview, and not what the cluster was
   // told.
   words.push_back("--type=" + request.parameter("type").value_or("default"));
-  const auto told = cluster::from_json(read_file(directory.settings()));
-  if (!told.target.timeline.empty()) words.push_back("--target-timeline=" + told.target.timeline);
+  if (const auto timeline =
+          wanted_timeline(request, cluster::from_json(read_file(directory.settings())));
+      !timeline.empty())
+    words.push_back("--target-timeline=" + timeline);
   for (const char* name : {"target", "set"})
     if (const auto value = request.parameter(name); value && !value->empty())
       // One word, so that no value can pass for an option.
@@ -216,10 +241,9 @@ http::ServerResponse preview(const cluster::StateDirectory& directory,
     if (!type || *type == restore::RecoveryType::standby || *type == restore::RecoveryType::none ||
         *type == restore::RecoveryType::preserve)
       throw Error(ErrorKind::usage, "type is default, immediate, time, name, lsn or xid");
-    // Which timeline is the source's is what the cluster was told.
     settings.target = {.type = *type,
                        .target = request.parameter("target").value_or(""),
-                       .timeline = settings.target.timeline};
+                       .timeline = wanted_timeline(request, settings)};
     const bool needs_target =
         *type != restore::RecoveryType::latest && *type != restore::RecoveryType::immediate;
     if (needs_target == settings.target.target.empty())

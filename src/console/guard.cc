@@ -58,9 +58,16 @@ bool reads_repository(const http::ServerRequest& request) {
 
 }  // namespace
 
-http::ServerResponse error_response(int status, const std::string& message,
-                                    const std::string& hint) {
-  const nlohmann::json json = {{"error", {{"message", message}, {"hint", hint}}}};
+http::ServerResponse error_response(int status, const std::string& message, const std::string& hint,
+                                    std::optional<ErrorKind> kind) {
+  if (!kind)
+    kind = status == 401 || status == 403 || status == 421 ? ErrorKind::denied
+           : status == 404                                 ? ErrorKind::not_found
+           : status == 409 || status == 503                ? ErrorKind::busy
+           : status < 500                                  ? ErrorKind::usage
+                                                           : ErrorKind::internal;
+  const nlohmann::json json = {
+      {"error", {{"message", message}, {"hint", hint}, {"exit_code", static_cast<int>(*kind)}}}};
   return {.status = status,
           .type = "application/json",
           .body = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"};

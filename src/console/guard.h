@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/secret.h"
 #include "http/server.h"
 
@@ -30,8 +31,10 @@ struct GuardRules {
 std::optional<http::ServerResponse> refusal(const http::ServerRequest& request,
                                             const GuardRules& rules);
 
-// An error as the API tells it: {"error": {"message": ..., "hint": ...}}.
+// An error as the API tells it: {"error": {"message": ..., "hint": ..., "exit_code": ...}}. Its
+// kind follows from the HTTP status where nobody says it.
 http::ServerResponse error_response(int status, const std::string& message,
-                                    const std::string& hint = {});
+                                    const std::string& hint = {},
+                                    std::optional<ErrorKind> kind = {});
 
 }  // namespace pgrevive::console

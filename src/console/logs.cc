@@ -153,7 +153,8 @@ http::ServerResponse logs(const cluster::StateDirectory& directory,
             find_lines(directory, request).dump(-1, ' ', false, json::error_handler_t::replace) +
             "\n"};
   } catch (const Error& error) {
-    return error_response(error.kind() == ErrorKind::usage ? 400 : 500, error.what(), error.hint());
+    return error_response(error.kind() == ErrorKind::usage ? 400 : 500, error.what(), error.hint(),
+                          error.kind());
   } catch (const std::exception& error) {
     return error_response(500, error.what());
   }

@@ -14,6 +14,7 @@
 //   token                           typed, then "Test" is clicked
 //   preview                         the preview of the moment that is chosen is asked for
 //   moment                          with `preview`: that one is chosen, as the field for it has it
+//   along                           with `preview`: the timeline that is chosen
 //   copy                            the preview's command is copied with its button, and pasted
 //                                   elsewhere: `copied` is what the button says, `pasted` what came
 //   search                          typed into the search of the primary's log; `log` is what is shown
@@ -27,10 +28,19 @@
 //                                   (`stops`: each that has the focus, and whether one sees it), then
 //                                   to the replica's "Rebuild", the dialog, the cluster's name, and to
 //                                   what came of it (`said`)
+//   acts                            with `token`: what is clicked one after the other, each {act, node,
+//                                   confirm, until}: with `confirm`, that is typed, where a name has to
+//                                   be; `until` is a phase that is waited for when it is done. A
+//                                   "restore" is of the moment that is chosen with `moment`. After each
+//                                   it says "did ACT" on standard error and goes on when it is told so
+//                                   by a line on standard input. `did` tells of each what was asked,
+//                                   whether one could go on before and after the name was typed, what
+//                                   was said, and what was to be seen then
 //   screenshot                      where to put a picture of the whole page
 // It prints one JSON object.
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 
 const [place, words] = process.argv.slice(2);
 const told = JSON.parse(words);
@@ -49,17 +59,33 @@ const context = await browser.newContext({
   timezoneId: told.zone ?? 'UTC',
 });
 const page = await context.newPage();
+// The look that the page has got last from the API, to compare with what it shows.
+await page.addInitScript(() => {
+  window.EventSource = class extends EventSource {
+    constructor(url) {
+      super(url);
+      this.addEventListener('status', (event) => (window.lastView = JSON.parse(event.data)));
+    }
+  };
+});
 const seen = { requests: [], complaints: [], looks: [] };
 page.on('request', (request) => seen.requests.push(request.url()));
 page.on('console', (message) => message.type() === 'error' && seen.complaints.push(message.text()));
 page.on('pageerror', (error) => seen.complaints.push(String(error)));
 
 const look = () =>
-  page.evaluate(() => {
+  page.evaluate(async () => {
+    // Until what has come is drawn, and nothing newer has come meanwhile.
+    let view;
+    do {
+      view = window.lastView;
+      await new Promise((drawn) => setTimeout(drawn, 50));
+    } while (view !== window.lastView);
     const text = (selector) => document.querySelector(selector)?.innerText ?? '';
     const facts = (place) =>
       Object.fromEntries([...place.querySelectorAll('dl.facts > div')].map((entry) => [entry.querySelector('dt').innerText, entry.querySelector('dd').innerText]));
     return {
+      view: view && { time_ms: view.time_ms, pace: view.pace, supervisor: view.status.supervisor },
       title: document.title,
       lang: document.documentElement.lang,
       cluster: text('h1'),
@@ -72,6 +98,8 @@ const look = () =>
       problems: [...document.querySelectorAll('.problems li')].map((item) => item.dataset.problem),
       told: [...document.querySelectorAll('.problems li')].map((item) => item.innerText),
       backups: [...document.querySelectorAll('#repository tbody tr')].map((row) => row.cells[0].innerText),
+      types: [...document.querySelectorAll('#repository tbody tr')].map((row) => row.cells[1].innerText),
+      sizes: [...document.querySelectorAll('#repository tbody tr')].map((row) => [4, 5].map((i) => row.cells[i].innerText)),
       workers: [...document.querySelectorAll('#workers tbody tr')].map((row) => [...row.cells].map((cell) => cell.innerText)),
       built_on: [...document.querySelectorAll('#repository tbody tr')].map((row) => row.cells[2].title || null),
       gaps: [...document.querySelectorAll('#repository tbody tr')].map((row) => row.cells[7].innerText),
@@ -100,6 +128,37 @@ const picture = () =>
       marks: Object.fromEntries(marks.map((mark) => [mark.label, mark.x])),
     };
   });
+
+// What axe says of the page as it is, and how wide it is.
+const judged = async () => {
+  await page.evaluate(axe);
+  const found = await page.evaluate(() => axe.run(document, { resultTypes: ['violations'] }));
+  return {
+    violations: found.violations.map((violation) => `${violation.id}: ${violation.help}: ${violation.nodes.map((node) => node.target.join(' ')).join(', ')}`),
+    rules_passed: found.passes.length,
+    scroll_width: await page.evaluate(() => document.documentElement.scrollWidth),
+  };
+};
+
+// The confirmation that is open: types each of the names, and tells what was asked and whether one
+// could go on before and after each.
+const confirm = async (names) => {
+  const yes = page.locator('dialog button[value=yes]');
+  const sure = [await yes.isEnabled()];
+  for (const name of names) {
+    await page.locator('dialog input').fill(name);
+    sure.push(await yes.isEnabled());
+  }
+  return { asked: await page.locator('#sure').innerText(), sure };
+};
+
+const askForPreview = async () => {
+  if (told.moment) await page.locator('#repository input[type=datetime-local]').fill(told.moment);
+  if (told.along) await page.locator('#repository select').selectOption(told.along);
+  await page.locator('#repository form button[type=submit]').focus();
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('#preview dl, #repository [role=alert]', { timeout: 60_000 });
+};
 
 // What has the focus, and whether one who looks can tell.
 const focused = () =>
@@ -153,6 +212,9 @@ if (told.until) {
     }
     if (!seen.enough && bars.after.size >= 2) {
       seen.enough = true;
+      await page.setViewportSize({ width: 360, height: 740 });
+      seen.narrow = await judged();
+      await page.setViewportSize({ width: 1280, height: 900 });
       if (told.midway) await page.screenshot({ path: told.midway, fullPage: true });
       process.stderr.write('seen\n');
     }
@@ -199,10 +261,7 @@ if (told.search) {
   seen.log = (await page.locator('#logs pre').innerText()).split('\n');
 }
 if (told.preview) {
-  if (told.moment) await page.locator('#repository input[type=datetime-local]').fill(told.moment);
-  await page.locator('#repository form button[type=submit]').focus();
-  await page.keyboard.press('Enter');
-  await page.waitForSelector('#preview dl, #repository [role=alert]', { timeout: 60_000 });
+  await askForPreview();
   seen.preview = await page.locator('#repository form').innerText();
   seen.command = await page.locator('#repository code').allInnerTexts();
 }
@@ -219,27 +278,37 @@ if (told.token) {
 }
 if (told.rebuild) {
   await page.locator('[data-act=rebuild]').first().click();
-  const yes = page.locator('dialog button[value=yes]');
-  seen.sure = [await yes.isEnabled()];
-  for (const name of told.rebuild) {
-    await page.locator('dialog input').fill(name);
-    seen.sure.push(await yes.isEnabled());
-  }
-  seen.asked = await page.locator('#sure').innerText();
+  Object.assign(seen, await confirm(told.rebuild));
+  seen.dialog = await judged();
   if (told.asking) await page.screenshot({ path: told.asking });
   await page.locator('dialog button[value=no]').click();
+} else if (told.acts) {
+  seen.did = [];
+  const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+  for (const { act, node, confirm: name, until } of told.acts) {
+    if (act === 'restore') await askForPreview();
+    const button = page.locator(node ? `[data-act=${act}][aria-label$=" ${node}"]` : `[data-act=${act}]`);
+    await button.click();
+    const done = await page.evaluate(() => document.querySelector('dialog[open]') !== null) ? await confirm(name ? [name] : []) : {};
+    if (done.asked) await page.locator('dialog button[value=yes]').click();
+    const atWork = (wanted) => page.waitForFunction((is) => document.querySelector('#said').innerText.startsWith('Working: ') === is, wanted, { timeout: wanted ? 5_000 : 240_000 });
+    await atWork(true).catch(() => undefined); // what was said of the last one is gone
+    await atWork(false);
+    done.said = await page.locator('#said').innerText();
+    await page.waitForFunction(() => document.querySelector('.banner') === null, undefined, { timeout: 60_000 });
+    if (until) await page.waitForFunction((wanted) => document.querySelector('.phase').innerText === wanted, until, { timeout: 120_000 });
+    seen.did.push({ act, ...done, ...(await look()) });
+    process.stderr.write(`did ${act}\n`);
+    if ((await lines.next()).done) break;
+  }
 } else if (told.token) {
   await page.locator('[data-act=test]').click();
   await page.waitForFunction(() => document.querySelectorAll('#said li').length > 0 || /:.*\./.test(document.querySelector('#said').innerText), undefined, { timeout: 120_000 });
   seen.said = await page.locator('#said').innerText();
 }
 seen.last = await look();
-seen.scroll_width = await page.evaluate(() => document.documentElement.scrollWidth);
 seen.background = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
 if (told.screenshot) await page.screenshot({ path: told.screenshot, fullPage: true });
-await page.evaluate(axe);
-const found = await page.evaluate(() => axe.run(document, { resultTypes: ['violations'] }));
-seen.violations = found.violations.map((violation) => `${violation.id}: ${violation.help}: ${violation.nodes.map((node) => node.target.join(' ')).join(', ')}`);
-seen.rules_passed = found.passes.length;
+Object.assign(seen, await judged());
 await browser.close();
 console.log(JSON.stringify(seen));

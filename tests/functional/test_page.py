@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import errno
 import json
 import os
 import pathlib
@@ -17,9 +18,11 @@ import zoneinfo
 import pytest
 
 from rig import browser, repofiles
+from rig.browser import amount
 from rig.cluster import PASSWORD, Cluster
 from rig.console import Console
 from rig.faults import FaultyService, Rule
+from rig.faulty_calls import Call, FaultyCalls
 from rig.postgres import binaries
 from rig.process import free_port, wait_until
 from rig.program import ROOT, message
@@ -128,6 +131,57 @@ def test_a_restore_in_the_browser(seen):
     assert looks[-1]["phase"] == "running" and set(looks[-1]["problems"]) <= {"disk"}
 
 
+def test_a_restore_shows_what_the_api_says(seen):
+    """All that is told of it, at the same moment: phases, bytes and files, rates, time left, workers. And
+    the same as the record that is kept of it."""
+    looks = [look for look in seen.watched["looks"] if look["phase"] == "restoring" and look["view"]]
+    assert len(looks) > 5
+    for look in looks:
+        view, shown = look["view"], look["restore"]
+        supervisor, pace = view["supervisor"], view["pace"]
+        restore = supervisor["restore"]
+        assert supervisor["phase"] == "restoring"
+        total = restore["bytes_total"]
+        assert look["bar"] == (int(restore["bytes_done"] / total * 100) if total else 0)
+        for name, told in (("Bytes", [restore["bytes_done"], total]),
+                           ("Fetched", [restore["fetched"]]),
+                           ("Rate now", [pace["bytes_per_second"]]),
+                           ("Average", [pace["average_bytes_per_second"]])):
+            # Three digits of each are shown.
+            assert [amount(part) for part in shown[name].split(" of ")] == pytest.approx(
+                told, rel=0.006, abs=0.6), (name, look)
+        counts = [shown["Files"], shown["Requests"], shown["Retries"]]
+        assert [int(number) for text in counts for number in re.findall(r"\d+", text.replace(",", ""))] == [
+            restore["files_done"], restore["files_total"], restore["requests"],
+            supervisor["restore_retries"], supervisor["restore_throttled"]], look
+        left = shown["Time left"]
+        assert (left == "unknown") == (pace["left_ms"] is None), look
+        if pace["left_ms"] is not None:
+            assert amount(left) == pytest.approx(pace["left_ms"] / 1000, abs=1)
+        passed = [(phase["phase"], (phase["ended_ms"] or view["time_ms"]) - phase["began_ms"])
+                  for phase in supervisor["phases"]]
+        for (phase, took), text in zip(passed, look["phases"], strict=False):
+            name, time_of_it, *_ = text.split("\n")
+            close = 0.06 if took < 60_000 else 1
+            assert name == phase and amount(time_of_it) == pytest.approx(took / 1000, abs=close), look
+        assert len(look["workers"]) == len(restore["workers"])
+        for worker, (_, doing, size) in zip(restore["workers"], look["workers"], strict=True):
+            assert doing.startswith(worker["file"] or ("Files" if worker["files"] else "waiting"))
+            if worker["file"]:
+                assert [amount(part) for part in size.split(" of ")] == pytest.approx(
+                    [worker["bytes_done"], worker["bytes_total"]], rel=0.006, abs=0.6), look
+    done = seen.status()["restores"][0]["progress"]
+    last = seen.watched["looks"][-1]["restore"]
+    assert amount(last["Fetched"]) == pytest.approx(done["fetched"], rel=0.006)
+    assert int(last["Requests"].replace(",", "")) == done["requests"]
+
+
+def test_a_narrow_page_during_a_restore(seen):
+    narrow = seen.watched["narrow"]
+    assert narrow["scroll_width"] <= 360
+    assert narrow["violations"] == [] and narrow["rules_passed"] > 20, narrow
+
+
 def test_no_time_is_promised_that_nobody_knows(seen):
     """Of each phase of a first restore what is left of it, where its pace tells, or that it is unknown;
     the other phases are ahead, and none ever was."""
@@ -139,15 +193,6 @@ def test_no_time_is_promised_that_nobody_knows(seen):
     assert all(re.search(r"( left|\ntime left unknown)$", phase) for phase in current), current
     # Nor are the first bytes taken for a pace, of which nobody can tell.
     assert not any(re.search(r" [dh] .*left", phase) for phase in current), current
-
-
-_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "s": 1, "min": 60, "h": 3600}
-
-
-def amount(text):
-    """What "1.2 kB" or "3 min 05 s" is in bytes or seconds."""
-    return sum(float(number.replace(",", "")) * _UNITS[unit]
-               for number, unit in re.findall(r"([\d.,]+) (\w+)", text))
 
 
 def disk_use(directory):
@@ -396,7 +441,83 @@ def test_acts_need_the_token(seen):
                          asking=picture("dialog"))
     is_sound(asked, seen.url)
     assert asked["sure"] == [False, False, True] and "replica" in asked["asked"]
+    assert asked["dialog"]["violations"] == [] and asked["dialog"]["scroll_width"] <= 360, asked
     assert seen.status()["supervisor"]["request"] == before
+
+
+def pids(cluster):
+    return {node: cluster.node(node)["pid"] for node in ("primary", "replica")}
+
+
+@contextlib.contextmanager
+def clicking(cluster, acts, **told):
+    """A browser that does so; a function that waits until the next is done."""
+    token = cluster.run("console", "--token").stdout.strip()
+    looking = browser.begin(cluster.url, token=token, acts=acts, **told)
+
+    def done(act):
+        browser.told(looking, f"did {act}")
+    try:
+        yield looking, done
+    finally:
+        browser.end(looking)
+
+
+def test_every_action_by_a_click(seen):
+    """And what the servers say then."""
+    acts = [{"act": "test"}, {"act": "restart-node", "node": "primary"},
+            {"act": "restart-node", "node": "replica"}, {"act": "switchover", "node": "replica"},
+            {"act": "rebuild", "node": "replica", "confirm": "seen"},
+            {"act": "stop", "until": "stopped"}, {"act": "start", "until": "running"},
+            {"act": "restart", "until": "running"}]
+    with clicking(seen, acts) as (looking, done):
+        def inode(node):
+            return (seen.root / node / "data").stat().st_ino
+        before = pids(seen)
+        done("test")
+        assert pids(seen) == before
+        browser.go_on(looking)
+        done("restart-node")
+        first = pids(seen)
+        assert first["primary"] != before["primary"] and first["replica"] == before["replica"]
+        browser.go_on(looking)
+        done("restart-node")
+        second = pids(seen)
+        assert second["primary"] == first["primary"] and second["replica"] != first["replica"]
+        places, line = [inode("primary"), inode("replica")], seen.sql("primary", _LINE)
+        browser.go_on(looking)
+        done("switchover")
+        assert [inode("replica"), inode("primary")] == places
+        assert int(seen.sql("primary", _LINE)) == int(line) + 1
+        assert seen.sql("primary", "select pg_is_in_recovery()") == "f"
+        assert seen.sql("replica", "select pg_is_in_recovery()") == "t"
+        made = (seen.root / "replica" / "data" / "PG_VERSION").stat().st_ino
+        browser.go_on(looking)
+        done("rebuild")
+        assert (seen.root / "replica" / "data" / "PG_VERSION").stat().st_ino != made
+        assert seen.sql("replica", "select count(*) from seen") == "30000"
+        browser.go_on(looking)
+        done("stop")
+        left = seen.processes().values()
+        assert left and all("serve-console" in line for line in left), left
+        assert seen.status()["supervisor_running"] is False
+        browser.go_on(looking)
+        done("start")
+        wait_until(lambda: seen.status()["healthy"], 60, "it is up")
+        third = pids(seen)
+        browser.go_on(looking)
+        done("restart")
+        wait_until(lambda: seen.status()["healthy"], 60, "it is up again")
+        assert not {*pids(seen).values()} & {*third.values()}
+        browser.go_on(looking)
+        did = browser.finish(looking)["did"]
+    titles = ["Test", "Restart primary", "Restart replica", "Switch over replica", "Rebuild replica",
+              "Stop", "Start", "Restart"]
+    assert [each["said"].split("\n")[0] for each in did] == [f"{title}: done" for title in titles]
+    assert [each.get("sure") for each in did] == [
+        None, [True], [True], [True], [False, True], [True], None, [True]]
+    assert [each["phase"] for each in did[5:]] == ["stopped", "running", "running"]
+    seen.caught_up()
 
 
 def test_a_problem_is_told_with_its_remedy(seen):
@@ -404,13 +525,15 @@ def test_a_problem_is_told_with_its_remedy(seen):
     os.kill(int((seen.root / "run" / "supervisor.lock").read_text()), signal.SIGKILL)
     wait_until(lambda: not seen.console.json("/api/v1/status")["status"]["supervisor_running"], 30,
                "it is noticed")
-    for language, problem in (("en-US", "the cluster is not running, and nobody looks after it"),
-                              ("pt-BR", "O cluster não está no ar e ninguém cuida dele.")):
+    english = "the cluster is not running, and nobody looks after it"
+    for language, problem, not_said in (
+            ("en-US", english, "ninguém"),
+            ("pt-BR", "O cluster não está no ar e ninguém cuida dele.", english)):
         looked = browser.look(seen.url, language=language)
         is_sound(looked, seen.url)
         last = looked["last"]
         told = dict(zip(last["problems"], last["told"], strict=True))["stopped"]
-        assert problem in told and "start" in told, last
+        assert problem in told and "start" in told and not_said not in told, last
         assert {node["state"] for node in last["nodes"].values()} <= {
             "accepting connections", "aceita conexões"}
 
@@ -427,3 +550,40 @@ def test_a_console_for_others_is_warned_of(seen):
     for address in ("127.0.0.1", LISTEN):
         assert Console(seen.console.port, address).answers()
     assert browser.look(seen.url)["last"]["warnings"] == [told]
+
+
+def test_a_restore_by_a_click(seen, story, space):
+    """To the picked moment, by who types the name. One that fails when the old cluster is gone already
+    is told on the page at once; the same page, with the token it had, does it again and goes on."""
+    moment = datetime.datetime.fromisoformat(story.newest_commit[0] + ":00").replace(microsecond=0)
+    calls = FaultyCalls(space.directory("calls"), seen.root)
+    point = Call("unlink", "start", "@/.primary.gone/data/base/#/#")
+    seen.run("stop")
+    seen.values["CONSOLE_LISTEN"] = LISTEN
+    seen.write_env()
+    seen.pgrevive("--env-file", seen.env_file, "start", env={
+        **seen.environment, **calls.struck(point, 10, errno.EIO)})
+    seen.noticed("start")
+    token = seen.run("console", "--token").stdout
+    restore = {"act": "restore", "confirm": "seen"}
+    fails, works = {**restore, "until": "failed"}, {**restore, "until": "running"}
+    began = time.monotonic()
+    with clicking(seen, [fails, works, {"act": "test"}],
+                  moment=f"{moment:%Y-%m-%dT%H:%M:%S}") as (looking, done):
+        done("restore")
+        assert calls.hits() and time.monotonic() - began < 60
+        assert "half_removed" in [problem["id"] for problem in seen.status()["problems"]]
+        browser.go_on(looking)
+        done("restore")
+        wait_until(lambda: seen.status()["healthy"], 60, "it is there anew")
+        told = seen.status()["supervisor"]
+        assert told["recovery_end"]["target"] == f"time {moment:%Y-%m-%d %H:%M:%S}+00", told
+        assert seen.sql("primary", "select to_regclass('seen') is null") == "t"
+        assert seen.run("console", "--token").stdout == token
+        browser.go_on(looking)
+        done("test")
+        browser.go_on(looking)
+        failed, again, test = browser.finish(looking)["did"]
+    assert "Input/output error" in failed["said"] and failed["phase"] == "failed", failed
+    assert again["sure"] == failed["sure"] == [False, True]
+    assert again["said"] == "Restore: done" and test["said"].startswith("Test: done"), again

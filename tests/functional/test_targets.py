@@ -3,13 +3,17 @@
 import dataclasses
 import datetime
 import json
+import re
+import time
 
 import pytest
 
+from rig import browser
+from rig.browser import amount
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
 from rig.postgres import Server, SourceCluster, server_user, trusting_hba
-from rig.process import wait_until
+from rig.process import free_port, wait_until
 from rig.restored import recovered
 from rig.story import MARKERS, Target
 from rig.workspace import give
@@ -45,9 +49,9 @@ def rows_of_pgbackrest(repo, space, target):
         server.stop()
 
 
-def rows_of_cluster(pgrevive, space, name, values, target):
+def rows_of_cluster(pgrevive, space, name, values, target, look=None):
     """Of the primary and the replica, and the proof of the end, which is what a preview has said; and
-    both still work after the fork."""
+    both still work after the fork. `look` is called with the cluster while it is up."""
     cluster = Cluster(pgrevive, space.directory("h"), {
         **values, **target.env(), "WAL_ARCHIVE": "off", "ADMINER_PORT": 0}, name=name)
     try:
@@ -61,6 +65,8 @@ def rows_of_cluster(pgrevive, space, name, values, target):
         cluster.sql("primary", "insert into markers (what) values ('of the new line')")
         cluster.caught_up()
         assert cluster.sql("replica", MARKERS) == found["replica"] + ",of the new line"
+        if look:
+            look(cluster)
         return found, end
     finally:
         cluster.gone()
@@ -107,7 +113,8 @@ def in_words(target):
 
 
 class Branched:
-    """A stanza with two timelines, each with a backup: 2 leaves 1 behind the row 'common'."""
+    """A stanza with two timelines, each with a backup: 2 leaves 1 behind the row 'common', and its
+    backup builds on that of 1."""
 
     def __init__(self, directory):
         source = SourceCluster(directory / "source").create().start().fill()
@@ -117,6 +124,8 @@ class Branched:
         source.mark("common")
         fork = source.sql("select pg_current_wal_insert_lsn()")
         source.mark("first-line")
+        self.on_first_line = source.sql("select clock_timestamp()")
+        time.sleep(1)  # the page chooses whole seconds
         source.work()
         source.switch_wal()
         source.stop()
@@ -138,7 +147,7 @@ class Branched:
             branch.load = source.load.on(branch)
             with branch.under_load():
                 repo.pgbackrest(f"--pg1-path={data}", f"--pg1-socket-path={branch.sockets}",
-                                f"--pg1-port={branch.port}", "--type=full", "--no-expire-auto",
+                                f"--pg1-port={branch.port}", "--type=incr", "--no-expire-auto",
                                 "--repo1-retention-full=9", "backup")
             branch.work()
             branch.switch_wal()
@@ -155,6 +164,32 @@ def branched(session_workspace):
     return Branched(session_workspace.directory("branched", owner=server_user()))
 
 
+def moments_of_both_timelines(cluster, branched):
+    """On the page: the command for a moment of another timeline than the newest names it."""
+    browser.install()
+    url = f"http://127.0.0.1:{cluster.values['CONSOLE_PORT']}/"
+    at = moment(branched.on_first_line) + datetime.timedelta(seconds=1)
+    for along, words in (("1", " --target-timeline 1"), ("", "")):
+        looked = browser.look(url, preview=True, along=along,
+                              moment=f"{at:%Y-%m-%dT%H:%M:%S}" if along else None)
+        assert looked["violations"] == [], looked["violations"]
+        assert "The archive holds this moment." in looked["preview"], looked["preview"]
+        [command] = looked["command"]
+        assert re.search(r" --target '[^']+\+00'" + words + "$", command), command
+    backups = branched.repo.info()[0]["backup"]
+    full, incr = (backup["label"] for backup in backups)
+    last, shown = looked["last"], looked["picture"]
+    assert last["backups"] == [full, incr] == list(shown["marks"])
+    assert last["types"] == ["full", "incremental"] and incr.endswith("I")
+    assert last["built_on"] == [None, full] and shown["builds"] == [[incr, full]]
+    for backup, sizes in zip(backups, last["sizes"], strict=True):
+        assert [amount(size) for size in sizes] == pytest.approx(
+            [backup["info"]["size"], backup["info"]["repository"]["size"]], rel=0.006), last
+    told = json.loads(cluster.run("console", "--get", "api/v1/preview?type=time&timeline=1&target="
+                                  + f"{at:%Y-%m-%d %H:%M:%S}%2B00".replace(" ", "%20")).stdout)
+    assert told["timeline"] == 1 and told["reachable"] is True, told
+
+
 @pytest.mark.parametrize("timeline, rows", [
     ("latest", "m1-filled,common,second-line"), ("1", "m1-filled,common,first-line"),
     ("2", "m1-filled,common,second-line"), ("current", "m1-filled,common,second-line")])
@@ -166,7 +201,12 @@ def test_timeline(pgrevive, space, branched, timeline, rows):
     label = first if timeline == "1" else second  # pgBackRest has to be told
     assert rows_of_pgbackrest(branched.repo, space.path / name,
                               dataclasses.replace(target, label=label)) == rows
-    found, end = rows_of_cluster(pgrevive, space, name, branched.values(), target)
+    if timeline == "latest":
+        found, end = rows_of_cluster(
+            pgrevive, space, name, {**branched.values(), "CONSOLE_PORT": free_port()}, target,
+            lambda cluster: moments_of_both_timelines(cluster, branched))
+    else:
+        found, end = rows_of_cluster(pgrevive, space, name, branched.values(), target)
     assert found == {"primary": rows, "replica": rows}
     assert end["wal_left"] == 0 and end["newest_archived_wal"] == end["last_replayed_wal"], end
 

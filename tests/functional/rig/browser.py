@@ -1,6 +1,8 @@
 """Debian's chromium, driven by playwright-core: what a person sees of a page."""
 
+import fcntl
 import json
+import re
 import shutil
 import subprocess
 import threading
@@ -18,6 +20,14 @@ def install():
     if stamp.exists() and stamp.read_bytes() == lock.read_bytes():
         return
     _PLACE.mkdir(parents=True, exist_ok=True)
+    with open(_PLACE / "lock", "w", encoding="utf-8") as lock_file:
+        fcntl.flock(lock_file, fcntl.LOCK_EX)  # tests run side by side
+        _install(lock, stamp)
+
+
+def _install(lock, stamp):
+    if stamp.exists() and stamp.read_bytes() == lock.read_bytes():
+        return
     for name in ("package.json", "package-lock.json", ".npmrc"):
         shutil.copy(_WANTED / name, _PLACE)
     subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund",
@@ -34,7 +44,8 @@ def begin(url, **told):
     words = json.dumps({"url": url, **{name: value for name, value in told.items()
                                        if value is not None}}, default=str)
     return subprocess.Popen(["node", _WANTED / "look.mjs", _PLACE, words],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
 
 
 def told(process, word, limit=300):
@@ -52,6 +63,12 @@ def told(process, word, limit=300):
     raise AssertionError(f"the browser did not say '{word}' in {limit} s: {''.join(said)}")
 
 
+def go_on(process):
+    """To one that waits to be told so."""
+    process.stdin.write("go on\n")
+    process.stdin.flush()
+
+
 def end(process):
     """Its browser ends with it."""
     process.kill()
@@ -65,3 +82,12 @@ def finish(process):
         end(process)
     assert process.returncode == 0, err
     return json.loads(out)
+
+
+_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "s": 1, "min": 60, "h": 3600}
+
+
+def amount(text):
+    """What "1.2 kB" or "3 min 05 s" is in bytes or seconds."""
+    return sum(float(number.replace(",", "")) * _UNITS[unit]
+               for number, unit in re.findall(r"([\d.,]+) (\w+)", text))

@@ -1,11 +1,25 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { act, cameUp, Refused, type RequestReport, type Status } from './api';
-import { named, t, type Word } from './words';
+import { act, cameUp, get, Refused, type RequestReport, type Status, type View } from './api';
+import { language, named, t, words, type Word } from './words';
 
 interface Check {
   name: string;
   result: string;
   detail: string;
+}
+
+// What came of one: in the reader's language, and where that is not English what pgrevive said.
+interface Said {
+  text: string;
+  detail?: string;
+  failed?: boolean;
+}
+
+// A failure in plain words: pgrevive tells it in English, and everybody else of what kind it is.
+export function failure(message: string, exitCode: number, act: string): Said {
+  const kind = `k_${exitCode}`;
+  if (language === 'en' || !(kind in words)) return { text: t('actFailed', { act, message }) };
+  return { text: t('actFailed', { act, message: t(kind as Word) }), detail: message };
 }
 
 // Something that may be done, and what is asked before. With `typed` the name of the cluster has to be
@@ -21,7 +35,7 @@ export interface Wish {
 // calls.
 export function useActs() {
   const [token, setToken] = useState(sessionStorage.getItem('token') ?? '');
-  const [said, setSaid] = useState('');
+  const [said, setSaid] = useState<Said>({ text: '' });
   const [checks, setChecks] = useState<Check[]>([]);
   const [busy, setBusy] = useState(false);
   const [wish, setWish] = useState<Wish | null>(null);
@@ -30,17 +44,22 @@ export function useActs() {
   const run = async (asked: Wish) => {
     setBusy(true);
     setChecks([]);
-    setSaid(t('workingOn', { act: title(asked) }));
+    setSaid({ text: t('workingOn', { act: title(asked) }) });
+    const failed = (message: string, exitCode: number) => setSaid({ ...failure(message, exitCode, title(asked)), failed: true });
+    let since = 0;
     try {
+      since = (await get<View>('/api/v1/status')).time_ms;
       const result = await act<{ checks?: Check[] }>(asked.name, asked.query ?? {}, token);
       setChecks(result.checks ?? []);
-      setSaid(t('actDone', { act: title(asked) }));
+      setSaid({ text: t('actDone', { act: title(asked) }) });
     } catch (error) {
       // A start replaces the console that was asked, and its answer may not come.
-      const lost = !(error instanceof Refused) && ['start', 'restart', 'restore'].includes(asked.name);
-      const done = lost && (await cameUp());
-      const message = error instanceof Refused ? `${error.message}. ${error.hint}` : lost ? t('noAnswer') : String(error);
-      setSaid(done ? t('actDone', { act: title(asked) }) : t('actFailed', { act: title(asked), message }));
+      const lost = !(error instanceof Refused) && since > 0 && ['start', 'restart', 'restore'].includes(asked.name);
+      const became = lost ? await cameUp(since) : null;
+      if (error instanceof Refused) failed(`${error.message}. ${error.hint}`, error.exitCode);
+      else if (became === 'up') setSaid({ text: t('actDone', { act: title(asked) }) });
+      else if (became !== null && became !== 'lost') failed(became.failed, became.exitCode);
+      else failed(lost ? t('noAnswer') : String(error), 0);
     }
     setBusy(false);
   };
@@ -157,7 +176,12 @@ export function ActsView({ acts, status }: { acts: Acts; status: Status }) {
         ))}
         {request && <LastRequest request={request} />}
         <div aria-live="polite" id="said">
-          <p>{acts.said}</p>
+          <p class={acts.said.failed ? 'error' : ''}>{acts.said.text}</p>
+          {acts.said.detail && (
+            <p lang="en" class="detail">
+              {acts.said.detail}
+            </p>
+          )}
           {acts.checks.length > 0 && (
             <ul class="checks">
               {acts.checks.map((check) => (

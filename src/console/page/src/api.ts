@@ -57,6 +57,7 @@ export interface Problem {
   grave: boolean;
   text: string;
   remedy: string;
+  values: Record<string, string>;
 }
 
 export interface PastRestore {
@@ -92,6 +93,7 @@ export interface Status {
     restore_throttled: number;
     request: RequestReport | null;
     error: string;
+    exit_code: number;
     backup_label: string;
     wal_segments_total: number;
     wal_segments_done: number;
@@ -165,6 +167,7 @@ export interface Preview {
   free_bytes?: number;
   reachable?: boolean | null;
   problem?: { message: string; hint: string };
+  timeline?: number | null;
   wal?: { first: string; last: string; segments: number; gaps: Gap[] };
   fetch_seconds?: number | null;
   replay_seconds?: number | null;
@@ -181,6 +184,7 @@ export class Refused extends Error {
   constructor(
     message: string,
     readonly hint: string,
+    readonly exitCode: number,
   ) {
     super(message);
   }
@@ -188,7 +192,7 @@ export class Refused extends Error {
 
 async function answer<T>(response: Response): Promise<T> {
   const body = await response.json();
-  if (!response.ok) throw new Refused(body.error?.message ?? response.statusText, body.error?.hint ?? '');
+  if (!response.ok) throw new Refused(body.error?.message ?? response.statusText, body.error?.hint ?? '', body.error?.exit_code ?? 0);
   return body as T;
 }
 
@@ -197,18 +201,22 @@ export async function get<T>(path: string): Promise<T> {
   return answer<T>(await fetch(path, { headers: { 'X-Pgrevive': '1' } }));
 }
 
-// Whether the cluster runs after a start of which no answer came: it replaces the console that was
-// asked. Waits a minute at most.
-export async function cameUp(): Promise<boolean> {
-  for (let left = 60; left > 0; left -= 1) {
+// What came of a start of which no answer came, since it replaces the console that was asked. `since` is
+// the server's time of before. Waits as long as the old servers may take to stop.
+export async function cameUp(since: number): Promise<'up' | 'lost' | { failed: string; exitCode: number }> {
+  for (const patience = Date.now() + 600_000; Date.now() < patience; ) {
     await new Promise((done) => setTimeout(done, 1000));
     try {
-      if ((await get<View>('/api/v1/status')).status.supervisor_running) return true;
+      const { status } = await get<View>('/api/v1/status');
+      const { supervisor } = status;
+      const began = supervisor.phases.at(-1)?.began_ms ?? 0;
+      if (supervisor.phase === 'failed' && began >= since) return { failed: supervisor.error, exitCode: supervisor.exit_code };
+      if (status.supervisor_running && (supervisor.phases[0]?.began_ms ?? 0) >= since) return 'up';
     } catch {
       // The other console is not there yet.
     }
   }
-  return false;
+  return 'lost';
 }
 
 export async function act<T>(name: string, query: Record<string, string>, token: string): Promise<T> {

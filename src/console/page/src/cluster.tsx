@@ -2,7 +2,7 @@ import type { Node, Problem, Sample, Status, View } from './api';
 import { LagChart } from './chart';
 import { Facts } from './facts';
 import { bytes, count, duration } from './format';
-import { named, t, language, type Word } from './words';
+import { language, named, t, words, type Word } from './words';
 
 export function lag(node: Node): string {
   const parts = [];
@@ -44,22 +44,34 @@ function Coded({ text }: { text: string }) {
   return <>{text.split('`').map((part, i) => (i % 2 === 1 ? <code key={i}>{part}</code> : part))}</>;
 }
 
-// The text comes from pgrevive in English, with names and numbers in it; in another language it is
-// said by what kind of problem it is.
+// What a problem's text has beside its words, as it is read here.
+function readable(values: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [
+      name,
+      name.endsWith('_bytes') ? bytes(Number(value)) : name.endsWith('_seconds') ? duration(Number(value) * 1000) : name === 'state' ? named(value || 'unknown') : name === 'exit_code' ? t((`k_${value}` in words ? `k_${value}` : 'k_20') as Word) : value,
+    ]),
+  );
+}
+
+// pgrevive tells it in English; in another language it is said by what kind of problem it is, and only
+// what somebody else has said stays as it was.
 function ProblemItem({ problem }: { problem: Problem }) {
-  const key = `p_${problem.id}` as Word;
-  const translated = language === 'en' ? '' : t(key, { subject: problem.subject });
+  const key = `p_${problem.id}`;
+  const known = language !== 'en' && key in words;
+  const values = { ...readable(problem.values), subject: problem.subject };
+  const remedy = known ? t(`r_${problem.id}` as Word, values) : problem.remedy;
   return (
     <li class={problem.grave ? 'grave' : 'minor'} data-problem={problem.id}>
-      {translated && (
+      <p lang={known ? undefined : 'en'}>{known ? t(key as Word, values) : problem.text}</p>
+      {remedy && (
         <p>
-          <Coded text={translated} />
+          {t('remedy')}: <Coded text={remedy} />
         </p>
       )}
-      <p lang="en">{problem.text}</p>
-      {!translated && problem.remedy && (
-        <p>
-          {t('remedy')}: <Coded text={problem.remedy} />
+      {known && problem.values.error && (
+        <p lang="en" class="detail">
+          {problem.values.error}
         </p>
       )}
     </li>

@@ -5,7 +5,15 @@ import { get, Refused, type Backup, type Preview, type Repository } from './api'
 import { Facts } from './facts';
 import { bytes, count, duration, moment, toLocalInput, toPostgres } from './format';
 import { Legend, reach, Timeline } from './timeline';
-import { named, t } from './words';
+import { language, named, t } from './words';
+
+interface Window {
+  from: number;
+  to: number;
+}
+// Backups tell their ends to the second, and in that one they may not have ended yet.
+const earliest = (window: Window) => window.from + 1;
+const latest = (window: Window) => Math.max(window.to, earliest(window));
 
 function Backups({ backups }: { backups: Backup[] }) {
   return (
@@ -58,7 +66,7 @@ function Backups({ backups }: { backups: Backup[] }) {
   );
 }
 
-function PreviewResult({ preview }: { preview: Preview }) {
+function PreviewResult({ preview, window }: { preview: Preview; window: Window }) {
   if (!preview.restores) return <p>{t('nothingToRestore')}</p>;
   const facts: [string, string][] = [
     [t('fetch'), bytes(preview.fetch_bytes!)],
@@ -73,8 +81,9 @@ function PreviewResult({ preview }: { preview: Preview }) {
       <p class={preview.reachable === false ? 'error' : preview.reachable ? 'good' : ''}>
         {preview.reachable === true ? t('reachable') : preview.reachable === false ? t('unreachable') : t('unsure')}
       </p>
+      {preview.problem && language !== 'en' && <p>{t('within', { from: moment(earliest(window) * 1000), to: moment(latest(window) * 1000) })}</p>}
       {preview.problem && (
-        <p lang="en" class="error">
+        <p lang="en" class={language === 'en' ? 'error' : 'detail'}>
           {preview.problem.message}. {preview.problem.hint}
         </p>
       )}
@@ -109,16 +118,13 @@ function Command({ text }: { text: string }) {
   );
 }
 
-// Backups tell their ends to the second, and in that one they may not have ended yet.
-const earliest = (window: { from: number }) => window.from + 1;
-const latest = (window: { from: number; to: number }) => Math.max(window.to, earliest(window));
-
 export function RepositoryView({ cluster, docker, acts }: { cluster: string; docker: boolean; acts: Acts }) {
   const [repository, setRepository] = useState<Repository | null>(null);
   const [failure, setFailure] = useState(''); // of what was asked
   const [unread, setUnread] = useState(''); // of reading the repository; gone with the next that succeeds
   const [chosen, setChosen] = useState(0); // Unix seconds
-  const [preview, setPreview] = useState<{ of: string; found: Preview } | null>(null);
+  const [along, setAlong] = useState(''); // a timeline's number; empty: the newest, or what the cluster was told
+  const [preview, setPreview] = useState<{ of: Record<string, string>; found: Preview } | null>(null);
   const [asking, setAsking] = useState(false);
   const [width, setWidth] = useState(300);
   const picture = useRef<HTMLDivElement>(null);
@@ -148,13 +154,14 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
   }, [known]);
 
   const target = toPostgres(chosen * 1000);
+  const wish: Record<string, string> = { type: 'time', target, ...(along ? { timeline: along } : {}) };
   const ask = async (event: Event) => {
     event.preventDefault();
     setAsking(true);
     setPreview(null);
     setFailure('');
     try {
-      setPreview({ of: target, found: await get<Preview>(`/api/v1/preview?type=time&target=${encodeURIComponent(target)}`) });
+      setPreview({ of: wish, found: await get<Preview>(`/api/v1/preview?${new URLSearchParams(wish)}`) });
     } catch (error) {
       setFailure(error instanceof Refused ? `${error.message}. ${error.hint}` : String(error));
     }
@@ -167,7 +174,10 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
   const window = windows.length > 0 ? { from: windows[0].from, to: windows.at(-1)!.to } : null;
   const from = Math.min(...backups.map((backup) => backup.started));
   const to = Math.max(...backups.map(reach));
-  const shown = preview !== null && preview.of === target ? preview.found : null;
+  const shown = preview !== null && preview.of.target === target && (preview.of.timeline ?? '') === along ? preview.found : null;
+  const timelines = [...new Set(backups.flatMap((backup) => backup.recovery?.lines.map((line) => line.timeline) ?? []))].sort((a, b) => b - a);
+  // The newest is what recovery follows by itself.
+  const timeline = along || (shown?.timeline && shown.timeline !== timelines[0] ? String(shown.timeline) : '');
   return (
     <section id="repository" aria-labelledby="repository-title">
       <h2 id="repository-title">{t('repository')}</h2>
@@ -229,17 +239,30 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
                 }}
               />
             </label>
+            {timelines.length > 1 && (
+              <label>
+                {t('along')}
+                <select value={along} onChange={(event) => setAlong(event.currentTarget.value)}>
+                  <option value="">{t('newest')}</option>
+                  {timelines.map((number) => (
+                    <option key={number} value={number}>
+                      {number}
+                    </option>
+                  ))}
+                </select>
+              </label>
+            )}
             <button type="submit" disabled={asking}>
               {t('preview')}
             </button>
           </div>
           <div aria-live="polite" id="preview">
             {asking && <p>{t('previewing')}</p>}
-            {shown && <PreviewResult preview={shown} />}
+            {shown && <PreviewResult preview={shown} window={window} />}
           </div>
           {shown && shown.reachable !== false && shown.restores && (
             <>
-              <Command text={`${docker ? './cluster-manager.sh' : `pgrevive --cluster ${cluster}`} start --anew --type time --target '${target}'`} />
+              <Command text={`${docker ? './cluster-manager.sh' : `pgrevive --cluster ${cluster}`} start --anew --type time --target '${target}'${timeline ? ` --target-timeline ${timeline}` : ''}`} />
               {!docker && (
                 <div class="buttons">
                   <button
@@ -247,7 +270,7 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
                     class="danger"
                     data-act="restore"
                     {...acts.may}
-                    onClick={() => acts.ask({ name: 'restore', query: { type: 'time', target, confirm: cluster }, question: t('sureAnew', { cluster, target: moment(chosen * 1000) }), typed: true })}
+                    onClick={() => acts.ask({ name: 'restore', query: { type: 'time', target, ...(timeline ? { timeline } : {}), confirm: cluster }, question: t('sureAnew', { cluster, target: moment(chosen * 1000) }), typed: true })}
                   >
                     {t('anew', { cluster })}
                   </button>

@@ -41,12 +41,53 @@ const en = {
   builtOn: 'Builds on', stored: 'Stored', walRange: 'WAL archive', walFromTo: '{first} – {last}', encrypted: 'encrypted', errorsInPages: 'page checksum errors', wholeCluster: 'Whole cluster',
   legendFull: 'full', legendDiff: 'differential', legendIncr: 'incremental', legendWal: 'recoverable', legendGap: 'gap', legendChosen: 'chosen moment',
   asked: '{act} of {node}: {state}', working: 'under way', adminer: 'Adminer', lastArchived: '{count} segments, the last {time} ago', failures: '{count} failures', restored: 'As it was left by the last restore',
-  p_failed: '', p_stopped: '', p_node_down: '', p_not_primary: '', p_promoted: '', p_not_streaming: '', p_lag: '', p_disk: '', p_archiving: '', p_adminer: '', p_collations: '', p_half_removed: '',
+  along: 'Timeline', newest: 'automatic', within: 'Choose a moment from {from} to {to}.',
 };
 
-export type Word = keyof typeof en;
+// What pgrevive says in English by itself: problems (p_), what to do about them (r_), and of what kind a
+// failure is (k_, by its exit code).
+const told = {
+  p_failed: 'O cluster não subiu: {exit_code}.',
+  r_failed: 'Veja a causa e depois inicie (`start`): ele continua de onde parou.',
+  p_stopped: 'O cluster não está no ar e ninguém cuida dele.',
+  r_stopped: '`start` o sobe.',
+  p_node_down: '{subject} não aceita conexões ({state}).',
+  r_node_down: 'veja `logs {subject}`.',
+  p_not_primary: 'O primário ainda está em recuperação.',
+  r_not_primary: 'veja `logs primary`.',
+  p_promoted: '{subject} foi promovida e não é mais réplica.',
+  r_promoted: 'se ninguém precisa do que nela foi gravado: `stop`, remova o diretório dela, `start`.',
+  p_not_streaming: '{subject} não recebe do primário ({state}).',
+  r_not_streaming: 'veja `logs {subject}`.',
+  p_lag: '{subject} está {lag_bytes}{lag_seconds} atrás do primário.',
+  r_lag: 'uma consulta longa nela, um disco ou uma rede lentos podem ser a causa.',
+  p_disk: 'Só {free_bytes} livres no disco de {subject}.',
+  r_disk: 'libere espaço: o PostgreSQL para com o disco cheio.',
+  p_archiving: 'O WAL não é arquivado.',
+  r_archiving: 'veja em `logs primary` o que o pgBackRest diz; o disco do primário enche enquanto isso.',
+  p_adminer: 'O Adminer não responde em {url}.',
+  r_adminer: 'nada: ele é reiniciado sozinho; adminer.log diz por que termina.',
+  p_collations: 'Há índices feitos com outra versão de uma collation que a deste host, e consultas podem perder linhas.',
+  r_collations: '`start --reindex` reconstrói exatamente esses.',
+  p_half_removed: 'O cluster está sendo removido, ou isso foi interrompido: {place} é do que resta.',
+  r_half_removed: '`cleanup` termina; `start --anew` também, e o refaz.',
+  k_20: 'um erro no próprio pgrevive; relate-o com o log',
+  k_21: 'um valor ou uma configuração não serve',
+  k_22: 'o armazenamento não respondeu, ou falta WAL nele; veja a rede e o servidor, e tente de novo',
+  k_23: 'falta algo que tem de existir: um backup, o alvo, ou um programa',
+  k_24: 'dados danificados no repositório ou no cluster; tente outro backup',
+  k_25: 'isso não é possível aqui',
+  k_26: 'um diretório contém arquivos de outros',
+  k_27: 'um servidor PostgreSQL falhou; o log dele diz por quê',
+  k_28: 'acesso negado; veja o token, as chaves e as permissões',
+  k_29: 'o sistema falhou: disco cheio, erro de leitura ou limite atingido',
+  k_30: 'outro processo ocupa o que é preciso; tente de novo',
+  k_31: 'foi cancelado',
+};
 
-const pt: Record<Word, string> = {
+export type Word = keyof typeof en | keyof typeof told;
+
+const pt: Record<keyof typeof en, string> = {
   cluster: 'Cluster', restore: 'Restauração', repository: 'Repositório', acts: 'Ações',
   lost: 'A conexão com o pgrevive caiu; tentando de novo.', loading: 'Carregando',
   well: 'Tudo vai bem', problems: 'Problemas', warnings: 'Avisos', remedy: 'O que fazer',
@@ -87,23 +128,12 @@ const pt: Record<Word, string> = {
   builtOn: 'Baseia-se em', stored: 'Armazenado', walRange: 'Arquivo de WAL', walFromTo: '{first} – {last}', encrypted: 'cifrado', errorsInPages: 'erros de checksum de página', wholeCluster: 'Cluster inteiro',
   legendFull: 'completo', legendDiff: 'diferencial', legendIncr: 'incremental', legendWal: 'recuperável', legendGap: 'lacuna', legendChosen: 'momento escolhido',
   asked: '{act} de {node}: {state}', working: 'em andamento', adminer: 'Adminer', lastArchived: '{count} segmentos, o último há {time}', failures: '{count} falhas', restored: 'Como a última restauração o deixou',
-  p_failed: 'Veja a causa e depois inicie: continua de onde parou.',
-  p_stopped: 'O cluster não está no ar e ninguém cuida dele. `start` o sobe.',
-  p_node_down: '{subject} não aceita conexões. Veja `logs {subject}`.',
-  p_not_primary: 'O primário ainda está em recuperação. Veja `logs primary`.',
-  p_promoted: '{subject} foi promovida e não é mais réplica. Se ninguém precisa do que nela foi gravado: pare, remova o diretório dela, inicie.',
-  p_not_streaming: '{subject} não recebe do primário. Veja `logs {subject}`.',
-  p_lag: '{subject} está atrasada. Uma consulta longa nela, um disco ou uma rede lentos podem ser a causa.',
-  p_disk: 'Pouco espaço livre no disco de {subject}. Libere espaço: o PostgreSQL para com o disco cheio.',
-  p_archiving: 'O WAL não é arquivado. Veja em `logs primary` o que o pgBackRest diz; o disco do primário enche enquanto isso.',
-  p_adminer: 'O Adminer não responde. Ele é reiniciado sozinho; adminer.log diz por que termina.',
-  p_collations: 'Há índices feitos com outra versão de uma collation, e consultas podem perder linhas. `start --reindex` reconstrói exatamente esses.',
-  p_half_removed: 'O cluster está sendo removido, ou isso foi interrompido. `cleanup` termina; `start --anew` também, e o refaz.',
+  along: 'Timeline', newest: 'automática', within: 'Escolha um momento de {from} a {to}.',
 };
 
 const wanted = navigator.languages.find((language) => /^(pt|en)\b/i.test(language)) ?? 'en';
 export const language = /^pt/i.test(wanted) ? 'pt-BR' : 'en';
-const words: Record<Word, string> = language === 'en' ? en : pt;
+export const words: Partial<Record<string, string>> = language === 'en' ? en : { ...pt, ...told };
 
 export function t(word: Word, values: Record<string, string | number> = {}): string {
   return (words[word] ?? word).replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ''));
@@ -111,5 +141,5 @@ export function t(word: Word, values: Record<string, string | number> = {}): str
 
 // What the servers and the supervisor call their states; as they call it where we have no word.
 export function named(text: string): string {
-  return text in words ? words[text as Word] : text;
+  return words[text] ?? text;
 }
