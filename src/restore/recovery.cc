@@ -158,7 +158,8 @@ std::string recovery_settings(postgres::Version version, const RecoveryTarget& t
   // own before the point at which it became consistent.
   const bool stay = target.type == RecoveryType::immediate && version.at_least(12);
   if (!target.timeline.empty()) {
-    // Before 12 there is no such word: to stay is what is done where nothing is said.
+    // Before 12 there is no such word, and it counts as "latest": every text that begins with no
+    // digit is read as 0. To stay is what is done where nothing is said.
     if (target.timeline != "current" || version.at_least(12))
       settings.push_back({"recovery_target_timeline", target.timeline});
   } else if (stay) {
