@@ -68,11 +68,16 @@ CMD ["help"]
 
 FROM debian:bookworm-slim AS compiler
 COPY scripts/install-packages.sh /src/scripts/
-RUN /src/scripts/install-packages.sh build-program
+RUN /src/scripts/install-packages.sh build-program page
 COPY CMakeLists.txt CMakePresets.json /src/
 COPY cmake /src/cmake
 COPY src /src/src
-RUN cd /src && cmake --preset release && cmake --build --preset release --target pgrevive \
+# Where npm's packages cannot be had this fails, first of all; with --build-arg PAGE=OFF the console has
+# no page.
+ARG PAGE=REQUIRED
+RUN cd /src && cmake --preset release -D PGREVIVE_PAGE=$PAGE \
+ && cmake --build --preset release --target page \
+ && cmake --build --preset release --target pgrevive \
  && install -s -D -t /out build/release/pgrevive build/release/pgrevive-archive-get
 
 

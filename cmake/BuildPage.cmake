@@ -1,7 +1,7 @@
 # Run at build time with -D SOURCE=<the page> -D PLACE=<where to work> -D NPM=<npm, or nothing>
-# -D EMBEDDED=<file to write> -D SETTLED=<file to make>: builds the page and writes it as C++. Where
-# npm's packages cannot be had the program has no page, and SETTLED is not made; what is wrong with
-# our own sources fails.
+# -D REQUIRED=<whether it has to be> -D EMBEDDED=<file to write> -D SETTLED=<file to make>: builds the
+# page and writes it as C++. Where npm's packages cannot be had the program has no page, and SETTLED is
+# not made, unless it is required; what is wrong with our own sources fails.
 cmake_minimum_required(VERSION 3.25)
 include(${CMAKE_CURRENT_LIST_DIR}/Literal.cmake)
 
@@ -15,9 +15,17 @@ function(call what result)
   set(${result} ${code} PARENT_SCOPE)
 endfunction()
 
+set(severity WARNING)
+if(REQUIRED)
+  set(severity FATAL_ERROR)
+endif()
 set(files "")
 set(code 0)
 file(REMOVE ${SETTLED})
+if(REQUIRED AND NOT NPM)
+  message(FATAL_ERROR "the console's page is required, and there is no npm to build it with "
+    "(scripts/install-packages.sh page)")
+endif()
 if(NPM)
   file(MAKE_DIRECTORY ${PLACE})
   file(WRITE ${PLACE}/page.log "")
@@ -32,7 +40,7 @@ if(NPM)
   endif()
   if(NOT installed STREQUAL wanted)
     # No script of a package is run.
-    call(WARNING code ${NPM} ci --ignore-scripts --prefer-offline --fetch-retries=3)
+    call(${severity} code ${NPM} ci --ignore-scripts --prefer-offline --fetch-retries=3)
     if(code EQUAL 0)
       file(WRITE ${PLACE}/installed ${wanted})
     endif()

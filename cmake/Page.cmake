@@ -1,8 +1,8 @@
 # The console's page: TypeScript that Vite makes into a few files, which are compiled into the program.
 # They are made at build time, with npm's packages of src/console/page/package-lock.json. Without
 # npm, or where its registry cannot be reached, the program is built all the same and says that it
-# has no page.
-option(PGREVIVE_PAGE "Build the console's page, if npm is there" ON)
+# has no page, unless the page is required.
+set(PGREVIVE_PAGE ON CACHE STRING "Build the console's page: ON, if it can be had; REQUIRED; OFF")
 
 # Adds the page to the module `console`.
 function(pgrevive_page)
@@ -13,10 +13,13 @@ function(pgrevive_page)
   # without network.
   set(settled ${place}/settled)
   find_program(NPM npm)
-  if(PGREVIVE_PAGE AND NOT NPM)
+  set(required OFF)
+  if(PGREVIVE_PAGE STREQUAL "REQUIRED")
+    set(required ON)
+  elseif(PGREVIVE_PAGE AND NOT NPM)
     message(STATUS "npm is not there, so the console will have no page (scripts/install-packages.sh page)")
   endif()
-  if(NOT PGREVIVE_PAGE OR NOT NPM)
+  if(NOT NPM OR NOT (required OR PGREVIVE_PAGE))
     set(NPM "")
   endif()
   file(GLOB_RECURSE inputs CONFIGURE_DEPENDS ${source}/src/*)
@@ -24,10 +27,14 @@ function(pgrevive_page)
     ${source}/package-lock.json ${source}/tsconfig.json ${source}/vite.config.ts)
   add_custom_command(OUTPUT ${embedded} ${settled}
     COMMAND ${CMAKE_COMMAND} -D SOURCE=${source} -D PLACE=${place} "-D NPM=${NPM}"
-      -D EMBEDDED=${embedded} -D SETTLED=${settled} -P ${PROJECT_SOURCE_DIR}/cmake/BuildPage.cmake
+      -D REQUIRED=${required} -D EMBEDDED=${embedded} -D SETTLED=${settled}
+      -P ${PROJECT_SOURCE_DIR}/cmake/BuildPage.cmake
     DEPENDS ${inputs} ${PROJECT_SOURCE_DIR}/cmake/BuildPage.cmake
       ${PROJECT_SOURCE_DIR}/cmake/Literal.cmake
     COMMENT "Building the console's page" VERBATIM)
+  # A target of its own needs nothing of ours that comes before the console.
+  add_custom_target(page DEPENDS ${embedded})
+  add_dependencies(console page)
   target_sources(console PRIVATE ${embedded})
   if(PGREVIVE_TESTS)
     pgrevive_pageless_test(${source})
@@ -49,6 +56,19 @@ function(pgrevive_pageless_test source)
   target_compile_options(without_page_tests PRIVATE -O0)
   gtest_discover_tests(without_page_tests TEST_PREFIX console. NO_PRETTY_VALUES
     DISCOVERY_TIMEOUT 60 PROPERTIES LABELS unit TIMEOUT 60)
+
+  # Where it is required there is no build without it, be it npm that is missing or what npm fetches.
+  foreach(case NoNpm: NoPackages:/bin/false)
+    string(REGEX MATCH "^([A-Za-z]+):(.*)" _ ${case})
+    set(name console.PageRequired.FailsWith${CMAKE_MATCH_1})
+    set(place ${PROJECT_BINARY_DIR}/page_required/${CMAKE_MATCH_1})
+    add_test(NAME ${name}
+      COMMAND ${CMAKE_COMMAND} -D SOURCE=${source} -D PLACE=${place} -D NPM=${CMAKE_MATCH_2}
+        -D REQUIRED=ON -D EMBEDDED=${place}/page_files.cc -D SETTLED=${place}/settled
+        -P ${PROJECT_SOURCE_DIR}/cmake/BuildPage.cmake)
+    set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 60
+      PASS_REGULAR_EXPRESSION "CMake Error.*the console's page")
+  endforeach()
 endfunction()
 
 # Adds the API's description to it.

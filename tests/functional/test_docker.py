@@ -437,6 +437,15 @@ def test_secrets_are_nobodys_to_see(site):
                            "/etc/pgbackrest/pgbackrest.conf") == "postgres 600"
 
 
+def test_image_of_the_dockerfile_has_the_page():
+    """It takes minutes to build, so it is not built here: its compiler has what makes the page, and is
+    told that there is no image without (which console.PageRequired of the unit tests is about)."""
+    compiler = (ROOT / "Dockerfile").read_text().partition(" AS compiler\n")[2]
+    (groups,) = re.findall(r"install-packages\.sh (.*)", compiler)
+    assert set(groups.split()) == {"build-program", "page"}
+    assert "\nARG PAGE=REQUIRED\n" in compiler and " -D PGREVIVE_PAGE=$PAGE " in compiler
+
+
 def test_env_is_not_sent_to_who_builds_the_image(docker):
     """Whatever a Dockerfile copies."""
     docker("build", "-t", "all-of-it", "-f", "-", docker.context, input="FROM scratch\nCOPY . /\n")
