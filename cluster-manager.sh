@@ -101,6 +101,11 @@ for word in "$@"; do
   case "$word" in --help|-h|--clean) groups=() ;; esac
 done
 
+# Compose makes one where the file that it is to mount is missing.
+[ ! -d "$(settings_file)" ] ||
+  fail "$(settings_file) is a directory, and no file of settings" \
+    "rmdir $(settings_file), then cp $here/.env.cluster.example $(settings_file), and fill it in" 21
+
 if [ "$command" != demo ] && is_set RUNTIME docker; then
   env_file=$(readlink -f "$(settings_file)")
   . "$here/scripts/docker-runtime.sh"

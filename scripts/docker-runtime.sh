@@ -25,6 +25,10 @@ docker_prepare() {
   fi
   unset PGREVIVE_START_WORDS
   name=$(setting CLUSTER_NAME postgres-cluster)
+  # Containers are called by it, and hosts.
+  [[ $name =~ ^[A-Za-z0-9][A-Za-z0-9_.-]{0,54}$ ]] ||
+    fail "CLUSTER_NAME=$name cannot be the name of containers" \
+      "write letters, digits, '-', '_' and '.', 55 at most, a letter or digit first" 21
   for ((i = 0; i < ${#globals[@]}; i++)); do
     case "${globals[i]}" in
       --cluster) [ "${globals[i + 1]}" = "$name" ] || wrong_cluster ;;
@@ -36,11 +40,35 @@ docker_prepare() {
   prepare_hand_over
   tell_compose
   # A second cluster of this checkout must not take the first one's containers and volumes for its own.
+  local project_words=${here##*/}
   if [ "$name" != postgres-cluster ]; then
-    export COMPOSE_PROJECT_NAME=${COMPOSE_PROJECT_NAME:-$name}
+    project_words=$name
     export DOCKER_VOLUMES=${DOCKER_VOLUMES:-${name//-/_}}
   fi
+  project=$(project_name "${COMPOSE_PROJECT_NAME:-$project_words}")
+  export COMPOSE_PROJECT_NAME=$project
   volumes=${DOCKER_VOLUMES:-postgres_cluster}
+  ours=(--filter "label=pgrevive.cluster=$name" --filter "label=com.docker.compose.project=$project")
+  wanted=(primary replica)
+  left_out=()
+  local port node
+  for node in adminer console; do
+    port=${node^^}_PORT
+    if [[ ${!port:-} =~ ^0+$ ]]; then
+      left_out+=(--scale "postgres-cluster-$node=0")
+    else
+      wanted+=("$node")
+    fi
+  done
+}
+
+# A project's name as both generations of Compose take it, and as they make it of a directory's:
+# v1 drops from a name what does not belong there, v2 refuses it.
+project_name() {
+  local LC_ALL=C text=${1,,}
+  text=${text//[^a-z0-9_-]/}
+  while [[ $text == [_-]* ]]; do text=${text#?}; done
+  echo "${text:-pgrevive}"
 }
 
 wrong_cluster() {
@@ -58,8 +86,12 @@ tell_compose() {
   export CLUSTER_NAME=$name
   for variable in $settings_of_compose; do
     value=$(setting "$variable")
+    # Before a port an IPv6 address stands in brackets.
+    case "$variable$value" in *_LISTEN*:*) value="[${value//[\[\]]/}]" ;; esac
     if [ -n "$value" ]; then export "$variable=$value"; else unset "$variable"; fi
   done
+  # Mounted once is enough, and twice in the same place is refused.
+  [ "${S3_CA_FILE:-}" != "${WAL_ARCHIVE_S3_CA_FILE:-}" ] || unset WAL_ARCHIVE_S3_CA_FILE
   # The one thing for which a local repository is written to.
   [ "$(setting WAL_ARCHIVE)" != source ] || export DOCKER_REPO_READ_ONLY=false
   # Of a person's shell too.
@@ -73,12 +105,17 @@ compose() {
   "${compose_program[@]}" --project-directory "$here" --env-file "$here/docker/env" "$@"
 }
 
-# Compose tells at length what it does; that is news only where it fails.
+# Compose and Docker tell at length what they do; that is news only where it fails.
 quietly() {
   local output
   output=$("$@" 2>&1) && return
   printf '%s\n' "$output" >&2
-  fail "Compose failed"
+  fail "this failed: $*" "what it says of that is above"
+}
+
+# What of the compose file is to run; what .env has a port of 0 for is not, and goes if it was there.
+bring_up() {
+  compose up -d "${left_out[@]}" "$@"
 }
 
 # Builds the image where there is none.
@@ -106,8 +143,61 @@ prepare_hand_over() {
   [ "$size" = "0 0" ] || hand_over+=(-e "PGREVIVE_TERMINAL=${size#* }x${size% *}")
 }
 
-exists() { docker container inspect "$name-$1" >/dev/null 2>&1; }
-state_of() { docker container inspect --format "$2" "$name-$1" 2>/dev/null; }
+# Of a container of ours; nothing of one that is not there, or only has the name.
+state_of() {
+  docker container inspect --format "{{if and (eq (index .Config.Labels \"pgrevive.cluster\") \"$name\")
+    (eq (index .Config.Labels \"com.docker.compose.project\") \"$project\")}}$2{{end}}" \
+    "$name-$1" 2>/dev/null || true
+}
+exists() { [ -n "$(state_of "$1" '{{.Id}}')" ]; }
+
+# Those of Compose, and those that look at it.
+our_containers() {
+  local format=${1:-}
+  [ -n "$format" ] || format='{{.ID}}'
+  docker ps -a --format "$format" "${ours[@]}"
+  docker ps -a --format "$format" --filter "label=pgrevive.looks-at=$project/$name"
+}
+our_volumes() { docker volume ls -q "${ours[@]}"; }
+our_network() { docker network ls -q "${ours[@]}"; }
+
+# What has one of this cluster's names and is not this cluster's, one a line, with whose it is as far as
+# that is known: Compose would take it over.
+not_ours() {
+  local node kind what whose of line told=
+  local labels='{{index .Labels "pgrevive.cluster"}}|{{index .Labels "com.docker.compose.project"}}'
+  local containers=() data=()
+  for node in restore primary replica adminer console; do containers+=("$name-$node"); done
+  for node in primary replica; do data+=("${volumes}_${node}_data" "${volumes}_${node}_logs"); done
+  while IFS='|' read -r kind what whose of; do
+    what=${what#/}
+    [ -n "$what" ] || continue  # which stands for what is not there
+    [ "$whose" = "$name" ] && [ "$of" = "$project" ] && continue
+    line="$kind $what"
+    if [ -n "$whose" ] && [ "$whose" != "$name" ]; then line+=" (of cluster $whose)"
+    elif [ -n "$of" ]; then line+=" (of the Compose project $of)"; fi
+    case $'\n'$told in *$'\n'"$line"$'\n'*) continue ;; esac
+    told+=$line$'\n'
+  done < <({
+    docker container inspect --format "container|{{.Name}}|{{with .Config}}$labels{{end}}" "${containers[@]}"
+    docker volume inspect --format "volume|{{.Name}}|$labels" "${data[@]}"
+    docker network inspect --format "network|{{.Name}}|$labels" "$name-network"
+    # What Compose would take for a service of this cluster: that of one whose name makes the same project.
+    docker ps -a --filter "label=com.docker.compose.project=$project" --format \
+      '{{.Label "com.docker.compose.service"}}|{{.Names}}|{{.Label "pgrevive.cluster"}}' |
+      sed -n "s/^postgres-cluster-\(restore\|primary\|replica\|adminer\|console\)|\(.*\)/container|\2|$project/p"
+  } 2>/dev/null)
+  printf %s "$told"
+}
+
+# Before anything is made, or thrown away: Compose asks nobody.
+refuse_others() {
+  local found
+  found=$(not_ours)
+  [ -z "$found" ] || fail "the names of cluster $name are in use here by what is not this cluster's:
+  ${found//$'\n'/$'\n'  }" "give this cluster a CLUSTER_NAME of its own in .env (and ports); or where the checkout was moved, \
+the project's name that stands there as COMPOSE_PROJECT_NAME; or remove what is not needed any more (docker rm, docker volume rm, docker network rm)" 26
+}
 
 need_cluster() {
   exists restore || fail "there is no cluster '$name' in this Docker" "\`$0 start\` makes it" 23
@@ -118,34 +208,57 @@ look() {
   local input=()
   need_cluster
   [ "$1" != follow ] || input=(-i)
-  docker run --rm "${input[@]}" --volumes-from "$name-restore" --network "$name-network" \
+  docker run --rm "${input[@]}" --label "pgrevive.looks-at=$project/$name" --volumes-from "$name-restore" --network "$name-network" \
     "${hand_over[@]}" "$(state_of restore '{{.Image}}')" container "$@"
 }
 
 # pgrevive as the restore service would run it, in a container of its own. Compose v1 adds its exit
-# code as a line. Where there is no cluster,
-# nothing stays of what Compose makes for that.
+# code as a line. Where there is no cluster, nothing stays of what Compose makes for that.
 alone() {
   local made code=0
+  refuse_others
   need_image
   made=$(our_volumes)
   {
     compose run --rm --no-deps -T "${hand_over[@]}" postgres-cluster-restore "$@" 2>&1 >&3 3>&- </dev/null |
       grep -vE '^(Creating|Starting) |^ ?(Network|Volume|Container) [^ ]+ +[A-Z]|^[0-9]+$' >&2 3>&- || code=${PIPESTATUS[0]}
   } 3>&1
-  [ -n "$made" ] || exists restore || quietly compose down --volumes
+  [ -n "$made" ] || exists restore || remove_ours
   return $code
 }
 
-our_volumes() {
-  docker volume ls -q --filter "name=^${volumes}_(primary|replica)_(data|logs)$"
+# What needs neither settings nor a cluster.
+image_says() {
+  need_image
+  docker run --rm --network none "${hand_over[@]}" "${DOCKER_IMAGE:-pgrevive}" "$@"
+}
+
+# Not by Compose, which goes by names alone.
+remove_ours() {
+  local found
+  found=$(our_containers)
+  [ -z "$found" ] || { quietly docker stop -t 120 $found; quietly docker rm -f -v $found; }
+  found=$(our_volumes)
+  [ -z "$found" ] || quietly docker volume rm $found
+  found=$(our_network)
+  [ -z "$found" ] || quietly docker network rm $found
 }
 
 is_up() {
   local node
-  for node in primary replica adminer console; do
+  for node in "${wanted[@]}"; do
     [ "$(state_of $node '{{.State.Health.Status}}')" = healthy ] || return
   done
+}
+
+# Where this host reaches what is published on the address of that setting.
+address_here() {
+  local address=${!1:-127.0.0.1}
+  case "$address" in
+    0.0.0.0) address=127.0.0.1 ;;
+    '[::]') address='[::1]' ;;
+  esac
+  echo "$address"
 }
 
 # Before a restore that takes hours, and not behind it as Docker does.
@@ -154,14 +267,14 @@ check_ports() {
   for entry in primary:POSTGRES_PRIMARY_PORT:5433:DOCKER_LISTEN replica:POSTGRES_REPLICA_PORT:5434:DOCKER_LISTEN \
       adminer:ADMINER_PORT:8081:ADMINER_LISTEN console:CONSOLE_PORT:8080:CONSOLE_LISTEN; do
     IFS=: read -r node names port listen <<<"$entry"
+    [[ " ${wanted[*]} " == *" $node "* ]] || continue
     port=$(setting "$names" "$port")
-    address=$(setting "$listen" 127.0.0.1)
-    [ "$address" != 0.0.0.0 ] || address=127.0.0.1
+    address=$(address_here "$listen")
     # What it uses itself. Of one that does not run there is nothing.
     case " $(state_of "$node" '{{range .NetworkSettings.Ports}}{{range .}}{{.HostPort}} {{end}}{{end}}')" in
       *" $port "*) continue ;;
     esac
-    ! (exec 3<>"/dev/tcp/$address/$port") 2>/dev/null ||
+    ! (exec 3<>"/dev/tcp/${address//[\[\]]/}/$port") 2>/dev/null ||
       fail "port $port ($names) cannot be used: something listens there already" \
         "set $names to a free port, or stop what uses it" 30
   done
@@ -172,7 +285,7 @@ check_ports() {
 start_nodes() {
   local code=0
   trap '' HUP
-  compose up -d >"$1" 2>&1 </dev/null || code=$?
+  bring_up >"$1" 2>&1 </dev/null || code=$?
   if [ "$(state_of restore '{{.State.ExitCode}}')" != 0 ]; then
     rm -f "$1"
     # Not where it was stopped: then they are to be stopped too.
@@ -180,7 +293,7 @@ start_nodes() {
     exit $code
   fi
   # Another start may have made the same containers at the same moment.
-  [ $code = 0 ] || { code=0; compose up -d >"$1" 2>&1 </dev/null || code=$?; }
+  [ $code = 0 ] || { code=0; bring_up >"$1" 2>&1 </dev/null || code=$?; }
   # The primary's container does it, now or as soon as it runs.
   [ $code != 0 ] || [ -z "$2" ] || look reindex >>"$1" 2>&1 || code=$?
   [ $code != 0 ] || rm -f "$1"
@@ -237,8 +350,9 @@ leave_to_itself() {
 }
 
 docker_start() {
-  local detach= preview= json= reindex= anew= yes= told=() began ran= rest code log
+  local detach= preview= json= reindex= anew= yes= told=() began ran= rest code log services
   start_options "$@"
+  refuse_others
   tell_words
   if [ -n "$preview" ]; then
     alone container preview ${json:+--json}
@@ -251,7 +365,7 @@ docker_start() {
   # What is wrong with them has to be known before anything is made.
   [ ${#told[@]} -eq 0 ] || [ -n "$anew" ] || alone container check
   if [ -n "$ran" ] && [ -n "$detach" ]; then
-    quietly compose up -d
+    quietly bring_up
     [ -z "$reindex" ] || look reindex
     echo "$name is being looked after already"
     return
@@ -261,7 +375,9 @@ docker_start() {
   trap wake_rested EXIT
   rest_nodes
   # What can be wrong with image and file shows here, also where nobody waits for the rest.
-  quietly compose up -d --no-deps postgres-cluster-restore postgres-cluster-console
+  services=(postgres-cluster-restore)
+  [[ " ${wanted[*]} " != *" console "* ]] || services+=(postgres-cluster-console)
+  quietly compose up -d --no-deps "${services[@]}"
   # Whoever stops looking, or goes away with his terminal, must not keep the nodes from being started:
   # a process group of its own hears of neither.
   log=$(mktemp /tmp/pgrevive-start.XXXXXX)
@@ -285,7 +401,7 @@ docker_start() {
     [ $code = 0 ] || exit $code
     cat "$log" >&2
     rm -f "$log"
-    fail "Compose failed"
+    fail "Compose failed" "what it says of that is above"
   fi
   [ $code = 0 ] || exit $code
   wait_for_health
@@ -314,15 +430,21 @@ wake_rested() {
 }
 
 wait_for_health() {
-  local node health first
-  for node in primary replica adminer console; do
+  local node state health first
+  for node in "${wanted[@]}"; do
     first=$(state_of $node '{{.RestartCount}}')
-    while health=$(state_of $node '{{.State.Health.Status}}') && [ "$health" != healthy ]; do
+    while :; do
+      state=$(state_of $node '{{.State.Status}} {{.RestartCount}} {{.State.Health.Status}}')
+      health=${state##* }
+      [ "$health" != healthy ] || break
       [ -z "$interrupted" ] || leave_to_itself
-      if [ "$(state_of $node '{{.RestartCount}}')" != "$first" ] || [ "$health" = unhealthy ]; then
-        docker logs --tail 20 "$name-$node" >&2
-        fail "$name-$node does not come up" "its log is above: docker logs $name-$node"
-      fi
+      [ -n "$state" ] || fail "the container $name-$node is gone" "\`$0 start\` makes it again" 23
+      case "$state" in
+        running\ "$first"\ starting|created\ "$first"\ *) ;;
+        *)
+          docker logs --tail 20 "$name-$node" >&2
+          fail "$name-$node does not come up" "its log is above: docker logs $name-$node" ;;
+      esac
       sleep 1 || true
     done
     [ -z "$interrupted" ] || leave_to_itself
@@ -351,7 +473,7 @@ make_way() {
       fail "the old data is not all gone yet" "\`$0 start\` goes on, and makes the new cluster" $code
     fi
     # It was not touched.
-    [ "$up" != true ] || docker start "$name-primary" "$name-replica" "$name-adminer" "$name-console" >/dev/null || true
+    [ "$up" != true ] || docker start "${wanted[@]/#/$name-}" >/dev/null || true
     exit $code
   fi
   # The volumes know the new one's target from here on. A service that had it as words would be told
@@ -370,10 +492,13 @@ check_node() {
 docker_stop() {
   local seconds=120
   case "${1:-}" in
-    --timeout) seconds=${2:?} ;;
+    --timeout)
+      [ $# -gt 1 ] || fail "--timeout: 1 required S missing" "\`$0 stop --help\` lists the options" 21
+      seconds=$2 ;;
     --timeout=*) seconds=${1#*=} ;;
-    ?*) fail "stop does not know $1" "" 21 ;;
+    ?*) fail "stop does not know $1" "\`$0 stop --help\` lists the options" 21 ;;
   esac
+  [[ $seconds =~ ^[0-9]+$ ]] || fail "--timeout=$seconds is no number of seconds" "" 21
   need_cluster
   local node ran=
   for node in restore primary replica adminer console; do
@@ -426,6 +551,7 @@ docker_rebuild() {
     esac
   done
   need_cluster
+  refuse_others
   check_node "$node"
   [ "$(state_of primary '{{.State.Running}}')" = true ] ||
     fail "the primary's container does not run, and a replica is made anew from a primary that serves" \
@@ -465,19 +591,59 @@ make_anew() {
   return $code
 }
 
+# What of the cluster is in none of its volumes, one a line.
+what_stays() {
+  local image volume
+  image=$(state_of restore '{{.Image}}')
+  volume=$(docker volume ls -q "${ours[@]}" --filter "name=^${volumes}_primary_data$")
+  [ -n "$volume" ] || return 0
+  docker run --rm --pull never --network none -v "$volume:/pgrevive/primary" "${hand_over[@]}" \
+    "${image:-${DOCKER_IMAGE:-pgrevive}}" container check-cleanup ||
+    echo "warning: what it has archived elsewhere cannot be told" >&2
+}
+
+# Before anything is stopped.
+check_cleanup() {
+  local volume
+  for volume in $(our_volumes); do
+    refuse_users "volume $volume" "$(docker ps -a --filter "volume=$volume" --format '{{.Names}}')"
+  done
+  [ -z "$(our_network)" ] || refuse_users "network $name-network" \
+    "$(docker network inspect --format '{{range .Containers}}{{.Name}}{{println}}{{end}}' "$name-network")"
+}
+refuse_users() {
+  local others
+  others=$(grep -vxF "$(our_containers '{{.Names}}')" <<<"$2" | grep . || true)
+  [ -z "$others" ] ||
+    fail "the $1 is in use by a container that is not of cluster $name: ${others%%$'\n'*}" \
+      "remove that first: docker rm -f ${others%%$'\n'*}" 30
+}
+
 docker_cleanup() {
-  local answer=
-  exists restore || [ -n "$(our_volumes)" ] || need_cluster
+  local answer= others stays
   case "${1:-}" in
-    -y|--yes) ;;
-    *)
-      printf 'This removes cluster %s with its containers and volumes, and cannot be undone.\n' "$name"
-      printf 'The source repository is not touched. Type yes to go on: '
-      read -r answer || echo
-      [ "$answer" = yes ] || fail "nothing was removed" "type the word yes, or use --yes where nobody can be asked" 31 ;;
+    -y|--yes|'') ;;
+    *) fail "cleanup does not know $1" "\`$0 cleanup --help\` lists the options" 21 ;;
   esac
-  quietly compose down --volumes --timeout 120
+  others=$(not_ours)
+  if [ -z "$(our_containers)$(our_volumes)$(our_network)" ]; then
+    [ -z "$others" ] || fail "there is no cluster '$name' in this Docker; what has its names is not its own:
+  ${others//$'\n'/$'\n'  }" "docker rm, docker volume rm and docker network rm remove what you do not need" 23
+    need_cluster
+  fi
+  check_cleanup
+  stays=$(what_stays)
+  if [ -z "${1:-}" ]; then
+    printf 'This removes cluster %s with its containers and volumes, and cannot be undone.\n' "$name"
+    [ -z "$stays" ] || printf 'What stays: %s\n' "$stays"
+    printf 'The source repository is not touched. Type yes to go on: '
+    read -r answer || echo
+    [ "$answer" = yes ] || fail "nothing was removed" "type the word yes, or use --yes where nobody can be asked" 31
+  fi
+  remove_ours
   echo "removed the containers, volumes and network of $name"
+  [ -z "$stays" ] || echo "kept    $stays"
+  [ -z "$others" ] || printf 'kept    %s, which is not of this cluster\n' "${others//$'\n'/, }"
 }
 
 docker_logs() {
@@ -485,7 +651,10 @@ docker_logs() {
   while [ $# -gt 0 ]; do
     case "$1" in
       -f|--follow) options+=(--follow) ;;
-      -n) options+=(--tail "${2:?}"); shift ;;
+      -n)
+        [ $# -gt 1 ] || fail "-n: 1 required LINES missing" "\`$0 logs --help\` lists the options" 21
+        options+=(--tail "$2")
+        shift ;;
       -n*) options+=(--tail "${1#-n}") ;;
       *) node=$1 ;;
     esac
@@ -520,7 +689,7 @@ docker_psql() {
 
 # console [--token | --get PATH] [--json]
 docker_console() {
-  local listen words=()
+  local words=()
   while [ $# -gt 0 ]; do
     [ "$1" = --json ] || [ ${#words[@]} -eq 0 ] || fail "console: $1 is one word too many" "" 21
     case "$1" in
@@ -536,13 +705,13 @@ docker_console() {
     shift
   done
   need_cluster
+  [[ " ${wanted[*]} " == *" console "* ]] ||
+    fail "cluster $name has no console (CONSOLE_PORT=0)" "give it a port in .env, then \`$0 restart\`" 23
   if [ ${#words[@]} -gt 0 ]; then
     docker exec "$name-console" pgrevive container "${words[@]}"
     return
   fi
-  listen=$(setting CONSOLE_LISTEN 127.0.0.1)
-  [ "$listen" != 0.0.0.0 ] || listen=127.0.0.1
-  echo "http://$listen:$(setting CONSOLE_PORT 8080)/"
+  echo "http://$(address_here CONSOLE_LISTEN):$(setting CONSOLE_PORT 8080)/"
 }
 
 docker_command() {
@@ -551,7 +720,7 @@ docker_command() {
   docker_prepare
   case "$command" in psql|exec) ;; *)
     for word in "$@"; do
-      case "$word" in --help|-h) alone "$command" --help; return ;; esac
+      case "$word" in --help|-h) image_says "$command" --help; return ;; esac
     done ;;
   esac
   case "$command" in
@@ -567,7 +736,8 @@ docker_command() {
     exec) docker_exec "$@" ;;
     psql) docker_psql "$@" ;;
     cleanup) docker_cleanup "$@" ;;
-    help|version|info) alone "$command" "$@" ;;
+    help|version) image_says "$command" "$@" ;;
+    info) alone "$command" "$@" ;;
     doctor) alone container doctor "$@" ;;
     console) docker_console "$@" ;;
     restore|archive-get|prefetch)

@@ -202,6 +202,7 @@ int run(const std::vector<std::string>& words) {
   Program program;
   try {
     ignore_broken_pipes();
+    end_on_signals_as_first_process();
     return run_program(program, words);
   } catch (const Error& error) {
     const Error said = program.global.config.empty() ? error : in_words_of_config(error);

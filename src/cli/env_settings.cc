@@ -428,7 +428,9 @@ void read_cluster(Reader& reader, cluster::Settings& settings) {
     const EnvEntry* entry = reader.given(name);
     if (entry == nullptr) return;
     value = entry->value;
-    if (!parse_network(entry->value) || entry->value.find('/') != std::string::npos) {
+    // As Compose wants an IPv6 address.
+    if (value.starts_with('[') && value.ends_with(']')) value = value.substr(1, value.size() - 2);
+    if (!parse_network(value) || value.find('/') != std::string::npos) {
       reader.bad(*entry, "write an IP address, such as 127.0.0.1 or 0.0.0.0");
     }
   };

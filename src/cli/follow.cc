@@ -267,6 +267,7 @@ int launch_anew_and_follow(const cluster::Settings& settings,
 int follow_reindex(const cluster::StateDirectory& directory) {
   const StopOnSignal stop;
   ProgressView view = view_for(stdout_terminal());
+  SilenceWatch silence(directory);
   int silent_looks = 0;
   for (;;) {
     // In this order: once the request is gone, the status tells what became of it.
@@ -281,6 +282,7 @@ int follow_reindex(const cluster::StateDirectory& directory) {
       if (!asked && status->phase == Phase::running) return 0;
     }
     silent_looks = cluster::supervisor_running(directory) ? 0 : silent_looks + 1;
+    if (silent_looks == 0) silence.look();
     // A container that died is started again, and goes on.
     if (silent_looks > 150) {
       print(view.close());
@@ -294,6 +296,7 @@ int follow_reindex(const cluster::StateDirectory& directory) {
 int follow_service(const cluster::StateDirectory& directory, std::int64_t since_ms, int end) {
   const StopOnSignal stop;
   ProgressView view = view_for(stdout_terminal());
+  SilenceWatch silence(directory);
   bool point_told = false;
   for (;;) {
     // In this order: what it wrote last is there once it has ended.
@@ -319,6 +322,7 @@ int follow_service(const cluster::StateDirectory& directory, std::int64_t since_
                                               : "the restore did not begin")
           .with_hint("the log of its container says why");
     }
+    if (cluster::supervisor_running(directory)) silence.look();
     if (ended.known || !stop.wait_for(200ms)) return leave_to_itself(view);
   }
 }

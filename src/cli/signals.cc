@@ -53,4 +53,10 @@ bool StopOnSignal::wait_for(std::chrono::milliseconds time) const {
 
 void ignore_broken_pipes() { std::signal(SIGPIPE, SIG_IGN); }
 
+void end_on_signals_as_first_process() {
+  if (::getpid() != 1) return;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP})
+    std::signal(signal, [](int got) { ::_exit(128 + got); });
+}
+
 }  // namespace pgrevive::cli

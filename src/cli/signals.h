@@ -28,4 +28,8 @@ class StopOnSignal {
 // A broken pipe or connection is an error that a write returns, not the end of the process.
 void ignore_broken_pipes();
 
+// The first process of a container gets no signal that it has no handler for, so Ctrl-C would do
+// nothing: there it ends by SIGINT, SIGTERM and SIGHUP as any other process does by default.
+void end_on_signals_as_first_process();
+
 }  // namespace pgrevive::cli

@@ -200,6 +200,20 @@ bool remove_beside_nodes(const StateDirectory& directory, CleanupOf what, Cleanu
   return foreign;
 }
 
+std::optional<repository::RepositoryOptions> archive_of(const StateDirectory& directory,
+                                                        const Marker& marker) {
+  const auto text = read_file_if_exists(directory.settings());
+  if (!text) return {};
+  const auto settings = from_json(*text);
+  if (!settings.archives()) return {};
+  return own_archive(settings, directory, marker.archive_suffix);
+}
+
+bool lies_outside(const repository::RepositoryOptions& archive, const StateDirectory& directory) {
+  return archive.type == repository::RepositoryOptions::Type::s3 ||
+         archive.path != directory.archive();
+}
+
 // What stays although it was the cluster's.
 void tell_what_stays(const StateDirectory& directory, const Marker& marker, Cleanup& result) {
   for (const auto& node : existing_nodes(directory)) {
@@ -211,16 +225,12 @@ void tell_what_stays(const StateDirectory& directory, const Marker& marker, Clea
         result.kept.push_back(target.string() + ", to which " + place.string() + " led");
     result.removed.push_back("data and logs of " + node);
   }
-  const auto text = read_file_if_exists(directory.settings());
-  if (!text) return;
-  const auto settings = from_json(*text);
-  if (!settings.archives()) return;
-  const auto archive = own_archive(settings, directory, marker.archive_suffix);
-  if (archive.type == repository::RepositoryOptions::Type::s3 ||
-      archive.path != directory.archive())
-    result.kept.push_back("WAL archive in " + archive.describe());
+  const auto archive = archive_of(directory, marker);
+  if (!archive) return;
+  if (lies_outside(*archive, directory))
+    result.kept.push_back("WAL archive in " + archive->describe());
   else
-    result.removed.push_back("WAL archive in " + archive.path.string());
+    result.removed.push_back("WAL archive in " + archive->path.string());
 }
 
 // Whoever the directory belongs to, which only root could have decided.
@@ -282,6 +292,14 @@ bool stop_and_remove(const StateDirectory& directory, CleanupOf what,
 }
 
 }  // namespace
+
+std::optional<repository::RepositoryOptions> kept_archive(const StateDirectory& directory) {
+  const auto marker = Marker::load(directory);
+  if (!marker) return {};
+  auto archive = archive_of(directory, *marker);
+  if (archive && !lies_outside(*archive, directory)) archive.reset();
+  return archive;
+}
 
 void check_removable(const StateDirectory& directory, CleanupOf what) {
   struct stat root {};

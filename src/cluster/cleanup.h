@@ -1,10 +1,12 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "cluster/change_lock.h"
 #include "cluster/cluster.h"
 #include "cluster/state_directory.h"
+#include "repository/open.h"
 
 namespace pgrevive::cluster {
 
@@ -20,6 +22,10 @@ namespace pgrevive::cluster {
 enum class CleanupOf { everything, what_was_made };
 Cleanup clear(const StateDirectory& directory, const ChangeLock& held,
               const std::function<void()>& in_between);
+
+// The cluster's own WAL archive, where that lies outside of its directory and stays when the cluster
+// is removed. Empty where there is none. Throws Error{corrupt}.
+std::optional<repository::RepositoryOptions> kept_archive(const StateDirectory& directory);
 
 // Whether all of it can be removed: a mount cannot, nor what lies behind a link. To be known before
 // anything is stopped. Throws Error that names the place. What is made anew has to lie where the

@@ -38,6 +38,9 @@ constexpr const char* kBackrestConf = "/etc/pgbackrest/pgbackrest.conf";
 constexpr const char* kAdminerPlace = "/run/pgrevive";
 constexpr std::chrono::minutes kRestartLimit{10};
 
+// Tells the health check that nothing is to be served (ADMINER_PORT=0).
+std::filesystem::path adminer_is_off() { return std::filesystem::path(kAdminerPlace) / "off"; }
+
 // /etc/pgbackrest/pgbackrest.conf, for people: pgBackRest's own commands work on the cluster's own
 // archive, and `info` tells of the source's repository as well, which no other command knows.
 std::string backrest_conf(const Settings& settings, const std::string& own) {
@@ -235,7 +238,8 @@ int run_node(const Settings& told, const std::string& node) {
 int run_adminer(const Settings& told) {
   auto settings = told;
   settings.adminer_listen = "0.0.0.0";
-  settings.adminer_port = kContainerAdminerPort;
+  // The script leaves the service out where there is to be none, which Compose by itself cannot.
+  if (told.adminer_port != 0) settings.adminer_port = kContainerAdminerPort;
   const auto owner = find_owner();
   const StateDirectory directory(kAdminerPlace);
   make_directories(directory.root(), 0755);
@@ -245,6 +249,8 @@ int run_adminer(const Settings& told) {
   make_directories(directory.run());
   make_directories(directory.root() / "logs");
   StatusBoard board(directory, {.cluster_name = settings.cluster_name, .pid = ::getpid()});
+  std::filesystem::remove(adminer_is_off());
+  if (told.adminer_port == 0) write_file_atomic(adminer_is_off(), "");
   Adminer adminer(settings, directory, board);
   adminer.start();
   while (!signals.stop().stop_requested()) {
@@ -275,6 +281,8 @@ std::optional<StateDirectory> wait_for_cluster(const std::stop_token& stop) {
 
 std::string trouble_of(const std::string& node) {
   if (node == "adminer") {
+    std::error_code ignored;
+    if (std::filesystem::exists(adminer_is_off(), ignored)) return {};
     Settings settings;
     settings.adminer_listen = "127.0.0.1";
     settings.adminer_port = kContainerAdminerPort;

@@ -13,10 +13,26 @@
 #include "cluster/containers.h"
 #include "cluster/node_record.h"
 #include "postgres/binaries.h"
+#include "postgres/server.h"
 #include "restore/restore.h"
 
 namespace pgrevive::cluster::containers {
 namespace {
+
+// Of a server that we started it names the volume by our path, which in no other image is one.
+void remove_stale_pid(const std::filesystem::path& data) {
+  const auto path = data / "postmaster.pid";
+  const auto file = postgres::read_postmaster_pid(data);
+  std::error_code ignored;
+  if (file && file->data_directory != data.string())
+    throw Error(ErrorKind::busy,
+                path.string() + " is of a server that pgrevive did not start, in " +
+                    file->data_directory)
+        .with_hint(
+            "another container may run it on this volume: stop that one (docker ps -a --filter "
+            "volume=NAME); where none does, remove the file");
+  std::filesystem::remove(path, ignored);
+}
 
 bool is_whole(const StateDirectory& directory, const std::string& node) {
   const auto record = NodeRecord::load(directory, node);
@@ -54,8 +70,7 @@ std::optional<FileLock> lock_volume(const std::string& node) {
     held = FileLock::try_acquire(directory.supervisor_lock());
   }
   // Its pid says nothing here, where it may be that of another process.
-  std::error_code ignored;
-  if (held) std::filesystem::remove(directory.data(node) / "postmaster.pid", ignored);
+  if (held) remove_stale_pid(directory.data(node));
   return held;
 }
 

@@ -19,7 +19,9 @@ void become(const Identity& identity);
 void give(const std::filesystem::path& directory, const Identity& owner);
 
 // Held by whoever works on the volume; empty if somebody else does. Every container sees it, which
-// none does of another's processes.
+// none does of another's processes. Removes the postmaster.pid that a server of ours has left there,
+// whose end it proves, and throws Error{busy} over that of any other server, which may be running in
+// a container of its own.
 std::optional<FileLock> lock_volume(const std::string& node);
 
 // There while an old cluster makes way for a new one: what the new one is told, as its state

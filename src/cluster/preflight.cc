@@ -199,12 +199,13 @@ std::vector<WantedPort> wanted_ports(const Settings& settings) {
          .setting = node == "primary" ? "POSTGRES_PRIMARY_PORT" : "POSTGRES_REPLICA_PORT",
          .addresses = settings.listen_addresses,
          .port = port_of(settings, node)});
-  if (settings.adminer_port != 0)
+  // In containers they are containers of their own, whose ports Docker publishes.
+  if (settings.adminer_port != 0 && !settings.containers)
     ports.push_back({.user = "Adminer",
                      .setting = kAdminerPort,
                      .addresses = settings.adminer_listen,
                      .port = settings.adminer_port});
-  if (settings.console_port != 0)
+  if (settings.console_port != 0 && !settings.containers)
     ports.push_back({.user = "the console",
                      .setting = kConsolePort,
                      .addresses = settings.console_listen,

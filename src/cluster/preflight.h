@@ -63,8 +63,8 @@ struct WantedPort {
   std::string addresses;
   int port = 0;
 };
-// The servers' in order of node_names(), then Adminer's and the console's. Throws Error{usage}
-// where two want the same.
+// The servers' in order of node_names(), then Adminer's and the console's, unless these are containers
+// of their own. Throws Error{usage} where two want the same.
 std::vector<WantedPort> wanted_ports(const Settings& settings);
 // Throws Error{busy} where somebody listens there, be it ourselves.
 void check_port(const WantedPort& wanted);

@@ -357,9 +357,10 @@ int supervise(const StateDirectory& directory, Until until) {
 
   StatusBoard board(directory, {.cluster_name = settings.cluster_name, .pid = ::getpid()});
   board.enter(Phase::preparing);
-  // Before all else, so that there is something to look at from the first second.
+  // Before all else, so that there is something to look at from the first second. In containers it is
+  // one of its own.
   std::optional<ConsoleKeeper> console;
-  if (settings.console_port != 0)
+  if (settings.console_port != 0 && !settings.containers)
     console.emplace(board, directory);
   else
     stop_side_process(console_program(directory));

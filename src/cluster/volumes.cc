@@ -36,11 +36,9 @@ std::vector<std::string> nodes_of(const Settings& settings) {
 }
 
 // While the cluster is made its servers are nobody's to talk to, and talk to each other by sockets.
-// Adminer and console are containers of their own.
 Settings unheard(Settings settings) {
   settings.listen_addresses.clear();
   settings.node_tls = false;
-  settings.adminer_port = settings.console_port = 0;
   return settings;
 }
 
@@ -213,6 +211,25 @@ void make_from_primary(Settings settings, const std::string& node, bool anew) {
   }
 }
 
+// Docker gives whoever names a volume the one that is there. Nothing is ours before there is a marker,
+// but for what a node's container makes to wait in.
+void refuse_foreign_volume(const StateDirectory& directory, const std::string& node) {
+  const auto own = volume_of(node);
+  if (Marker::load(own)) return;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(directory.node(node), ignored)) {
+    const auto& path = entry.path();
+    if (path == own.root() || path == directory.logs(node) || path.filename() == "lost+found")
+      continue;
+    throw Error(ErrorKind::target_not_empty, "the volume of " + node + " holds " +
+                                                 path.filename().string() +
+                                                 ", which pgrevive did not make")
+        .with_hint(
+            "it is another cluster's: give this one a CLUSTER_NAME and DOCKER_VOLUMES of its own in "
+            ".env; or remove the volume, if what it holds is not needed any more (docker volume rm)");
+  }
+}
+
 // What is missing in the volumes. Returns the exit code.
 int make_whole(Settings& settings, const StateDirectory& directory, const Marker& marker,
                const Identity& owner, const PointWatch& watch) {
@@ -259,6 +276,7 @@ int fill_volumes(const Settings& told, const PointWatch& watch) {
 
   auto marker = check_directory(settings, directory, owner);
   if (!marker) {
+    for (const auto& node : nodes_of(settings)) refuse_foreign_volume(directory, node);
     marker = make_marker(settings.cluster_name, directory, owner, unix_milliseconds());
     // Before the lock: the next attempt has to know what lies there for ours.
     make_directories(directory.root());

@@ -1,7 +1,8 @@
 """The cluster in containers, as docker-compose and cluster-manager.sh make it: with a Docker daemon
 of the test's own, and S3 that the containers reach over the network.
 
-Where no daemon can run this fails; PGREVIVE_TEST_WITHOUT_DOCKER=1 lets it be skipped.
+Where no daemon can run this fails. PGREVIVE_TEST_WITHOUT_DOCKER=1 lets it be skipped where its
+programs are not installed, and nowhere else.
 """
 
 import contextlib
@@ -41,16 +42,17 @@ if [ "$1" = docker-cli-plugin-metadata ]; then
 fi
 shift
 echo "$*" >>"$0.log"
+env | grep _LISTEN= >>"$0.log"
 exec docker-compose "$@"
 """
 
 
 @pytest.fixture(scope="module")
 def docker(pgrevive, session_workspace):
-    obstacle = rig.obstacle()
-    if obstacle and os.environ.get("PGREVIVE_TEST_WITHOUT_DOCKER") == "1":
-        pytest.skip(obstacle)
-    assert not obstacle, f"no Docker daemon can run here: {obstacle}"
+    missing = rig.missing()
+    if missing and os.environ.get("PGREVIVE_TEST_WITHOUT_DOCKER") == "1":
+        pytest.skip(missing)
+    assert not missing, f"no Docker daemon can run here: {missing}"
     daemon = rig.Docker(session_workspace.directory("docker"))
     try:
         daemon.start()
@@ -197,6 +199,17 @@ class Site:
                         parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
         return [pid for pid, parent in parents.items() if parent not in parents]
 
+    def wait_for_restoring(self, child):
+        """Until the restore service is in the midst of it; returns its process."""
+        volume = self.docker.directory / "data/volumes/postgres_cluster_primary_data/_data"
+        def midst():
+            assert child.poll() is None, "it ended before"
+            with contextlib.suppress(OSError, ValueError):
+                status = json.loads((volume / "pgrevive/run/status.json").read_text())
+                (pid,) = self.processes("container", "restore")
+                return status["phase"] == "restoring" and pid
+        return wait_until(midst, 60, "it restores", every=0.001)
+
     def kill_in_the_middle(self, words, middle, process):
         """What the script says whose container gets kill -9 as soon as middle() is true."""
         child = subprocess.Popen([self.directory / "cluster-manager.sh", *words],
@@ -268,6 +281,73 @@ def test_preview_doctor_and_help_leave_nothing_behind(site):
     assert site.left_behind() == []
 
 
+def test_wrong_words_and_settings(site):
+    """Each ends with the code for wrong usage and says what would be right."""
+    def refused(*words):
+        result = site.manager(*words, check=False)
+        assert result.returncode == 21, message(result)
+        return result.stderr
+    assert "--timeout: 1 required S missing" in refused("stop", "--timeout")
+    assert "--timeout=soon is no number" in refused("stop", "--timeout=soon")
+    assert "-n: 1 required LINES missing" in refused("logs", "-n")
+    directory = site.directory / "env-of-compose"
+    directory.mkdir()
+    assert f"hint: rmdir {directory}" in refused("--env-file", directory, "start")
+    for name in ("-a", "ä", "n" * 56):
+        site.write_env(CLUSTER_NAME=name)
+        assert "55 at most" in refused("start")
+    site.write_env()
+    assert site.left_behind() == []
+
+
+def test_same_file_twice(site):
+    """Compose is told once of what it is to mount in one place."""
+    site.write_env(WAL_ARCHIVE_S3_CA_FILE=site.values["S3_CA_FILE"])
+    assert "what start would do" in site.manager("start", "--preview").stdout
+    site.write_env()
+
+
+def test_what_others_have_under_the_same_names_stays(site):
+    """The reference's own set-up has the same names, on the same host."""
+    docker = site.docker
+    docker("network", "create", "postgres-cluster-network")
+    docker("run", "--rm", "-v", "postgres_cluster_primary_data:/v", "--entrypoint", "sh", "pgrevive",
+           "-c", "mkdir /v/pgdata && chown postgres /v/pgdata && "
+                 "su postgres -c 'PATH=$PATH:/usr/lib/postgresql/15/bin initdb -D /v/pgdata'")
+    # As Compose makes it, of a directory with the name of ours.
+    docker("run", "-d", "--name", REPLICA, "--label", "com.docker.compose.project=docker-site",
+           "--entrypoint", "sleep", "pgrevive", "600")
+    there = site.left_behind()
+    assert len(there) == 3
+    for words in (("start",), ("start", "--preview"), ("doctor",)):
+        refused = site.manager(*words, check=False)
+        assert refused.returncode == 26, message(refused)
+        for what in (f"container {REPLICA} (of the Compose project docker-site)",
+                     "volume postgres_cluster_primary_data\n", "network postgres-cluster-network\n",
+                     "CLUSTER_NAME of its own"):
+            assert what in refused.stderr
+    assert site.manager("stop", check=False).returncode == 23
+    refused = site.manager("cleanup", "--yes", check=False)
+    assert refused.returncode == 23 and REPLICA in refused.stderr
+    assert docker.inspect(REPLICA)["State"]["Running"]
+    # Of another project that would be the same to Compose.
+    site.write_env(CLUSTER_NAME="Docker.Site", COMPOSE_PROJECT_NAME="docker-site")
+    docker("run", "-d", "--name", "other", "--label", "com.docker.compose.project=docker-site",
+           "--label", f"com.docker.compose.service={PRIMARY}", "--label", "pgrevive.cluster=other",
+           "--entrypoint", "sleep", "pgrevive", "600")
+    assert "container other (of cluster other)" in site.manager("start", check=False).stderr
+    site.write_env()
+    assert site.left_behind() == there
+    docker("rm", "-f", REPLICA, "other")
+    docker("network", "rm", "postgres-cluster-network")
+    # Compose asks nobody, so the restore service refuses what is in the volume.
+    assert site.compose("up", "-d", check=False).returncode != 0
+    assert site.docker.inspect(RESTORE)["State"]["ExitCode"] == 26, site.log(RESTORE)
+    assert (site.volume("primary") / "pgdata/PG_VERSION").exists()
+    site.compose("down", "--volumes")
+    assert site.left_behind() == []
+
+
 def test_taken_port_is_told_before_anything_is_made(site):
     with socket.create_server(("127.0.0.1", site.ports["replica"])):
         refused = site.manager("start", check=False)
@@ -275,8 +355,8 @@ def test_taken_port_is_told_before_anything_is_made(site):
     assert site.left_behind() == []
 
 
-def test_failed_restore_says_why_and_is_continued(site):
-    """The containers are there, their logs say what is wrong, and a start goes on."""
+def test_failed_restore_says_why(site):
+    """The containers are there, and their logs say what is wrong."""
     site.write_env(REPO_CIPHER_PASS="not the ${passphrase")  # which Compose v2 could not read
     result = site.manager("start", check=False)
     assert result.returncode == 21 and "  preparing" in result.stdout
@@ -290,11 +370,37 @@ def test_failed_restore_says_why_and_is_continued(site):
     wait_until(lambda: "the volume of primary is not whole: " in site.log(PRIMARY), 60,
                "the primary says why it does not run")
     assert "passphrase" in site.log(PRIMARY)
-    site.docker("stop", PRIMARY)
     site.write_env()
+    site.compose("down", "--volumes")
+    assert site.left_behind() == []
+
+
+def test_first_start_by_compose_alone_that_is_cut_off_twice(site):
+    """Killed half way the restore goes on when it is started again; when the host has crashed half way
+    Docker does not start it by itself, and the next `up` goes on."""
+    up = ["docker", "compose"] if rig.COMPOSE else ["docker-compose"]
+    child = subprocess.Popen([*up, "up", "-d"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL,
+                             **child_options(env=site.docker.environment, cwd=site.directory))
+    with child:
+        os.kill(site.wait_for_restoring(child), signal.SIGKILL)
+        assert child.wait(120) != 0
+    assert site.docker.inspect(RESTORE)["State"]["ExitCode"] == 137
+    assert PRIMARY not in site.docker.out("ps", "--format", "{{.Names}}")
+    status = site.volume("primary") / "pgrevive/run/status.json"
+    status.unlink()
+    site.docker("start", RESTORE)
+    with subprocess.Popen(["docker", "wait", RESTORE], stdout=subprocess.DEVNULL,
+                          **child_options(env=site.docker.environment)) as child:
+        site.wait_for_restoring(child)
+        site.docker.crash()
+    site.docker.start()
+    assert site.docker.inspect(RESTORE)["State"]["Status"] == "exited"
     site.compose("up", "-d")
     site.healthy()
-    assert site.restores() == 1
+    assert site.docker.inspect(RESTORE)["State"]["ExitCode"] == 0
+    assert site.restores() == 3
+    site.restored = 3
 
 
 def test_names_volumes_and_network(site):
@@ -441,7 +547,7 @@ def test_image_of_the_dockerfile_has_the_page():
     """It takes minutes to build, so it is not built here: its compiler has what makes the page, and is
     told that there is no image without (which console.PageRequired of the unit tests is about)."""
     compiler = (ROOT / "Dockerfile").read_text().partition(" AS compiler\n")[2]
-    (groups,) = re.findall(r"install-packages\.sh (.*)", compiler)
+    (groups,) = re.findall(r"^RUN \S+/install-packages\.sh (.*)", compiler, re.M)
     assert set(groups.split()) == {"build-program", "page"}
     assert "\nARG PAGE=REQUIRED\n" in compiler and " -D PGREVIVE_PAGE=$PAGE " in compiler
 
@@ -486,6 +592,31 @@ def test_smart_shutdown_waits_and_fast_does_not(site):
     site.healthy(REPLICA)
 
 
+def refuses_the_volume_that_another_server_is_on(site):
+    """Which may be of another image, and which a container does not see among its processes."""
+    data = "/var/lib/postgresql/data"
+    pid_file = site.volume("primary") / "pgdata/postmaster.pid"
+    with subprocess.Popen(
+            ["docker", "run", "-i", "--rm", "--name", "another", "-v",
+             f"postgres_cluster_primary_data:{data}", "--user", "postgres", "--entrypoint", "postgres",
+             "pgrevive", "--single", "-D", f"{data}/pgdata", "-c", f"data_directory={data}/pgdata",
+             "-c", f"config_file={data}/conf/postgresql.conf", "testdb"],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            **child_options(env=site.docker.environment)) as another:
+        wait_until(lambda: pid_file.exists() or another.poll() is not None, 60, "it is there")
+        assert another.poll() is None, another.stderr.read()
+        mine = pid_file.read_text()
+        site.docker("start", PRIMARY)
+        wait_until(lambda: "is of a server that pgrevive did not start" in site.log(PRIMARY), 60,
+                   "the primary's container says why it does not run")
+        wait_until(lambda: site.docker.inspect(PRIMARY)["State"]["Restarting"], 30, "it waits")
+        assert pid_file.read_text() == mine
+        another.stdin.close()
+        assert another.wait(60) == 0, another.stderr.read()
+    wait_until(lambda: site.docker.inspect(PRIMARY)["State"]["Status"] == "running", 60,
+               "it tries again")
+
+
 def test_health_means_something(site):
     """A replica that does not stream is not healthy, though it answers. A primary is, that waits for a
     standby: nobody is helped by one more session that hangs."""
@@ -501,11 +632,19 @@ def test_health_means_something(site):
     def asked():
         return site.docker("exec", REPLICA, "pgrevive", "container", "health", "replica", check=False)
     assert asked().stdout == "healthy\n"
+    # A primary that answers and takes no writes is not healthy either.
+    site.docker("exec", "-u", "postgres", PRIMARY, "sh", "-c", "touch $PGDATA/standby.signal && "
+                "kill -9 $(head -n 1 $PGDATA/postmaster.pid)")
+    def in_recovery():
+        asked = site.docker("exec", PRIMARY, "pgrevive", "container", "health", "primary", check=False)
+        return asked.returncode == 1 and asked.stdout == "the primary is in recovery\n"
+    wait_until(in_recovery, 60, "the primary is not healthy")
     site.docker("stop", PRIMARY)
     wait_until(lambda: asked().returncode == 1, 30, "the replica is not healthy")
     assert asked().stdout == "the replica does not stream\n"
     assert site.value(REPLICA, "select 1") == "1"
-    site.docker("start", PRIMARY)
+    (site.volume("primary") / "pgdata/standby.signal").unlink()
+    refuses_the_volume_that_another_server_is_on(site)
     wait_until(lambda: asked().returncode == 0, 60, "the replica streams again")
     site.healthy(PRIMARY)
 
@@ -530,7 +669,7 @@ def test_restart_of_docker_needs_no_restore(site):
     site.docker.start()
     site.healthy()
     assert site.value(PRIMARY, "select max(answer) from written") == "43"
-    assert site.restores() == 1
+    assert site.restores() == site.restored
     assert site.docker.inspect(RESTORE)["State"]["Status"] == "exited"
 
 
@@ -548,7 +687,7 @@ def test_crash_of_the_host_needs_no_restore(site):
         wait_until(lambda node=container: site.value(node, "select max(answer) from written") == "44",
                    30, "it has what was committed last")
         assert crashes(container) == before[container] + 1
-    assert site.restores() == 1
+    assert site.restores() == site.restored
     assert site.docker.inspect(RESTORE)["State"]["Status"] == "exited"
 
 
@@ -557,7 +696,31 @@ def test_up_again_changes_nothing(site):
     site.compose("up", "-d")
     assert "the volumes are whole; there is nothing to restore" in site.log(RESTORE)
     assert site.docker.inspect(PRIMARY)["State"]["StartedAt"] == started
-    assert site.restores() == 1
+    assert site.restores() == site.restored
+
+
+def test_down_and_up_need_no_restore_and_a_port_of_0_is_none(site):
+    """The volumes are the cluster. Compose by itself cannot leave a service out, which then serves
+    nothing; the script can."""
+    ports = {"ADMINER_PORT": 0, "CONSOLE_PORT": 0}
+    site.compose("down")
+    site.write_env(**ports)
+    site.compose("up", "-d")
+    site.healthy()
+    assert site.restores() == 0 and "the volumes are whole" in site.log(RESTORE)
+    assert site.value(PRIMARY, "select max(answer) from written") == "44"
+    for container in (ADMINER, CONSOLE):
+        assert site.docker("exec", container, "sh", "-c", "cat /proc/net/tcp*").stdout.count(
+            ":1F90 ") == 0  # port 8080
+    started = site.manager("start").stdout
+    assert "adminer" not in started.lower() and "console" not in started
+    assert set(site.docker.out("ps", "-a", "--format", "{{.Names}}").split()) == {
+        PRIMARY, REPLICA, RESTORE}
+    assert "CONSOLE_PORT=0" in site.manager("console", check=False).stderr
+    site.write_env()
+    site.manager("restart")
+    site.healthy()
+    site.restored = 0
 
 
 def test_commands_of_the_manager(site):
@@ -612,8 +775,12 @@ def test_either_compose(site):
     plugin.chmod(0o755)
     log = plugin.with_suffix(".log")
     try:
-        assert "pgrevive" in site.manager("version").stdout
+        # With the brackets that Compose wants around such an address.
+        site.write_env(ADMINER_LISTEN="::1")
+        assert "0 failed" in site.manager("doctor").stdout
         assert "run --rm --no-deps" in log.read_text()
+        assert "\nADMINER_LISTEN=[::1]\n" in log.read_text()
+        site.write_env()
     finally:
         plugin.unlink()
     log.unlink()
@@ -624,6 +791,15 @@ def test_either_compose(site):
         assert neither.returncode == 29 and "needs Docker Compose" in neither.stderr
     finally:
         (site.path / "docker-compose").symlink_to(shutil.which("docker-compose"))
+
+
+def test_container_that_is_gone_is_not_waited_for(site):
+    """Who removes one while its health is waited for is told so."""
+    script = ("fail() { echo \"$1\" >&2; exit $3; }; interrupted= name=nobody project=nobody "
+              "wanted=(primary); . scripts/docker-runtime.sh; wait_for_health")
+    gone = run(["bash", "-c", script], cwd=site.directory, env=site.commands_environment(), check=False,
+               timeout=20)
+    assert gone.returncode == 23 and gone.stderr == "the container nobody-primary is gone\n"
 
 
 def test_image_alone(site, service):
@@ -645,7 +821,19 @@ def test_image_alone(site, service):
                            "--tablespace-map-all", "/tmp/t", "--type", "none")
     assert "restored" in message(restored)
     doctor = site.docker(*command, "-e", "POSTGRES_PASSWORD=x", "pgrevive", "doctor", check=False)
-    assert "signature" in doctor.stdout.lower() or "bucket" in doctor.stdout.lower()
+    for name in ("TLS chain", "signature", "stanza", "chosen backup"):
+        assert re.search(rf"^  ok +{name} ", doctor.stdout, re.M), doctor.stdout
+    # The first process of a container has to heed Ctrl-C by itself.
+    with socket.create_server((address, 0)) as silent:
+        silent.settimeout(60)
+        place = command.index(f"S3_ENDPOINT={site.values['S3_ENDPOINT']}")
+        asked = [*command[:place], f"S3_ENDPOINT=https://{address}:{silent.getsockname()[1]}",
+                 *command[place + 1:], "--name", "asked", "pgrevive", "info"]
+        with subprocess.Popen(["docker", *asked], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              **child_options(env=site.docker.environment)) as child:
+            silent.accept()
+            site.docker("kill", "-s", "INT", "asked")
+            assert child.wait(20) == 130
 
 
 def test_image_of_another_major(docker, workspace):
@@ -670,15 +858,37 @@ def test_image_of_another_major(docker, workspace):
 
 
 def test_cleanup_removes_exactly_its_own(site):
-    site.docker("volume", "create", "postgres_cluster_other")
+    """What is not its own stays, whatever its name, and what would keep it from being removed is told
+    before anything is stopped; so is the archive that stays."""
+    docker = site.docker
+    docker("volume", "create", "postgres_cluster_other")
+    docker("network", "create", "postgres-cluster-other")
+    def other(*words):
+        docker("run", "-d", "--name", "postgres-cluster-other", *words, "--entrypoint", "sleep",
+               "pgrevive", "600")
+    for words, what in ((("-v", "postgres_cluster_replica_logs:/v"), "volume postgres_cluster_replica_logs"),
+                        (("--network", "postgres-cluster-network"), "network postgres-cluster-network")):
+        other(*words)
+        refused = site.manager("cleanup", "--yes", check=False)
+        assert refused.returncode == 30, message(refused)
+        assert f"the {what} is in use" in refused.stderr
+        assert "docker rm -f postgres-cluster-other" in refused.stderr
+        docker("rm", "-f", "postgres-cluster-other")
+    other()
     refused = site.manager("cleanup", check=False, input="no\n")
-    assert refused.returncode != 0 and site.docker.inspect(PRIMARY)["State"]["Running"]
+    assert refused.returncode == 31 and docker.inspect(PRIMARY)["State"]["Running"]
+    (archive,) = re.findall(r"What stays: (WAL archive in s3://backups/repo-postgres-cluster-\S+, "
+                            r"stanza main)\n", refused.stdout)
     site.prove_sound()
-    site.manager("cleanup", "--yes")
-    assert site.docker.out("ps", "-aq") == ""
-    assert set(site.docker.out("volume", "ls", "-q").split()) == {"postgres_cluster_other"}
-    networks = set(site.docker.out("network", "ls", "--format", "{{.Name}}").split())
-    assert networks == {"none", "host", "pgrevive-host"}
+    assert site.manager("cleanup", "--yes").stdout == (
+        f"removed the containers, volumes and network of postgres-cluster\nkept    {archive}\n")
+    assert docker.out("ps", "-a", "--format", "{{.Names}}") == "postgres-cluster-other"
+    assert set(docker.out("volume", "ls", "-q").split()) == {"postgres_cluster_other"}
+    networks = set(docker.out("network", "ls", "--format", "{{.Name}}").split())
+    assert networks == {"none", "host", "pgrevive-host", "postgres-cluster-other"}
+    docker("rm", "-f", "postgres-cluster-other")
+    docker("network", "rm", "postgres-cluster-other")
+    assert site.manager("cleanup", "--yes", check=False).returncode == 23
 
 
 WITHOUT_S3 = {name: None for name in (
@@ -701,10 +911,17 @@ def test_local_repository_taken_over_by_a_start_that_nobody_looks_at(site, story
     for path in (repository, *repository.rglob("*")):
         os.chown(path, 999, 999)  # the containers' user
     site.write_env(REPO_TYPE="posix", REPO_PATH=repository, WAL_ARCHIVE="source",
-                   WAL_ARCHIVE_SILENCE=0, NODE_TLS="on", **WITHOUT_S3)
+                   WAL_ARCHIVE_SILENCE=0, NODE_TLS="on", CONSOLE_LISTEN="0.0.0.0", **WITHOUT_S3)
     shown = look_and_stop_looking(site, "--type", "name", "--target", "half way")
     assert "target: restore point 'half way'" in shown and "left to itself: it goes on" in shown
+    # From the restore on, and once.
+    warning = "the console listens on 0.0.0.0 (CONSOLE_LISTEN)"
+    assert warning in shown
+    # It is the console's container that has the port.
+    assert not (site.volume("primary") / "pgrevive/logs/console.log").exists()
     site.healthy()
+    told = json.loads((site.volume("primary") / "pgrevive/run/status.json").read_text())["warnings"]
+    assert len([text for text in told if text.startswith(warning)]) == 1
     rows = ROWS.removesuffix(",last-archived")
     assert site.value(PRIMARY, MARKERS) == rows and site.value(REPLICA, MARKERS) == rows
     site.sql(PRIMARY, "select pg_switch_wal()")
@@ -841,18 +1058,31 @@ def test_anew_that_is_cut_off_goes_on_to_its_target(site, story):
     assert not many.exists()
     assert "makes-way" not in site.docker.out("exec", PRIMARY, "ls", "/var/lib/postgresql/data/pgrevive")
     site.prove_sound()
-    site.manager("cleanup", "--yes")
-    assert set(site.left_behind()) <= {"postgres_cluster_other"}  # another test's
 
 
-def test_new_cluster_without_a_backup(site):
-    """RESTORE_FROM_BACKUP=false, shown on a terminal phase by phase."""
+def test_second_cluster_beside_it_without_a_backup(site):
+    """RESTORE_FROM_BACKUP=false, shown on a terminal phase by phase, of a name that is none of a Compose
+    project, without Adminer and console. Whichever of the two is removed, the other stays."""
+    first = set(site.left_behind()) - {"postgres_cluster_other"}  # another test's
     site.write_env(RESTORE_FROM_BACKUP="false", WAL_ARCHIVE_TYPE="posix", WAL_ARCHIVE_S3_ACCESS_KEY=None,
-                   WAL_ARCHIVE_S3_SECRET_KEY=None)
+                   WAL_ARCHIVE_S3_SECRET_KEY=None, CLUSTER_NAME="Second.One", ADMINER_PORT=0,
+                   CONSOLE_PORT=0)
     shown = site.manager_on_a_terminal("start")
     lines = [line.rsplit("\x1b[K", 1)[-1] for line in shown.split("\n")]
     for phase in ("preparing", "configuring", "joining replicas"):
         assert any(re.fullmatch(rf"  {phase} +[0-9.]+ s", line) for line in lines), shown
     assert "\r\x1b[K" in shown and "stopping" not in shown
-    assert "postgres-cluster is running" in lines
-    assert "11 passed, 0 failed" in site.manager("test").stdout
+    assert "Second.One is running" in lines
+    assert "10 passed, 0 failed" in site.manager("test").stdout
+    assert set(site.docker.out("ps", "--format", "{{.Names}}").split()) == {
+        "Second.One-primary", "Second.One-replica"}
+    site.manager("stop")
+    site.manager("start", "--detach")
+    site.write_env()
+    assert site.manager("cleanup", "--yes").stdout.startswith("removed")
+    assert first and set(site.left_behind()) <= {"postgres_cluster_other"}
+    site.write_env(CLUSTER_NAME="Second.One")
+    site.healthy("Second.One-primary", "Second.One-replica")
+    site.manager("cleanup", "--yes")
+    for kind in ("ps -aq", "volume ls -qf name=Second", "network ls -qf name=Second"):
+        assert site.docker.out(*kind.split()) == ""

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from rig import repofiles, seals, signed, tree
+from rig import docker, repofiles, seals, signed, tree
 from rig.cluster import Cluster
 from rig.matrix import FORMS
 from rig.process import Failed
@@ -21,6 +21,18 @@ def restored(matrix, session_workspace):
     space = session_workspace.directory("rig")
     return [repo.restore(repo.labels[-1], space / name / "data", space / name / "ts", jobs=jobs)
             for name, jobs in (("one", 1), ("two", 4))]
+
+
+def test_docker_is_missing_only_where_its_programs_are(monkeypatch, workspace):
+    """All else that keeps a daemon from running fails, whatever the environment says."""
+    monkeypatch.setenv("PATH", str(workspace.path))
+    assert docker.missing().startswith("no dockerd, docker, docker-compose, mmdebstrap, iptables (")
+    for name in docker.PROGRAMS:
+        (workspace.path / name).symlink_to("/bin/false")
+    assert docker.missing() == ""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(Failed, match="root only"):
+        docker.Docker(workspace.path).start()
 
 
 def test_two_restores_of_one_backup_are_equal(restored):

@@ -21,6 +21,7 @@
 #include "cli/print.h"
 #include "cli/running_report.h"
 #include "cli/signals.h"
+#include "cluster/cleanup.h"
 #include "cluster/cluster.h"
 #include "cluster/console_process.h"
 #include "cluster/container_node.h"
@@ -163,6 +164,13 @@ int check_anew(const GlobalOptions& global) {
   return 0;
 }
 
+// What a removal of the volumes does not remove.
+int check_cleanup() {
+  if (const auto archive = cluster::kept_archive(containers::where_volumes_are()))
+    out("WAL archive in {}, stanza {}\n", archive->describe(), archive->stanza);
+  return 0;
+}
+
 int rebuild(const cluster::Settings& settings, const std::string& node, bool json) {
   cluster::RequestReport report{.act = std::string(cluster::name(cluster::Act::rebuild)),
                                 .node = node,
@@ -175,8 +183,18 @@ int rebuild(const cluster::Settings& settings, const std::string& node, bool jso
   return 0;
 }
 
+// The script leaves the service out where there is to be none, which Compose by itself cannot.
+bool console_is_wanted() {
+  const char* port = std::getenv("CONSOLE_PORT");
+  return port == nullptr || parse_unsigned(port) != 0u;
+}
+
 int run_console() {
   const StopOnSignal stop;
+  if (!console_is_wanted()) {
+    while (stop.wait_for(std::chrono::seconds(1))) continue;
+    return 0;
+  }
   if (const auto directory = containers::wait_for_cluster(stop.token()))
     console::serve(*directory, stop.token());
   return 0;
@@ -187,6 +205,7 @@ std::string own_console() {
 }
 
 std::string trouble_of_console() {
+  if (!console_is_wanted()) return {};
   const http::Client client({.connect_timeout = std::chrono::seconds(3)});
   const auto response =
       client.perform({.url = own_console() + "healthz"}, [](const http::Response&, ByteView) {});
@@ -222,6 +241,7 @@ int work(const GlobalOptions& global, const ContainerWords& words, bool json) {
     return look(words, json);
   if (is({"check", "preview", "doctor"})) return look_ahead(global, words.work, json);
   if (is({"check-anew"})) return check_anew(global);
+  if (is({"check-cleanup"})) return check_cleanup();
   if (is({"restore"})) {
     containers::go_on_making_way();
     return containers::fill_volumes(told_settings(global, true), watch_search());
@@ -250,7 +270,8 @@ void add_container(Parser& parser) {
       ->check(CLI::IsMember({"restore", "follow",     "node",     "adminer", "health",
                              "status",  "test",       "report",   "check",   "preview",
                              "doctor",  "check-anew", "make-way", "rebuild", "restart",
-                             "reindex", "reindexing", "console",  "get",     "token"}));
+                             "reindex", "reindexing", "console",  "get",     "token",
+                             "check-cleanup"}));
   command->add_option("NODE", words->node);
   command->add_option("--since-ms", words->since_ms);
   command->add_flag("-w,--watch", words->watch);

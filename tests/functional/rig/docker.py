@@ -22,12 +22,10 @@ BASE = "debian:bookworm-slim"  # the tag that the Dockerfile names
 ADDRESSES = "base=10.231.0.0/16,size=24"
 
 
-def obstacle():
-    """Why no daemon can run here; empty if one can."""
+def missing():
+    """The programs that are not installed here, with the packages that bring them; empty if all are."""
     absent = [name for name in PROGRAMS if shutil.which(name) is None]
-    if absent:
-        return f"no {', '.join(absent)} (packages: {' '.join(PACKAGES)})"
-    return "" if os.geteuid() == 0 else "dockerd runs as root only"
+    return f"no {', '.join(absent)} (packages: {' '.join(PACKAGES)})" if absent else ""
 
 
 def _apt_of_host():
@@ -59,6 +57,8 @@ class Docker:
             (plugins / "docker-compose").symlink_to(COMPOSE)
 
     def start(self):
+        if os.geteuid() != 0:
+            raise Failed("dockerd runs as root only")
         # It gives its own containerd 15 seconds to answer, which a busy machine may not.
         for _ in range(4):
             if self._start():

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "cluster/preflight.h"
 #include "postgres/binaries.h"
 
 namespace pgrevive::cluster {
@@ -32,6 +33,16 @@ TEST(Containers, RefuseWhatTheServicesDoNotHave) {
   EXPECT_EQ(containers::settings_for(archive).own_archive.path, "/srv/archive");
   archive.own_archive.type = repository::RepositoryOptions::Type::posix;
   EXPECT_THROW(containers::settings_for(archive), Error);
+}
+
+TEST(Containers, LeaveThePortsOfAdminerAndConsoleToTheirOwn) {
+  const auto users = [](const Settings& settings) {
+    std::vector<std::string> found;
+    for (const auto& wanted : wanted_ports(settings)) found.push_back(wanted.user);
+    return found;
+  };
+  EXPECT_THAT(users({}), testing::ElementsAre("primary", "replica", "Adminer", "the console"));
+  EXPECT_THAT(users(containers::settings_for({})), testing::ElementsAre("primary", "replica"));
 }
 
 TEST(Containers, SayWhatHelpsWithAnImage) {
