@@ -10,7 +10,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include "base/error.h"
+#include "base/error_text.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "cli/collations_text.h"
@@ -34,22 +34,12 @@ using cluster::Phase;
 
 void print(const std::string& text) { write_to(stdout, text); }
 
-ErrorKind kind_of(int exit_code) {
-  const bool known = exit_code >= static_cast<int>(ErrorKind::internal) &&
-                     exit_code <= static_cast<int>(ErrorKind::cancelled);
-  return known ? static_cast<ErrorKind>(exit_code) : ErrorKind::internal;
-}
-
-// The failure of another process as our own Error, which that has written with all its lines.
 Error failure_of(const cluster::SupervisorStatus& status) {
-  constexpr std::string_view kHint = "\n  hint: ";
-  const auto& text = status.error;
-  const auto hint = text.find(kHint);
-  Error error(kind_of(status.exit_code),
-              text.empty() ? "the cluster could not be brought up" : text.substr(0, hint));
-  return std::move(error).with_hint(hint == std::string::npos
-                                        ? fmt::format("`{} logs` has the details", front_door())
-                                        : text.substr(hint + kHint.size()));
+  auto error =
+      read_error(status.error.empty() ? "the cluster could not be brought up" : status.error,
+                 status.exit_code, ErrorKind::internal);
+  if (error.hint().empty()) error.with_hint(fmt::format("`{} logs` has the details", front_door()));
+  return error;
 }
 
 // Tells the status of this start from what an earlier one left behind.
@@ -318,8 +308,9 @@ int follow_service(const cluster::StateDirectory& directory, std::int64_t since_
     if (ended.code) {
       print(view.close());
       if (fresh && status->phase == Phase::failed) throw failure_of(*status);
-      throw Error(kind_of(*ended.code), fresh ? "the restore was stopped before the cluster was up"
-                                              : "the restore did not begin")
+      throw Error(
+          kind_of_exit(*ended.code, ErrorKind::internal),
+          fresh ? "the restore was stopped before the cluster was up" : "the restore did not begin")
           .with_hint("the log of its container says why");
     }
     if (cluster::supervisor_running(directory)) silence.look();

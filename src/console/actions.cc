@@ -12,9 +12,8 @@
 #include <unistd.h>
 
 #include "base/child_process.h"
-#include "base/error.h"
+#include "base/error_text.h"
 #include "base/file.h"
-#include "base/text.h"
 #include "cluster/cluster.h"
 #include "cluster/containers.h"
 #include "cluster/preview.h"
@@ -86,18 +85,11 @@ http::ServerResponse run_test(const cluster::StateDirectory& directory) {
 // What a command said that ended with that code, as our own error.
 http::ServerResponse failed(const std::string& said, int code) {
   constexpr std::string_view kError = "error: ";
-  constexpr std::string_view kHint = "\n  hint: ";
   const auto begin = said.find(kError);
-  auto message = begin == std::string::npos ? said : said.substr(begin + kError.size());
-  std::string hint;
-  if (const auto at = message.find(kHint); at != std::string::npos) {
-    hint = trim(message.substr(at + kHint.size()));
-    message.resize(at);
-  }
-  const bool known = code >= static_cast<int>(ErrorKind::internal) &&
-                     code <= static_cast<int>(ErrorKind::cancelled);
-  return error_response(409, std::string(trim(message)), hint,
-                        known ? static_cast<ErrorKind>(code) : ErrorKind::system);
+  const auto error =
+      read_error(begin == std::string::npos ? said : said.substr(begin + kError.size()), code,
+                 ErrorKind::system);
+  return error_response(409, error.what(), error.hint(), error.kind());
 }
 
 // As a person would do without a .env: the cluster knows what it was told. It is a process of its
