@@ -12,6 +12,7 @@
 #include "cluster/console_process.h"
 #include "cluster/identity_scope.h"
 #include "cluster/preflight.h"
+#include "cluster/program_copy.h"
 #include "cluster/status_board.h"
 
 namespace pgrevive::cluster {
@@ -101,11 +102,9 @@ void bring_console_back(const Settings& settings, const StateDirectory& director
   if (::geteuid() != owner.uid) command.identity = owner;
   {
     const IdentityScope scope(owner);
-    make_directories(directory.program().parent_path());
     for (const auto& path : {directory.run(), directory.secrets(), command.log.parent_path()})
       make_directories(path, 0700);
-    if (read_file_if_exists(directory.program()) != bytes)
-      write_file_atomic(directory.program(), bytes, 0755);
+    copy_program(bytes, directory.program());
   }
   auto child = ChildProcess::start(command);
   {

@@ -17,6 +17,7 @@
 #include "cluster/lost_primary.h"
 #include "cluster/marker.h"
 #include "cluster/preflight.h"
+#include "cluster/program_copy.h"
 #include "cluster/reindex.h"
 #include "cluster/servers.h"
 #include "cluster/supervisor_process.h"
@@ -57,11 +58,6 @@ void make_socket_directory(const std::filesystem::path& path, const Identity& ow
     throw Error(ErrorKind::denied, path.string() + " is not a directory of " + owner.name +
                                        " alone, and the servers' sockets have to lie there")
         .with_hint("remove it, or choose a shorter PGREVIVE_HOME");
-}
-
-void copy_program(const std::string& bytes, const std::filesystem::path& to) {
-  make_directories(to.parent_path());
-  if (read_file_if_exists(to) != bytes) write_file_atomic(to, bytes, 0755);
 }
 
 // What a supervisor that ended at once had to say.
