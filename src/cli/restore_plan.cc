@@ -1,9 +1,9 @@
 #include "cli/restore_plan.h"
 
-#include <algorithm>
 #include <optional>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -44,28 +44,33 @@ std::optional<cluster::Outlook> look_behind(const BackupChoice& choice,
   }
 }
 
-// Whether each segment of the gap is in another repository than `but`.
-bool is_filled(const repository::WalGap& gap, const Source& source, const IndexedRepository& but,
-               const BackupChoice& choice) {
+// Whether each segment of the gaps is in another repository than `but`.
+bool are_filled(const std::vector<repository::WalGap>& gaps, const Source& source,
+                const IndexedRepository& but, const BackupChoice& choice) {
+  const auto timeline = [](const std::string& segment) { return segment.substr(0, 8); };
   // What lies on two timelines is not looked for.
-  if (gap.first.substr(0, 8) != gap.last.substr(0, 8)) return false;
+  for (const auto& gap : gaps)
+    if (timeline(gap.first) != timeline(gap.last)) return false;
   const auto* database = choice.info.database(choice.backup().database_id);
-  std::set<std::string> found;
+  std::vector<std::set<std::string>> found(gaps.size());
   for (const IndexedRepository& entry : source.repositories) {
     if (entry.index == but.index) continue;
     try {
       const auto repository = repository::open_repository(entry.options);
       const repository::WalArchive archive(repository, repository.load_archive_info(),
                                            database->system_id, database->version);
-      for (const auto& segment : archive.find_segments(gap.first, gap.last))
-        if (segment.name >= gap.first && segment.name <= gap.last &&
-            segment.name.starts_with(gap.first.substr(0, 8)))
-          found.insert(segment.name);
+      for (std::size_t i = 0; i < gaps.size(); ++i)
+        for (const auto& segment : archive.find_segments(gaps[i].first, gaps[i].last))
+          if (segment.name >= gaps[i].first && segment.name <= gaps[i].last &&
+              timeline(segment.name) == timeline(gaps[i].first))
+            found[i].insert(segment.name);
     } catch (const Error& error) {
       err("warning: repository {}: {}\n", entry.index, error.what());
     }
   }
-  return found.size() == gap.count;
+  for (std::size_t i = 0; i < gaps.size(); ++i)
+    if (found[i].size() != gaps[i].count) return false;
+  return true;
 }
 
 // A server that is told no timeline follows the newest one from version 12 on, and before that the
@@ -110,10 +115,7 @@ void judge(Judged& judged, const Source& source, const IndexedRepository& entry,
       plan.target.type = RecoveryType::none;
     if (!outlook) return;
     if (outlook->problem) {
-      const auto filled = [&](const repository::WalGap& gap) {
-        return is_filled(gap, source, entry, plan.choice);
-      };
-      if (!outlook->ends_at_gap || !std::ranges::all_of(outlook->gaps, filled))
+      if (!outlook->ends_at_gap || !are_filled(outlook->gaps, source, entry, plan.choice))
         throw *outlook->problem;
       err("warning: repository {}: {}; other repositories have what is missing\n", entry.index,
           cluster::gap_text(outlook->gaps.front()));
