@@ -429,10 +429,20 @@ wake_rested() {
   [ ${#rested[@]} -eq 0 ] || docker start "${rested[@]}" >/dev/null || true
 }
 
+# Whether a node that does not run was started before its volume was whole: that it ended says nothing of
+# it then, and Docker waits up to a minute with its next start.
+ended_too_early() {
+  local LC_ALL=C begun whole
+  begun=$(state_of "$1" '{{.State.StartedAt}}')
+  whole=$(state_of restore '{{.State.FinishedAt}}')
+  [[ ${begun%Z} < ${whole%Z} ]]
+}
+
 wait_for_health() {
-  local node state health first
+  local node state health first waited
   for node in "${wanted[@]}"; do
     first=$(state_of $node '{{.RestartCount}}')
+    waited=0
     while :; do
       state=$(state_of $node '{{.State.Status}} {{.RestartCount}} {{.State.Health.Status}}')
       health=${state##* }
@@ -440,12 +450,24 @@ wait_for_health() {
       [ -z "$interrupted" ] || leave_to_itself
       [ -n "$state" ] || fail "the container $name-$node is gone" "\`$0 start\` makes it again" 23
       case "$state" in
-        running\ "$first"\ starting|created\ "$first"\ *) ;;
-        *)
-          docker logs --tail 20 "$name-$node" >&2
-          fail "$name-$node does not come up" "its log is above: docker logs $name-$node" ;;
+        running\ "$first"\ *|created\ "$first"\ *)
+          # One that recovers from a crash takes the time that it takes. Of one that is up the probes may
+          # be late for a while.
+          waited=$((waited + 1))
+          [ "$health" = starting ] || waited=$((waited + 9))
+          [ $waited -ge 600 ] || { sleep 1 || true; continue; }
+          waited=0
+          ! docker exec "$name-$node" pgrevive container coming-up "$node" 2>/dev/null || continue ;;
+        restarting\ *|exited\ *)
+          if ended_too_early "$node"; then
+            quietly docker stop "$name-$node"
+            quietly docker start "$name-$node"
+            first=$(state_of $node '{{.RestartCount}}')
+            continue
+          fi ;;
       esac
-      sleep 1 || true
+      docker logs --tail 20 "$name-$node" >&2
+      fail "$name-$node does not come up" "its log is above: docker logs $name-$node"
     done
     [ -z "$interrupted" ] || leave_to_itself
   done

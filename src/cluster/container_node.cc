@@ -205,6 +205,8 @@ int run_node(const Settings& told, const std::string& node) {
   auto first = read_status(directory).value_or(SupervisorStatus{});
   first.cluster_name = settings.cluster_name;
   first.pid = ::getpid();
+  // Of what died it may still be `running`.
+  first.phase = Phase::preparing;
   first.error.clear();
   first.request.reset();
   first.reindex.reset();
@@ -277,6 +279,11 @@ std::optional<StateDirectory> wait_for_cluster(const std::stop_token& stop) {
   for (; !is_there(); std::this_thread::sleep_for(std::chrono::milliseconds(500)))
     if (stop.stop_requested()) return {};
   return directory;
+}
+
+bool is_coming_up(const std::string& node) {
+  const auto status = read_status(volume_of(node));
+  return status && status->phase != Phase::running;
 }
 
 std::string trouble_of(const std::string& node) {

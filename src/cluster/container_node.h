@@ -25,6 +25,10 @@ int run_adminer(const Settings& settings);
 // without a cluster is somebody else's.
 std::optional<StateDirectory> wait_for_cluster(const std::stop_token& stop);
 
+// Whether the node in this container is still on its way up, which a server that recovers from a
+// crash may be for hours. Asked of a container that runs.
+bool is_coming_up(const std::string& node);
+
 // Why the node in this container is not what it should be: a primary that accepts writes, a replica
 // that streams. Empty: it is. For "adminer": its page is served.
 std::string trouble_of(const std::string& node);

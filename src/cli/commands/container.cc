@@ -234,6 +234,7 @@ int work(const GlobalOptions& global, const ContainerWords& words, bool json) {
     return std::ranges::find(works, words.work) != works.end();
   };
   if (is({"health"})) return health(words.node);
+  if (is({"coming-up"})) return containers::is_coming_up(words.node) ? 0 : 1;
   if (is({"console"})) return run_console();
   if (is({"get"})) return get_from_console(own_console(), words.node);
   if (is({"token"})) return show_token();
@@ -271,7 +272,7 @@ void add_container(Parser& parser) {
                              "status",  "test",       "report",   "check",   "preview",
                              "doctor",  "check-anew", "make-way", "rebuild", "restart",
                              "reindex", "reindexing", "console",  "get",     "token",
-                             "check-cleanup"}));
+                             "check-cleanup", "coming-up"}));
   command->add_option("NODE", words->node);
   command->add_option("--since-ms", words->since_ms);
   command->add_flag("-w,--watch", words->watch);
