@@ -37,6 +37,8 @@ docker_prepare() {
     esac
   done
   export PGREVIVE_ENV_FILE=$env_file
+  TZ=$(zone_of_host)
+  export TZ
   prepare_hand_over
   tell_compose
   # A second cluster of this checkout must not take the first one's containers and volumes for its own.
@@ -69,6 +71,22 @@ project_name() {
   text=${text//[^a-z0-9_-]/}
   while [[ $text == [_-]* ]]; do text=${text#?}; done
   echo "${text:-pgrevive}"
+}
+
+# In which a time without a zone is meant, as the host's C library has it; empty where no name of it is
+# to be found.
+zone_of_host() {
+  local zone=${TZ:-}
+  zone=${zone#:}
+  if [ -z "$zone" ] && [ ! -e /etc/localtime ]; then zone=UTC; fi
+  [ -n "$zone" ] || zone=$(readlink -f /etc/localtime)
+  case "$zone" in
+    */zoneinfo/*)
+      zone=${zone##*/zoneinfo/}
+      zone=${zone#posix/} ;;
+    /*) zone=$(cat /etc/timezone 2>/dev/null || true) ;;
+  esac
+  echo "$zone"
 }
 
 wrong_cluster() {
@@ -132,12 +150,12 @@ need_image() {
   rm -f "$log"
 }
 
-# What tells pgrevive in a container of ours: how it was called, and how large the terminal is that
-# its output is passed on to.
+# What tells pgrevive in a container of ours: how it was called, in which zone, and how large the
+# terminal is that its output is passed on to.
 hand_over=()
 prepare_hand_over() {
   local size
-  hand_over=(-e "PGREVIVE_FRONT_DOOR=$0")
+  hand_over=(-e "PGREVIVE_FRONT_DOOR=$0" -e "TZ=$TZ")
   [ -t 1 ] && [ "${TERM:-dumb}" != dumb ] || return 0
   size=$(stty size </dev/tty 2>/dev/null) || return 0
   [ "$size" = "0 0" ] || hand_over+=(-e "PGREVIVE_TERMINAL=${size#* }x${size% *}")
@@ -336,8 +354,10 @@ tell_words() {
   elif [ -z "$anew" ] && exists restore &&
       [ "$(state_of restore '{{.State.Running}}{{.State.ExitCode}}')" != false0 ]; then
     # With others Compose would end it, and make another; one that failed has not told anybody yet.
-    PGREVIVE_START_WORDS=$(state_of restore '{{range .Config.Env}}{{println .}}{{end}}' |
-      sed -n '/^PGREVIVE_START_WORDS=/,/^[^-]/{s/^PGREVIVE_START_WORDS=//; /^-/p}')
+    local environment
+    environment=$(state_of restore '{{range .Config.Env}}{{println .}}{{end}}')
+    PGREVIVE_START_WORDS=$(sed -n '/^PGREVIVE_START_WORDS=/,/^[^-]/{s/^PGREVIVE_START_WORDS=//; /^-/p}' <<<"$environment")
+    TZ=$(sed -n 's/^TZ=//p' <<<"$environment")
   fi
   export PGREVIVE_START_WORDS=${PGREVIVE_START_WORDS:-}
 }

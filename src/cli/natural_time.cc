@@ -75,6 +75,7 @@ const date::time_zone* find_zone(const std::string& name) {
 
 // Of this host, as the C library has it: TZ comes before /etc/localtime.
 const date::time_zone* own_zone() {
+  cluster::require_zone();
   const char* name = std::getenv("TZ");
   if (name != nullptr && *name != '\0') return find_zone(*name == ':' ? name + 1 : name);
   try {

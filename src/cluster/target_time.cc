@@ -98,10 +98,24 @@ std::int64_t local_moment(const std::string& text, std::int64_t shown) {
 
 std::int64_t moment(const std::string& text, Parsed parsed) {
   const std::int64_t shown = ::timegm(&parsed.fields);
-  return parsed.zoned ? shown - parsed.offset : local_moment(text, shown);
+  if (parsed.zoned) return shown - parsed.offset;
+  require_zone();
+  return local_moment(text, shown);
 }
 
 }  // namespace
+
+void require_zone() {
+  const auto is_set = [](const char* name) {
+    const char* value = std::getenv(name);
+    return value != nullptr && *value != '\0';
+  };
+  if (is_set("TZ") || !is_set("PGREVIVE_ENVIRONMENT")) return;
+  throw Error(ErrorKind::usage, "a container does not know in which zone a time without one is meant")
+      .with_hint(
+          "write the zone behind the time, such as 2026-11-22 14:05 America/Sao_Paulo, or give the "
+          "container TZ");
+}
 
 bool is_plain_time(const std::string& text) { return std::regex_match(text, form()); }
 

@@ -6,6 +6,7 @@ programs are not installed, and nowhere else.
 """
 
 import contextlib
+import datetime
 import json
 import os
 import pathlib
@@ -14,6 +15,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import zoneinfo
 
 import pytest
 
@@ -137,10 +139,11 @@ class Site:
         return run([*program, *words], cwd=self.directory, env=self.docker.environment,
                    check=check, timeout=timeout)
 
-    def manager(self, *words, check=True, timeout=240, **options):
+    def manager(self, *words, check=True, timeout=240, shell=None, **options):
         """Where there is neither a compiler nor PostgreSQL nor anything else of ours."""
         return run([self.directory / "cluster-manager.sh", *words],
-                   env=self.commands_environment(), check=check, timeout=timeout, **options)
+                   env=self.commands_environment(**(shell or {})), check=check, timeout=timeout,
+                   **options)
 
     def manager_on_a_terminal(self, *words, **options):
         return on_a_terminal([self.directory / "cluster-manager.sh", *words], 100,
@@ -271,13 +274,20 @@ def site(docker, service, story, session_workspace):
     return Site(docker, session_workspace.directory("docker-site"), service, story)
 
 
-def test_preview_doctor_and_help_leave_nothing_behind(site):
+def test_preview_doctor_and_help_leave_nothing_behind(site, story):
     preview = site.manager("start", "--preview").stdout
     assert "what start would do with postgres-cluster" in preview and "2 nodes of" in preview
     assert json.loads(site.manager("start", "--preview", "--json").stdout)["nodes"] == 2
     doctor = site.manager("doctor").stdout
     assert re.search(r"^ +- +ports +Docker publishes them", doctor, re.M) and "0 failed" in doctor
     assert "--preview" in site.manager("start", "--help").stdout
+    # A time without a zone is one of this host, and not of the containers.
+    zone, form = "America/Sao_Paulo", "%Y-%m-%d %H:%M:%S.%f"
+    at = datetime.datetime.fromisoformat(story.targets["time"].value + ":00").astimezone(
+        datetime.timezone.utc)
+    told = site.manager("start", "--preview", "--json", "--type", "time", "--target",
+                        at.astimezone(zoneinfo.ZoneInfo(zone)).strftime(form), shell={"TZ": zone})
+    assert json.loads(told.stdout)["target"] == at.strftime(f"time {form}+00"), message(told)
     assert site.left_behind() == []
 
 
@@ -820,6 +830,13 @@ def test_image_alone(site, service):
     restored = site.docker(*command, "--user", "postgres", "pgrevive", "restore", "--node", "a=/tmp/a",
                            "--tablespace-map-all", "/tmp/t", "--type", "none")
     assert "restored" in message(restored)
+    # Of whose zone it is not told.
+    at = ("pgrevive", "info", "--type", "time", "--target")
+    refused = site.docker(*command, *at, "2001-11-22 14:05", check=False)
+    assert refused.returncode == 21 and "give the container TZ" in refused.stderr, message(refused)
+    out_of_reach = site.docker(*command, "-e", "TZ=America/Sao_Paulo", *at, "2001-11-22 14:05",
+                               check=False)
+    assert "2001-11-22 16:05" in message(out_of_reach)  # which was summer there
     doctor = site.docker(*command, "-e", "POSTGRES_PASSWORD=x", "pgrevive", "doctor", check=False)
     for name in ("TLS chain", "signature", "stanza", "chosen backup"):
         assert re.search(rf"^  ok +{name} ", doctor.stdout, re.M), doctor.stdout

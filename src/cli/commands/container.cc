@@ -233,6 +233,8 @@ int work(const GlobalOptions& global, const ContainerWords& words, bool json) {
   const auto is = [&](std::initializer_list<std::string_view> works) {
     return std::ranges::find(works, words.work) != works.end();
   };
+  // Who goes to no target is not told in which zone it is given, and reads it all the same.
+  if (is({"node", "adminer", "rebuild", "follow"})) ::setenv("TZ", "UTC", 0);
   if (is({"health"})) return health(words.node);
   if (is({"coming-up"})) return containers::is_coming_up(words.node) ? 0 : 1;
   if (is({"console"})) return run_console();

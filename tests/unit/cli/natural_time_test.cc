@@ -44,6 +44,16 @@ TEST_F(NaturalTime, DaysInWords) {
   EXPECT_EQ(time_of("yesterday 14:05 +09:00"), "2026-11-24 14:05 +09:00");
 }
 
+TEST_F(NaturalTime, OfAZoneThatAnImageIsNotTold) {
+  setenv("PGREVIVE_ENVIRONMENT", "1", 1);
+  EXPECT_EQ(time_of("today 14:05"), "2026-11-24 17:05:00+00");
+  unsetenv("TZ");
+  EXPECT_THROW(time_of("today 14:05"), Error);
+  EXPECT_EQ(time_of("2026-11-22 14:05 America/Sao_Paulo"), "2026-11-22 17:05:00+00");
+  EXPECT_EQ(time_of("10 minutes ago"), "2026-11-25 01:20:00+00");
+  unsetenv("PGREVIVE_ENVIRONMENT");
+}
+
 TEST_F(NaturalTime, BeforeNow) {
   EXPECT_EQ(time_of("now"), "2026-11-25 01:30:00+00");
   EXPECT_EQ(time_of("agora"), "2026-11-25 01:30:00+00");

@@ -31,6 +31,20 @@ TEST(TargetTime, WithoutAZoneIsATimeOfThisHost) {
   ::tzset();
 }
 
+TEST(TargetTime, WithoutAZoneIsRefusedInAnImageThatIsToldNone) {
+  ::setenv("PGREVIVE_ENVIRONMENT", "1", 1);
+  ::setenv("TZ", "", 1);
+
+  EXPECT_THROW(parse_target_time("2026-11-22 11:05:00"), Error);
+  EXPECT_EQ(parse_target_time("2026-11-22 11:05:00-03"), 1795356300);
+  ::setenv("TZ", "America/Sao_Paulo", 1);
+  EXPECT_EQ(parse_target_time("2026-11-22 11:05:00"), 1795356300);
+
+  ::unsetenv("PGREVIVE_ENVIRONMENT");
+  ::unsetenv("TZ");
+  ::tzset();
+}
+
 TEST(TargetTime, HasMicroseconds) {
   EXPECT_EQ(parse_target_microseconds("1970-01-01 00:00:01.5+00"), 1'500'000);
   EXPECT_EQ(parse_target_microseconds("1970-01-01 00:00:01.0000019+00"), 1'000'001);
