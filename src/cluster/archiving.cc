@@ -1,5 +1,10 @@
 #include "cluster/archiving.h"
 
+#include <chrono>
+#include <filesystem>
+#include <optional>
+
+#include "base/child_process.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -22,23 +27,37 @@ std::string backrest(const Site& site) {
          " --stanza=" + shell_argument(site.settings.repository.stanza);
 }
 
+// It may wait minutes for a place that does not answer: whoever is to stop meanwhile does.
 void run_backrest(const Site& site, const std::string& command) {
+  constexpr std::chrono::minutes kLimit{5};
   site.board.log("pgbackrest " + command);
-  const auto output = run({.program = "pgbackrest",
+  const auto said_there = site.directory.pgbackrest() / "said";
+  std::filesystem::remove(said_there);
+  auto child =
+      ChildProcess::start({.program = "pgbackrest",
                            .arguments = {"--config=" + site.directory.pgbackrest_conf().string(),
                                          "--stanza=" + site.settings.repository.stanza, command},
                            // Its session is to begin whatever its role is told to load.
                            .environment = {{"PGOPTIONS",
                                             "-c session_preload_libraries= "
-                                            "-c local_preload_libraries="}}},
-                          {}, std::chrono::minutes(5));
-  if (output.status.ok()) return;
-  const auto said = std::string(trim(output.out + output.err));
+                                            "-c local_preload_libraries="}},
+                           .log = said_there});
+  const auto end = std::chrono::steady_clock::now() + kLimit;
+  std::optional<ExitStatus> status;
+  while (!(status = child.wait_for(std::chrono::milliseconds(0)))) {
+    if (std::chrono::steady_clock::now() >= end)
+      throw Error(ErrorKind::system, "pgbackrest " + command + " was ended after " +
+                                         format_duration(kLimit) + " without a result");
+    site.rest(std::chrono::milliseconds(50));
+  }
+  const auto said = read_file_if_exists(said_there).value_or("");
+  std::filesystem::remove(said_there);
+  if (status->ok()) return;
   const auto where =
       own_archive(site.settings, site.directory, site.marker.archive_suffix).describe();
   throw Error(ErrorKind::unavailable, "the cluster's own archive in " + where +
                                           " does not work: pgbackrest " + command + " (" +
-                                          output.status.text() + "): " + printable(said, 800))
+                                          status->text() + "): " + printable(trim(said), 800))
       .with_hint(kRemedy);
 }
 
@@ -90,6 +109,7 @@ void set_up_archiving(Site& site, NodeRecord& record) {
     configure_primary(site, record, archive_command(site));
     run_backrest(site, "check");
   } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) throw;
     // A cluster that has archived keeps its WAL until the archive is back; stopping it for that
     // would make an outage of the archive one of the database.
     if (!record.archives_as(site.settings.wal_archive)) throw;

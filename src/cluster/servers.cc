@@ -23,6 +23,11 @@ constexpr BackoffPolicy kRestartDelay{.first = std::chrono::milliseconds(500),
 // A fast shutdown ends with a checkpoint, which writes as much as shared_buffers holds.
 constexpr std::chrono::minutes kStopLimit{5};
 
+int signal_of(postgres::ShutdownMode mode) {
+  if (mode == postgres::ShutdownMode::smart) return SIGTERM;
+  return mode == postgres::ShutdownMode::fast ? SIGINT : SIGQUIT;
+}
+
 // Of a log that shows statements too: for messages, which go further than it does.
 std::string shown(std::string_view line, std::size_t most) {
   return printable(postgres::without_passwords(line), most);
@@ -55,8 +60,13 @@ void Servers::start(const std::string& node, const postgres::ServerOptions& opti
 void Servers::ask_to_stop(const std::string& node, postgres::ShutdownMode mode) {
   const auto found = servers_.find(node);
   if (found == servers_.end()) return;
-  found->second.wanted = false;
-  postgres::stop_server(found->second.options.data_directory, mode, {});
+  auto& server = found->second;
+  server.wanted = false;
+  // In its first moments it has no postmaster.pid to be found by, but we know our own child.
+  if (look(server) && server.child != 0)
+    ::kill(server.child, signal_of(mode));
+  else
+    postgres::stop_server(server.options.data_directory, mode, {});
 }
 
 void Servers::stop(const std::string& node) {
