@@ -30,6 +30,8 @@ RUN set -eu; export DEBIAN_FRONTEND=noninteractive; \
 
 ARG POSTGRES_MAJOR=15
 ARG POSTGRES_APT=""
+# What else the databases need, such as postgresql-15-postgis-3; more with blanks between them.
+ARG PACKAGES=""
 # What the package of pgBackRest brings as its configuration would stand before nothing and name
 # directories that are not there.
 RUN set -eu; export DEBIAN_FRONTEND=noninteractive; \
@@ -38,8 +40,8 @@ RUN set -eu; export DEBIAN_FRONTEND=noninteractive; \
         /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y || true; \
     fi; \
     apt-get update; \
-    if ! apt-get install -y --no-install-recommends "postgresql-$POSTGRES_MAJOR" pgbackrest; then \
-        echo "error: there is no PostgreSQL '$POSTGRES_MAJOR' to be had" >&2; \
+    if ! apt-get install -y --no-install-recommends "postgresql-$POSTGRES_MAJOR" pgbackrest $PACKAGES; then \
+        echo "error: there is no PostgreSQL '$POSTGRES_MAJOR'${PACKAGES:+ with $PACKAGES} to be had" >&2; \
         echo "  hint: Debian has 15, apt.postgresql.org the others that are maintained; where that" \
             "cannot be reached, name a mirror with POSTGRES_APT" >&2; \
         exit 29; \

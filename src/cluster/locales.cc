@@ -4,6 +4,8 @@
 #include <clocale>
 #include <string_view>
 
+#include "base/image.h"
+
 namespace pgrevive::cluster {
 namespace {
 
@@ -40,6 +42,11 @@ bool host_has_locale(const std::string& name) {
 }
 
 std::string how_to_install_locale(const std::string& name) {
+  if (in_our_image())
+    return "add the locale " + name +
+           " to those of DOCKER_LOCALES (docker/README.md) and build the image anew (docker "
+           "compose "
+           "build postgres-cluster-restore)";
   const auto line = line_of_locale_gen(name);
   std::string text = "install the locale " + name;
   if (!line.empty())

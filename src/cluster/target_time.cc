@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/image.h"
 #include "base/text.h"
 
 namespace pgrevive::cluster {
@@ -106,12 +107,10 @@ std::int64_t moment(const std::string& text, Parsed parsed) {
 }  // namespace
 
 void require_zone() {
-  const auto is_set = [](const char* name) {
-    const char* value = std::getenv(name);
-    return value != nullptr && *value != '\0';
-  };
-  if (is_set("TZ") || !is_set("PGREVIVE_ENVIRONMENT")) return;
-  throw Error(ErrorKind::usage, "a container does not know in which zone a time without one is meant")
+  const char* zone = std::getenv("TZ");
+  if ((zone != nullptr && *zone != '\0') || !in_our_image()) return;
+  throw Error(ErrorKind::usage,
+              "a container does not know in which zone a time without one is meant")
       .with_hint(
           "write the zone behind the time, such as 2026-11-22 14:05 America/Sao_Paulo, or give the "
           "container TZ");

@@ -5,8 +5,8 @@
 
 namespace pgrevive::cluster {
 
-// A time without a zone is one of whoever gives it. Throws Error{usage} where his zone is not known:
-// in our image, whose own clock shows UTC, as long as TZ does not say it.
+// A time without a zone is one of whoever gives it. Throws Error{usage} where his zone is not
+// known: in our image, whose own clock shows UTC, as long as TZ does not say it.
 void require_zone();
 
 // A recovery target as Unix seconds: "2026-11-22 14:05:00+00", with 'T' for the blank, fractions

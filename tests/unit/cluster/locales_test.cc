@@ -1,10 +1,18 @@
 #include "cluster/locales.h"
 
+#include <cstdlib>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace pgrevive::cluster {
 namespace {
+
+TEST(Locale, OfAnImageIsInstalledByBuildingItAnew) {
+  ::setenv("PGREVIVE_ENVIRONMENT", "1", 1);
+  EXPECT_THAT(locale_remedy("pt_BR.utf8"), testing::HasSubstr("DOCKER_LOCALES"));
+  ::unsetenv("PGREVIVE_ENVIRONMENT");
+}
 
 TEST(Locales, AreNamedWithARemedy) {
   EXPECT_THAT(locale_remedy("pt_BR.utf8"),
