@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/image.h"
 #include "base/text.h"
 #include "cli/env_names.h"
 
@@ -85,6 +86,45 @@ std::string shown(std::string_view name) {
   return find_env_name(name) != nullptr ? std::string(name) : std::string("this name");
 }
 
+std::string read_secret(const std::filesystem::path& path) {
+  auto value = read_file(path);
+  while (value.ends_with('\n') || value.ends_with('\r')) value.pop_back();
+  return value;
+}
+
+// Puts in the place of a NAME_FILE the secret that is in that file.
+void read_secret_files(EnvFile& file) {
+  for (EnvEntry& entry : file.entries) {
+    const std::string name(secret_of_file_name(entry.name));
+    if (name.empty() || entry.value.empty()) continue;
+    const auto other = std::ranges::find(file.entries, name, &EnvEntry::name);
+    if (other != file.entries.end() && !other->value.empty()) {
+      file.problems.push_back(
+          {entry.line, fmt::format("{} and {} (line {}) say the same; keep one of them", entry.name,
+                                   name, other->line)});
+      continue;
+    }
+    try {
+      auto secret = read_secret(file.path.parent_path() / entry.value);
+      if (other != file.entries.end()) {
+        other->value = std::move(secret);
+      } else {
+        entry.value = std::move(secret);
+        entry.name = name;
+      }
+    } catch (const Error& error) {
+      file.problems.push_back(
+          {entry.line,
+           fmt::format("{}: {}{}", entry.name, error.what(),
+                       in_our_image() ? "; no container has that file: with RUNTIME=docker "
+                                        "write the secret itself"
+                                      : "")});
+    }
+  }
+  std::erase_if(file.entries,
+                [](const EnvEntry& entry) { return !secret_of_file_name(entry.name).empty(); });
+}
+
 }  // namespace
 
 const EnvEntry* EnvFile::find(std::string_view name) const {
@@ -148,6 +188,7 @@ EnvFile load_env(const std::filesystem::path& path) {
             "make one with `cp .env.cluster.example .env`, fill it in, and run the command again");
   }
   EnvFile file = parse_env(*text, absolute);
+  read_secret_files(file);
   const auto value_of = [](const std::string& name) -> std::optional<std::string> {
     const char* value = std::getenv(name.c_str());
     if (value == nullptr || *value == '\0') return {};
@@ -163,8 +204,7 @@ void add_environment(
     auto value = value_of(name);
     if (!value && find_env_name(name)->secret) {
       if (const auto path = value_of(name + "_FILE")) {
-        value = read_file(*path);
-        while (value->ends_with('\n') || value->ends_with('\r')) value->pop_back();
+        value = read_secret(*path);
       }
     }
     if (!value) continue;

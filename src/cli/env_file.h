@@ -15,6 +15,9 @@
 //   POSTGRES_PASSWORD='pa#ss "word"' # between single quotes everything is itself
 //   S3_PATH="/pg\"backrest"          # between double quotes \" \\ \$ \n \t are escapes
 //
+// A secret may be in a file of its own, which NAME_FILE names; a relative path begins where this
+// file is.
+//
 // Values are on one line; nothing is substituted in them. Windows line ends and a byte order mark
 // are fine.
 namespace pgrevive::cli {
@@ -41,8 +44,9 @@ struct EnvFile {
 
 // Pure; `path` is for messages and for relative file names in values.
 EnvFile parse_env(std::string_view text, const std::filesystem::path& path);
-// Throws Error{not_found} with the way to make one. Where PGREVIVE_ENVIRONMENT is set, as in the
-// image for containers, variables of the environment are added (add_environment).
+// Throws Error{not_found} with the way to make one. NAME_FILE has become NAME, and one that cannot
+// be read is a problem. Where PGREVIVE_ENVIRONMENT is set, as in the image for containers,
+// variables of the environment are added (add_environment).
 EnvFile load_env(const std::filesystem::path& path);
 
 // Adds what a container is told by its environment, which counts before the file: NAME itself, and

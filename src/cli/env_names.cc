@@ -75,7 +75,21 @@ constexpr std::array kNames{
     EnvName{"MAX_WAL_SENDERS", "PostgreSQL's max_wal_senders"},
     EnvName{"MAX_REPLICATION_SLOTS", "PostgreSQL's max_replication_slots"},
     EnvName{"POSTGRES_BIN", "the directory of the PostgreSQL programs"},
+    EnvName{"DOCKER_LISTEN", "the address that the servers' ports are published on"},
+    EnvName{"DOCKER_IMAGE", "the image's name"},
+    EnvName{"DOCKER_VOLUMES", "what the names of the volumes begin with"},
+    EnvName{"DOCKER_POSTGRES_MAJOR", "the PostgreSQL major of the image"},
+    EnvName{"DOCKER_POSTGRES_APT", "where the image's PostgreSQL comes from"},
+    EnvName{"DOCKER_LOCALES", "the locales of the image"},
+    EnvName{"DOCKER_PACKAGES", "further packages of the image"},
+    EnvName{"DOCKER_REPO_READ_ONLY", "false where Compose alone is to mount REPO_PATH for writing"},
 };
+
+// Of Docker itself, whose clients read the same file.
+constexpr std::array kOfDocker{
+    "DOCKER_API_VERSION",   "DOCKER_BUILDKIT", "DOCKER_CERT_PATH",      "DOCKER_CONFIG",
+    "DOCKER_CONTENT_TRUST", "DOCKER_CONTEXT",  "DOCKER_CUSTOM_HEADERS", "DOCKER_DEFAULT_PLATFORM",
+    "DOCKER_HOST",          "DOCKER_TLS",      "DOCKER_TLS_VERIFY"};
 
 std::string upper(std::string_view text) {
   std::string result(text);
@@ -91,6 +105,17 @@ const EnvName* find_env_name(std::string_view name) {
   const auto* found =
       std::ranges::find_if(kNames, [&](const EnvName& entry) { return name == entry.name; });
   return found == kNames.end() ? nullptr : found;
+}
+
+bool is_env_name_of_docker(std::string_view name) {
+  return name.starts_with("COMPOSE_") || std::ranges::find(kOfDocker, name) != kOfDocker.end();
+}
+
+std::string_view secret_of_file_name(std::string_view name) {
+  if (!name.ends_with("_FILE")) return {};
+  name.remove_suffix(5);
+  const EnvName* found = find_env_name(name);
+  return found != nullptr && found->secret ? name : std::string_view();
 }
 
 std::vector<std::string> env_names() {

@@ -16,6 +16,13 @@ struct EnvName {
 // Null where we have no such name.
 const EnvName* find_env_name(std::string_view name);
 
+// Whether it is a variable of Docker's or Compose's own, of which we know nothing.
+bool is_env_name_of_docker(std::string_view name);
+
+// "S3_SECRET_KEY" of "S3_SECRET_KEY_FILE", which names a file that holds it; empty for what is no
+// such name. A view of `name`.
+std::string_view secret_of_file_name(std::string_view name);
+
 // Every name, in the order of the example file.
 std::vector<std::string> env_names();
 

@@ -22,8 +22,7 @@ class Reader {
 
   void check_names() {
     for (const EnvEntry& entry : file_.entries) {
-      // Docker Compose reads the same file for variables of its own.
-      if (entry.name.starts_with("COMPOSE_") || entry.name.starts_with("DOCKER_")) continue;
+      if (is_env_name_of_docker(entry.name)) continue;
       if (find_env_name(entry.name) == nullptr) problem(entry, unknown_env_name(entry.name));
     }
   }

@@ -364,7 +364,30 @@ TEST(EnvFile, TakesWhatAContainersEnvironmentSays) {
 }
 
 TEST(EnvFile, LeavesDockerComposeItsVariables) {
-  EXPECT_NO_THROW(settings("COMPOSE_PROJECT_NAME=x\nDOCKER_BUILDKIT=1\n"));
+  EXPECT_NO_THROW(settings("COMPOSE_PROJECT_NAME=x\nDOCKER_BUILDKIT=1\nDOCKER_LISTEN=0.0.0.0\n"));
+  EXPECT_THAT(complaint(std::string(kComplete) + "DOCKER_POSTGRES_MAYOR=17\n"),
+              testing::HasSubstr("did you mean DOCKER_POSTGRES_MAJOR?"));
+}
+
+TEST(EnvFile, TakesSecretsFromFilesOfTheirOwn) {
+  const test::TempDir directory;
+  const auto path = directory.path() / ".env";
+  write_file_atomic(directory.path() / "key", "in a file\r\n");
+
+  write_file_atomic(path, "S3_SECRET_KEY_FILE=key\nS3_ACCESS_KEY=\nS3_ACCESS_KEY_FILE='" +
+                              (directory.path() / "key").string() + "'\nREPO_CIPHER_PASS_FILE=\n");
+  const auto file = load_env(path);
+  EXPECT_THAT(file.problems, testing::IsEmpty());
+  EXPECT_EQ(file.find("S3_SECRET_KEY")->value, "in a file");
+  EXPECT_EQ(file.find("S3_ACCESS_KEY")->value, "in a file");
+  EXPECT_EQ(file.entries.size(), 2u);
+
+  write_file_atomic(path, "S3_SECRET_KEY_FILE=none\nS3_ACCESS_KEY_FILE=key\nS3_ACCESS_KEY=x\n");
+  const auto wrong = load_env(path);
+  ASSERT_EQ(wrong.problems.size(), 2u);
+  EXPECT_THAT(wrong.problems[0].text, testing::AllOf(testing::HasSubstr("S3_SECRET_KEY_FILE: "),
+                                                     testing::HasSubstr("none")));
+  EXPECT_THAT(wrong.problems[1].text, testing::HasSubstr("(line 3) say the same"));
 }
 
 TEST(EnvFile, FindsTheCaFileBesideItself) {
