@@ -3,6 +3,7 @@
 set -euo pipefail
 
 here=$(dirname "$(readlink -f "$0")")
+. "$here/scripts/env-file.sh"
 
 usage() {
   cat <<TEXT
@@ -61,8 +62,9 @@ settings_file() {
 
 # Whether the settings say so.
 is_set() {
-  grep -Eqs "^[[:space:]]*(export[[:space:]]+)?$1[[:space:]]*=[[:space:]]*[\"']?$2[\"']?[[:space:]]*(#.*)?$" \
-    "$(settings_file)"
+  local env_file
+  env_file=$(settings_file)
+  [ "$(setting "$1")" = "$2" ]
 }
 
 # Options that stand before the command belong to the program.

@@ -1,16 +1,8 @@
-# RUNTIME=docker: the commands of cluster-manager.sh on containers. Sourced by it; needs nothing of
+# RUNTIME=docker: the commands of cluster-manager.sh on containers. Sourced by it, behind env-file.sh; needs nothing of
 # this host but Docker and its Compose (v2 as `docker compose`, or v1 as `docker-compose`).
 #
 # What knows the cluster from the inside is pgrevive in a container that sees the volumes of all nodes
 # (`look`); the rest is Docker's own.
-
-# The value of a name in the settings, as far as a shell needs any: names, ports, users.
-setting() {
-  local value
-  value=$(sed -n "s/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}$1[[:space:]]*=[[:space:]]*//p" "$env_file" |
-    tail -n 1 | sed "s/[[:space:]]*$//" | sed "s/^'\([^']*\)'.*/\1/; t; s/^\"\([^\"]*\)\".*/\1/; t; s/[[:space:]]#.*//; s/[[:space:]]*$//")
-  echo "${value:-${2:-}}"
-}
 
 docker_prepare() {
   command -v docker >/dev/null || fail "RUNTIME=docker needs docker" "install Docker, or set RUNTIME=local"
@@ -95,11 +87,30 @@ wrong_cluster() {
 
 # Compose gets from .env what docker-compose.yml names, and does not read the file itself: both of its
 # generations have a grammar of their own for it, v2 stops at a password that holds "${", and both let
-# the shell's variables count before it.
+# the shell's variables count before it. Those of a person's shell are of his other work, and none counts.
 settings_of_compose="POSTGRES_PRIMARY_PORT POSTGRES_REPLICA_PORT ADMINER_PORT ADMINER_LISTEN
-  CONSOLE_PORT CONSOLE_LISTEN DOCKER_LISTEN
-  DOCKER_POSTGRES_MAJOR DOCKER_POSTGRES_APT S3_CA_FILE WAL_ARCHIVE_S3_CA_FILE REPO_PATH"
+  CONSOLE_PORT CONSOLE_LISTEN DOCKER_LISTEN DOCKER_IMAGE DOCKER_VOLUMES
+  DOCKER_POSTGRES_MAJOR DOCKER_POSTGRES_APT DOCKER_LOCALES DOCKER_PACKAGES S3_CA_FILE WAL_ARCHIVE_S3_CA_FILE REPO_PATH
+  COMPOSE_PROJECT_NAME COMPOSE_FILE COMPOSE_PROFILES"
 tell_compose() {
+  local variable value
+  unset DOCKER_REPO_READ_ONLY COMPOSE_PATH_SEPARATOR COMPOSE_ENV_FILES COMPOSE_DISABLE_ENV_FILE
+  export CLUSTER_NAME=$name
+  for variable in $settings_of_compose; do
+    value=$(setting "$variable")
+    # Before a port an IPv6 address stands in brackets.
+    case "$variable$value" in *_LISTEN*:*) value="[${value//[\[\]]/}]" ;; esac
+    if [ -n "$value" ]; then export "$variable=$value"; else unset "$variable"; fi
+  done
+  # Left over beside another kind of source it is nothing to be mounted.
+  [ "$(setting REPO_TYPE)" = posix ] || unset REPO_PATH
+  # Mounted once is enough, and twice in the same place is refused.
+  [ "${S3_CA_FILE:-}" != "${WAL_ARCHIVE_S3_CA_FILE:-}" ] || unset WAL_ARCHIVE_S3_CA_FILE
+  # The one thing for which a local repository is written to.
+  [ "$(setting WAL_ARCHIVE)" != source ] || export DOCKER_REPO_READ_ONLY=false
+}
+
+compose() {
   local variable value
   export CLUSTER_NAME=$name
   for variable in $settings_of_compose; do
@@ -131,9 +142,10 @@ quietly() {
   fail "this failed: $*" "what it says of that is above"
 }
 
-# What of the compose file is to run; what .env has a port of 0 for is not, and goes if it was there.
+# What of the compose file is to run on volumes that are filled; what .env has a port of 0 for is not, and
+# goes if it was there.
 bring_up() {
-  compose up -d "${left_out[@]}" "$@"
+  compose up -d --no-deps "${left_out[@]}" postgres-cluster-{primary,replica,adminer,console}
 }
 
 # Builds the image where there is none.
@@ -213,22 +225,85 @@ refuse_others() {
   local found
   found=$(not_ours)
   [ -z "$found" ] || fail "the names of cluster $name are in use here by what is not this cluster's:
-  ${found//$'\n'/$'\n'  }" "give this cluster a CLUSTER_NAME of its own in .env (and ports); or where the checkout was moved, \
-the project's name that stands there as COMPOSE_PROJECT_NAME; or remove what is not needed any more (docker rm, docker volume rm, docker network rm)" 26
+  ${found//$'\n'/$'\n'  }" "give this cluster a CLUSTER_NAME of its own in .env (and ports); or where it is this cluster, made by \
+Compose without this script or before the checkout was moved, $(as_it_was_made) in .env; or remove what is not needed any more \
+(docker rm, docker volume rm, docker network rm)" 26
+  refuse_other_volumes
 }
 
+# What .env has to say for the containers of that name to be this cluster's.
+as_it_was_made() {
+  local found
+  found=$(docker container inspect --format '{{index .Config.Labels "pgrevive.cluster"}}|{{index .Config.Labels "com.docker.compose.project"}}|{{range .Mounts}}{{.Name}} {{end}}' \
+    "$name-restore" 2>/dev/null || true)
+  if [[ $found =~ ^"$name|"(.+)"|"(.* )?([^ ]+)_primary_data\  ]]; then
+    echo "COMPOSE_PROJECT_NAME=${BASH_REMATCH[1]} and DOCKER_VOLUMES=${BASH_REMATCH[3]}"
+  else
+    echo "its project's and its volumes' names as COMPOSE_PROJECT_NAME and DOCKER_VOLUMES"
+  fi
+}
+
+# Of other volumes than it has Compose would make a second cluster under the same names, and a cleanup
+# would remove the first one's.
+refuse_other_volumes() {
+  local node found=
+  for node in restore primary; do
+    found+=$(state_of $node '{{range .Mounts}}{{if .Name}}{{println .Name}}{{end}}{{end}}')$'\n'
+  done
+  [[ $found == *_primary_data* ]] || found=$(our_volumes)$'\n'
+  [[ $'\n'$found != *$'\n'"${volumes}_primary_data"$'\n'* ]] || return 0
+  if [[ $'\n'$found =~ $'\n'([^$'\n']+)_primary_data$'\n' ]]; then
+    fail "cluster $name is on the volume ${BASH_REMATCH[1]}_primary_data, and its settings name ${volumes}_primary_data" \
+      "set DOCKER_VOLUMES=${BASH_REMATCH[1]} in .env" 26
+  fi
+}
+
+# The volumes are the cluster: containers that do not run are what `docker container prune` removes, and
+# the restore's is one of them as long as the cluster runs.
 need_cluster() {
-  exists restore || fail "there is no cluster '$name' in this Docker" "\`$0 start\` makes it" 23
+  [ -n "$(our_volumes)" ] || fail "there is no cluster '$name' in this Docker" "\`$0 start\` makes it" 23
+}
+
+# Of the one that the cluster was made of, as long as that is known.
+our_image() {
+  local node image=
+  for node in restore primary replica console adminer; do
+    image=$(state_of $node '{{.Image}}')
+    [ -z "$image" ] || break
+  done
+  echo "${image:-${DOCKER_IMAGE:-pgrevive}}"
+}
+
+# What the restore service sees, whose container may be gone.
+tell_mounts() {
+  local node path
+  mounts=(--mount "type=bind,source=$env_file,target=/etc/pgrevive/env,readonly")
+  for node in primary replica; do
+    mounts+=(-v "${volumes}_${node}_data:/pgrevive/$node" -v "${volumes}_${node}_logs:/pgrevive/$node/logs")
+  done
+  for path in "${S3_CA_FILE:-}" "${WAL_ARCHIVE_S3_CA_FILE:-}" "${REPO_PATH:-}"; do
+    [ ! -e "$path" ] || mounts+=(--mount "type=bind,source=$path,target=$path,readonly")
+  done
 }
 
 # pgrevive with everybody's volumes, beside the running nodes.
 look() {
-  local input=()
+  local input=() network=none mounts
   need_cluster
+  refuse_other_volumes
+  tell_mounts
+  [ -z "$(our_network)" ] || network=$name-network
   [ "$1" != follow ] || input=(-i)
-  docker run --rm "${input[@]}" --label "pgrevive.looks-at=$project/$name" --volumes-from "$name-restore" --network "$name-network" \
-    "${hand_over[@]}" "$(state_of restore '{{.Image}}')" container "$@"
+  docker run --rm "${input[@]}" --label "pgrevive.looks-at=$project/$name" "${mounts[@]}" --network "$network" \
+    "${hand_over[@]}" "$(our_image)" container "$@"
 }
+
+# One at a time is to make what there is not, and to remove it again.
+alone_here() {
+  exec 8<"$here/docker-compose.yml"
+  ! command -v flock >/dev/null || flock 8
+}
+not_alone_here() { exec 8<&-; }
 
 # pgrevive as the restore service would run it, in a container of its own. Compose v1 adds its exit
 # code as a line. Where there is no cluster, nothing stays of what Compose makes for that.
@@ -237,11 +312,16 @@ alone() {
   refuse_others
   need_image
   made=$(our_volumes)
+  if [ -z "$made" ]; then
+    alone_here
+    made=$(our_volumes)
+  fi
   {
     compose run --rm --no-deps -T "${hand_over[@]}" postgres-cluster-restore "$@" 2>&1 >&3 3>&- </dev/null |
       grep -vE '^(Creating|Starting) |^ ?(Network|Volume|Container) [^ ]+ +[A-Z]|^[0-9]+$' >&2 3>&- || code=${PIPESTATUS[0]}
   } 3>&1
   [ -n "$made" ] || exists restore || remove_ours
+  not_alone_here
   return $code
 }
 
@@ -279,9 +359,13 @@ address_here() {
   echo "$address"
 }
 
-# Before a restore that takes hours, and not behind it as Docker does.
+published() { state_of "$1" '{{range .NetworkSettings.Ports}}{{range .}}{{.HostPort}} {{end}}{{end}}'; }
+
+# Before a restore that takes hours, and not behind it as Docker does. Called with nodes that are going to
+# be stopped before.
 check_ports() {
-  local entry node names port listen address
+  local entry node names port listen address freed=
+  for node in "$@"; do freed+=" $(published "$node")"; done
   for entry in primary:POSTGRES_PRIMARY_PORT:5433:DOCKER_LISTEN replica:POSTGRES_REPLICA_PORT:5434:DOCKER_LISTEN \
       adminer:ADMINER_PORT:8081:ADMINER_LISTEN console:CONSOLE_PORT:8080:CONSOLE_LISTEN; do
     IFS=: read -r node names port listen <<<"$entry"
@@ -289,7 +373,7 @@ check_ports() {
     port=$(setting "$names" "$port")
     address=$(address_here "$listen")
     # What it uses itself. Of one that does not run there is nothing.
-    case " $(state_of "$node" '{{range .NetworkSettings.Ports}}{{range .}}{{.HostPort}} {{end}}{{end}}')" in
+    case " $(published "$node")$freed" in
       *" $port "*) continue ;;
     esac
     ! (exec 3<>"/dev/tcp/${address//[\[\]]/}/$port") 2>/dev/null ||
@@ -298,20 +382,47 @@ check_ports() {
   done
 }
 
+# Which `stop` takes away from every start that is under way: by that one knows that it has nothing more to
+# do, wherever it runs.
+take_token() {
+  token=$(docker volume create --label "pgrevive.cluster=$name" --label "com.docker.compose.project=$project" \
+    --label pgrevive.start=yes "${volumes}_start_$$_$(date +%s)")
+}
+tokens() { docker volume ls -q "${ours[@]}" --filter label=pgrevive.start=yes; }
+has_token() { docker volume inspect "$token" >/dev/null 2>&1; }
+drop_token() { docker volume rm "$token" >/dev/null 2>&1 || true; }
+
+# Whoever looks into their logs is to find it there too. Those that run are none of its business.
+let_nodes_say_why() {
+  local node silent=()
+  for node in primary replica; do
+    [ "$(state_of $node '{{.State.Running}}')" = true ] || silent+=("postgres-cluster-$node")
+  done
+  [ ${#silent[@]} -eq 0 ] || compose up -d --no-deps "${silent[@]}" >/dev/null 2>&1 </dev/null || true
+}
+
 # Once there is something to run. The log stays where it has something to say: that a restore failed
 # is said by that.
 start_nodes() {
-  local code=0
+  local code
   trap '' HUP
-  bring_up >"$1" 2>&1 </dev/null || code=$?
-  if [ "$(state_of restore '{{.State.ExitCode}}')" != 0 ]; then
+  trap drop_token EXIT
+  code=$(docker wait "$name-restore" 2>/dev/null) || code=$(state_of restore '{{.State.ExitCode}}')
+  [ "$code" != 0 ] || has_token || code=31
+  if [ "$code" != 0 ]; then
     rm -f "$1"
     # Not where it was stopped: then they are to be stopped too.
-    case "$(state_of restore '{{.State.ExitCode}}')" in 31|130|137|143) ;; *) wake_rested ;; esac
-    exit $code
+    case "$code" in 31|130|137|143) ;; *) let_nodes_say_why ;; esac
+    exit "${code:-29}"
   fi
+  rest_nodes
   # Another start may have made the same containers at the same moment.
-  [ $code = 0 ] || { code=0; bring_up >"$1" 2>&1 </dev/null || code=$?; }
+  bring_up >"$1" 2>&1 </dev/null || bring_up >"$1" 2>&1 </dev/null || code=$?
+  if ! has_token; then
+    compose stop -t 120 >"$1" 2>&1 </dev/null || exit
+    rm -f "$1"
+    exit 31
+  fi
   # The primary's container does it, now or as soon as it runs.
   [ $code != 0 ] || [ -z "$2" ] || look reindex >>"$1" 2>&1 || code=$?
   [ $code != 0 ] || rm -f "$1"
@@ -342,7 +453,6 @@ start_options() {
   for word in "${told[@]}"; do
     case "$word" in *$'\n'*) fail "${word%%=*} has more than one line" "" 21 ;; esac
   done
-  [ -z "$json" ] || [ -n "$preview" ] || fail "--json requires --preview" "" 21
   [ -z "$yes" ] || [ -n "$anew" ] || fail "--yes requires --anew" "" 21
   [ -z "$preview" ] || [ -z "$reindex$anew" ] || fail "--preview excludes --reindex and --anew" "" 21
 }
@@ -370,7 +480,7 @@ leave_to_itself() {
 }
 
 docker_start() {
-  local detach= preview= json= reindex= anew= yes= told=() began ran= rest code log services
+  local detach= preview= json= reindex= anew= yes= told=() began ran= rest code ended log services token
   start_options "$@"
   refuse_others
   tell_words
@@ -378,26 +488,32 @@ docker_start() {
     alone container preview ${json:+--json}
     return
   fi
+  # What a person would be shown goes where messages go.
+  [ -z "$json" ] || exec 3>&1 1>&2
   check_ports
   [ -z "$anew" ] || make_way
   need_image
   ! is_up || ran=yes
   # What is wrong with them has to be known before anything is made.
-  [ ${#told[@]} -eq 0 ] || [ -n "$anew" ] || alone container check
+  [ -n "$anew" ] || alone container check
   if [ -n "$ran" ] && [ -n "$detach" ]; then
     quietly bring_up
     [ -z "$reindex" ] || look reindex
     echo "$name is being looked after already"
+    started
     return
   fi
   [ -n "$ran" ] || [ -n "$detach" ] || echo "starting $name in containers"
   began=$(date +%s)000
-  trap wake_rested EXIT
+  alone_here
+  take_token
+  trap 'wake_rested; drop_token' EXIT
   rest_nodes
   # What can be wrong with image and file shows here, also where nobody waits for the rest.
   services=(postgres-cluster-restore)
   [[ " ${wanted[*]} " != *" console "* ]] || services+=(postgres-cluster-console)
   quietly compose up -d --no-deps "${services[@]}"
+  not_alone_here
   # Whoever stops looking, or goes away with his terminal, must not keep the nodes from being started:
   # a process group of its own hears of neither.
   log=$(mktemp /tmp/pgrevive-start.XXXXXX)
@@ -408,6 +524,7 @@ docker_start() {
   set +m
   if [ -n "$detach" ]; then
     echo "$name is being brought up; \`$0 status\` shows how far it is"
+    started
     return
   fi
   trap 'interrupted=yes' INT
@@ -416,9 +533,12 @@ docker_start() {
   [ $code != 31 ] || exit $code
   # A key that was pressed behind the last look of `follow` came to nobody else.
   [ -z "$interrupted" ] || leave_to_itself
-  if ! wait $rest; then
+  ended=0
+  wait $rest || ended=$?
+  if [ $ended != 0 ]; then
     [ -z "$interrupted" ] || leave_to_itself
     [ $code = 0 ] || exit $code
+    [ $ended != 31 ] || fail "the cluster was stopped before it was up" "\`$0 start\` goes on" 31
     cat "$log" >&2
     rm -f "$log"
     fail "Compose failed" "what it says of that is above"
@@ -430,6 +550,12 @@ docker_start() {
   trap - INT
   [ -z "$ran" ] || echo "$name was running already"
   look report ${reindex:+--reindexed}
+  started
+}
+
+# What came of it, for programs.
+started() {
+  [ -z "$json" ] || look "${act:-start}ed" ${ran:+--ran} >&3
 }
 
 # A node that Docker starts again and again waits for its volume to be made whole, and would be in the
@@ -478,6 +604,9 @@ wait_for_health() {
           [ $waited -ge 600 ] || { sleep 1 || true; continue; }
           waited=0
           ! docker exec "$name-$node" pgrevive container coming-up "$node" 2>/dev/null || continue ;;
+        exited\ *\ *)
+          # By somebody else; one that ends by itself Docker starts again.
+          ended_too_early "$node" || fail "$name-$node was stopped before it was up" "\`$0 start\` starts it" 31 ;;&
         restarting\ *|exited\ *)
           if ended_too_early "$node"; then
             quietly docker stop "$name-$node"
@@ -496,7 +625,7 @@ wait_for_health() {
 # The cluster that is there makes way for one of the source's backups, as soon as it is known that
 # that one can be made.
 make_way() {
-  local answer= code=0 up
+  local answer= code=0 up mounts
   need_cluster
   up=$(state_of primary '{{.State.Running}}')
   alone container check-anew
@@ -510,7 +639,8 @@ make_way() {
   quietly compose stop -t 120
   alone container make-way || code=$?
   if [ $code != 0 ]; then
-    if docker run --rm --volumes-from "$name-restore" --entrypoint test "$(state_of restore '{{.Image}}')" \
+    tell_mounts
+    if docker run --rm "${mounts[@]}" --entrypoint test "$(our_image)" \
         -e /pgrevive/primary/pgrevive/makes-way; then
       fail "the old data is not all gone yet" "\`$0 start\` goes on, and makes the new cluster" $code
     fi
@@ -530,29 +660,48 @@ check_node() {
   case "$1" in primary|replica) ;; *) fail "there is no node '$1'" "it is primary or replica" 21 ;; esac
 }
 
-# stop [--timeout S]
+# stop [--timeout S] [--json]
 docker_stop() {
-  local seconds=120
-  case "${1:-}" in
-    --timeout)
-      [ $# -gt 1 ] || fail "--timeout: 1 required S missing" "\`$0 stop --help\` lists the options" 21
-      seconds=$2 ;;
-    --timeout=*) seconds=${1#*=} ;;
-    ?*) fail "stop does not know $1" "\`$0 stop --help\` lists the options" 21 ;;
-  esac
+  local seconds=120 json=
+  while [ $# -gt 0 ]; do
+    case "$1" in
+      --timeout)
+        [ $# -gt 1 ] || fail "--timeout: 1 required S missing" "\`$0 stop --help\` lists the options" 21
+        seconds=$2
+        shift ;;
+      --timeout=*) seconds=${1#*=} ;;
+      --json) json=yes ;;
+      *) fail "stop does not know $1" "\`$0 stop --help\` lists the options" 21 ;;
+    esac
+    shift
+  done
   [[ $seconds =~ ^[0-9]+$ ]] || fail "--timeout=$seconds is no number of seconds" "" 21
   need_cluster
-  local node ran=
+  local node ran= found
   for node in restore primary replica adminer console; do
     [ "$(state_of $node '{{.State.Running}}')" != true ] || ran=yes
   done
+  found=$(tokens)
+  if [ -n "$found" ]; then
+    ran=yes
+    docker volume rm $found >/dev/null 2>&1 || true  # one that ends now removes its own
+  fi
   quietly compose stop -t "$seconds"
   # Behind the primary, so that who makes a replica anew does not start it then.
   for node in $(makers); do
     ran=yes
     quietly docker stop -t "$seconds" "$node"
   done
-  [ -n "$ran" ] && echo stopped || echo "nothing was running"
+  # What was started meanwhile, and what Compose was not told of.
+  found=$(docker ps -q "${ours[@]}" --filter label=com.docker.compose.oneoff=False)
+  if [ -n "$found" ]; then
+    ran=yes
+    quietly docker stop -t "$seconds" $found
+  fi
+  if [ -n "$json" ]; then
+    printf '{\n  "done": "stop",\n  "ran": %s\n}\n' "$([ -n "$ran" ] && echo true || echo false)"
+  elif [ -n "$ran" ]; then echo stopped
+  else echo "nothing was running"; fi
 }
 
 # The containers that make a node anew.
@@ -562,23 +711,35 @@ makers() {
 
 # restart [NODE] [--json] [--timeout S]
 docker_restart() {
-  local node= json= word
-  for word in "$@"; do
-    case "$word" in
+  local node= json= limit=()
+  while [ $# -gt 0 ]; do
+    case "$1" in
       --json) json=yes ;;
-      [a-z]*) node=$word ;;
+      --timeout)
+        [ $# -gt 1 ] || fail "--timeout: 1 required S missing" "\`$0 restart --help\` lists the options" 21
+        limit=(--timeout "$2")
+        shift ;;
+      --timeout=*) limit=("$1") ;;
+      -*) fail "restart does not know $1" "\`$0 restart --help\` lists the options" 21 ;;
+      *) node=$1 ;;
     esac
+    shift
   done
   if [ -n "$node" ]; then
     check_node "$node"
     look restart "$node" ${json:+--json}
     return
   fi
-  [ -z "$json" ] || fail "--json requires NODE" "" 21
-  # What is wrong in .env has to be known while the cluster still runs.
+  # What is wrong has to be known while the cluster still runs.
   alone container check
-  docker_stop "$@"
-  docker_start
+  check_ports primary replica adminer console
+  if [ -n "$json" ]; then
+    docker_stop "${limit[@]}" >&2
+    act=restart docker_start --json
+  else
+    docker_stop "${limit[@]}"
+    docker_start
+  fi
 }
 
 # rebuild [NODE] [--yes] [--json]: the primary serves on, the replica's container makes room meanwhile.
@@ -635,12 +796,11 @@ make_anew() {
 
 # What of the cluster is in none of its volumes, one a line.
 what_stays() {
-  local image volume
-  image=$(state_of restore '{{.Image}}')
+  local volume
   volume=$(docker volume ls -q "${ours[@]}" --filter "name=^${volumes}_primary_data$")
   [ -n "$volume" ] || return 0
   docker run --rm --pull never --network none -v "$volume:/pgrevive/primary" "${hand_over[@]}" \
-    "${image:-${DOCKER_IMAGE:-pgrevive}}" container check-cleanup ||
+    "$(our_image)" container check-cleanup ||
     echo "warning: what it has archived elsewhere cannot be told" >&2
 }
 
@@ -693,45 +853,51 @@ docker_logs() {
   while [ $# -gt 0 ]; do
     case "$1" in
       -f|--follow) options+=(--follow) ;;
-      -n)
-        [ $# -gt 1 ] || fail "-n: 1 required LINES missing" "\`$0 logs --help\` lists the options" 21
+      -n|--lines)
+        [ $# -gt 1 ] || fail "$1: 1 required N missing" "\`$0 logs --help\` lists the options" 21
         options+=(--tail "$2")
         shift ;;
+      --lines=*) options+=(--tail "${1#*=}") ;;
       -n*) options+=(--tail "${1#-n}") ;;
-      *) node=$1 ;;
+      primary|replica|restore|adminer|console) node=$1 ;;
+      -*) fail "logs does not know $1" "\`$0 logs --help\` lists the options" 21 ;;
+      *) fail "there is no node '$1'" "it is primary, replica, restore, adminer or console" 21 ;;
     esac
     shift
   done
   need_cluster
   if [ -n "$node" ]; then
+    exists "$node" || fail "there is no container $name-$node" "\`$0 start\` makes it" 23
     docker logs "${options[@]}" "$name-$node" 2>&1
   else
     compose logs "${options[@]}"
   fi
 }
 
-# exec NODE [COMMAND...]
+# exec NODE [--] [COMMAND...]: as the servers' user, with the environment that it has in the local runtime.
 docker_exec() {
   local node=${1:-}
   check_node "$node"
   shift
+  [ "${1:-}" != -- ] || shift
   need_cluster
   local terminal=(-i)
   [ ! -t 0 ] || [ ! -t 1 ] || terminal+=(-t)
-  docker exec "${terminal[@]}" --env "PGUSER=$(setting POSTGRES_USER postgres)" \
-    --env "PGDATABASE=$(setting POSTGRES_DB testdb)" "$name-$node" "${@:-bash}"
+  docker exec "${terminal[@]}" --user postgres --env PGHOST=/var/run/postgresql --env PGPORT=5432 \
+    --env "PGUSER=$(setting POSTGRES_USER postgres)" --env "PGDATABASE=$(setting POSTGRES_DB testdb)" \
+    "$name-$node" "${@:-bash}"
 }
 
 docker_psql() {
   local node=${1:-}
   [ $# -eq 0 ] || shift
   [ "${1:-}" != -- ] || shift
-  docker_exec "$node" psql "$@"
+  docker_exec "$node" -- psql "$@"
 }
 
 # console [--token | --get PATH] [--json]
 docker_console() {
-  local words=()
+  local words=() url
   while [ $# -gt 0 ]; do
     [ "$1" = --json ] || [ ${#words[@]} -eq 0 ] || fail "console: $1 is one word too many" "" 21
     case "$1" in
@@ -753,7 +919,12 @@ docker_console() {
     docker exec "$name-console" pgrevive container "${words[@]}"
     return
   fi
-  echo "http://$(address_here CONSOLE_LISTEN):$(setting CONSOLE_PORT 8080)/"
+  url="http://$(address_here CONSOLE_LISTEN):$(setting CONSOLE_PORT 8080)/"
+  if [ "$(state_of console '{{.State.Running}}')" != true ]; then
+    echo "$url  (does not run)"
+    return 1
+  fi
+  echo "$url"
 }
 
 docker_command() {

@@ -54,6 +54,7 @@ struct ContainerWords {
   std::int64_t since_ms = 0;
   bool watch = false;
   bool reindexed = false;
+  bool ran = false;
 };
 
 // What `start` was called with about backup and target. The restore service has it from its
@@ -111,9 +112,22 @@ void report_running(const cluster::StateDirectory& directory, bool reindexed) {
   if (reindexed) check_reindexed(status);
 }
 
+// What came of a start, for programs; of one that nobody waited for there may be nothing to see
+// yet.
+int tell_started(const cluster::StateDirectory& directory, const std::string& act, bool ran) {
+  nlohmann::ordered_json status;
+  if (cluster::read_status(directory) && read_file_if_exists(directory.settings()))
+    status = nlohmann::ordered_json::parse(cluster::to_json(cluster::collect_status(directory)));
+  out("{}\n",
+      nlohmann::ordered_json{{"done", act}, {"already_running", ran}, {"status", status}}.dump(2));
+  return 0;
+}
+
 // What all nodes are: asked by a container that sees the volumes of all.
 int look(const ContainerWords& words, bool json) {
   const auto directory = containers::seen_from_outside();
+  if (words.work == "started" || words.work == "restarted")
+    return tell_started(directory, words.work == "started" ? "start" : "restart", words.ran);
   std::error_code ignored;
   if (!std::filesystem::exists(directory.settings(), ignored)) {
     const auto status = cluster::read_status(directory);
@@ -240,7 +254,7 @@ int work(const GlobalOptions& global, const ContainerWords& words, bool json) {
   if (is({"console"})) return run_console();
   if (is({"get"})) return get_from_console(own_console(), words.node);
   if (is({"token"})) return show_token();
-  if (is({"status", "test", "report", "reindex", "reindexing", "restart"}))
+  if (is({"status", "test", "report", "reindex", "reindexing", "restart", "started", "restarted"}))
     return look(words, json);
   if (is({"check", "preview", "doctor"})) return look_ahead(global, words.work, json);
   if (is({"check-anew"})) return check_anew(global);
@@ -270,15 +284,16 @@ void add_container(Parser& parser) {
   auto words = std::make_shared<ContainerWords>();
   command->add_option("WORK", words->work)
       ->required()
-      ->check(CLI::IsMember({"restore", "follow",     "node",     "adminer", "health",
-                             "status",  "test",       "report",   "check",   "preview",
-                             "doctor",  "check-anew", "make-way", "rebuild", "restart",
-                             "reindex", "reindexing", "console",  "get",     "token",
-                             "check-cleanup", "coming-up"}));
+      ->check(CLI::IsMember({"restore",       "follow",     "node",     "adminer",  "health",
+                             "status",        "test",       "report",   "check",    "preview",
+                             "doctor",        "check-anew", "make-way", "rebuild",  "restart",
+                             "reindex",       "reindexing", "console",  "get",      "token",
+                             "check-cleanup", "coming-up",  "started",  "restarted"}));
   command->add_option("NODE", words->node);
   command->add_option("--since-ms", words->since_ms);
   command->add_flag("-w,--watch", words->watch);
   command->add_flag("--reindexed", words->reindexed);
+  command->add_flag("--ran", words->ran);
   command->add_flag("--json", parser.json);
   command->callback([&parser, words] {
     parser.work = [&parser, words] { return work(parser.global, *words, parser.json); };
