@@ -323,8 +323,8 @@ def test_wrong_words_and_settings(site):
     directory = site.directory / "env-of-compose"
     directory.mkdir()
     assert f"hint: rmdir {directory}" in refused("--env-file", directory, "start")
-    site.write_env(REPLICAS=2)
-    assert "RUNTIME=docker has one replica" in refused("start")
+    site.write_env(NODE_TLS="maybe")
+    assert "NODE_TLS=maybe cannot be" in refused("start")
     assert "there is no node 'typo'" in refused("logs", "typo")
     for name in ("-a", "ä", "n" * 56):
         site.write_env(CLUSTER_NAME=name)
