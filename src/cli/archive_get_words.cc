@@ -25,10 +25,11 @@ ArchiveGetWords parse_archive_get(const std::vector<std::string>& words) {
     const std::size_t equals = word.find('=');
     const std::string name = word.substr(0, equals);
     const bool known = name == "--config" || name == "--env-file" || name == "--stanza" ||
-                       name == "--cluster" || name == "--fork" || name == "--report" ||
-                       name == "--guard-tablespaces" || name == "--own-config" ||
-                       name == "--data-directory" || name == "--repo-type" ||
-                       name == "--repo-path" || name == "--cipher-pass-file" || name == "--repo";
+                       name == "--cluster" || name == "--fork" || name == "--line" ||
+                       name == "--report" || name == "--guard-tablespaces" ||
+                       name == "--own-config" || name == "--data-directory" ||
+                       name == "--repo-type" || name == "--repo-path" ||
+                       name == "--cipher-pass-file" || name == "--repo";
     if (!known) {
       throw Error(ErrorKind::usage,
                   fmt::format("archive-get has no option {}", printable(name, 60)))
@@ -49,6 +50,7 @@ ArchiveGetWords parse_archive_get(const std::vector<std::string>& words) {
     if (name == "--cluster") result.global.cluster = value;
     if (name == "--fork") result.fork = value;
     if (name == "--own-config") result.own_config = value;
+    if (name == "--line") result.line = value;
     if (name == "--report") result.report = value;
     if (name == "--guard-tablespaces") result.tablespaces = value;
     if (name == "--data-directory") result.data_directory = value;

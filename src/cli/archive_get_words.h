@@ -13,6 +13,7 @@ struct ArchiveGetWords {
   GlobalOptions global;
   RepositoryWords repository;
   std::filesystem::path fork;            // --fork
+  std::string line;                      // --line
   std::filesystem::path own_config;      // --own-config
   std::filesystem::path report;          // --report
   std::filesystem::path tablespaces;     // what --guard-tablespaces names

@@ -120,6 +120,12 @@ void judge(Judged& judged, const Source& source, const IndexedRepository& entry,
       err("warning: repository {}: {}; other repositories have what is missing\n", entry.index,
           cluster::gap_text(outlook->gaps.front()));
     }
+    for (const auto& beside : outlook->beside)
+      err("warning: {}\n", beside_text(beside, outlook->timeline));
+    if (!outlook->first_segment.empty())
+      plan.line = wal::FollowedLine::of(
+          outlook->line, postgres::Timeline::parse_hex(outlook->first_segment.substr(0, 8)),
+          outlook->segment_size);
     judged.reach = {.timeline = outlook->timeline, .end = outlook->end};
     name_timeline(plan.target, *outlook, source.repositories.size() > 1, plan.choice,
                   plan.manifest);
@@ -139,9 +145,11 @@ Judged plan_from(const Source& source, const IndexedRepository& entry,
         return found;
       });
   auto manifest = choice.repository->load_manifest(choice.info, choice.label);
-  Judged judged{
-      .plan = {.choice = std::move(choice), .manifest = std::move(manifest), .target = target},
-      .reach = {}};
+  Judged judged{.plan = {.choice = std::move(choice),
+                         .manifest = std::move(manifest),
+                         .target = target,
+                         .line = {}},
+                .reach = {}};
   judge(judged, source, entry, stop);
   return judged;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -7,6 +8,7 @@
 #include "cli/source.h"
 #include "repository/manifest.h"
 #include "restore/recovery.h"
+#include "wal/followed_line.h"
 
 // What `restore` restores, judged before its first byte: of which repository, and to where.
 namespace pgrevive::cli {
@@ -18,6 +20,8 @@ struct RestorePlan {
   // itself than that which was judged, and that nothing is recovered of a backup made offline
   // without a target.
   restore::RecoveryTarget target;
+  // That recovery goes along, as far as it is known now.
+  std::optional<wal::FollowedLine> line;
 };
 
 // With the first repository, in order, of which the WAL beside a backup leads to the target; where

@@ -127,7 +127,7 @@ restore::OnTheWay on_the_way(const repository::Repository& repository,
   };
 }
 
-std::optional<WalSegment> newest_on(const ArchiveLine& line, const repository::WalArchive& archive,
+std::optional<ArchiveEnd> newest_on(const ArchiveLine& line, const repository::WalArchive& archive,
                                     const WalSegment& from) {
   const auto size = from.segment_size();
   const auto last_of = [&](Timeline timeline) -> std::vector<WalSegment> {
@@ -136,14 +136,25 @@ std::optional<WalSegment> newest_on(const ArchiveLine& line, const repository::W
       segments.push_back(WalSegment::parse(name, size));
     return segments;
   };
-  if (auto segments = last_of(line.timeline()); !segments.empty()) return segments.back();
+  const auto has_partial = [&](const WalSegment& segment) {
+    return archive.find_segment(segment.name() + ".partial").has_value();
+  };
+  if (auto segments = last_of(line.timeline()); !segments.empty()) {
+    const auto next = segments.back().next();
+    if (has_partial(next)) return ArchiveEnd{.segment = next, .unfinished = true};
+    return ArchiveEnd{.segment = segments.back()};
+  }
   const auto& ancestors = line.history.ancestors;
   for (auto ancestor = ancestors.rbegin(); ancestor != ancestors.rend(); ++ancestor) {
     auto segments = last_of(ancestor->timeline);
     // What the old timeline wrote after it was left is on no line of ours.
     std::erase_if(segments,
                   [&](const auto& segment) { return segment.begin() >= ancestor->ended; });
-    if (!segments.empty()) return segments.back();
+    const auto left_in = WalSegment::containing(ancestor->timeline, ancestor->ended, size);
+    if (left_in.begin() < ancestor->ended && left_in.number() >= from.number() &&
+        ((!segments.empty() && segments.back() == left_in) || has_partial(left_in)))
+      return ArchiveEnd{.segment = left_in, .unfinished = true};
+    if (!segments.empty()) return ArchiveEnd{.segment = segments.back()};
   }
   return {};
 }

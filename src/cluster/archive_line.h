@@ -63,9 +63,16 @@ restore::OnTheWay on_the_way(const repository::Repository& repository,
                              const repository::BackupInfo& info,
                              const restore::RecoveryTarget& target);
 
+// Where the WAL of a line ends in the archive.
+struct ArchiveEnd {
+  postgres::WalSegment segment;
+  // Only the beginning of it is of the line: the line leaves that timeline in it, and has no WAL of
+  // the next one yet; or nobody has finished it, and it is there as ".partial".
+  bool unfinished = false;
+};
+
 // The newest segment in the archive that lies on the line; empty: there is none at or after `from`.
-std::optional<postgres::WalSegment> newest_on(const ArchiveLine& line,
-                                              const repository::WalArchive& archive,
-                                              const postgres::WalSegment& from);
+std::optional<ArchiveEnd> newest_on(const ArchiveLine& line, const repository::WalArchive& archive,
+                                    const postgres::WalSegment& from);
 
 }  // namespace pgrevive::cluster

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <thread>
 
 #include <fmt/format.h>
@@ -290,7 +291,7 @@ std::string way_along(const postgres::TimelineHistory& history, const repository
   if (found == info.backups.rend()) return "no backup that there is";
   const auto newest = newest_on({.history = history}, archive,
                                 WalSegment::parse(*found->archive_start, segment_size));
-  const auto time = newest ? latest(newest->name()) : std::nullopt;
+  const auto time = newest ? latest(newest->segment.name()) : std::nullopt;
   return fmt::format("backup {}{}", found->label.text(),
                      time ? ", newest transaction " + moment(*time) : "");
 }
@@ -321,8 +322,9 @@ class Reader {
   Reader(const repository::WalArchive& archive, const PointWatch& watch, std::uint64_t most)
       : archive_(archive), watch_(watch), most_(most) {}
 
-  std::optional<std::int64_t> latest_transaction(const std::string& name) {
-    wal::TransactionTimes times;
+  std::optional<std::int64_t> latest_transaction(
+      const std::string& name, Lsn until = Lsn(std::numeric_limits<std::uint64_t>::max())) {
+    wal::TransactionTimes times(until);
     if (!read(name, times) || !times.times()) return {};
     return times.times()->latest;
   }
@@ -353,6 +355,104 @@ class Reader {
   const PointWatch& watch_;
   const std::uint64_t most_;
   std::uint64_t read_ = 0;
+};
+
+// Whether recovery along a line beside the followed one would reach the target as well, and give
+// other rows; or, where all there is is wanted, newer ones.
+class BesideJudge {
+ public:
+  BesideJudge(const repository::ArchiveContents& contents, const postgres::TimelineHistory& line,
+              const RecoveryTarget& target, Reader& reader)
+      : contents_(contents), line_(line), target_(target), reader_(reader) {}
+
+  // Fills in `beside.newest`. `newest` is the followed line's newest transaction.
+  std::optional<Error> judge(LineBeside& beside, std::optional<std::int64_t> newest) {
+    const auto known = contents_.histories.find(beside.timeline);
+    const auto history =
+        known != contents_.histories.end()
+            ? known->second
+            : postgres::TimelineHistory{.timeline = beside.timeline, .ancestors = {}};
+    beside.newest = newest_on(history, number_before(beside.end), number_of(beside.parting));
+    const auto shared = newest_shared(history, beside);
+    if (beside.newest && (!shared || *beside.newest > *shared)) beside.went_on = true;
+    switch (target_.type) {
+      case RecoveryType::latest:
+        if (beside.newest && (!newest || *beside.newest > *newest))
+          return ambiguous(beside,
+                           fmt::format("what timeline {} has is older{}", line_.timeline.value(),
+                                       newest ? ", of " + moment(*newest) : ""));
+        return {};
+      case RecoveryType::lsn:
+        return reaches(beside, Lsn::parse(target_.target)) ? holds_it_too(beside) : std::nullopt;
+      case RecoveryType::time: {
+        const auto time = parse_target_microseconds(target_.target);
+        if (!beside.newest || !stops(*beside.newest, time)) return {};
+        // It ends before both part.
+        if (shared && stops(*shared, time)) return {};
+        return holds_it_too(beside);
+      }
+      case RecoveryType::name:
+      case RecoveryType::xid:  // looked up in the records
+      case RecoveryType::immediate:
+      case RecoveryType::standby:
+      case RecoveryType::none:
+      case RecoveryType::preserve:
+        break;
+    }
+    return {};
+  }
+
+  // The newest transaction of the last segments of a line, from number `last` back to `first`.
+  std::optional<std::int64_t> newest_on(const postgres::TimelineHistory& history,
+                                        std::uint64_t last, std::uint64_t first) {
+    for (std::uint64_t i = 0; i < kQuietSegments && last - i >= first; ++i) {
+      if (const auto time = reader_.latest_transaction(name_of(history, last - i))) return time;
+      if (last == i) break;
+    }
+    return {};
+  }
+
+ private:
+  bool stops(std::int64_t transaction, std::int64_t time) const {
+    return target_.exclusive ? transaction >= time : transaction > time;
+  }
+
+  bool reaches(const LineBeside& beside, Lsn lsn) {
+    if (lsn < beside.parting || lsn >= beside.end) return false;
+    const auto last = WalSegment::parse(beside.last_segment, contents_.segment_size);
+    if (lsn < last.begin()) return true;
+    const auto record = reader_.newest_record(beside.last_segment);
+    return !record || lsn <= *record;
+  }
+
+  // Of what both have; the segment in which they part has a part of it.
+  std::optional<std::int64_t> newest_shared(const postgres::TimelineHistory& history,
+                                            const LineBeside& beside) {
+    const auto last = number_before(beside.parting);
+    for (std::uint64_t i = 0; i < kQuietSegments && last >= i; ++i)
+      if (const auto time = reader_.latest_transaction(name_of(history, last - i), beside.parting))
+        return time;
+    return {};
+  }
+
+  std::optional<Error> holds_it_too(const LineBeside& beside) const {
+    return ambiguous(beside, "the target lies behind that on both");
+  }
+
+  Error ambiguous(const LineBeside& beside, const std::string& why) const {
+    return ambiguous_line(beside, line_.timeline, why);
+  }
+
+  std::uint64_t number_of(Lsn lsn) const { return lsn.value() / contents_.segment_size; }
+  std::uint64_t number_before(Lsn lsn) const { return (lsn.value() - 1) / contents_.segment_size; }
+  std::string name_of(const postgres::TimelineHistory& history, std::uint64_t number) const {
+    return segment_on(history, number, contents_.segment_size).name();
+  }
+
+  const repository::ArchiveContents& contents_;
+  const postgres::TimelineHistory& line_;
+  const RecoveryTarget& target_;
+  Reader& reader_;
 };
 
 // Whether the archive alone tells how far it is to the target.
@@ -403,21 +503,42 @@ Outlook look_along(const repository::WalArchive& archive, const repository::Back
       .newest_record = [&](const std::string& name) { return reader.newest_record(name); }};
   auto outlook =
       judge_target(backup, points, contents.segment_size, line.history, target, look, exact);
+  outlook.line = line.history;
   if (!backup.online && !points.missing.empty()) {
     if (target.type == RecoveryType::latest) return unjudged(true);  // it is whole in itself
     outlook.problem = lacks_what_follows(backup);
   }
   if (!target.timeline.empty() || target.type == RecoveryType::standby) return outlook;
   const auto rival = rival_of(archive, line, begin, backup.lsn_stop.value_or(Lsn()));
-  if (!rival) return outlook;
-  outlook.tell_timeline = true;
-  if (chosen == Chosen::by_name) return outlook;
-  const auto way = [&](const postgres::TimelineHistory& history) {
-    return way_along(history, info, backup, archive, contents.segment_size,
-                     look.latest_transaction);
-  };
-  outlook.ends_at_gap = false;
-  outlook.problem = ambiguous(backup, way(line.history), line.timeline(), *rival, way(*rival));
+  outlook.tell_timeline = rival.has_value();
+  if (rival && chosen != Chosen::by_name) {
+    const auto way = [&](const postgres::TimelineHistory& history) {
+      return way_along(history, info, backup, archive, contents.segment_size,
+                       look.latest_transaction);
+    };
+    outlook.ends_at_gap = false;
+    outlook.problem = ambiguous(backup, way(line.history), line.timeline(), *rival, way(*rival));
+    return outlook;
+  }
+  // Consistent is a backup on its own timeline.
+  if (target.type == RecoveryType::immediate || outlook.lacks_own_wal) return outlook;
+  outlook.beside =
+      lines_beside(line.history, begin, points, contents.histories, contents.segment_size);
+  if (outlook.beside.empty()) return outlook;
+  BesideJudge judge(contents, line.history, target, reader);
+  const auto newest =
+      target.type == RecoveryType::latest
+          ? judge.newest_on(line.history,
+                            WalSegment::parse(outlook.last_segment, contents.segment_size).number(),
+                            0)
+          : std::nullopt;
+  for (auto& beside : outlook.beside) {
+    auto problem = judge.judge(beside, newest);
+    if (!outlook.problem) outlook.problem = std::move(problem);
+  }
+  // Where no more than the segment is there in which both part, and nothing happened in it behind
+  // that, it is what each failover leaves.
+  std::erase_if(outlook.beside, [](const LineBeside& beside) { return !beside.went_on; });
   return outlook;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "cluster/lines_beside.h"
 #include "cluster/target_point.h"
 #include "postgres/history.h"
 #include "repository/recovery_points.h"
@@ -26,11 +27,15 @@ struct Outlook {
   bool ends_at_gap = false;
 
   postgres::Timeline timeline;  // that recovery ends on
-  std::string first_segment;    // empty: the backup needs no WAL
-  std::string last_segment;     // that is known to be needed
-  std::uint64_t segments = 0;   // from the first to the last, both counted
+  postgres::TimelineHistory
+      line;  // its history, straight; that of the first where nothing was looked up
+  std::string first_segment;   // empty: the backup needs no WAL
+  std::string last_segment;    // that is known to be needed
+  std::uint64_t segments = 0;  // from the first to the last, both counted
   std::uint32_t segment_size = 0;
   std::vector<repository::WalGap> gaps;  // in the line, behind what can be reached
+  // Others that lead on from the backup, where nobody has named a timeline.
+  std::vector<LineBeside> beside;
   // Where the continuous WAL ends, and the latest end of a transaction in it (microseconds since
   // 1970), which is only looked up for a target of time.
   postgres::Lsn end;
@@ -80,10 +85,11 @@ Chosen how_chosen(const std::optional<std::string>& set);
 // Looks into the archive and judges; where the target says nothing of timelines, and the newest one
 // left the backup's before the backup ended, that is a problem too: which of the two is the
 // source's nobody can tell from here, but who has named the backup. A gap is looked at again after
-// two seconds, and is one if it is still there. Offline backups are judged for an LSN, a time and all
-// that there is, for which their pg_control is read; where nothing was archived behind one, the
-// latest it leads to needs no WAL. `watch` hears of the segments that are read. Throws what a
-// storage throws, and Error{cancelled}.
+// two seconds, and is one if it is still there. Where another line goes on beside the one that
+// would be followed, and holds the target too or what is newer, that is a problem. Offline backups
+// are judged for an LSN, a time and all that there is, for which their pg_control is read; where
+// nothing was archived behind one, the latest it leads to needs no WAL. `watch` hears of the
+// segments that are read. Throws what a storage throws, and Error{cancelled}.
 Outlook look_ahead(const SourceArchive& source, const repository::BackupInfo& info,
                    const repository::Backup& backup, Chosen chosen,
                    const restore::RecoveryTarget& target, bool exact, const PointWatch& watch = {});

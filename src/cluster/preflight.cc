@@ -335,6 +335,12 @@ bool needs_restore(const Settings& settings, const StateDirectory& directory) {
 
 namespace {
 
+std::vector<std::string> texts_of(const Outlook& outlook) {
+  std::vector<std::string> texts;
+  for (const auto& beside : outlook.beside) texts.push_back(beside_text(beside, outlook.timeline));
+  return texts;
+}
+
 // Of a cluster that is there already. Before the probe, which writes into the stanza.
 void check_takeover(const Settings& settings, const StateDirectory& directory) {
   if (settings.wal_archive != WalArchiveMode::source || needs_restore(settings, directory)) return;
@@ -370,6 +376,7 @@ void preflight(Settings& settings, const StateDirectory& directory, const Marker
     for (const auto& need : space_needs(settings, directory, chosen)) check_space(need);
     const auto outlook = look_ahead(settings, chosen, false, watch);
     if (outlook.problem) throw *outlook.problem;
+    settings.lines_beside = texts_of(outlook);
     if (settings.wal_archive == WalArchiveMode::source) refuse_living_source(settings, chosen);
   }
   check_takeover(settings, directory);
@@ -395,6 +402,7 @@ ChosenBackup preflight_anew(Settings& settings, const StateDirectory& directory,
   for (const auto& need : space_needs_anew(settings, directory, chosen)) check_space(need);
   const auto outlook = look_ahead(settings, chosen, true, watch);
   if (outlook.problem) throw *outlook.problem;
+  settings.lines_beside = texts_of(outlook);
   probe_own_archive(settings, elsewhere, marker, owner);
   if (!settings.point) settings.chosen_backup = chosen.backup.label.text();
   return chosen;

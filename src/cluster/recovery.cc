@@ -61,6 +61,8 @@ class Recovery {
   }
 
   void run() {
+    if (source_)
+      for (const auto& text : site_.settings.lines_beside) site_.board.warn(text);
     for (int attempts = 1;; ++attempts) {
       if (!record_.promoting || is_standby(site_, kPrimary) || ended_half_promoted()) {
         site_.board.enter(Phase::recovering);
@@ -117,7 +119,12 @@ class Recovery {
     const auto timeline = source_ ? source_->line().timeline() : control_.checkpoint_timeline;
     if (after == After::restore) {
       if (source_)
-        node.recovery.push_back({"restore_command", source_restore_command(site_, kPrimary)});
+        node.recovery.push_back(
+            {"restore_command",
+             source_restore_command(
+                 site_, kPrimary,
+                 wal::FollowedLine::of(source_->line().history, source_->begin().timeline(),
+                                       control_.wal_segment_size))});
       const auto target = as_it_is() ? restore::RecoveryTarget{} : goal_.target;
       for (auto& setting : target_settings(target, std::to_string(timeline.value())))
         node.recovery.push_back(std::move(setting));
@@ -234,15 +241,22 @@ class Recovery {
     stuck_ = is_stuck(view, control);
     if (source_ && view.report && view.report->outcome == ArchiveReport::Outcome::absent) {
       // A source that lives may archive more at any time; what counts is what is there now.
+      // Before PostgreSQL 13 each place is asked for on the newest timeline of the line first, so
+      // that most of what is absent says nothing.
       newest_ = source_->newest();
-      check_consistency_in_time(view);
-      if (view.accepting && !caught_up_since_) caught_up_since_ = std::chrono::steady_clock::now();
+      view.newest = newest();
+      view.newest_is_unfinished = newest_ && newest_->unfinished;
+      const bool beyond = asks_beyond_archive(view);
+      check_consistency_in_time(view, beyond);
+      if (view.accepting && beyond && !caught_up_since_)
+        caught_up_since_ = std::chrono::steady_clock::now();
     }
     // What was delivered from beyond the newest says as well that there is more by now.
     if (source_ && delivered_beyond_newest(view)) newest_ = source_->newest();
     view.chasing =
         caught_up_since_ && std::chrono::steady_clock::now() - *caught_up_since_ > kChaseLimit;
-    view.newest = newest_;
+    view.newest = newest();
+    view.newest_is_unfinished = newest_ && newest_->unfinished;
     tell(view);
     return view;
   }
@@ -324,12 +338,18 @@ class Recovery {
   bool delivered_beyond_newest(const RecoveryView& view) const {
     return newest_ && view.report && view.report->outcome == ArchiveReport::Outcome::delivered &&
            postgres::wal_file_kind(view.report->name) == postgres::WalFileKind::segment &&
-           WalSegment::parse(view.report->name, view.segment_size).number() > newest_->number();
+           WalSegment::parse(view.report->name, view.segment_size).number() >
+               newest_->segment.number();
   }
 
-  void check_consistency_in_time(const RecoveryView& view) {
+  std::optional<WalSegment> newest() const {
+    if (!newest_) return {};
+    return newest_->segment;
+  }
+
+  void check_consistency_in_time(const RecoveryView& view, bool beyond) {
     const auto time = std::chrono::steady_clock::now();
-    if (view.accepting || !exhausted_since_) exhausted_since_ = time;
+    if (view.accepting || !beyond || !exhausted_since_) exhausted_since_ = time;
     if (!view.accepting && time - *exhausted_since_ > kConsistencyLimit)
       throw Error(ErrorKind::postgres,
                   "the primary has all the WAL there is and still does not answer: " +
@@ -339,7 +359,7 @@ class Recovery {
 
   // How much there is to replay, as far as that is known.
   void tell_extent(SupervisorStatus& status) {
-    const auto last = extent_->last(newest_);
+    const auto last = extent_->last(newest());
     const auto begin = source_->begin().number();
     if (!last || *last < begin) return;
     status.wal_segments_total =
@@ -369,7 +389,7 @@ class Recovery {
     end.timeline = timeline.value();
     end.lsn = view.replayed.text();
     end.last_commit_time = view.last_commit_time;
-    if (newest_) end.newest_archived_wal = newest_->name();
+    if (newest_) end.newest_archived_wal = newest_->segment.name();
     end.last_replayed_wal = segment_before(view.replayed);
     note_difference(end, goal_.target, control_.wal_segment_size);
     site_.board.change([&](SupervisorStatus& status) {
@@ -577,7 +597,7 @@ class Recovery {
   std::optional<RecoverySource> source_;
   RecoveryGoal goal_;
   postgres::ControlFile::Parameters parameters_;
-  std::optional<WalSegment> newest_;
+  std::optional<ArchiveEnd> newest_;
   std::optional<ReplayExtent> extent_;  // where there is a source
 
   Lsn last_replayed_;
@@ -608,7 +628,8 @@ void recover_primary(Site& site, NodeRecord& record) {
   }
 }
 
-std::string source_restore_command(const Site& site, const std::string& node) {
+std::string source_restore_command(const Site& site, const std::string& node,
+                                   const std::optional<wal::FollowedLine>& line) {
   const auto& directory = site.directory;
   std::error_code ignored;
   std::string command = std::filesystem::exists(directory.archive_get(), ignored)
@@ -618,6 +639,7 @@ std::string source_restore_command(const Site& site, const std::string& node) {
              shell_argument(site.settings.repository.stanza) + " --report " +
              shell_argument(directory.wal_report(node)) + " --guard-tablespaces " +
              shell_argument(directory.made_tablespaces(node));
+  if (line) command += " --line " + shell_argument(line->text());
   if (node != kPrimary) command += " --fork " + shell_argument(directory.fork());
   // One that was restored beside its primary streams from the fork on.
   if (const auto record = NodeRecord::load(directory, node);

@@ -1,7 +1,11 @@
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "cluster/node_record.h"
 #include "cluster/site.h"
+#include "wal/followed_line.h"
 
 namespace pgrevive::cluster {
 
@@ -13,7 +17,9 @@ namespace pgrevive::cluster {
 // could not be had was the last one is decided here and not by an exit status.
 void recover_primary(Site& site, NodeRecord& record);
 
-// What the restore_command of a node is: our own archive-get, for replicas under the fork rule.
-std::string source_restore_command(const Site& site, const std::string& node);
+// What the restore_command of a node is: our own archive-get, for replicas under the fork rule, for
+// the primary along that line.
+std::string source_restore_command(const Site& site, const std::string& node,
+                                   const std::optional<wal::FollowedLine>& line = {});
 
 }  // namespace pgrevive::cluster

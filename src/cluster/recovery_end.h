@@ -42,6 +42,8 @@ struct RecoveryView {
   // The newest segment on the line, looked up after the report was read; only needed (and only
   // asked for) once archive-get had to say that something is absent.
   std::optional<postgres::WalSegment> newest;
+  // Only the beginning of `newest` is of the line.
+  bool newest_is_unfinished = false;
   // Replay has kept up with the archive for long and the archive goes on growing: a source that
   // writes segments faster than we look would be followed for ever.
   bool chasing = false;
@@ -59,6 +61,9 @@ struct RecoveryVerdict {
   // ended or failed because the line has no more WAL, not at a target
   bool exhausted = false;
 };
+
+// The server has asked for WAL beyond what the archive has of the line.
+bool asks_beyond_archive(const RecoveryView& view);
 
 RecoveryVerdict judge_recovery(const RecoveryGoal& goal, const RecoveryView& view);
 

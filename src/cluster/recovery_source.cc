@@ -36,7 +36,7 @@ std::optional<std::string> RecoverySource::history(postgres::Timeline timeline) 
   return archive_.load_history(postgres::TimelineHistory::file_name(timeline));
 }
 
-std::optional<WalSegment> RecoverySource::newest() const {
+std::optional<ArchiveEnd> RecoverySource::newest() const {
   return newest_on(line_, archive_, begin_);
 }
 

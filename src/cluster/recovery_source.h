@@ -32,7 +32,7 @@ class RecoverySource {
   // The text of a timeline's history file; empty: the archive has none.
   std::optional<std::string> history(postgres::Timeline timeline) const;
   // The newest segment on the line, looked up anew; empty: there is none from begin() on.
-  std::optional<postgres::WalSegment> newest() const;
+  std::optional<ArchiveEnd> newest() const;
 
  private:
   repository::Repository repository_;

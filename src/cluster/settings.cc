@@ -219,6 +219,7 @@ std::string to_json(const Settings& settings) {
       {"target_given", settings.target_given},
       {"point", point_to_json(settings.point)},
       {"chosen_backup", optional_to_json(settings.chosen_backup)},
+      {"lines_beside", settings.lines_beside},
       {"db_include", settings.databases.include},
       {"db_exclude", settings.databases.exclude},
       {"drop_left_out", settings.drop_left_out},
@@ -279,6 +280,7 @@ Settings from_json(const std::string& text) {
     settings.target_given = j.value("target_given", false);
     settings.point = point_from_json(j.value("point", json()));
     settings.chosen_backup = optional_from_json<std::string>(j.value("chosen_backup", json()));
+    settings.lines_beside = j.value("lines_beside", std::vector<std::string>());
     settings.databases.include = j.value("db_include", std::vector<std::string>());
     settings.databases.exclude = j.value("db_exclude", std::vector<std::string>());
     settings.drop_left_out = j.value("drop_left_out", false);

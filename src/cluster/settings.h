@@ -81,6 +81,8 @@ struct Settings {
   // The backup that was judged to lead to the target before an old cluster was thrown away for it,
   // where nobody has named one: the new cluster is made of no other.
   std::optional<std::string> chosen_backup;
+  // What is to be told of lines beside the one that is followed, as a start found them out.
+  std::vector<std::string> lines_beside;
   restore::DatabaseChoice databases;  // DB_INCLUDE, DB_EXCLUDE
   bool drop_left_out = false;         // DB_DROP_LEFT_OUT
   unsigned process_max = 0;           // PGBACKREST_PROCESS_MAX; 0: processors

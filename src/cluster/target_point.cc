@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "cluster/archive_line.h"
+#include "cluster/lines_beside.h"
 #include "cluster/offline_beginning.h"
 #include "cluster/outlook.h"
 #include "cluster/recovery_end.h"
@@ -153,9 +154,37 @@ class Lookup {
       auto attempt = try_one(*backup, line_to(chosen, points, contents_.segment_size), chosen);
       has_gap_ = has_gap_ || !attempt.line.gaps.empty();
       attempts_.push_back(std::move(attempt));
-      if (attempts_.back().is_reached()) return {.point = point_of(attempts_.back(), chosen)};
+      if (!attempts_.back().is_reached()) continue;
+      if (auto problem = beside(points, chosen)) return {.problem = std::move(problem)};
+      return {.point = point_of(attempts_.back(), chosen)};
     }
     return {.problem = problem()};
+  }
+
+  // Why it may be another point that is meant than that of the last attempt, which went along
+  // `line`: another line that parted with it before that has one too. A transaction's number is
+  // given anew on each.
+  std::optional<Error> beside(const repository::RecoveryPoints& points,
+                              const TimelineHistory& line) {
+    if (!target_.timeline.empty()) return {};
+    const auto& attempt = attempts_.back();
+    const auto begin = Timeline::parse_hex(attempt.backup->archive_start->substr(0, 8));
+    for (const auto& other :
+         lines_beside(line, begin, points, contents_.histories, contents_.segment_size)) {
+      if (attempt.result.point->end <= other.parting) continue;
+      const auto known = contents_.histories.find(other.timeline);
+      const auto history = known == contents_.histories.end()
+                               ? TimelineHistory{.timeline = other.timeline, .ancestors = {}}
+                               : known->second;
+      const auto there =
+          try_one(*attempt.backup, line_to(history, points, contents_.segment_size), history);
+      if (there.is_reached())
+        return ambiguous_line(
+            other, line.timeline,
+            fmt::format("{} is on both, at {} and at {}", called(target_),
+                        there.result.point->begin.text(), attempt.result.point->begin.text()));
+    }
+    return {};
   }
 
   repository::RecoveryPoints points_of(const Backup& backup) const {

@@ -65,6 +65,16 @@ nlohmann::ordered_json wal_value(const Outlook& outlook) {
   return wal;
 }
 
+nlohmann::ordered_json beside_value(const std::vector<LineBeside>& lines) {
+  auto values = nlohmann::ordered_json::array();
+  for (const auto& line : lines)
+    values.push_back({{"timeline", line.timeline.value()},
+                      {"parts_at_lsn", line.parting.text()},
+                      {"end_lsn", line.end.text()},
+                      {"newest_transaction_us", or_null(line.newest)}});
+  return values;
+}
+
 }  // namespace
 
 TargetPreview preview_target(const repository::RepositoryOptions& repository,
@@ -119,6 +129,7 @@ std::string to_text(const TargetPreview& preview, std::string_view write) {
     line("problem", outlook.problem->what());
     return text;
   }
+  for (const auto& beside : outlook.beside) line("beside", beside_text(beside, outlook.timeline));
   if (outlook.first_segment.empty()) {
     line("WAL", outlook.certain && !preview.point
                     ? "none: the backup is whole in itself"
@@ -176,6 +187,7 @@ nlohmann::ordered_json to_value(const TargetPreview& preview) {
   const bool known = !outlook.first_segment.empty() || outlook.problem;
   json["timeline"] = known ? nlohmann::ordered_json(outlook.timeline.value()) : nullptr;
   json["wal"] = known ? wal_value(outlook) : nullptr;
+  json["beside"] = beside_value(outlook.beside);
   json["newest_transaction_us"] = or_null(outlook.newest_transaction);
   json["sampled_bytes_per_second"] = or_null(preview.bytes_per_second);
   json["fetch_seconds"] = or_null(preview.fetch_time);

@@ -107,6 +107,8 @@ std::optional<Request> parse(const std::vector<std::string>& words) {
   Request request{.data_directory = "."};
   for (const auto& [name, value] : options) {
     if (name == "--fork") request.fork = value;
+    if (name == "--line" && !is_whole_on(value, names.empty() ? std::string() : names[0]))
+      return {};
     if (name == "--report") request.report = value;
     if (name == "--data-directory") request.data_directory = value;
   }

@@ -22,4 +22,15 @@ Words split(const std::vector<std::string>& words) {
   return result;
 }
 
+bool is_whole_on(const std::string& line, const std::string& segment) {
+  constexpr std::size_t kTimelineDigits = 8;
+  for (auto begin = line.find(':'); begin != std::string::npos;) {
+    const auto end = line.find(',', begin + 1);
+    const auto left = line.substr(begin + 1, end == std::string::npos ? end : end - begin - 1);
+    if (left.compare(0, kTimelineDigits, segment, 0, kTimelineDigits) == 0) return segment < left;
+    begin = end;
+  }
+  return true;
+}
+
 }  // namespace pgrevive::spool

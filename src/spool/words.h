@@ -15,4 +15,8 @@ struct Words {
 
 Words split(const std::vector<std::string>& words);
 
+// Whether a line of timelines, as --line has it, leaves the timeline of that segment in none of its
+// segments up to this one: else the whole program has to judge what is handed out.
+bool is_whole_on(const std::string& line, const std::string& segment);
+
 }  // namespace pgrevive::spool

@@ -84,26 +84,36 @@ UnfinishedRecord unfinished_before(const WalArchive& archive, const WalSegment& 
   return {};
 }
 
-bool deliver_segment(const WalArchive& archive, std::uint32_t segment_size,
-                     const Request& request) {
+// What there is of a segment.
+enum class Part { whole, whole_or_unfinished };
+
+// `until`: where the line that the server follows left the segment's timeline.
+bool deliver_segment(const WalArchive& archive, std::uint32_t segment_size, const Request& request,
+                     Part part = Part::whole, std::optional<postgres::Lsn> until = {}) {
   const auto segment = segment_in(request.name, segment_size);
-  const auto found = archive.find_segment(request.name);
+  auto found = archive.find_segment(request.name);
+  if (!found && part == Part::whole_or_unfinished)
+    found = archive.find_segment(request.name + ".partial");
   if (!found) return false;
   WalFile file(temporary_name(request.destination));
   SegmentHead head(file, segment_size);
   archive.read_segment(*found, head);
   head.check(*found, segment, {.system_id = request.system_id, .version = request.version});
+  std::optional<std::uint64_t> blank;
+  if (until) blank = until->value() - segment.begin().value();
   if (request.guard != nullptr) {
-    std::optional<std::uint64_t> blank;
     file.show([&](ByteView bytes) {
       const auto before = may_end_tablespace_record(bytes)
                               ? unfinished_before(archive, segment, request)
                               : UnfinishedRecord{};
-      const auto cut = request.guard->check(find_tablespace_records(bytes, before).records, segment);
-      if (cut) blank = cut->value() - segment.begin().value();
+      const auto cut =
+          request.guard->check(find_tablespace_records(bytes, before).records, segment);
+      if (cut)
+        blank = std::min(cut->value() - segment.begin().value(),
+                         blank.value_or(segment.segment_size()));
     });
-    if (blank) file.blank_from(*blank);
   }
+  if (blank) file.blank_from(*blank);
   file.sync();
   file.publish(request.destination);
   return true;
@@ -141,6 +151,40 @@ Listing list_around(const std::vector<const WalArchive*>& archives, const WalSeg
     }
   }
   return listing;
+}
+
+// Where the line leaves the timeline of that segment.
+postgres::Lsn left_at(const std::vector<const WalArchive*>& archives, const FollowedLine& line,
+                      Timeline timeline) {
+  std::optional<postgres::Lsn> left;
+  const auto name = TimelineHistory::file_name(line.timeline);
+  from_any(archives, [&](const WalArchive& archive) {
+    if (const auto text = archive.load_history(name))
+      left = TimelineHistory::parse(line.timeline, *text).left(timeline);
+    return left.has_value();
+  });
+  if (!left)
+    throw Error(ErrorKind::not_found,
+                fmt::format("the archive has no {} that says where it left timeline {}", name,
+                            timeline.value()));
+  return *left;
+}
+
+// The segment in which the line that the server follows leaves its timeline. No gap where it is
+// absent: it was never finished, and the next timeline's begins with a copy.
+Outcome deliver_beginning(const std::vector<const WalArchive*>& archives,
+                          std::uint32_t segment_size, const Request& request) {
+  const auto segment = segment_in(request.name, segment_size);
+  const auto left = left_at(archives, *request.line, segment.timeline());
+  if (left <= segment.begin()) return Outcome::absent;
+  const auto until = left < segment.end() ? std::optional(left) : std::nullopt;
+  return from_any(archives,
+                  [&](const WalArchive& archive) {
+                    return deliver_segment(archive, segment_size, request,
+                                           Part::whole_or_unfinished, until);
+                  })
+             ? Outcome::delivered
+             : Outcome::absent;
 }
 
 }  // namespace
@@ -204,10 +248,17 @@ Outcome archive_get(const std::vector<const WalArchive*>& archives, std::uint32_
       deliver_text(fork.history_text, request);
       return Outcome::delivered;
     }
-    const bool allowed = request.own ? fork.is_own(request.name)
-                                     : fork.allows(request.name, segment_size);
+    const bool allowed =
+        request.own ? fork.is_own(request.name) : fork.allows(request.name, segment_size);
     if (!allowed) return Outcome::absent;
   }
+
+  const auto place = request.line && kind == WalFileKind::segment
+                         ? request.line->place(request.name)
+                         : FollowedLine::Place::elsewhere;
+  if (place == FollowedLine::Place::behind) return Outcome::absent;
+  if (place == FollowedLine::Place::left_here)
+    return deliver_beginning(archives, segment_size, request);
 
   const auto deliver = [&](const WalArchive& archive) {
     switch (kind) {
@@ -231,8 +282,17 @@ Outcome archive_get(const std::vector<const WalArchive*>& archives, std::uint32_
   const auto absent = WalSegment::parse(request.name, segment_size);
   const auto deadline = std::chrono::steady_clock::now() + request.gap_patience;
   while (true) {
-    const auto gap = find_gap(absent, list_around(archives, absent));
-    if (!gap) return Outcome::absent;
+    const bool on_line = place == FollowedLine::Place::on_it;
+    const auto gap = find_gap(absent, list_around(archives, absent), on_line);
+    if (!gap) {
+      // The end of a timeline that nobody finished is of use where it is the end of the line.
+      const bool unfinished =
+          on_line && absent.timeline() == request.line->timeline &&
+          from_any(archives, [&](const WalArchive& archive) {
+            return deliver_segment(archive, segment_size, request, Part::whole_or_unfinished);
+          });
+      return unfinished ? Outcome::delivered : Outcome::absent;
+    }
     // What the listing shows may have come after the look, and the segment with it.
     if (from_any(archives, deliver)) return Outcome::delivered;
     if (std::chrono::steady_clock::now() >= deadline) {

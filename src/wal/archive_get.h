@@ -12,6 +12,7 @@
 #include "postgres/lsn.h"
 #include "postgres/version.h"
 #include "repository/repository.h"
+#include "wal/followed_line.h"
 #include "wal/tablespace_guard.h"
 
 namespace pgrevive::wal {
@@ -46,6 +47,7 @@ struct Request {
   std::string name;                   // what %f says
   std::filesystem::path destination;  // what %p says
   std::optional<Fork> fork;           // replicas only
+  std::optional<FollowedLine> line;   // of a server without a fork, where it is known
   // Of a segment of the fork's own timeline: `archives` are the cluster's own, and the fork has no
   // say in it.
   bool own = false;
@@ -67,12 +69,18 @@ struct Request {
 // and the segment size, so that a file of another cluster or under a wrong name is Error{corrupt}.
 //
 // A segment whose absence is a gap (see wal/gap.h) is Error{corrupt} that says why, never `absent`.
-// A replica with a fork gets `absent`, of its cluster's own archive too: it is a standby, which never
-// takes that for the end of the log but asks its primary next.
+// A replica with a fork gets `absent`, of its cluster's own archive too: it is a standby, which
+// never takes that for the end of the log but asks its primary next.
+//
+// Of a server whose line is known, the segment in which that line left a timeline comes with zeros
+// from there on, as what follows is of another line, and where it is not there, of its ".partial";
+// also the ".partial" of the line's own end. What lies behind is `absent`, and a hole in the line
+// is a gap whatever other timelines there are.
 //
 // With a guard, a segment whose replay would make a tablespace where another cluster keeps files
-// comes without that record and what follows it, so that targets before it can be reached; asked for
-// it again and again, which a server does that has replayed all before it, Error{target_not_empty}.
+// comes without that record and what follows it, so that targets before it can be reached; asked
+// for it again and again, which a server does that has replayed all before it,
+// Error{target_not_empty}.
 //
 // Repositories are tried in order; trouble with one is reported only if no other delivers. Anything
 // but the two outcomes throws.

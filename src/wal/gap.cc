@@ -30,7 +30,8 @@ bool continues(const Listing& listing, const TimelineHistory& history, Timeline 
 
 }  // namespace
 
-std::optional<std::string> find_gap(const WalSegment& absent, const Listing& listing) {
+std::optional<std::string> find_gap(const WalSegment& absent, const Listing& listing,
+                                    bool on_line) {
   const auto timeline = absent.timeline();
   for (const auto& history : listing.histories) {
     if (history.timeline == timeline && !history.ancestors.empty() &&
@@ -47,10 +48,11 @@ std::optional<std::string> find_gap(const WalSegment& absent, const Listing& lis
   }
   const auto* const later = first_of(listing, timeline);
   if (later == nullptr) return std::nullopt;
-  const bool line_may_end_here = std::ranges::any_of(listing.histories, [&](const auto& history) {
-    const auto left = history.left(timeline);
-    return left && *left <= absent.begin() && !continues(listing, history, timeline);
-  });
+  const bool line_may_end_here =
+      !on_line && std::ranges::any_of(listing.histories, [&](const auto& history) {
+        const auto left = history.left(timeline);
+        return left && *left <= absent.begin() && !continues(listing, history, timeline);
+      });
   if (line_may_end_here) return std::nullopt;
   return fmt::format("{} is missing, though {} is there", absent.name(), later->name());
 }

@@ -36,8 +36,12 @@ struct Listing {
 //    found it before it asked here, so it follows this timeline and the hole is real.)
 // 4. Else the end.
 //
+// `on_line`: it is known that the server follows a line that the whole segment is on, so that no
+// other timeline is the excuse of rule 3.
+//
 // The segment in which a timeline was left is no gap by rule 2: it was never finished, and the next
 // timeline's segment of that place begins with a copy of it.
-std::optional<std::string> find_gap(const postgres::WalSegment& absent, const Listing& listing);
+std::optional<std::string> find_gap(const postgres::WalSegment& absent, const Listing& listing,
+                                    bool on_line = false);
 
 }  // namespace pgrevive::wal

@@ -10,8 +10,8 @@ std::size_t TransactionTimes::wanted(ByteView header) {
   return ends_transaction(header) ? kTransactionHeadSize : 0;
 }
 
-void TransactionTimes::record(postgres::Lsn /*begin*/, postgres::Lsn /*end*/, ByteView bytes) {
-  if (!ends_transaction(bytes)) return;
+void TransactionTimes::record(postgres::Lsn /*begin*/, postgres::Lsn end, ByteView bytes) {
+  if (end > until_ || !ends_transaction(bytes)) return;
   const auto at = main_data_at(bytes);
   const auto time = at ? time_at(bytes, *at) : std::nullopt;
   if (!time) return;

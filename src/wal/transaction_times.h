@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 
 #include "base/bytes.h"
@@ -25,6 +26,11 @@ class TransactionTimes : public Sink, private RecordVisitor {
     std::optional<std::int64_t> last_commit;  // of the last one in the log that was not undone
   };
 
+  // `until`: those that end behind it are left out.
+  explicit TransactionTimes(
+      postgres::Lsn until = postgres::Lsn(std::numeric_limits<std::uint64_t>::max()))
+      : until_(until) {}
+
   void write(ByteView bytes) override { reader_.write(bytes); }
   void finish() override {}
 
@@ -35,6 +41,7 @@ class TransactionTimes : public Sink, private RecordVisitor {
   std::size_t wanted(ByteView header) override;
   void record(postgres::Lsn begin, postgres::Lsn end, ByteView bytes) override;
 
+  const postgres::Lsn until_;
   RecordReader reader_{*this};
   std::optional<Times> times_;
 };

@@ -12,8 +12,10 @@ from rig.line import first_line
 from rig.postgres import server_user
 from rig.process import wait_until
 from rig.program import message
+from rig.restored import ancestors, recovered
 from rig.s3 import source_values
 from rig.story import MARKERS
+from rig.workspace import give
 
 PREFIX = "meanwhile"
 
@@ -135,27 +137,42 @@ def test_not_followed(cluster, service, living):
                for warning in status["warnings"]), status["warnings"]
 
 
-def test_strayed(cluster, living):
-    """Timeline 2 is known and the segment in which it begins has not come yet. The server is given 1's
-    of that place, in which 1 went on, and that is no part of 2: nothing is opened."""
+def test_strayed(cluster, living, space):
+    """Timeline 2 is known and the segment in which it begins has not come yet; that of 1 is there, in which
+    1 went on. Which of both is meant a person says. Who names 2 gets what 1 has of it, and no more, by
+    `start` and of `restore` alone; and 1 is named as soon as 2 has the newer rows."""
     for _ in living.split():
         pass
-    for name, path in repofiles.archive(living.repo.path).items():
-        if name.startswith("00000002") and len(name) == 24:
-            path.unlink()
-    cluster.upload()
+    beginnings = {path: path.read_bytes() for name, path in
+                  repofiles.archive(living.repo.path).items()
+                  if name.startswith("00000002") and len(name) == 24}
+    for path in beginnings:
+        path.unlink()
+    cluster.upload(finished=False)
     result = cluster.start(check=False)
-    assert result.returncode == 23, message(result)
-    for words in (f"recovery went on in {max(repofiles.segments(living.repo.path))} to ",
-                  "timeline 2 left that one at ", "choose the older one"):
-        assert words in result.stderr, message(result)
-    cluster.prove_unopened()
-    # The other way that is named.
-    cluster.run("cleanup", "--yes")
-    cluster.values["RECOVERY_TARGET_TIMELINE"] = "1"
-    cluster.write_env()
-    cluster.start()
-    assert cluster.sql("primary", MARKERS) == "1a,1b,1c,1d"
+    assert result.returncode == 21, message(result)
+    assert "timeline 1 goes on beside timeline 2 from 0/" in result.stderr, message(result)
+    assert not cluster.root.exists()
+
+    cluster.start("--target-timeline", "2")
+    assert cluster.sql("primary", MARKERS) == "1a,1b,1c"
+    end = cluster.status()["supervisor"]["recovery_end"]
+    assert (end["timeline"], end["new_timeline"]) == (2, 3)
+    assert end["newest_archived_wal"] == max(repofiles.segments(living.repo.path))
+    data = space.directory("alone", owner=server_user()) / "data"
+    cluster.pgrevive.restore(living.repo.conf, {"primary": data}, "--type", "default",
+                             "--target-timeline", "2", user=server_user())
+    with recovered(data, data.parent) as server:
+        assert server.sql(MARKERS, "testdb") == "1a,1b,1c" and ancestors(server) == [1, 2]
+
+    for path, content in beginnings.items():
+        path.write_bytes(content)
+        give(path, server_user())
+    cluster.upload()
+    cluster.start("--anew", "--yes")
+    assert cluster.sql("primary", MARKERS) == "1a,1b,1c,2a"
+    warnings = cluster.status()["supervisor"]["warnings"]
+    assert any("timeline 1 goes on beside timeline 2 from 0/" in said for said in warnings), warnings
 
 
 def test_named(cluster, service, living):

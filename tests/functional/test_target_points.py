@@ -1,6 +1,7 @@
 """Targets that only the WAL tells the place of: names of restore points and numbers of transactions are
 looked for in the archive before the first byte, and decide which backup is restored."""
 
+import datetime
 import itertools
 import json
 import threading
@@ -213,8 +214,8 @@ def test_a_point_within_a_backup_needs_an_older_one(cluster, points):
 def test_timelines(cluster, points):
     """Each has its own; a transaction's number is that of another one there."""
     xid = points.xids["of two"]
-    for kind, target in (("name", "of two"), ("xid", xid)):
-        told = preview(cluster, kind, target)
+    for kind, target, words in (("name", "of two", []), ("xid", xid, ["--target-timeline", "2"])):
+        told = preview(cluster, kind, target, *words)
         assert told["backup"]["label"] == points.first and told["point"]["timeline"] == 2, told
     assert told["point"]["what"] == "commit"
     other = preview(cluster, "xid", xid, "--target-timeline", "1")
@@ -263,6 +264,39 @@ def test_which_line_is_the_sources_is_not_guessed(cluster, points, space):
                      "--target-action", "promote")
     with recovered(data, data.parent) as server:
         assert server.sql(MARKERS, "testdb") == "one,two,three,four,five,first-line,six,seven,eight"
+
+
+def test_which_of_two_lines_has_the_target_is_not_guessed(cluster, points, space):
+    """The backup leads to both, and so does the target, behind where they part. What lies before that is
+    the same on both."""
+    data = space.directory("both", owner=server_user()) / "data"
+    behind = preview(cluster, "xid", points.xids["of two"], "--target-timeline", "2")["point"]
+    late = preview(cluster, "name", "late", "--target-timeline", "1")["point"]["time_us"]
+    moment = datetime.datetime.fromtimestamp(late / 10**6, datetime.timezone.utc)
+    for words in (["--type", "xid", "--target", points.xids["of two"]],
+                  ["--type", "lsn", "--target", behind["end_lsn"]],
+                  ["--type", "time", "--target", f"{moment:%Y-%m-%d %H:%M:%S.%f}+00",
+                   "--set", points.first]):
+        told = [cluster.run("start", "--preview", *words, check=False),
+                cluster.start(*words, check=False), cluster.run("info", *words, check=False),
+                cluster.pgrevive("--stanza", "main", "restore", "--repo-path", points.repo.path,
+                                 "--node", f"primary={data}", *words, check=False)]
+        for result in told:
+            assert result.returncode == USAGE, (words, message(result))
+            for part in ("timeline 1 goes on beside timeline 2 from 0/",
+                         "is on both" if words[1] == "xid" else ", newest transaction 20",
+                         "cannot be known from here", "RECOVERY_TARGET_TIMELINE): 2 or 1"):
+                assert part in result.stderr, message(result)
+        assert not cluster.root.exists() and not data.exists()
+        for line in ("1", "2"):
+            assert cluster.run("start", "--preview", *words, "--target-timeline", line).returncode == 0
+    told = preview(cluster, "name", "first")
+    (beside,) = told["beside"]
+    assert (told["timeline"], beside["timeline"]) == (2, 1)
+    assert lsn(points.lsns["first"]) < lsn(beside["parts_at_lsn"]) < lsn(behind["begin_lsn"])
+    assert lsn(beside["end_lsn"]) > lsn(points.lsns["late"])
+    text = cluster.run("start", "--preview", "--type", "name", "--target", "first").stdout
+    assert "  beside     timeline 1 goes on beside timeline 2 from 0/" in text, text
 
 
 def test_refused_before_the_first_byte(cluster, points, space):
@@ -317,8 +351,9 @@ def test_start_at_a_name(cluster, points):
 
 
 def test_start_at_a_transaction_of_another_timeline(cluster, points):
-    told = preview(cluster, "xid", points.xids["of two"])
-    cluster.start("--type", "xid", "--target", points.xids["of two"])
+    words = ["--target-timeline", "2"]
+    told = preview(cluster, "xid", points.xids["of two"], *words)
+    cluster.start("--type", "xid", "--target", points.xids["of two"], *words)
     for node in ("primary", "replica"):
         assert cluster.sql(node, MARKERS) == "one,two,three,four,five,second-line"
     end = cluster.status()["supervisor"]["recovery_end"]

@@ -21,11 +21,9 @@ namespace pgrevive::cli {
 namespace {
 
 Source load_own_archive(const ArchiveGetWords& words) {
-  return load_source({.env_file = {},
-                      .cluster = {},
-                      .config = words.own_config,
-                      .stanza = words.global.stanza},
-                     {}, "archive-get");
+  return load_source(
+      {.env_file = {}, .cluster = {}, .config = words.own_config, .stanza = words.global.stanza},
+      {}, "archive-get");
 }
 
 // All repositories in order. One that cannot be opened is only a failure if no other delivers, and
@@ -46,8 +44,8 @@ wal::Outcome get(const ArchiveGetWords& words) {
   std::optional<wal::Fork> fork;
   if (!words.fork.empty()) fork = wal::Fork::load(words.fork);
   const bool own = fork && !words.own_config.empty() && fork->is_own(words.name);
-  const Source source = own ? load_own_archive(words)
-                            : load_source(words.global, words.repository, "archive-get");
+  const Source source =
+      own ? load_own_archive(words) : load_source(words.global, words.repository, "archive-get");
   const OpenArchives open = open_archives(source, control);
   wal::Request request{.name = words.name,
                        .destination = words.destination.is_absolute()
@@ -57,6 +55,7 @@ wal::Outcome get(const ArchiveGetWords& words) {
                        .own = own,
                        .system_id = control.system_id,
                        .version = control.version};
+  if (!words.line.empty()) request.line = wal::FollowedLine::parse(words.line);
   std::optional<wal::TablespaceGuard> guard;
   if (!words.tablespaces.empty()) {
     guard.emplace(data_directory,
@@ -121,6 +120,12 @@ void add_archive_get(Parser& parser) {
                    "Take WAL of the fork's own timeline from the archive that this\n"
                    "pgbackrest.conf names, instead of none")
       ->type_name("FILE");
+  command
+      ->add_option("--line", words->line,
+                   "The timeline that the server follows, and behind a colon the segments in\n"
+                   "which that line left each older one, as restore writes it: what older\n"
+                   "timelines went on to write is not handed out")
+      ->type_name("LINE");
   command->add_option("--report", words->report, "Write what came of it into this file, as JSON")
       ->type_name("FILE");
   command

@@ -113,7 +113,9 @@ int run_restore(const GlobalOptions& global, const RestoreWords& given) {
   if (plan.target.type != wanted)
     out("nothing was archived behind this backup, which was made offline: it is restored as it "
         "is\n");
-  const std::string command = restore_command(archive_get_call(), source.words);
+  auto archive_get = source.words;
+  if (plan.line) archive_get.insert(archive_get.end(), {"--line", plan.line->text()});
+  const std::string command = restore_command(archive_get_call(), archive_get);
   options.preserve_recovery_settings = plan.target.type == restore::RecoveryType::preserve;
   // While nothing can start on the directory: it is never whole without its recovery settings.
   options.before_publish = [&](const restore::NodeTarget& node) {

@@ -45,7 +45,7 @@ class ArchiveLineTest : public testing::Test {
   }
   std::string newest(const ArchiveLine& line) {
     const auto found = newest_on(line, archive_, begin());
-    return found ? found->name() : "";
+    return found ? found->segment.name() + (found->unfinished ? " unfinished" : "") : "";
   }
 
   static repository::ArchiveInfo info() {
@@ -154,10 +154,25 @@ TEST_F(ArchiveLineTest, BeforeANewTimelineArchivesTheNewestIsItsAncestors) {
   EXPECT_EQ(newest(choose("3")), "000000020000000000000006");
 }
 
+TEST_F(ArchiveLineTest, TheEndOfALineMayBeASegmentThatNobodyFinished) {
+  const auto put = [&](const std::string& name) {
+    const auto place =
+        "archive/main/15-1/" + name.substr(0, 16) + "/" + name + "-" + std::string(40, 'a');
+    storage_->put(place, "");
+  };
+  put("000000020000000000000009.partial");
+  EXPECT_EQ(newest(choose("2")), "000000020000000000000009 unfinished");
+  // Of the last segment only what lies before 0/6800000 is of timeline 5.
+  storage_->put("archive/main/15-1/00000005.history", "1\t0/5000000\n2\t0/6800000\n");
+  EXPECT_EQ(newest(choose("5")), "000000020000000000000006 unfinished");
+  storage_->put("archive/main/15-1/00000005.history", "1\t0/5000000\n2\t0/9800000\n");
+  EXPECT_EQ(newest(choose("5")), "000000020000000000000009 unfinished");
+}
+
 TEST_F(ArchiveLineTest, AnArchiveWithNothingOnTheLineHasNoNewest) {
   const auto line = choose("2");
 
-  EXPECT_EQ(newest_on(line, archive_, {Timeline(1), 100, kSize}), std::nullopt);
+  EXPECT_FALSE(newest_on(line, archive_, {Timeline(1), 100, kSize}));
 }
 
 }  // namespace

@@ -43,6 +43,23 @@ TEST(RecoveryEnd, IsProvenByTheAbsenceOfTheSegmentAfterTheNewest) {
   EXPECT_EQ(judge_recovery(latest(), at_the_end()).kind, Kind::ended);
 }
 
+// The server reads it to where its bytes end, and asks for it again.
+TEST(RecoveryEnd, IsInASegmentOfWhichThereIsOnlyABeginning) {
+  auto view = at_the_end();
+  view.newest = segment(6);
+  view.newest_is_unfinished = true;
+  view.report = asked(segment(6), Outcome::delivered);
+  view.replayed = Lsn(segment(6).begin().value() + 4711);
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::going_on);
+  view.asked_since_settled = true;
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::ended);
+  // A record that begins before it may have its end nowhere.
+  view.replayed = Lsn(segment(6).begin().value() - 4711);
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::ended);
+  view.newest_is_unfinished = false;
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::going_on);
+}
+
 // Where the line has no more, another one may have; at a target nobody looks for that.
 TEST(RecoveryEnd, IsTheLinesWhereItIsNotTheTargets) {
   EXPECT_TRUE(judge_recovery(latest(), at_the_end()).exhausted);

@@ -17,6 +17,7 @@
 
 #include "spool/client.h"
 #include "spool/report.h"
+#include "spool/words.h"
 
 namespace pgrevive::spool {
 namespace {
@@ -39,6 +40,17 @@ TEST(Key, DependsOnAllThatASegmentMustHaveBeenPutThereFor) {
   EXPECT_NE(key.text(), (Key{.boot_id = "a", .system_id = 1, .archive = "x", .fork = ""}.text()));
   EXPECT_NE(key.text(), (Key{.boot_id = "a", .system_id = 1, .archive = {}, .fork = "2\n"}.text()));
   EXPECT_FALSE(boot_id().empty());
+}
+
+TEST(IsWholeOn, IsWhatTheLineDoesNotLeave) {
+  const std::string line = "3:000000010000000000000005,00000002000000000000000A";
+  EXPECT_TRUE(is_whole_on(line, "000000010000000000000004"));
+  EXPECT_FALSE(is_whole_on(line, "000000010000000000000005"));
+  EXPECT_FALSE(is_whole_on(line, "000000010000000100000000"));
+  EXPECT_TRUE(is_whole_on(line, "000000020000000000000009"));
+  EXPECT_FALSE(is_whole_on(line, "00000002000000000000000A"));
+  EXPECT_TRUE(is_whole_on(line, "000000030000000000000FFF"));
+  EXPECT_TRUE(is_whole_on("1", "000000010000000000000005"));
 }
 
 TEST(ArchiveNamedBy, IsTheSameForTheSameArchive) {

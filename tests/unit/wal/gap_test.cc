@@ -29,8 +29,9 @@ struct Archive {
     listing.segments[Timeline(timeline)].push_back(segment(timeline, number));
     return *this;
   }
-  std::optional<std::string> gap(std::uint32_t timeline, std::uint64_t number) const {
-    return find_gap(segment(timeline, number), listing);
+  std::optional<std::string> gap(std::uint32_t timeline, std::uint64_t number,
+                                 bool on_line = false) const {
+    return find_gap(segment(timeline, number), listing, on_line);
   }
   Listing listing;
 };
@@ -83,6 +84,7 @@ TEST(FindGap, FindsNoneWhereAFreshlyPromotedTimelineMayBeFollowed) {
   const auto archive = Archive().history(2, "1\t0/600000\t").holds(1, 7);
 
   EXPECT_EQ(archive.gap(1, 6), std::nullopt);
+  EXPECT_TRUE(archive.gap(1, 6, true)) << "it is 1 that is followed";
 }
 
 // The same hole, but timeline 2 has archived: PostgreSQL following it would have been given its 6,
