@@ -22,7 +22,9 @@ std::string counted(std::size_t count, const std::string& one, const std::string
 
 // "default 2.31 -> 2.36".
 std::string change_of(const ChangedCollation& collation) {
-  return fmt::format("{} {} -> {}", printable(collation.name), printable(collation.source_version),
+  const auto before =
+      collation.source_version.empty() ? "unknown" : printable(collation.source_version);
+  return fmt::format("{} {} -> {}", printable(collation.name), before,
                      collation.host_version.empty() ? "none" : printable(collation.host_version));
 }
 
@@ -57,6 +59,13 @@ std::string collations_text(const cluster::CollationFindings& findings, const st
       lines.push_back("  " + line_of(*changed[i]));
     if (changed.size() > kShown)
       lines.push_back(fmt::format("  and {} more", changed.size() - kShown));
+    const auto unknown = [](const ChangedCollation& one) { return one.source_version.empty(); };
+    if (std::ranges::any_of(changed, [&](const auto* database) {
+          return std::ranges::any_of(database->collations, unknown);
+        }))
+      lines.push_back(
+          "unknown: the source kept no version; a C library that tells none (musl, in Alpine's "
+          "images) sorts otherwise than this host's");
     if (findings.indexes() > 0)
       lines.push_back("until then queries may miss rows and unique indexes take duplicates");
     lines.push_back("repair: " + call + " start --reindex");
@@ -84,7 +93,8 @@ std::string collations_text(const cluster::CollationFindings& findings, const st
     for (const auto& name : findings.not_comparable) names.push_back(printable(name));
     lines.push_back(fmt::format(
         "not known of {}: before version 15 PostgreSQL does not keep by which version of its "
-        "locale a database was sorted; if the source ran on another system, reindex there",
+        "locale a database was sorted, before 13 of no locale of the C library; if the source ran "
+        "on another system, reindex there",
         fmt::join(names, ", ")));
   }
   return fmt::format("{}", fmt::join(lines, "\n"));

@@ -67,12 +67,14 @@ std::vector<Database> databases_of(Connection& connection) {
 }
 
 void add_default(DatabaseFindings& findings, const Database& database) {
+  // initdb leaves it without one; it has nothing that is sorted.
+  if (database.name == "template0" && !database.kept) return;
   if (is_changed(database.kept, database.actual))
     findings.collations.push_back({.oid = kDefaultCollation,
                                    .schema = "pg_catalog",
                                    .name = "default",
                                    .provider = database.provider,
-                                   .source_version = *database.kept,
+                                   .source_version = database.kept.value_or(""),
                                    .host_version = database.actual.value_or("")});
 }
 
@@ -83,7 +85,8 @@ void add_collations(DatabaseFindings& findings, Connection& connection) {
            "case c.collprovider when 'c' then 'libc' when 'i' then 'icu' else 'builtin' end, "
            "c.collversion, pg_collation_actual_version(c.oid) "
            "from pg_collation c join pg_namespace n on n.oid = c.collnamespace "
-           "where c.collversion is not null and c.collencoding in (-1, (select encoding from "
+           "where (c.collversion is not null or c.collprovider in ('c', 'i')) "
+           "and c.collencoding in (-1, (select encoding from "
            "pg_database where datname = current_database())) order by 2, 3"))
     if (is_changed(row.at(4), row.at(5)))
       findings.collations.push_back({.oid = oid_of(row.at(0)),
@@ -191,6 +194,18 @@ void add_missing_locales(DatabaseFindings& findings, Connection& connection) {
   }
 }
 
+// The C library's collations in use, of which PostgreSQL kept no version before 13.
+void look_for_unversioned(DatabaseFindings& findings, Connection& connection) {
+  std::vector<Oid> sorting;
+  for (const auto& row : connection.query(
+           "select oid, collcollate from pg_collation where collprovider = 'c' and collencoding in "
+           "(-1, (select encoding from pg_database where datname = current_database()))"))
+    if (!orders_by_bytes(row.at(1).value_or(""))) sorting.push_back(oid_of(row.at(0)));
+  DatabaseFindings users;
+  add_indexes(users, connection, sorting);
+  findings.unversioned = !users.indexes.empty();
+}
+
 void look_into(DatabaseFindings& findings, Connection& connection) {
   if (connection.server_version() < 100000) return;
   // Nothing that a database's or a role's settings say, and no hostile schema, shall be in the way.
@@ -199,6 +214,7 @@ void look_into(DatabaseFindings& findings, Connection& connection) {
       "set_config('standard_conforming_strings', 'on', false)");
   add_missing_locales(findings, connection);
   add_collations(findings, connection);
+  if (connection.server_version() < 130000) look_for_unversioned(findings, connection);
   if (findings.collations.empty()) return;
   std::vector<Oid> changed;
   for (const auto& collation : findings.collations) changed.push_back(collation.oid);
@@ -274,9 +290,10 @@ CollationFindings scan_collations(const Access& access, int port,
   for (const auto& database : databases_of(connection)) {
     if (std::ranges::find(except, database.oid) != except.end()) continue;
     auto findings = scan(access, port, database);
+    const bool unversioned = findings.unversioned;
     if (!findings.nothing()) result.databases.push_back(std::move(findings));
     if (connection.server_version() < 150000 && database.connectable &&
-        !orders_by_bytes(database.collate))
+        (unversioned || !orders_by_bytes(database.collate)))
       result.not_comparable.push_back(database.name);
   }
   return result;

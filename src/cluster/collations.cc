@@ -121,7 +121,7 @@ void CollationFindings::save(const std::filesystem::path& file) const {
 }
 
 bool is_changed(const std::optional<std::string>& kept, const std::optional<std::string>& actual) {
-  return kept && kept != actual;
+  return kept != actual;
 }
 
 std::string shown(const std::string& schema, const std::string& name) {

@@ -21,6 +21,8 @@ struct ChangedCollation {
   Oid oid = 0;
   std::string schema, name;  // of the default: "pg_catalog", "default"
   std::string provider;      // "libc", "icu", "builtin"
+  // Empty: the source kept none, though this host's library has one. So does every source whose C
+  // library tells no version, as musl (Alpine), and it sorts otherwise.
   std::string source_version;
   std::string host_version;  // empty: this host's has none, so it cannot be refreshed
 };
@@ -52,6 +54,8 @@ struct DatabaseFindings {
   std::size_t unused = 0;  // that were left out
   std::vector<AffectedIndex> indexes;
   std::vector<AffectedTable> partitioned;
+  // Indexes need a collation of which this version of PostgreSQL keeps no version. Not saved.
+  bool unversioned = false;
 
   bool nothing() const { return missing_locales.empty() && error.empty() && collations.empty(); }
   // Why nobody can look into it, in words; empty where nothing is wrong.
@@ -64,7 +68,8 @@ struct CollationFindings {
   std::int64_t looked_ms = 0;               // Unix milliseconds
   std::vector<DatabaseFindings> databases;  // those with something to tell
   // Databases that order their texts by a locale, in a version of PostgreSQL that keeps no version
-  // of that (before 15): nobody can know whether it changed.
+  // of that (before 15 of the default, before 13 of any of the C library's): nobody can know
+  // whether it changed.
   std::vector<std::string> not_comparable;
 
   std::size_t indexes() const;
@@ -74,8 +79,8 @@ struct CollationFindings {
   void save(const std::filesystem::path& file) const;
 };
 
-// Whether a version that was kept says that it is not this host's. Nothing was kept where it could
-// not change (C), or by a version of PostgreSQL that did not. Pure.
+// Whether what was kept is not this host's version. Both are empty where it cannot change (C), and
+// where that version of PostgreSQL does not keep it. Pure.
 bool is_changed(const std::optional<std::string>& kept, const std::optional<std::string>& actual);
 
 // As a person would write them: schema.name, quoted where that is needed. Pure.

@@ -45,8 +45,31 @@ RepairStep rebuild(const AffectedIndex& index, int server_version) {
           .collations = index.collations};
 }
 
+std::string literal(const std::string& text) {
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("''") : std::string(1, c);
+  return quoted + "'";
+}
+
+// PostgreSQL refuses to refresh where no version was kept ("invalid collation version change").
+std::string keep_version(const DatabaseFindings& database, const ChangedCollation& collation) {
+  if (collation.oid == kDefaultCollation)
+    return "update pg_catalog.pg_database set datcollversion = "
+           "pg_catalog.pg_database_collation_actual_version(oid) where datname = " +
+           literal(database.database);
+  return "update pg_catalog.pg_collation set collversion = "
+         "pg_catalog.pg_collation_actual_version(oid) where oid = " +
+         std::to_string(collation.oid);
+}
+
 RepairStep refresh(const DatabaseFindings& database, const ChangedCollation& collation) {
   const bool is_default = collation.oid == kDefaultCollation;
+  if (collation.source_version.empty())
+    return {
+        .kind = Kind::refresh,
+        .object = is_default ? "the default collation" : shown(collation.schema, collation.name),
+        .statement = keep_version(database, collation),
+        .collations = {collation.oid}};
   return {.kind = Kind::refresh,
           .object = is_default ? "the default collation" : shown(collation.schema, collation.name),
           .statement = is_default ? "alter database " + quoted(database.database) +

@@ -77,6 +77,7 @@ create database "{SHOP}";
 create database twins;
 create database essen template template0 locale_provider icu icu_locale 'de';
 create database lost template template0 locale 'de_DE.utf8';
+create database alpine;
 alter role postgres set log_statement = 'all';
 """)
         # A worker of the source's that must not awake when the locale is installed.
@@ -162,6 +163,13 @@ update pg_index set indisready = false where indexrelid = 'once_name'::regclass;
 insert into once select 1000, md5('1');
 update pg_index set indisready = true where indexrelid = 'once_name'::regclass;
 """, "twins")
+        source.sql("""
+create collation pt (provider = libc, locale = 'pt_BR.utf8');
+create table musl (id int primary key, name text, explicit text collate pt);
+create index musl_name on musl (name);
+create index musl_explicit on musl (explicit);
+insert into musl select i, md5(i::text), md5(i::text) from generate_series(1, 100) i;
+""", "alpine")
 
     def make_older(self, source):
         assert source.sql("select count(*) from pg_database where datcollversion is not null") > "3"
@@ -170,6 +178,9 @@ update pg_index set indisready = true where indexrelid = 'once_name'::regclass;
                    "where datcollversion is not null or datname = 'template0'")
         source.sql("update pg_collation set collversion = case collprovider when 'i' then '150.1' "
                    "else '2.28' end where collname in ('pt', 'de-x-icu', 'alike')", "testdb")
+        # A C library that tells no version: PostgreSQL keeps none.
+        source.sql("update pg_database set datcollversion = null where datname = 'alpine'")
+        source.sql("update pg_collation set collversion = null where collname = 'pt'", "alpine")
         source.sql("create table t (id int primary key, name text); create index t_name on t(name)",
                    "essen")
 
@@ -262,7 +273,7 @@ def test_differences_are_found_and_repaired(make_cluster, story):
     started = cluster.start()
     found = cluster.databases()
     assert set(found) == {"postgres", "template0", "template1", "testdb", SHOP, "twins", "essen",
-                          "lost"}
+                          "lost", "alpine"}
     assert names(found[SHOP]) == AFFECTED_IN_SHOP
     assert names(found["testdb"]) == AFFECTED_IN_TESTDB
     assert {(one["name"], one["provider"], one["source_version"])
@@ -274,11 +285,15 @@ def test_differences_are_found_and_repaired(make_cluster, story):
     assert names(found["essen"]) == {"t_name"}
     assert found["essen"]["collations"][0]["provider"] == "icu"
     assert not names(found["postgres"])
+    assert names(found["alpine"]) == {"musl_name", "musl_explicit"}
+    assert [(one["name"], one["source_version"]) for one in found["alpine"]["collations"]] == [
+        ("default", ""), ("pt", "")]
     assert cluster.sql("primary", "select subenabled, subslotname is null from pg_subscription") \
         == "f|t"
-    total = len(AFFECTED_IN_SHOP | AFFECTED_IN_TESTDB) + 3
+    total = len(AFFECTED_IN_SHOP | AFFECTED_IN_TESTDB) + 5
     for text in (started.stdout, cluster.run("status").stdout):
-        assert f"8 databases were sorted by other versions than this host's: {total} indexes" \
+        assert "alpine: default unknown -> " in text and "the source kept no version" in text, text
+        assert f"9 databases were sorted by other versions than this host's: {total} indexes" \
             in text, text
         assert "start --reindex" in text and "public.parted" in text, text
         assert str(cluster.root / "primary" / "collations.json") in text, text
@@ -298,9 +313,11 @@ def test_differences_are_found_and_repaired(make_cluster, story):
     assert changed["testdb"] == AFFECTED_IN_TESTDB
     assert changed[SHOP] == AFFECTED_IN_SHOP
     assert changed["twins"] == {"once_other"}  # and nothing was left behind
-    for database in ("testdb", SHOP, "essen", "postgres", "template1"):
+    for database in ("testdb", SHOP, "essen", "postgres", "template1", "alpine"):
         assert cluster.sql("primary", DIFFERENT, database) == "0", database
     assert cluster.sql("primary", DIFFERENT_EXPLICIT, "testdb") == "0"
+    assert cluster.sql("primary", "select collversion = pg_collation_actual_version(oid) "
+                       "from pg_collation where collname = 'pt'", "alpine") == "t"
     assert cluster.sql("primary", DIFFERENT, "twins") == "1"
     check_order(cluster)
 
@@ -351,6 +368,8 @@ def check_order(cluster):
                                     "parted_m_name_idx")), statements
     log = cluster.server_log()
     assert -1 < log.find('select from only "public"."parted_m"') < log.find(statements[at]), statements
+    at = log.find("update pg_catalog.pg_database set datcollversion")
+    assert at > log.find('reindex index concurrently "public"."musl_name"') > -1
     assert 'alter database "template0" refresh collation version' in statements
     assert 'alter database "twins" refresh collation version' not in statements
 

@@ -34,6 +34,19 @@ TEST(CollationsText, CountsAndNamesTheRemedy) {
             "which rows lie in a wrong partition, and cannot move them");
 }
 
+TEST(CollationsText, SaysWhatItMeansThatNoVersionWasKept) {
+  CollationFindings findings;
+  findings.databases.push_back(
+      {.database = "shop",
+       .collations = {{.oid = 100, .name = "default", .host_version = "2.36"}},
+       .indexes = {{.schema = "public", .name = "i"}}});
+
+  const auto text = collations_text(findings, "pgrevive", "/x");
+
+  EXPECT_THAT(text, testing::HasSubstr("shop: default unknown -> 2.36; 1 index to rebuild"));
+  EXPECT_THAT(text, testing::HasSubstr("the source kept no version; a C library"));
+}
+
 TEST(CollationsText, NamesLocalesThatAreMissing) {
   CollationFindings findings;
   findings.databases.push_back(

@@ -55,6 +55,23 @@ TEST(RepairPlan, RefreshesAVersionBehindTheLastIndexThatNeedsIt) {
                           "alter collation \"public\".\"unused\" refresh version"));
 }
 
+TEST(RepairPlan, KeepsAVersionWhereNoneWasKept) {
+  auto unknown = the_default();
+  unknown.source_version.clear();
+  auto another = collation(7, "pt");
+  another.source_version.clear();
+  const DatabaseFindings database{
+      .database = "a'b", .collations = {unknown, another}, .indexes = {index("i", {7, 100})}};
+
+  EXPECT_THAT(statements(plan_repair(database, k15)),
+              ElementsAre("reindex index concurrently \"public\".\"i\"",
+                          "update pg_catalog.pg_collation set collversion = "
+                          "pg_catalog.pg_collation_actual_version(oid) where oid = 7",
+                          "update pg_catalog.pg_database set datcollversion = "
+                          "pg_catalog.pg_database_collation_actual_version(oid) "
+                          "where datname = 'a''b'"));
+}
+
 TEST(RepairPlan, RebuildsUnderALockWhatCannotBeRebuiltBeside) {
   auto excluding = index("e", {100});
   excluding.locks = true;
