@@ -2,11 +2,38 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "cluster/progress_json.h"
+#include "postgres/lsn.h"
 
 namespace pgrevive::cluster {
 
 using nlohmann::json;
+
+namespace {
+
+json to_value(const SourceState& state) {
+  json j = json::object();
+  for (const auto& [timeline, segment] : state) j[std::to_string(timeline)] = segment;
+  return j;
+}
+
+std::optional<SourceState> source_state_from(const json& j) {
+  if (j.is_null()) return {};
+  SourceState state;
+  if (j.is_string()) {  // records once had only the newest place of all timelines
+    const auto segment = j.get<std::string>();
+    if (!segment.empty())
+      state[postgres::Timeline::parse_hex(segment.substr(0, 8)).value()] = segment;
+    return state;
+  }
+  for (const auto& [timeline, segment] : j.items())
+    state[static_cast<std::uint32_t>(parse_unsigned(timeline).value_or(0))] =
+        segment.get<std::string>();
+  return state;
+}
+
+}  // namespace
 
 std::optional<NodeRecord> NodeRecord::load(const StateDirectory& directory,
                                            const std::string& node) {
@@ -37,8 +64,10 @@ NodeRecord NodeRecord::parse(const std::string& text, const std::filesystem::pat
     record.set_up = j.at("set_up").get<bool>();
     record.archiving = j.at("archiving").get<bool>();
     record.archived_as = j.value("archived_as", "own");
-    if (const auto found = j.find("source_newest"); found != j.end() && found->is_string())
-      record.source_newest = found->get<std::string>();
+    if (const auto found = j.find("source_newest"); found != j.end())
+      record.source_newest = source_state_from(*found);
+    record.own_backup = j.value("own_backup", "");
+    record.took_over = j.value("took_over", false);
     record.superuser = j.at("superuser").get<std::string>();
     record.databases = j.at("databases").get<std::vector<std::string>>();
     if (const auto& end = j.at("recovery_end"); !end.is_null())
@@ -74,7 +103,9 @@ void NodeRecord::save(const StateDirectory& directory, const std::string& node) 
                   {"set_up", set_up},
                   {"archiving", archiving},
                   {"archived_as", archived_as},
-                  {"source_newest", source_newest ? json(*source_newest) : json(nullptr)},
+                  {"source_newest", source_newest ? to_value(*source_newest) : json(nullptr)},
+                  {"own_backup", own_backup},
+                  {"took_over", took_over},
                   {"superuser", superuser},
                   {"databases", databases},
                   {"recovery_end", recovery_end ? to_value(*recovery_end) : json(nullptr)},

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,10 @@
 #include "restore/databases.h"
 
 namespace pgrevive::cluster {
+
+// What the source's archive held: of each timeline (1, 2, ...) the newest segment, empty where there
+// was only its history file.
+using SourceState = std::map<std::uint32_t, std::string>;
 
 // pgrevive-node.json: where a node's data came from and how far it was brought. It outlives the
 // supervisor, and is what makes `start` go on where it stopped.
@@ -40,8 +45,12 @@ struct NodeRecord {
   bool set_up = false;              // roles, database, quarantine
   bool archiving = false;           // a segment was seen to arrive in the archive ...
   std::string archived_as = "own";  // ... of that WAL_ARCHIVE
+  // The newest backup that was seen in the cluster's own archive; empty: none.
+  std::string own_backup;
   // For WAL_ARCHIVE=source: see cluster/takeover.h. Empty: it was not restored for that.
-  std::optional<std::string> source_newest;
+  std::optional<SourceState> source_newest;
+  // It was given the source's stanza to archive into, so its own timeline may be there.
+  bool took_over = false;
   std::string superuser;               // the role that let us in
   std::vector<std::string> databases;  // when it had been promoted
   std::optional<RecoveryEnd> recovery_end;

@@ -353,7 +353,7 @@ void check_takeover(const Settings& settings, const StateDirectory& directory) {
         .with_hint(
             "set WAL_ARCHIVE back to what it was, or make a new cluster with "
             "WAL_ARCHIVE=source");
-  if (record->promoted) refuse_source_that_went_on(settings, *record);
+  if (record->promoted) refuse_source_that_went_on(settings, directory, *record);
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ namespace pgrevive::cluster {
 struct BackupToRestore {
   repository::BackupLabel label;
   restore::DatabaseChoice databases;
-  std::optional<std::string> source_newest;  // as NodeRecord keeps it
+  std::optional<SourceState> source_newest;  // as NodeRecord keeps it
   bool after_promotion = false;              // likewise
   std::string made_because;                  // likewise
 };

@@ -92,6 +92,9 @@ class WalArchive {
   // Likewise of all timelines; `from` counts as a place in the log, whatever its timeline.
   std::map<postgres::Timeline, std::vector<std::string>> list_all_segments(
       const std::string& from = {}) const;
+  // Every timeline that there is a segment or a history file of, with its last whole segment; empty
+  // where it has none yet. Looks into the last directory of each, not into all.
+  std::map<postgres::Timeline, std::string> newest_segments() const;
   // The first and last segment of all, as `info` shows them for one archive id.
   struct Range {
     std::string min, max;

@@ -319,6 +319,26 @@ std::map<postgres::Timeline, std::vector<std::string>> WalArchive::list_all_segm
   return segments;
 }
 
+std::map<postgres::Timeline, std::string> WalArchive::newest_segments() const {
+  std::map<postgres::Timeline, std::string> newest;
+  for (const auto timeline : list_histories()) newest[timeline];
+  for (const auto& archive_id : archive_ids_) {
+    auto directories = wal_directories(archive_id);
+    std::set<postgres::Timeline> known;
+    for (auto directory = directories.rbegin(); directory != directories.rend(); ++directory) {
+      const auto timeline = postgres::Timeline::parse_hex(directory->substr(0, kTimelineDigits));
+      auto& last = newest[timeline];
+      if (known.contains(timeline)) continue;
+      // One that holds nothing but a .backup file or a .partial is not the last.
+      const auto names = whole_segments(archive_id, *directory);
+      if (names.empty()) continue;
+      last = std::max(last, std::ranges::max(names));
+      known.insert(timeline);
+    }
+  }
+  return newest;
+}
+
 std::optional<WalArchive::Range> WalArchive::range(const std::string& archive_id) const {
   // A directory may hold nothing but a .backup file or a .partial, so the outermost directories are
   // not always the ones.

@@ -1,8 +1,10 @@
 """WAL_ARCHIVE=source: a cluster that goes on in the stanza of a source that is gone."""
 
 import json
+import os
 import re
 import shutil
+import time
 
 import pytest
 
@@ -13,7 +15,7 @@ from rig.postgres import SourceCluster, server_user
 from rig.process import run, wait_until
 from rig.program import message
 from rig.s3 import S3, Versions
-from rig.workspace import Workspace
+from rig.workspace import Workspace, give
 
 BUSY, USAGE = 30, 21
 
@@ -65,8 +67,22 @@ def everything(source):
     return {path: path.stat().st_mtime_ns for path in source.repo.path.rglob("*")}
 
 
+def change_record(cluster, **values):
+    path = cluster.root / "primary" / "pgrevive-node.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
 def archived(cluster, name):
     return cluster.sql("primary", f"select last_archived_wal >= '{name}' from pg_stat_archiver") == "t"
+
+
+def fail_over(source, **settings):
+    """The source goes on on a new timeline."""
+    (source.data / "standby.signal").touch()
+    give(source.data / "standby.signal", server_user())
+    source.start(restore_command="false", **settings)
+    run([source.bin / "pg_ctl", "promote", "-D", source.data, "-w"], user=source.user)
+    wait_until(lambda: "00000002.history" in repofiles.archive(source.repo.path), 30, "history archived")
 
 
 def test_goes_on_in_the_stanza(cluster, source, pgrevive, space):
@@ -106,8 +122,11 @@ def test_goes_on_in_the_stanza(cluster, source, pgrevive, space):
         assert again.sql("primary", "select string_agg(i::text, ',' order by i) from t") == "1,2,3"
     finally:
         again.gone()
-    # A later start has nothing to look for: what is new in the archive is its own.
-    cluster.run("restart")
+    # A later start has nothing to look for: what is new in the archive is its own. Also where the
+    # first one pushed and ended before it saw that arrive.
+    cluster.run("stop")
+    change_record(cluster, archiving=False)
+    cluster.start()
     assert cluster.status()["archiving"].startswith("source: ")
 
 
@@ -154,7 +173,7 @@ def test_goes_on_in_a_bucket(pgrevive, space, source, gateway):
         again.gone()
 
 
-def test_living_source_is_told_before_anything(cluster, source):
+def test_living_source_is_told_before_anything(cluster, source, space):
     before = repofiles.segments(source.repo.path)
     result = cluster.start(check=False)
     assert result.returncode == BUSY, message(result)
@@ -162,6 +181,32 @@ def test_living_source_is_told_before_anything(cluster, source):
         assert words in result.stderr, message(result)
     assert not (cluster.root / "primary").exists()
     assert repofiles.segments(source.repo.path) == before
+
+    # One that was brought back to an earlier point lives where its old timeline has long been.
+    source.stop()
+    earlier = space.path / "earlier"
+    run(["cp", "-a", source.data, earlier])
+    run(["cp", "-a", source.directory / "wal", space.path / "wal"])
+    source.start()
+    for _ in range(3):
+        source.sql("checkpoint")  # which ends no transaction
+        last = source.switch_wal()
+    source.stop()
+    run(["mv", source.directory / "wal", space.path / "later-wal"])
+    run(["mv", source.data, space.path / "later"])
+    run(["mv", space.path / "wal", source.directory / "wal"])
+    run(["mv", earlier, source.data])
+    seals.end(source.repo.path)
+    fail_over(source)
+    place = source.switch_wal()
+    assert place.startswith("00000002") and place[8:] < last[8:]
+    yesterday = time.time() - 86_400
+    for path in (source.repo.path / "archive" / "main" / "15-1").rglob("*"):
+        if path.is_file() and place not in path.name:
+            os.utime(path, (yesterday, yesterday))
+    seals.seal_living(source.repo.path, new=OF_THE_HEIR)
+    result = cluster.start(check=False)
+    assert result.returncode == BUSY and f"{place} was archived at" in result.stderr, message(result)
 
 
 def test_source_that_goes_on_while_we_restore(cluster, source):
@@ -186,6 +231,22 @@ def test_source_that_goes_on_while_we_restore(cluster, source):
     assert everything(source) == kept  # no probe either
     assert not [name for name in repofiles.segments(source.repo.path)
                 if name.startswith("00000002")]
+    # One that failed over took the number of our timeline, of which we have archived nothing.
+    source.stop()
+    seals.end(source.repo.path)
+    fail_over(source)
+    source.switch_wal()
+    for path in (source.repo.path / "archive" / "main" / "15-1").rglob("00000001*-*"):
+        if path.is_file() and path.name[:24] >= went_on:
+            path.unlink()  # nothing else tells of it
+    seals.seal_living(source.repo.path, new=OF_THE_HEIR)
+    kept = everything(source)
+    for took_over in (False, True):
+        change_record(cluster, took_over=took_over)
+        result = cluster.start(check=False)
+        assert result.returncode == BUSY, message(result)
+        assert "had archived nothing of timeline 2" in result.stderr, message(result)
+        assert everything(source) == kept
     cluster.values["WAL_ARCHIVE"] = "own"
     cluster.write_env()
     cluster.start()

@@ -54,6 +54,9 @@ TEST_F(StateFiles, ARecordComesBackAsItWasSaved) {
   record.promoted = true;
   record.set_up = true;
   record.archiving = true;
+  record.source_newest = SourceState{{1, "000000010000000000000007"}, {2, ""}};
+  record.own_backup = "20240116-020000F";
+  record.took_over = true;
   record.superuser = "root";
   record.databases = {"a", "b"};
   record.recovery_end = RecoveryEnd{.target = "latest", .new_timeline = 2, .fork_lsn = "0/4"};
@@ -76,6 +79,9 @@ TEST_F(StateFiles, ARecordComesBackAsItWasSaved) {
   EXPECT_EQ(back->left_out[0].text(), "shop (16400)");
   EXPECT_EQ(back->recovery_end->fork_lsn, "0/4");
   EXPECT_EQ(back->line, 3u);
+  EXPECT_EQ(back->source_newest, record.source_newest);
+  EXPECT_TRUE(back->took_over);
+  EXPECT_EQ(back->own_backup, "20240116-020000F");
   EXPECT_EQ(back->made_because, "it is sooner");
   EXPECT_EQ(back->no_backup, "it is gone");
   EXPECT_EQ(back->copied_bytes, 7u);

@@ -57,7 +57,7 @@ TEST_F(CutOffSwitchover, TheRecordOfThePrimaryIsTheOneInThePlan) {
   EXPECT_EQ(load_primary_record(state_)->made_because, "a replica");
 
   NodeRecord record;
-  record.source_newest = "000000010000000000000007";
+  record.source_newest = SourceState{{1, "000000010000000000000007"}};
   record.save(state_, "replica");
   write_file_atomic(state_.switching("primary"),
                     nlohmann::json{{"replica", "replica"},

@@ -169,6 +169,24 @@ TEST(WalArchive, ListsSegmentsOfATimelineInOrder) {
   EXPECT_EQ(wal.list_segments(postgres::Timeline(2)).size(), 1u);
 }
 
+TEST(WalArchive, TellsTheNewestSegmentOfEveryTimeline) {
+  Archive archive;
+  for (const char* name : {"0000000100000000000000FF", "000000010000000100000000",
+                           "000000020000000000000042", "000000020000000000000041"})
+    archive.put("15-1", name, name, ".gz");
+  archive.put("15-1", "000000010000000200000000.partial", "p");
+  archive.put("15-3", "000000010000000100000001", "newer");
+  archive.put("15-3", "000000040000000100000001.partial", "p");
+  archive.storage->put("archive/main/15-3/00000003.history", "");
+
+  EXPECT_EQ(archive.open().newest_segments(),
+            (std::map<postgres::Timeline, std::string>{
+                {postgres::Timeline(1), "000000010000000100000001"},
+                {postgres::Timeline(2), "000000020000000000000042"},
+                {postgres::Timeline(3), ""},
+                {postgres::Timeline(4), ""}}));
+}
+
 TEST(WalArchive, FindsAllSegmentsAroundAPlaceOnThisAndLaterTimelines) {
   Archive archive;
   archive.put("15-1", "0000000100000001000000A3", "earlier timeline");
