@@ -65,6 +65,7 @@ constexpr std::array kNames{
     EnvName{"WAL_ARCHIVE_S3_VERIFY_TLS", "true, or false to trust any certificate"},
     EnvName{"WAL_ARCHIVE_S3_CA_FILE", "a file of CA certificates"},
     EnvName{"WAL_ARCHIVE_CIPHER_PASS", "the passphrase of the cluster's own archive", true},
+    EnvName{"WAL_ARCHIVE_BACKUP", "full: a first backup into the own archive; none"},
     EnvName{"WAL_ARCHIVE_SILENCE", "how long the source must be silent for WAL_ARCHIVE=source"},
     EnvName{"RETENTION_FULL", "how many full backups are kept"},
     EnvName{"RETENTION_DIFF", "how many differential backups are kept"},

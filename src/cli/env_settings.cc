@@ -478,6 +478,16 @@ void read_cluster(Reader& reader, cluster::Settings& settings) {
     }
   }
   read_own_archive(reader, settings);
+  if (const EnvEntry* entry = reader.given("WAL_ARCHIVE_BACKUP")) {
+    settings.first_backup = entry->value == "full";
+    if (entry->value != "full" && entry->value != "none") {
+      reader.bad(*entry, "write full or none");
+    } else if (settings.first_backup && settings.wal_archive != cluster::WalArchiveMode::own) {
+      reader.problem(*entry,
+                     "WAL_ARCHIVE_BACKUP is of WAL_ARCHIVE=own; another archive is not the "
+                     "cluster's to begin");
+    }
+  }
   reader.number("WAL_ARCHIVE_SILENCE", settings.takeover_silence_seconds, 0, 86'400);
   reader.number("RETENTION_FULL", settings.retention_full, 1, 9'999'999);
   reader.number("RETENTION_DIFF", settings.retention_diff, 1, 9'999'999);

@@ -221,6 +221,18 @@ std::string table(const std::vector<std::vector<std::string>>& rows,
 namespace {
 
 // `watched` is null where nobody looks again.
+// "/x/archive, newest backup 20240115-020000F".
+std::string archive_text(const cluster::ClusterStatus& status) {
+  if (!status.archive_backup) return status.archive;
+  if (!status.archive_backup->empty())
+    return status.archive + ", newest backup " + *status.archive_backup;
+  return fmt::format(
+      "{}, no backup in it yet, so nothing can be restored from it: set WAL_ARCHIVE_BACKUP=full "
+      "and "
+      "restart, or run pgbackrest --config={} --stanza=... --type=full backup",
+      status.archive, status.state_directory + "/pgbackrest/pgbackrest.conf");
+}
+
 std::string text_of(const cluster::ClusterStatus& status, const cluster::Sight* watched) {
   const cluster::SupervisorStatus& supervisor = status.supervisor;
   std::string text = fact("cluster", fmt::format("{}: {}", status.cluster_name, headline(status)));
@@ -272,7 +284,7 @@ std::string text_of(const cluster::ClusterStatus& status, const cluster::Sight* 
   if (!status.archiving.empty()) {
     text += fact("archiving", status.archiving + (status.archiving_ok ? "" : "  TROUBLE"));
   }
-  if (!status.archive.empty()) text += fact("archive", status.archive);
+  if (!status.archive.empty()) text += fact("archive", archive_text(status));
   if (!status.console_url.empty()) text += fact("console", status.console_url);
   if (!status.adminer_url.empty()) {
     text +=

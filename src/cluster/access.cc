@@ -40,7 +40,8 @@ postgres::Connection Access::open_only(int port, const std::string& database,
                                       .connect_timeout = kConnectTimeout,
                                       // Nobody's tables before the catalog's: we are a superuser
                                       // in databases whose owners we do not know.
-                                      .search_path = "pg_catalog"};
+                                      .search_path = "pg_catalog",
+                                      .no_event_triggers = version_.at_least(17)};
   if (while_waiting) {
     options.statement_timeout = std::chrono::milliseconds(0);
     options.while_waiting = while_waiting;

@@ -7,6 +7,7 @@
 
 #include "cluster/settings.h"
 #include "postgres/connection.h"
+#include "postgres/version.h"
 
 namespace pgrevive::cluster {
 
@@ -15,8 +16,13 @@ namespace pgrevive::cluster {
 class Access {
  public:
   // `roles` are tried in order: which of them exists in a restored cluster is not known before.
-  Access(std::filesystem::path socket_directory, std::vector<std::string> roles)
-      : socket_directory_(std::move(socket_directory)), roles_(std::move(roles)) {}
+  // From 17 on the source's event triggers for a login do not run by our connections; the version
+  // of the servers has to be told for that.
+  Access(std::filesystem::path socket_directory, std::vector<std::string> roles,
+         postgres::Version version)
+      : socket_directory_(std::move(socket_directory)),
+        roles_(std::move(roles)),
+        version_(version) {}
 
   // Throws Error{postgres} when no role is let in, with what the server said to the first.
   // Where there is no database "postgres" to be had, the connection is to template1.
@@ -36,6 +42,7 @@ class Access {
  private:
   std::filesystem::path socket_directory_;
   std::vector<std::string> roles_;
+  postgres::Version version_;
 };
 
 // Roles that may be the superuser of a restored cluster: POSTGRES_USER, "postgres", who owned the

@@ -33,15 +33,9 @@ void run_backrest(const Site& site, const std::string& command) {
   site.board.log("pgbackrest " + command);
   const auto said_there = site.directory.pgbackrest() / "said";
   std::filesystem::remove(said_there);
-  auto child =
-      ChildProcess::start({.program = "pgbackrest",
-                           .arguments = {"--config=" + site.directory.pgbackrest_conf().string(),
-                                         "--stanza=" + site.settings.repository.stanza, command},
-                           // Its session is to begin whatever its role is told to load.
-                           .environment = {{"PGOPTIONS",
-                                            "-c session_preload_libraries= "
-                                            "-c local_preload_libraries="}},
-                           .log = said_there});
+  auto command_line = backrest_command(site, {command});
+  command_line.log = said_there;
+  auto child = ChildProcess::start(command_line);
   const auto end = std::chrono::steady_clock::now() + kLimit;
   std::optional<ExitStatus> status;
   while (!(status = child.wait_for(std::chrono::milliseconds(0)))) {
@@ -99,8 +93,11 @@ void set_up_archiving(Site& site, NodeRecord& record) {
   const auto archive = own_archive(site.settings, directory, site.marker.archive_suffix);
   try {
     if (site.settings.wal_archive == WalArchiveMode::source) {
-      if (!record.archives_as(WalArchiveMode::source))
-        refuse_source_that_went_on(site.settings, record);
+      if (!record.archives_as(WalArchiveMode::source)) {
+        refuse_source_that_went_on(site.settings, directory, record);
+        record.took_over = true;
+        record.save(directory, "primary");
+      }
     } else {
       if (archive.type == repository::RepositoryOptions::Type::posix)
         make_archive_directory(archive.path);
@@ -120,6 +117,19 @@ void set_up_archiving(Site& site, NodeRecord& record) {
   record.archiving = true;
   record.archived_as = name_of(site.settings.wal_archive);
   record.save(directory, "primary");
+}
+
+Command backrest_command(const Site& site, const std::vector<std::string>& words) {
+  Command command{
+      .program = "pgbackrest",
+      .arguments = {"--config=" + site.directory.pgbackrest_conf().string(),
+                    "--stanza=" + site.settings.repository.stanza},
+      // Its session is to begin whatever its role is told to load.
+      .environment = {
+          {"PGOPTIONS", std::string("-c session_preload_libraries= -c local_preload_libraries=") +
+                            (site.version.at_least(17) ? " -c event_triggers=off" : "")}}};
+  command.arguments.insert(command.arguments.end(), words.begin(), words.end());
+  return command;
 }
 
 std::string archive_command(const Site& site) {

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <string>
+#include <vector>
+
+#include "base/child_process.h"
 #include "cluster/marker.h"
 #include "cluster/node_record.h"
 #include "cluster/site.h"
@@ -18,6 +22,8 @@ void set_up_archiving(Site& site, NodeRecord& record);
 
 // What the primary's archive_command is once the archive is there.
 std::string archive_command(const Site& site);
+// pgBackRest with the cluster's own configuration and stanza.
+Command backrest_command(const Site& site, const std::vector<std::string>& words);
 // For a replica that has joined: WAL that its primary has removed.
 std::string own_restore_command(const Site& site, const std::string& node);
 

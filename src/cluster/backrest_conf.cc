@@ -1,6 +1,8 @@
 #include "cluster/backrest_conf.h"
 
 #include <cctype>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -99,6 +101,23 @@ std::string missing_in(const storage::S3Options& s3) {
 
 bool inside(const std::string& path, const std::string& of) {
   return path == of || path.starts_with(of == "/" ? of : of + "/");
+}
+
+// Whether an archive there would lie among what the source has in its own. A source at the root of
+// its bucket has the rest of it for others.
+bool among(const std::string& path, const std::string& source) {
+  if (source != "/") return inside(path, source);
+  return path == "/" || inside(path, "/archive") || inside(path, "/backup");
+}
+
+// As the file system takes it: a link may lead into the source.
+std::string resolved(const std::filesystem::path& path) {
+  std::error_code error;
+  auto real = std::filesystem::weakly_canonical(path, error);
+  if (error) real = path;
+  auto text = real.lexically_normal().string();
+  while (text.size() > 1 && text.ends_with('/')) text.pop_back();
+  return text;
 }
 
 Options repository_options(const RepositoryOptions& repository) {
@@ -235,14 +254,12 @@ std::string own_archive_obstacle(const Settings& settings, const StateDirectory&
   if (settings.wal_archive == WalArchiveMode::source) return {};
   if (!settings.restore_from_backup || source.type != archive.type) return {};
   if (archive.type == RepositoryOptions::Type::posix) {
-    if (inside(archive.path.lexically_normal().string(), source.path.lexically_normal().string()))
+    if (among(resolved(archive.path), resolved(source.path)))
       return "WAL_ARCHIVE_PATH " + archive.path.string() + " lies in the source repository";
   } else if (archive.s3.bucket != source.s3.bucket) {
     // One bucket may be reached by several endpoints, but not under several names.
     return {};
-  } else if (absolute(archive.s3.prefix) == absolute(source.s3.prefix) ||
-             (absolute(source.s3.prefix) != "/" &&
-              inside(absolute(archive.s3.prefix), absolute(source.s3.prefix)))) {
+  } else if (among(absolute(archive.s3.prefix), absolute(source.s3.prefix))) {
     return "WAL_ARCHIVE_PATH " + archive.s3.prefix + " lies in the source repository";
   }
   return {};

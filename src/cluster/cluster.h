@@ -109,6 +109,9 @@ struct ClusterStatus {
   std::vector<restore::Database> left_out;  // of the source's databases, and not dropped yet
   std::string archiving;  // "own: 12 archived, last 00000002... 5 s ago, 0 failed", "off"
   std::string archive;    // where to: a directory, or "s3://bucket/path"; empty: off
+  // WAL_ARCHIVE=own: the newest backup in it that the cluster knows of; empty: none, so nothing can
+  // be restored from it yet. Empty optional: the archive is not its own.
+  std::optional<std::string> archive_backup;
   bool archiving_ok = true;
   std::optional<ArchiverCounts> archiver;  // empty: off, or the primary does not answer
   std::string console_url;                 // empty: off

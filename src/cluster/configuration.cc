@@ -13,6 +13,10 @@
 namespace pgrevive::cluster {
 namespace {
 
+// The WAL may hold more origins than the backup, one for each table that a subscription begins to
+// copy; a place costs some bytes.
+constexpr int kOriginsInWal = 64;
+
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 
 std::string megabytes(std::uint64_t bytes) {
@@ -65,7 +69,8 @@ bool is_loopback(const std::string& address) {
 bool is_parameter(const std::string& name) {
   return name == "max_connections" || name == "max_worker_processes" || name == "max_wal_senders" ||
          name == "max_prepared_transactions" || name == "max_locks_per_transaction" ||
-         name == "max_replication_slots" || name == "wal_level";
+         name == "max_replication_slots" || name == "max_active_replication_origins" ||
+         name == "wal_level";
 }
 
 void write_parameters(Writer& out, const NodeConfiguration& node, const Settings& settings) {
@@ -76,10 +81,15 @@ void write_parameters(Writer& out, const NodeConfiguration& node, const Settings
   out.set("max_prepared_transactions", parameters.max_prepared_xacts);
   out.set("max_locks_per_transaction", parameters.max_locks_per_xact);
   out.set("max_wal_senders", parameters.max_wal_senders);
-  out.set(
-      "max_replication_slots",
+  int slots =
       std::max(settings.replicas + 2, settings.max_replication_slots.value_or(std::max(
-                                          10, source_value(node, "max_replication_slots", 0)))));
+                                          10, source_value(node, "max_replication_slots", 0))));
+  const int origins = node.replication_origins == 0 ? 0 : node.replication_origins + kOriginsInWal;
+  if (!node.version.at_least(18)) slots = std::max(slots, origins);
+  out.set("max_replication_slots", slots);
+  if (node.version.at_least(18))
+    out.set("max_active_replication_origins",
+            std::max({10, origins, source_value(node, "max_active_replication_origins", 0)}));
 }
 
 void write_memory(Writer& out, const NodeConfiguration& node, const Settings& settings) {
@@ -112,6 +122,8 @@ void write_replication(Writer& out, const NodeConfiguration& node) {
   if (node.archiving) out.set("archive_command", node.archive_command);
   if (node.hold_subscriptions && node.version.at_least(10))
     out.set("max_logical_replication_workers", 0);
+  // Nor what the source has run when somebody logs in.
+  if (node.hold_subscriptions && node.version.at_least(17)) out.set("event_triggers", "off");
 }
 
 }  // namespace

@@ -34,6 +34,9 @@ struct NodeConfiguration {
   std::vector<postgres::Setting> source;  // what is kept of the source's configuration
   // Hot standby refuses to replay with less than the WAL's own server had.
   postgres::ControlFile::Parameters floor;
+  // Replication origins whose progress came with the data: with room for fewer the server does not
+  // start.
+  int replication_origins = 0;
   // Until a restart, subscriptions that came with the backup cannot begin to work on their own.
   bool hold_subscriptions = false;
 

@@ -21,6 +21,7 @@
 #include "cluster/console_process.h"
 #include "cluster/container_volume.h"
 #include "cluster/containers.h"
+#include "cluster/first_backup.h"
 #include "cluster/node_files.h"
 #include "cluster/node_record.h"
 #include "cluster/preflight.h"
@@ -130,9 +131,11 @@ void reindex(Site& site) {
 }
 
 void watch(Site& site, const std::string& node) {
+  FirstBackup first_backup(site);
   for (;;) {
     site.rest(std::chrono::milliseconds(200));
     site.servers.tick();
+    if (node == "primary") first_backup.tick();
     if (const auto request = take_request(site.directory)) carry_out(site, node, *request);
     if (node == "primary" && reindex_is_asked_for(site.directory)) reindex(site);
     if (const auto error = site.servers.gave_up(node)) throw *error;
@@ -298,8 +301,9 @@ std::string trouble_of(const std::string& node) {
   const auto directory = volume_of(node);
   const auto settings = from_json(read_file(directory.settings()));
   const auto record = NodeRecord::load(directory, node).value_or(NodeRecord{});
-  const Access access(kSockets,
-                      candidate_roles(settings, record.source_user, directory.data(node)));
+  const Access access(
+      kSockets, candidate_roles(settings, record.source_user, directory.data(node)),
+      postgres::Version::parse(trim(read_file(directory.data(node) / "PG_VERSION"))));
   auto connection = access.open(kContainerPort);
   if (node == "primary") {
     if (connection.value("select pg_is_in_recovery()") != "f") return "the primary is in recovery";

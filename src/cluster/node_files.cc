@@ -1,5 +1,7 @@
 #include "cluster/node_files.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <map>
 #include <regex>
 #include <set>
@@ -99,6 +101,19 @@ std::optional<std::string> refused_setting(const Site& site, const NodeConfigura
       .with_hint("look at the sizes in .env (SHARED_BUFFERS and the like)");
 }
 
+// Replication origins whose progress PostgreSQL reads when it starts, in replication/origin.c:
+//
+//   u32 magic, then for each 16 bytes (id, LSN), then u32 CRC
+int replication_origins(const std::filesystem::path& data) {
+  constexpr std::uintmax_t kFrame = 8, kOrigin = 16;
+  std::error_code error;
+  const auto size =
+      std::filesystem::file_size(data / "pg_logical" / "replorigin_checkpoint", error);
+  if (error || size < kFrame) return 0;
+  // An origin is known by two bytes.
+  return static_cast<int>(std::min<std::uintmax_t>((size - kFrame) / kOrigin, 65'536));
+}
+
 }  // namespace
 
 NodeConfiguration describe_node(Site& site, const std::string& node, Stage stage,
@@ -119,10 +134,14 @@ NodeConfiguration describe_node(Site& site, const std::string& node, Stage stage
   configuration.host = site.host;
   configuration.source = std::move(source.kept);
   configuration.floor = load_control_file(configuration.data_directory).parameters;
+  configuration.replication_origins = replication_origins(configuration.data_directory);
   // A replica must not stay below its primary, whose parameters may have been raised since.
   if (node != "primary" && !site.alone)
     configuration.floor =
         greatest(configuration.floor, load_control_file(site.directory.data("primary")).parameters);
+  if (!site.alone)
+    configuration.replication_origins = std::max(
+        configuration.replication_origins, replication_origins(site.directory.data("primary")));
   return configuration;
 }
 

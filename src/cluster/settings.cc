@@ -227,6 +227,7 @@ std::string to_json(const Settings& settings) {
       {"wal_archive", name_in(kWalArchiveModes, settings.wal_archive)},
       {"own_archive", own_archive_to_json(settings.own_archive)},
       {"takeover_silence_seconds", settings.takeover_silence_seconds},
+      {"first_backup", settings.first_backup},
       {"retention_full", settings.retention_full},
       {"retention_diff", settings.retention_diff},
       {"shared_buffers", settings.shared_buffers},
@@ -290,7 +291,8 @@ Settings from_json(const std::string& text) {
       settings.own_archive = own_archive_from_json(j.at("own_archive"));
     else  // as it was before an archive could have a bucket of its own
       settings.own_archive.path = optional_from_json<std::string>(j.at("wal_archive_path"));
-    settings.takeover_silence_seconds = j.value("takeover_silence_seconds", 120);
+    settings.takeover_silence_seconds = j.value("takeover_silence_seconds", 900);
+    settings.first_backup = j.value("first_backup", false);
     settings.retention_full = j.at("retention_full").get<int>();
     settings.retention_diff = j.at("retention_diff").get<int>();
     settings.shared_buffers = j.at("shared_buffers").get<std::string>();

@@ -89,11 +89,12 @@ struct Settings {
 
   WalArchiveMode wal_archive = WalArchiveMode::own;  // WAL_ARCHIVE
   OwnArchive own_archive;                            // where `own` archives to
-  // WAL_ARCHIVE_SILENCE; for how long the source's primary must have ended no transaction before
+  // WAL_ARCHIVE_SILENCE; for how long nothing of the source's must have come into the archive before
   // WAL_ARCHIVE=source takes its stanza over.
-  int takeover_silence_seconds = 120;
-  int retention_full = 2;  // RETENTION_FULL
-  int retention_diff = 3;  // RETENTION_DIFF
+  int takeover_silence_seconds = 900;
+  bool first_backup = false;  // WAL_ARCHIVE_BACKUP=full: a backup into the own archive, once
+  int retention_full = 2;     // RETENTION_FULL
+  int retention_diff = 3;     // RETENTION_DIFF
 
   bool archives() const { return wal_archive != WalArchiveMode::off; }
 

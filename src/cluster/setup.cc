@@ -135,8 +135,38 @@ void look_at_own_settings(Site& site, Connection& connection) {
   }
 }
 
+// Workers of extensions act by themselves, and which of them do something to other systems nobody
+// can know: those that are known to are not loaded (source_settings.cc).
+void look_at_workers(Site& site, Connection& connection) {
+  const auto workers = connection.value(
+      "select string_agg(distinct backend_type, ', ') from pg_stat_activity where backend_type not "
+      "in ('client backend', 'archiver', 'autovacuum launcher', 'autovacuum worker', "
+      "'background writer', 'checkpointer', 'dead-end client backend', 'io worker', 'logger', "
+      "'logical replication apply worker', 'logical replication launcher', "
+      "'logical replication parallel worker', 'logical replication tablesync worker', "
+      "'logical replication worker', 'parallel worker', 'slotsync worker', 'standalone backend', "
+      "'startup', 'walreceiver', 'walsender', 'walsummarizer', 'walwriter')");
+  if (workers)
+    site.board.warn(printable(
+        "background workers that are not PostgreSQL's own run here as they did on the source: " +
+        *workers + "; see that they do nothing that production does"));
+}
+
+void look_at_login_triggers(Site& site, Connection& connection) {
+  const auto databases = connection.value(
+      "select string_agg(quote_ident(datname), ', ' order by datname) from pg_database "
+      "where dathasloginevt");
+  if (databases)
+    site.board.warn(printable(
+        "event triggers of the source run when a client logs in, in " + *databases +
+        "; pgrevive's own sessions do not run them. If they tell others, ALTER EVENT TRIGGER ... "
+        "DISABLE, or ALTER SYSTEM SET event_triggers = off"));
+}
+
 // What a person should know and nobody can decide for them.
 void look_around(Site& site, Connection& connection) {
+  if (connection.server_version() >= 100000) look_at_workers(site, connection);
+  if (connection.server_version() >= 170000) look_at_login_triggers(site, connection);
   look_at_own_settings(site, connection);
   if (connection.server_version() >= 100000) {
     const auto roles = connection.value(

@@ -12,12 +12,12 @@ int Site::port(const std::string& node) const { return port_of(settings, node); 
 
 Access Site::access(const std::string& source_user) const {
   if (primary_host.empty()) return access_here(source_user);
-  return {primary_host, candidate_roles(settings, source_user, directory.data("primary"))};
+  return {primary_host, candidate_roles(settings, source_user, directory.data("primary")), version};
 }
 
 Access Site::access_here(const std::string& source_user) const {
   return {marker.socket_directory,
-          candidate_roles(settings, source_user, directory.data("primary"))};
+          candidate_roles(settings, source_user, directory.data("primary")), version};
 }
 
 void Site::rest(std::chrono::milliseconds time) const {

@@ -80,6 +80,7 @@ constexpr auto kSafe = std::to_array<string_view>({
     "log_statement_sample_rate",
     "log_temp_files",
     "log_timezone",
+    "max_active_replication_origins",
     "max_connections",
     "max_locks_per_transaction",
     "max_parallel_*",

@@ -123,10 +123,17 @@ struct Way {
   Access access;
   int port = 0;
 };
+
+// Of no version where there is nothing yet.
+postgres::Version version_of(const std::filesystem::path& data) {
+  const auto text = read_file_if_exists(data / "PG_VERSION");
+  return text ? postgres::Version::parse(trim(*text)) : postgres::Version();
+}
+
 Way way_to(const std::string& node, const Settings& settings, const Marker& marker,
-           const std::vector<std::string>& roles) {
-  if (settings.containers) return {{host_of(settings, node), roles}, kContainerPort};
-  return {{marker.socket_directory, roles}, port_of(settings, node)};
+           const std::vector<std::string>& roles, postgres::Version version) {
+  if (settings.containers) return {{host_of(settings, node), roles, version}, kContainerPort};
+  return {{marker.socket_directory, roles, version}, port_of(settings, node)};
 }
 
 NodeStatus node_status(const StateDirectory& directory, const Settings& settings, const Way& way,
@@ -215,9 +222,10 @@ ClusterStatus collect_status(const StateDirectory& directory, Look look) {
   status.supervisor = read_status(directory).value_or(SupervisorStatus{});
   const auto primary = NodeRecord::load(directory, "primary").value_or(NodeRecord{});
   const auto roles = candidate_roles(settings, primary.source_user, directory.data("primary"));
+  const auto version = version_of(directory.data("primary"));
   for (const auto& name : node_names(settings.replicas))
-    status.nodes.push_back(
-        node_status(directory, settings, way_to(name, settings, marker, roles), name, look));
+    status.nodes.push_back(node_status(directory, settings,
+                                       way_to(name, settings, marker, roles, version), name, look));
 
   // A supervisor that was started again after a restore knows of it by the record.
   if (status.supervisor.backup_label.empty()) status.supervisor.backup_label = primary.backup_label;
@@ -225,6 +233,7 @@ ClusterStatus collect_status(const StateDirectory& directory, Look look) {
 
   if (settings.archives())
     status.archive = own_archive(settings, directory, marker.archive_suffix).describe();
+  if (settings.wal_archive == WalArchiveMode::own) status.archive_backup = primary.own_backup;
   status.left_out = primary.left_out;
   // Without a primary there is nothing to archive, and its node says what is wrong.
   status.archiving = settings.archives() ? name_of(settings.wal_archive) +
@@ -233,7 +242,7 @@ ClusterStatus collect_status(const StateDirectory& directory, Look look) {
   if (status.nodes.front().role == "primary") {
     status.archiving_ok = !settings.archives();
     try {
-      const auto way = way_to("primary", settings, marker, roles);
+      const auto way = way_to("primary", settings, marker, roles, version);
       auto connection = way.access.open(way.port);
       ask_about_replicas(status.nodes, connection);
       ask_archiver(status, settings, connection);
@@ -310,6 +319,7 @@ std::string to_json(const ClusterStatus& status) {
                   {"left_out", left_out},
                   {"archiving", status.archiving},
                   {"archive", status.archive},
+                  {"archive_backup", or_null(status.archive_backup)},
                   {"archiving_ok", status.archiving_ok},
                   {"archiver", archiver},
                   {"healthy", healthy(status)},

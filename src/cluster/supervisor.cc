@@ -18,6 +18,7 @@
 #include "cluster/bring_up.h"
 #include "cluster/cluster.h"
 #include "cluster/console_process.h"
+#include "cluster/first_backup.h"
 #include "cluster/lost_primary.h"
 #include "cluster/new_cluster.h"
 #include "cluster/node_record.h"
@@ -99,7 +100,7 @@ BroughtUp bring_up_and_note(Site& site) {
 class Watch {
  public:
   Watch(Site& site, Adminer& adminer, StopSignals& signals)
-      : site_(site), adminer_(adminer), signals_(signals) {}
+      : site_(site), adminer_(adminer), signals_(signals), first_backup_(site) {}
 
   [[noreturn]] void run(const BroughtUp& first) {
     reindex();
@@ -108,6 +109,7 @@ class Watch {
       site_.rest(std::chrono::milliseconds(500));
       site_.servers.tick();
       adminer_.tick();
+      if (!failed_) first_backup_.tick();
       tell_again();
       if (signals_.take_try_again() && failed_) try_again();
       if (const auto request = take_request(site_.directory)) carry_out(*request);
@@ -248,6 +250,7 @@ class Watch {
   Site& site_;
   Adminer& adminer_;
   StopSignals& signals_;
+  FirstBackup first_backup_;
   bool failed_ = false;
   std::chrono::steady_clock::time_point looked_{};
 };
@@ -357,8 +360,8 @@ int supervise(const StateDirectory& directory, Until until) {
 
   StatusBoard board(directory, {.cluster_name = settings.cluster_name, .pid = ::getpid()});
   board.enter(Phase::preparing);
-  // Before all else, so that there is something to look at from the first second. In containers it is
-  // one of its own.
+  // Before all else, so that there is something to look at from the first second. In containers it
+  // is one of its own.
   std::optional<ConsoleKeeper> console;
   if (settings.console_port != 0 && !settings.containers)
     console.emplace(board, directory);

@@ -46,9 +46,10 @@ class Parameters {
         // commit of ours waits for no synchronous standby: one that is to be started after it would
         // be waited for for ever, which no timeout ends.
         options_(fmt::format(
-            "{}{} {} -c synchronous_commit=local -c statement_timeout={}",
+            "{}{} {}{} -c synchronous_commit=local -c statement_timeout={}",
             options.search_path.empty() ? "" : "-c search_path=" + options.search_path + " ",
             kReadable, options.as_clients_do ? "" : kUnhindered,
+            options.no_event_triggers ? " -c event_triggers=off" : "",
             options.statement_timeout.count())) {
     add("host", options.host.c_str());
     add("port", port_.c_str());

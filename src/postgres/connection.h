@@ -26,6 +26,8 @@ struct ConnectionOptions {
   // loaded, as the server, the database or the role have it. Otherwise nothing of that holds for
   // the session, and a superuser alone is let in.
   bool as_clients_do = false;
+  // The server is 17 or later, and its event triggers for a login shall not run by this one.
+  bool no_event_triggers = false;
   // Called about five times a second while a statement runs. What it throws cancels the statement
   // and leaves query(); open a new connection then.
   std::function<void()> while_waiting;

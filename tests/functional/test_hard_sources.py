@@ -23,7 +23,7 @@ HOST_BOUND = {
     "external_pid_file": "/nonexistent/pid", "log_directory": "/nonexistent/log",
     "ssl": "on", "ssl_cert_file": "/nonexistent/server.crt", "ssl_key_file": "/nonexistent/key",
     "hba_file": "/nonexistent/pg_hba.conf", "ident_file": "/nonexistent/pg_ident.conf",
-    "shared_preload_libraries": "no_such_library,pg_cron,pg_stat_statements,timescaledb",
+    "shared_preload_libraries": "no_such_library,pg_cron,pg_stat_statements,pg_prewarm,timescaledb",
     "timescaledb.max_background_workers": "16",
     "session_preload_libraries": "not_this_either",
     "huge_pages": "on", "shared_buffers": "900GB", "effective_cache_size": "1800GB",
@@ -43,6 +43,11 @@ CRON_WORKER = "select count(*) from pg_stat_activity where backend_type = 'pg_cr
 DEMANDS = {"max_connections": (300, 420), "max_worker_processes": (20, 31),
            "max_wal_senders": (15, 33), "max_prepared_transactions": (7, 19),
            "max_locks_per_transaction": (128, 300)}
+# More origins than any default has room for, in the backup and in the WAL behind it. What the source
+# has set for them was on its command line, as it may be in a file of Debian's.
+ROOM = {"max_replication_slots": 100}
+ORIGINS = ("select pg_replication_origin_create(name), pg_replication_origin_advance(name, '0/1') "
+           "from (select 'of ' || generate_series({}, {})) o(name)")
 
 
 class Production:
@@ -92,7 +97,8 @@ def hard(session_workspace, production):
     source = SourceCluster(directory / "source", superuser="The Boss").create()
     demands = {name: low for name, (low, _) in DEMANDS.items()}
     acting = {"shared_preload_libraries": "pg_cron", **CRON}
-    source.start(**demands, **acting).fill()
+    source.start(**demands, **acting, **ROOM).fill()
+    source.sql(ORIGINS.format(1, 30))
     source.sql("create extension pg_cron; create table acted (at timestamptz); "
                f"select cron.schedule('at once', '@reboot', $${JOB}$$)", "testdb")
     repo = BackrestRepo(directory / "backups", source, compress="zst").create_stanza()
@@ -116,7 +122,8 @@ def hard(session_workspace, production):
     auto.write_text("")
     ran = int(source.sql(RUNS, "testdb"))
     source.stop()
-    source.start(**{name: high for name, (_, high) in DEMANDS.items()}, **acting)
+    source.start(**{name: high for name, (_, high) in DEMANDS.items()}, **acting, **ROOM)
+    source.sql(ORIGINS.format(31, 50))
     wait_until(lambda: int(source.sql(RUNS, "testdb")) > ran, 30, "the job runs on the source")
     auto.write_text(kept)
     source.sql("select pg_create_restore_point('raised')")
@@ -171,7 +178,9 @@ def test_comes_up_without_a_human(pgrevive, space, hard, production):
                 assert int(cluster.sql(node, f"show {name}")) >= high, (node, name)
             for name, value in HOST_BOUND.items():
                 assert cluster.sql(node, f"show {name}") != value, (node, name)
-            assert cluster.sql(node, "show shared_preload_libraries") == "pg_stat_statements"
+            assert cluster.sql(node, "show shared_preload_libraries") == "pg_stat_statements,pg_prewarm"
+            assert cluster.sql(node, "select count(*) from pg_replication_origin_status "
+                               "where external_id ~ '^of '") == "50"
             assert cluster.sql(node, "show timescaledb.max_background_workers") == "0"
             assert cluster.sql(node, CRON_WORKER) == "0"
             assert cluster.sql(node, "select command, active from cron.job") == f"{JOB}|t"
@@ -192,6 +201,8 @@ def test_comes_up_without_a_human(pgrevive, space, hard, production):
         assert all(dropped.values())
         for name in HOST_BOUND:
             assert name in told, told
+        # A worker that we know nothing of is told.
+        assert "not PostgreSQL's own run here as they did on the source: autoprewarm leader" in told, told
         # Of roles and databases they came with the data: said, and not changed.
         assert "role The Boss: session_preload_libraries names" in told, told
         assert "(no_such_either)" in told, told

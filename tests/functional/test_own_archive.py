@@ -5,6 +5,7 @@ import json
 import pathlib
 import shutil
 import stat
+import time
 
 import pytest
 
@@ -168,7 +169,7 @@ def test_bucket_and_keys_of_its_own(make, bucket, own_bucket, gateway):
     before = bucket.listing(BUCKET)
     cluster = make(**keys_of("S3", READER), WAL_ARCHIVE_S3_BUCKET=OWN_BUCKET,
                    **keys_of("WAL_ARCHIVE_S3", WRITER), WAL_ARCHIVE_CIPHER_PASS=OWN_PASS,
-                   REPLICAS=1)
+                   WAL_ARCHIVE_BACKUP="full", REPLICAS=1)
     report = json.loads(cluster.run("doctor", "--json").stdout)
     line = next(line for line in report["checks"] if line["name"] == "own archive's bucket")
     assert line["result"] == "ok" and OWN_BUCKET in line["detail"], line
@@ -178,9 +179,12 @@ def test_bucket_and_keys_of_its_own(make, bucket, own_bucket, gateway):
     place = cluster.status()["archive"]
     assert place.startswith(f"s3://{OWN_BUCKET}/{PREFIX}-again-"), place
     path = place.removeprefix(f"s3://{OWN_BUCKET}/")
-    conf = cluster.root / "pgbackrest" / "pgbackrest.conf"
-    run(["pgbackrest", f"--config={conf}", "--stanza=main", "--type=full", "backup"],
-        user=server_user())
+    wait_until(lambda: cluster.status()["archive_backup"], 60, "the first backup is made")
+    label = cluster.status()["archive_backup"]
+    assert label.endswith("F")
+    assert f"{place}, newest backup {label}" in cluster.run("status").stdout
+    log = (cluster.root / "logs" / "supervisor.log").read_text()
+    assert f"the first full backup into the cluster's own archive is made: {label}" in log
     cluster.sql("primary", "insert into t values (2)")
     newest = archived(cluster)
     kept = own_bucket.listing(OWN_BUCKET, f"{path}/archive/main/")
@@ -200,6 +204,13 @@ def test_bucket_and_keys_of_its_own(make, bucket, own_bucket, gateway):
         assert readable_by_others(cluster.root, secret) == []
     assert cluster.run("test", check=False).returncode == 0
     assert soundness.prove(cluster) == ["primary", "replica"]
+    # It is the first one, and no other start makes one more.
+    cluster.run("restart")
+    wait_until(lambda: cluster.status()["supervisor"]["phase"] == "running", 60, "it is up")
+    time.sleep(2)
+    full = [key for key in own_bucket.listing(OWN_BUCKET, f"{path}/backup/main/")
+            if key.endswith("F/backup.manifest")]
+    assert len(full) == 1 and label in full[0], full
 
     heir = make("heir", S3_BUCKET=OWN_BUCKET, S3_PATH=f"/{path}", **keys_of("S3", WRITER),
                 REPO_CIPHER_PASS=OWN_PASS, WAL_ARCHIVE="off")
@@ -233,6 +244,8 @@ def test_own_keys_that_may_not_write(make, bucket, own_bucket):
     cluster.start()
     archived(cluster)
     assert cluster.status()["archive"] == str(cluster.root / "archive")
+    assert cluster.status()["archive_backup"] == ""
+    assert "no backup in it yet" in cluster.run("status").stdout
     assert list((cluster.root / "archive" / "archive" / "main").glob("15-1/*/*"))
     assert bucket.listing(BUCKET) == before
 

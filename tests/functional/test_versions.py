@@ -14,8 +14,9 @@ from rig.program import message
 from rig.restored import ancestors, recovered
 from rig.story import MARKERS
 from rig.values import lsn
-from rig.versions import (FIRST_WITH_DATABASE_VERSION, HALF_WAY, MAJORS, NEWEST_OF_BACKREST, QUESTION,
-                          RAISED_CONNECTIONS, ROWS_HALF_WAY, Left, server_programs)
+from rig.versions import (FIRST_WITH_DATABASE_VERSION, FIRST_WITH_LOGIN_TRIGGERS, HALF_WAY, MAJORS,
+                          NEWEST_OF_BACKREST, ORIGINS, QUESTION, RAISED_CONNECTIONS, ROWS_HALF_WAY,
+                          Left, server_programs)
 from rig.workspace import Workspace
 
 NODES = ("primary", "replica")
@@ -33,7 +34,7 @@ class Lifted:
         self.cluster = Cluster(pgrevive, space.directory("h"),
                                {**self.left.values(), "ADMINER_PORT": 0, **known}, name=f"v{major}")
         try:
-            self.cluster.start()
+            self.told = self.cluster.start().stdout
         except BaseException:
             self.cluster.gone()
             raise
@@ -92,6 +93,24 @@ def test_subscription_of_the_source(lifted, node):
     """Is not what it was there: enabled."""
     assert lifted.cluster.sql(node, "select subname, subenabled, subslotname is null "
                               "from pg_subscription") == "feed|f|t"
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_origins_of_the_source(lifted, node):
+    """More than a server has room for that was told nothing; it does not start without."""
+    assert lifted.cluster.sql(node, "select count(*) from pg_replication_origin_status "
+                              "where external_id ~ '^of '") == str(ORIGINS)
+
+
+def test_login_triggers_of_the_source(lifted):
+    """None of our sessions ran one; those of clients do, which is told."""
+    if lifted.major < FIRST_WITH_LOGIN_TRIGGERS:
+        return
+    cluster = lifted.cluster
+    for database in ("postgres", "testdb"):
+        cluster.sql("primary", "select 1", database)
+        assert cluster.sql("primary", "select distinct who from logins", database) == "psql"
+    assert "event triggers of the source run when a client logs in, in postgres, testdb" in lifted.told
 
 
 def sorted_by_another_version(major):

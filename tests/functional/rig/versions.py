@@ -23,6 +23,10 @@ NEWEST_OF_BACKREST = 15
 # From this one on a database knows by which version its own collation sorted.
 FIRST_WITH_DATABASE_VERSION = 15
 RAISED_CONNECTIONS = 300
+FIRST_WITH_LOGIN_TRIGGERS = 17
+# Before, max_replication_slots counted for both.
+FIRST_WITH_ROOM_FOR_ORIGINS = 18
+ORIGINS = 25
 _CONTROL_VERSION = {16: 1300, 17: 1700, 18: 1800}
 
 ROWS = "m1-filled,before-backup,after-backup,last-archived"
@@ -57,9 +61,10 @@ class Left:
         self.programs = server_programs(major, directory)
         self.source = source = SourceCluster(directory / "source", bin=self.programs,
                                              segment_mb=16 if major == 10 else 4).create()
-        source.start().fill()
+        source.start(**self._room()).fill()
         self._sort_by_another_version()
         self._follow_somebody()
+        self._note_logins()
         known = major <= NEWEST_OF_BACKREST
         self.repo = BackrestRepo(directory / "backups", source, compress="zst", bundle=True,
                                  stanza_options=None if known else self._claim())
@@ -109,11 +114,37 @@ update pg_database set datcollversion = '1.2.3' where datname = current_database
                         "with (connect = false, slot_name = 'of_the_source'); "
                         "alter subscription feed enable", "testdb")
         assert self.source.sql("select subenabled from pg_subscription") == "t"
+        # With more tables under way than a server has room for by default.
+        self.source.sql("select pg_replication_origin_create(name), "
+                        "pg_replication_origin_advance(name, '0/1') "
+                        f"from (select 'of ' || generate_series(1, {ORIGINS})) o(name)")
+
+    def _room(self):
+        """On the server's command line, so that the backup does not tell of it."""
+        name = ("max_replication_slots" if self.major < FIRST_WITH_ROOM_FOR_ORIGINS
+                else "max_active_replication_origins")
+        return {name: ORIGINS + 10}
+
+    def _note_logins(self):
+        """An event trigger that acts when somebody comes."""
+        if self.major < FIRST_WITH_LOGIN_TRIGGERS:
+            return
+        for database in ("postgres", "testdb"):
+            self.source.sql("""
+create table logins (who text);
+create function note_login() returns event_trigger language plpgsql as $$
+begin
+  if not pg_is_in_recovery() then
+    insert into logins values (current_setting('application_name'));
+  end if;
+end $$;
+create event trigger note_login on login execute function note_login();
+alter event trigger note_login enable always;""", database)
 
     def _raise_demands(self):
         """What a standby has to have at least, as the WAL from here on says."""
         self.source.stop()
-        self.source.start(max_connections=RAISED_CONNECTIONS)
+        self.source.start(max_connections=RAISED_CONNECTIONS, **self._room())
 
     def _claim(self):
         """Has pgBackRest 2.45 take the server for a 15. From 15 to 18 neither what it asks a server

@@ -1,9 +1,12 @@
 #include "cluster/backrest_conf.h"
 
+#include <filesystem>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "support/temp_dir.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -229,6 +232,19 @@ TEST(OwnArchive, IsRefusedInsideTheSourceOrOverPlainHttp) {
   inside.own_archive.path = "/pg/main/wal";
   EXPECT_THAT(own_archive_obstacle(inside, kDirectory), HasSubstr("in the source repository"));
 
+  // The rest of the bucket is free beside a source at its root.
+  auto root = s3();
+  root.repository.s3.prefix = "/";
+  for (const char* path : {"/archive", "/archive/main/wal", "backup/main/", "/"}) {
+    root.own_archive.path = path;
+    EXPECT_THAT(own_archive_obstacle(root, kDirectory), HasSubstr("in the source repository"))
+        << path;
+  }
+  for (const char* path : {"/archives", "/wal", "/wal/archive"}) {
+    root.own_archive.path = path;
+    EXPECT_EQ(own_archive_obstacle(root, kDirectory), "") << path;
+  }
+
   auto same = local();
   same.own_archive.path = "/srv/backups";
   EXPECT_THAT(own_archive_obstacle(same, kDirectory), HasSubstr("in the source repository"));
@@ -240,6 +256,23 @@ TEST(OwnArchive, IsRefusedInsideTheSourceOrOverPlainHttp) {
   auto plain = s3();
   plain.repository.s3.endpoint = "http://127.0.0.1:9000";
   EXPECT_THAT(own_archive_obstacle(plain, kDirectory), HasSubstr("TLS"));
+}
+
+TEST(OwnArchive, IsRefusedWhereALinkLeadsIntoTheSource) {
+  const test::TempDir temporary;
+  std::filesystem::create_directories(temporary.path() / "source/archive");
+  std::filesystem::create_directory_symlink(temporary.path() / "source", temporary.path() / "link");
+  auto settings = local();
+  settings.repository.path = temporary.path() / "source";
+  settings.own_archive.path = (temporary.path() / "link/own").string();
+  EXPECT_THAT(own_archive_obstacle(settings, kDirectory), HasSubstr("in the source repository"));
+
+  settings.repository.path = temporary.path() / "link";
+  settings.own_archive.path = (temporary.path() / "source/own/").string();
+  EXPECT_THAT(own_archive_obstacle(settings, kDirectory), HasSubstr("in the source repository"));
+
+  settings.own_archive.path = (temporary.path() / "beside").string();
+  EXPECT_EQ(own_archive_obstacle(settings, kDirectory), "");
 }
 
 TEST(OwnArchiveConf, TellsPgbackrestWhereEverythingIs) {

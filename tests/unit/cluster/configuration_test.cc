@@ -26,6 +26,34 @@ std::string conf(const NodeConfiguration& configuration, const Settings& setting
   return postgresql_conf(configuration, settings);
 }
 
+TEST(PostgresqlConf, HasRoomForTheOriginsThatCameWithTheData) {
+  auto with_origins = node();
+  EXPECT_THAT(conf(with_origins), HasSubstr("max_replication_slots = 10\n"));
+  with_origins.replication_origins = 100;
+  EXPECT_THAT(conf(with_origins), HasSubstr("max_replication_slots = 164\n"));
+  Settings settings;
+  settings.max_replication_slots = 12;  // is no wish that the server could fulfil
+  EXPECT_THAT(conf(with_origins, settings), HasSubstr("max_replication_slots = 164\n"));
+  EXPECT_THAT(conf(with_origins), Not(HasSubstr("max_active_replication_origins")));
+
+  auto newer = node(18);
+  newer.replication_origins = 100;
+  EXPECT_THAT(conf(newer), HasSubstr("max_replication_slots = 10\n"));
+  EXPECT_THAT(conf(newer), HasSubstr("max_active_replication_origins = 164\n"));
+  newer.source = {{"max_active_replication_origins", "500"}};
+  EXPECT_THAT(conf(newer), HasSubstr("max_active_replication_origins = 500\n"));
+}
+
+TEST(PostgresqlConf, RunsNobodysLoginTriggersBeforeItIsSetUp) {
+  auto held = node(17);
+  EXPECT_THAT(conf(held), Not(HasSubstr("event_triggers")));
+  held.hold_subscriptions = true;
+  EXPECT_THAT(conf(held), HasSubstr("event_triggers = 'off'\n"));
+  auto older = node(16);
+  older.hold_subscriptions = true;
+  EXPECT_THAT(conf(older), Not(HasSubstr("event_triggers")));
+}
+
 TEST(PostgresqlConf, NamesItsOwnFilesAndPlaces) {
   const auto text = conf(node());
 

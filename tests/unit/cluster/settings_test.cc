@@ -75,6 +75,7 @@ Settings unusual() {
                           .verify_tls = false,
                           .ca_file = "/etc/own.pem",
                           .cipher_passphrase = Secret("own cipher")};
+  settings.first_backup = true;
   settings.retention_full = 9;
   settings.retention_diff = 8;
   settings.shared_buffers = "1GB";
