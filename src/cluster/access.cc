@@ -78,7 +78,9 @@ std::string Access::superuser(int port) const {
 postgres::Readiness Access::ping(int port) const {
   return postgres::ping({.host = socket_directory_.string(),
                          .port = port,
-                         .connect_timeout = std::chrono::seconds(2)});
+                         .connect_timeout = std::chrono::seconds(2),
+                         // It may be let in, and is a session then.
+                         .no_event_triggers = version_.at_least(17)});
 }
 
 std::vector<std::string> candidate_roles(const Settings& settings, const std::string& source_user,

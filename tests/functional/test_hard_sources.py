@@ -1,5 +1,6 @@
 """Sources whose configuration would not start on this host, or would act as production on it."""
 
+import json
 import pathlib
 import shutil
 import socket
@@ -23,7 +24,7 @@ HOST_BOUND = {
     "external_pid_file": "/nonexistent/pid", "log_directory": "/nonexistent/log",
     "ssl": "on", "ssl_cert_file": "/nonexistent/server.crt", "ssl_key_file": "/nonexistent/key",
     "hba_file": "/nonexistent/pg_hba.conf", "ident_file": "/nonexistent/pg_ident.conf",
-    "shared_preload_libraries": "no_such_library,pg_cron,pg_stat_statements,pg_prewarm,timescaledb",
+    "shared_preload_libraries": "no_such_library,pg_cron,pg_stat_statements,timescaledb",
     "timescaledb.max_background_workers": "16",
     "session_preload_libraries": "not_this_either",
     "huge_pages": "on", "shared_buffers": "900GB", "effective_cache_size": "1800GB",
@@ -178,7 +179,7 @@ def test_comes_up_without_a_human(pgrevive, space, hard, production):
                 assert int(cluster.sql(node, f"show {name}")) >= high, (node, name)
             for name, value in HOST_BOUND.items():
                 assert cluster.sql(node, f"show {name}") != value, (node, name)
-            assert cluster.sql(node, "show shared_preload_libraries") == "pg_stat_statements,pg_prewarm"
+            assert cluster.sql(node, "show shared_preload_libraries") == "pg_stat_statements"
             assert cluster.sql(node, "select count(*) from pg_replication_origin_status "
                                "where external_id ~ '^of '") == "50"
             assert cluster.sql(node, "show timescaledb.max_background_workers") == "0"
@@ -201,8 +202,6 @@ def test_comes_up_without_a_human(pgrevive, space, hard, production):
         assert all(dropped.values())
         for name in HOST_BOUND:
             assert name in told, told
-        # A worker that we know nothing of is told.
-        assert "not PostgreSQL's own run here as they did on the source: autoprewarm leader" in told, told
         # Of roles and databases they came with the data: said, and not changed.
         assert "role The Boss: session_preload_libraries names" in told, told
         assert "(no_such_either)" in told, told
@@ -216,6 +215,13 @@ def test_comes_up_without_a_human(pgrevive, space, hard, production):
         cluster.run("restart", "primary")
         wait_until(lambda: cluster.sql("primary", ACTED) == str(ran + 1), 30, "the job runs here too")
         assert cluster.sql("primary", CRON_WORKER) == "1"
+        # A worker that is there when the primary is set up is told of, whoever has loaded it.
+        cluster.stop()
+        path = cluster.root / "primary" / "pgrevive-node.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "set_up": False}))
+        told_again = cluster.start().stdout
+        assert "not PostgreSQL's own run here as they did on the source: pg_cron launcher" in told_again, \
+            told_again
         # The tablespace that WAL made lies where it lay on the source, and is the primary's alone.
         places = {node: cluster.sql(node, "select pg_tablespace_location(oid) from pg_tablespace "
                                     "where spcname = 'late'") for node in ("primary", "replica")}
