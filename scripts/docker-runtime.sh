@@ -467,7 +467,8 @@ tell_words() {
     local environment
     environment=$(state_of restore '{{range .Config.Env}}{{println .}}{{end}}')
     PGREVIVE_START_WORDS=$(sed -n '/^PGREVIVE_START_WORDS=/,/^[^-]/{s/^PGREVIVE_START_WORDS=//; /^-/p}' <<<"$environment")
-    TZ=$(sed -n 's/^TZ=//p' <<<"$environment")
+    # One that runs has read its target's time by now.
+    [ "$(state_of restore '{{.State.Running}}')" != true ] || TZ=$(sed -n 's/^TZ=//p' <<<"$environment")
   fi
   export PGREVIVE_START_WORDS=${PGREVIVE_START_WORDS:-}
 }

@@ -148,10 +148,10 @@ class Site:
     def commands_environment(self, **more):
         return {**self.docker.environment, "PATH": self.path, **more}
 
-    def compose(self, *words, check=True, timeout=240):
+    def compose(self, *words, check=True, timeout=240, shell=None):
         program = ["docker", "compose"] if rig.COMPOSE else ["docker-compose"]
-        return run([*program, *words], cwd=self.directory, env=self.docker.environment,
-                   check=check, timeout=timeout)
+        return run([*program, *words], cwd=self.directory,
+                   env={**self.docker.environment, **(shell or {})}, check=check, timeout=timeout)
 
     def manager(self, *words, check=True, timeout=240, shell=None, **options):
         """Where there is neither a compiler nor PostgreSQL nor anything else of ours."""
@@ -432,6 +432,11 @@ def test_failed_restore_says_why(site):
     wait_until(lambda: "the volume of primary is not whole: " in site.log(PRIMARY), 60,
                "the primary says why it does not run")
     assert "passphrase" in site.log(PRIMARY)
+    # Compose alone knows no zone; the script does, also behind a restore that was told none.
+    site.write_env(RECOVERY_TARGET_TYPE="time", RECOVERY_TARGET="2001-11-22 14:05")
+    assert site.compose("up", "-d", check=False, shell={"TZ": ""}).returncode != 0
+    assert "in which zone a time without one is meant" in site.log(RESTORE)
+    assert "2001-11-22 14:05:00+00" in site.manager("start", check=False).stderr
     site.write_env()
     site.compose("down", "--volumes")
     assert site.left_behind() == []
