@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "cluster/cluster.h"
 #include "cluster/containers.h"
+#include "cluster/lost_primary.h"
 #include "cluster/preview.h"
 #include "cluster/request.h"
 #include "console/guard.h"
@@ -266,6 +267,8 @@ http::ServerResponse act(const cluster::StateDirectory& directory, const std::st
     if (name == "switchover") return run_request(directory, cluster::Act::switchover, request);
     if (name == "restore") return run_restore(directory, request);
     if (name == "stop" || name == "restart") {
+      // A replica that may be all that is left is of more use while it runs.
+      if (name == "restart") cluster::refuse_lost_primary(directory);
       const bool ran =
           cluster::stop(directory, std::chrono::minutes(2), cluster::ConsoleFate::stays);
       if (name == "stop") return json_response({{"done", "stop"}, {"ran", ran}});

@@ -27,7 +27,7 @@ from rig.postgres import binaries
 from rig.process import free_port, wait_until
 from rig.program import ROOT, message
 from rig.s3 import cluster_values
-from rig.story import CIPHER_PASS
+from rig.story import CIPHER_PASS, MARKERS, ROWS
 from rig.throttle import SlowLine
 
 
@@ -587,3 +587,14 @@ def test_a_restore_by_a_click(seen, story, space):
     assert "Input/output error" in failed["said"] and failed["phase"] == "failed", failed
     assert again["sure"] == failed["sure"] == [False, True]
     assert again["said"] == "Restore: done" and test["said"].startswith("Test: done"), again
+    # Behind the last whole second there are commits, which the end of the archive has: what is restored
+    # to where nobody picks a moment.
+    assert seen.sql("primary", MARKERS) != ROWS
+    with clicking(seen, [{**restore, "until": "running"}]) as (looking, done):
+        done("restore")
+        wait_until(lambda: seen.status()["healthy"], 60, "it is there anew")
+        assert seen.status()["supervisor"]["recovery_end"]["target"] == "latest"
+        assert seen.sql("primary", MARKERS) == ROWS
+        browser.go_on(looking)
+        [end] = browser.finish(looking)["did"]
+    assert "all that the archive has" in end["asked"] and end["said"] == "Restore: done", end

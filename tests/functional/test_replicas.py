@@ -8,9 +8,10 @@ import pytest
 from rig import repofiles, seals, soundness, tree
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster
+from rig.console import Console
 from rig.line import Line
 from rig.postgres import Server, SourceCluster, server_user, trusting_hba
-from rig.process import consecutive_ports, wait_until
+from rig.process import consecutive_ports, free_port, wait_until
 from rig.program import message
 from rig.story import MARKERS, ROWS
 from rig.workspace import Workspace
@@ -99,8 +100,11 @@ def test_data_directory_that_is_lost(make_cluster, story, running):
 def test_primary_that_is_lost(make_cluster, story, backup):
     """None is made in its place without a word, be it from the backup or empty. A replica that holds what
     it wrote is named; one that runs goes on, and once the directory is back so does all."""
-    cluster = make_cluster(story.values() if backup else {"RESTORE_FROM_BACKUP": "false"}, 1)
+    values = story.values() if backup else {"RESTORE_FROM_BACKUP": "false"}
+    console = Console(free_port())
+    cluster = make_cluster({**values, "CONSOLE_PORT": console.port}, 1)
     cluster.start()
+    token = cluster.run("console", "--token").stdout.strip()
     cluster.sql("primary", "create table written as select 7 as i")
     cluster.caught_up()
     data, away = cluster.root / "primary" / "data", cluster.root / "away"
@@ -119,6 +123,8 @@ def test_primary_that_is_lost(make_cluster, story, backup):
     refused("restart")
     refused("restart", "primary")
     refused("rebuild", "--yes", "replica")
+    status, answer = console.act("restart", token)
+    assert status == 409 and f"{data} is gone, but replica still" in answer["error"]["message"], answer
     assert cluster.node("replica")["pid"] == pid
     assert cluster.sql("replica", "select i from written") == "7"
     away.rename(data)

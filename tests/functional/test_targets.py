@@ -169,13 +169,15 @@ def moments_of_both_timelines(cluster, branched):
     browser.install()
     url = f"http://127.0.0.1:{cluster.values['CONSOLE_PORT']}/"
     at = moment(branched.on_first_line) + datetime.timedelta(seconds=1)
-    for along, words in (("1", " --target-timeline 1"), ("", "")):
+    for along, words in (("1", r" --type time --target '[^']+\+00' --target-timeline 1"),
+                         ("", " --type default")):
         looked = browser.look(url, preview=True, along=along,
                               moment=f"{at:%Y-%m-%dT%H:%M:%S}" if along else None)
         assert looked["violations"] == [], looked["violations"]
-        assert "The archive holds this moment." in looked["preview"], looked["preview"]
+        reached = "The archive holds this moment." if along else "The archive leads to its end"
+        assert reached in looked["preview"], looked["preview"]
         [command] = looked["command"]
-        assert re.search(r" --target '[^']+\+00'" + words + "$", command), command
+        assert re.search(words + "$", command), command
     backups = branched.repo.info()[0]["backup"]
     full, incr = (backup["label"] for backup in backups)
     last, shown = looked["last"], looked["picture"]

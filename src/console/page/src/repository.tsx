@@ -66,7 +66,7 @@ function Backups({ backups }: { backups: Backup[] }) {
   );
 }
 
-function PreviewResult({ preview, window }: { preview: Preview; window: Window }) {
+function PreviewResult({ preview, window, toEnd }: { preview: Preview; window: Window; toEnd: boolean }) {
   if (!preview.restores) return <p>{t('nothingToRestore')}</p>;
   const facts: [string, string][] = [
     [t('fetch'), bytes(preview.fetch_bytes!)],
@@ -79,7 +79,7 @@ function PreviewResult({ preview, window }: { preview: Preview; window: Window }
   return (
     <>
       <p class={preview.reachable === false ? 'error' : preview.reachable ? 'good' : ''}>
-        {preview.reachable === true ? t('reachable') : preview.reachable === false ? t('unreachable') : t('unsure')}
+        {preview.reachable === true ? t(toEnd ? 'reachableEnd' : 'reachable') : preview.reachable === false ? t(toEnd ? 'unreachableEnd' : 'unreachable') : t('unsure')}
       </p>
       {preview.problem && language !== 'en' && <p>{t('within', { from: moment(earliest(window) * 1000), to: moment(latest(window) * 1000) })}</p>}
       {preview.problem && (
@@ -122,7 +122,8 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
   const [repository, setRepository] = useState<Repository | null>(null);
   const [failure, setFailure] = useState(''); // of what was asked
   const [unread, setUnread] = useState(''); // of reading the repository; gone with the next that succeeds
-  const [chosen, setChosen] = useState(0); // Unix seconds
+  const [toEnd, setToEnd] = useState(true); // of the archive, and to no moment
+  const [picked, setPicked] = useState(0); // Unix seconds; 0: nobody has picked one yet, and it is the latest there is
   const [along, setAlong] = useState(''); // a timeline's number; empty: the newest, or what the cluster was told
   const [preview, setPreview] = useState<{ of: Record<string, string>; found: Preview } | null>(null);
   const [asking, setAsking] = useState(false);
@@ -134,7 +135,6 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
       (found) => {
         setRepository(found);
         setUnread(found.error);
-        setChosen((before) => before || (found.recoverable.length > 0 ? latest(found.recoverable.at(-1)!) : 0));
       },
       (error: Error) => setUnread(error.message),
     );
@@ -153,8 +153,16 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
     return () => size.disconnect();
   }, [known]);
 
-  const target = toPostgres(chosen * 1000);
-  const wish: Record<string, string> = { type: 'time', target, ...(along ? { timeline: along } : {}) };
+  const windows = repository?.recoverable ?? [];
+  const window = windows.length > 0 ? { from: windows[0].from, to: windows.at(-1)!.to } : null;
+  const chosen = picked || (window ? latest(window) : 0);
+  const pick = (time: number) => {
+    setPicked(time);
+    setToEnd(false);
+  };
+  // A moment is a second, and behind the last whole one there are commits that only the end of the archive has.
+  const goal: Record<string, string> = toEnd ? { type: 'default' } : { type: 'time', target: toPostgres(chosen * 1000) };
+  const wish = { ...goal, ...(along ? { timeline: along } : {}) };
   const ask = async (event: Event) => {
     event.preventDefault();
     setAsking(true);
@@ -170,11 +178,9 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
 
   const database = repository?.stanza?.databases.find(({ current }) => current);
   const backups = database?.backups ?? [];
-  const windows = repository?.recoverable ?? [];
-  const window = windows.length > 0 ? { from: windows[0].from, to: windows.at(-1)!.to } : null;
   const from = Math.min(...backups.map((backup) => backup.started));
   const to = Math.max(...backups.map(reach));
-  const shown = preview !== null && preview.of.target === target && (preview.of.timeline ?? '') === along ? preview.found : null;
+  const shown = preview !== null && JSON.stringify(preview.of) === JSON.stringify(wish) ? preview.found : null;
   const timelines = [...new Set(backups.flatMap((backup) => backup.recovery?.lines.map((line) => line.timeline) ?? []))].sort((a, b) => b - a);
   // The newest is what recovery follows by itself.
   const timeline = along || (shown?.timeline && shown.timeline !== timelines[0] ? String(shown.timeline) : '');
@@ -222,10 +228,18 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
       {window && (
         <form class="card" onSubmit={ask}>
           <h3>{t('choose')}</h3>
+          <div class="controls" role="radiogroup" aria-label={t('choose')}>
+            {([true, false] as const).map((end) => (
+              <label class="check" key={String(end)}>
+                <input type="radio" name="goal" value={end ? 'end' : 'moment'} checked={toEnd === end} onChange={() => setToEnd(end)} />
+                {t(end ? 'toEnd' : 'toMoment')}
+              </label>
+            ))}
+          </div>
           <div class="controls">
             <label class="wide">
               {t('slide')}
-              <input type="range" min={earliest(window)} max={latest(window)} step={1} value={chosen} aria-valuetext={moment(chosen * 1000)} onInput={(event) => setChosen(Number(event.currentTarget.value))} />
+              <input type="range" min={earliest(window)} max={latest(window)} step={1} value={chosen} aria-valuetext={moment(chosen * 1000)} onInput={(event) => pick(Number(event.currentTarget.value))} />
             </label>
             <label>
               {t('moment')}
@@ -235,7 +249,7 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
                 value={toLocalInput(chosen * 1000)}
                 onInput={(event) => {
                   const time = new Date(event.currentTarget.value).getTime();
-                  if (!Number.isNaN(time)) setChosen(Math.floor(time / 1000));
+                  if (!Number.isNaN(time)) pick(Math.floor(time / 1000));
                 }}
               />
             </label>
@@ -258,11 +272,11 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
           </div>
           <div aria-live="polite" id="preview">
             {asking && <p>{t('previewing')}</p>}
-            {shown && <PreviewResult preview={shown} window={window} />}
+            {shown && <PreviewResult preview={shown} window={window} toEnd={toEnd} />}
           </div>
           {shown && shown.reachable !== false && shown.restores && (
             <>
-              <Command text={`${docker ? './cluster-manager.sh' : `pgrevive --cluster ${cluster}`} start --anew --type time --target '${target}'${timeline ? ` --target-timeline ${timeline}` : ''}`} />
+              <Command text={`${docker ? './cluster-manager.sh' : `pgrevive --cluster ${cluster}`} start --anew --type ${goal.type}${goal.target ? ` --target '${goal.target}'` : ''}${timeline ? ` --target-timeline ${timeline}` : ''}`} />
               {!docker && (
                 <div class="buttons">
                   <button
@@ -270,9 +284,9 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
                     class="danger"
                     data-act="restore"
                     {...acts.may}
-                    onClick={() => acts.ask({ name: 'restore', query: { type: 'time', target, ...(timeline ? { timeline } : {}), confirm: cluster }, question: t('sureAnew', { cluster, target: moment(chosen * 1000) }), typed: true })}
+                    onClick={() => acts.ask({ name: 'restore', query: { ...goal, ...(timeline ? { timeline } : {}), confirm: cluster }, question: toEnd ? t('sureAnewEnd', { cluster }) : t('sureAnew', { cluster, target: moment(chosen * 1000) }), typed: true })}
                   >
-                    {t('anew', { cluster })}
+                    {t(toEnd ? 'anewEnd' : 'anew', { cluster })}
                   </button>
                   {acts.token === '' && <a href="#acts">{t('needToken')}</a>}
                 </div>
