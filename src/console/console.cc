@@ -26,7 +26,7 @@ using http::ServerRequest;
 using http::ServerResponse;
 using nlohmann::json;
 
-constexpr std::int64_t kStaleMs = 60'000;
+constexpr std::int64_t kStaleMs = 30'000;
 
 ServerResponse json_response(const json& value) {
   return {.type = "application/json",
@@ -164,6 +164,7 @@ class Console {
                          .count();
     const bool fresh = now - view->time_ms < kStaleMs;
     auto response = json_response({{"status", fresh ? "ok" : "stale"},
+                                   {"failure", view->failure},
                                    {"cluster_healthy", cluster::healthy(view->status)},
                                    {"phase", cluster::name(view->status.supervisor.phase)}});
     response.status = fresh ? 200 : 503;

@@ -83,6 +83,9 @@ void add_supervisor(Metrics& metrics, const View& view) {
   const auto& status = view.status;
   const auto problems = cluster::find_problems(status);
   const auto grave = std::ranges::count_if(problems, &cluster::Problem::grave);
+  metrics.gauge("last_look_timestamp_seconds",
+                "When the cluster was last looked at with success, Unix time: what the rest is of.",
+                seconds(view.time_ms));
   metrics.gauge("healthy", "Whether the whole cluster is as it should be.",
                 cluster::healthy(status) ? 1 : 0);
   metrics.gauge("problems", "Problems that status lists.", static_cast<double>(grave),
@@ -192,7 +195,8 @@ void add_restore(Metrics& metrics, const View& view) {
 }
 
 void add_repository(Metrics& metrics, const RepositoryView& repository) {
-  if (repository.read_ms == 0) return;
+  const bool has_source = !repository.place.empty() || !repository.error.empty();
+  if (repository.read_ms == 0 || !has_source) return;
   metrics.gauge("repository_up", "Whether the repository of backups could be read.",
                 repository.error.empty() ? 1 : 0);
   metrics.gauge("repository_read_timestamp_seconds", "When it was last looked into, Unix time.",

@@ -71,8 +71,11 @@ std::vector<Window> recoverable_windows(const RepositoryView& repository) {
 std::string why_unreadable(const repository::StanzaReport& stanza) {
   using repository::StanzaStatus;
   if (stanza.failure) return stanza.failure->what();
-  if (stanza.status == StanzaStatus::ok || stanza.status == StanzaStatus::no_backups) return {};
-  return fmt::format("stanza {}: {}", stanza.name, repository::message(stanza.status));
+  if (stanza.status != StanzaStatus::ok && stanza.status != StanzaStatus::no_backups)
+    return fmt::format("stanza {}: {}", stanza.name, repository::message(stanza.status));
+  for (const auto& database : stanza.databases)
+    if (database.current && !database.recovery_problem.empty()) return database.recovery_problem;
+  return {};
 }
 
 std::optional<std::int64_t> newest_backup(const RepositoryView& repository) {
@@ -117,6 +120,7 @@ json to_value(const RepositoryView& repository) {
 
 json to_value(const View& view) {
   return {{"time_ms", view.time_ms},
+          {"failure", view.failure},
           {"status", json::parse(cluster::to_json(view.status))},
           {"pace",
            {{"bytes_per_second", view.rates.bytes_per_second},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -85,7 +86,15 @@ void Watcher::keep_history() {
   }
 }
 
+void Watcher::tell_failure(const std::string& why) {
+  auto next = std::make_shared<View>(*view());
+  next->failure = why.empty() ? "no reason is known" : why;
+  state_.lock()->view = next;
+  told_.looked(*next);
+}
+
 void Watcher::run(const std::stop_token& stop) {
+  bool failed = false;
   while (!stop.stop_requested()) {
     // In short naps, so that one who comes to watch need not wait.
     for (int i = 0; i < 5 && !stop.stop_requested(); ++i) {
@@ -95,8 +104,10 @@ void Watcher::run(const std::stop_token& stop) {
     if (stop.stop_requested()) return;
     try {
       look();
-    } catch (const std::exception&) {
-      // Its files are being written or removed; what was seen last stays.
+      failed = false;
+    } catch (const std::exception& error) {
+      // What was seen last stays. One look alone may find that files are just being replaced.
+      if (std::exchange(failed, true)) tell_failure(error.what());
     }
     if (Clock::now() - kept_ >= kKeepEvery && !cluster::is_at_work(view()->status)) {
       kept_ = Clock::now();
@@ -106,7 +117,7 @@ void Watcher::run(const std::stop_token& stop) {
 }
 
 void Watcher::look() {
-  const auto next = std::make_shared<const View>(onlooker_.look());
+  const auto next = std::make_shared<const View>(View{{onlooker_.look()}, {}});
   {
     auto state = state_.lock();
     state->view = next;
@@ -149,7 +160,8 @@ std::shared_ptr<const RepositoryView> RepositoryWatcher::read() {
       cluster::reach_newest_commits(*next->stanza);
       next->error = why_unreadable(*next->stanza);
     }
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
+    // Also what only a broken library throws: nobody else would catch it.
     next->error = error.what();
   }
   next->read_ms = unix_ms();

@@ -26,7 +26,8 @@ class Watcher {
  public:
   struct Told {
     std::function<bool()> somebody_watches;
-    std::function<void(const View&)> looked;  // on the watcher's thread
+    // On the watcher's thread; of a look that failed with the last one that did not.
+    std::function<void(const View&)> looked;
   };
 
   // Looks once before it returns, so that there always is a view. Goes on with the history of lags
@@ -46,6 +47,7 @@ class Watcher {
  private:
   void run(const std::stop_token& stop);
   void look();
+  void tell_failure(const std::string& why);
 
   cluster::StateDirectory directory_;
   Told told_;

@@ -36,6 +36,9 @@
 //                                   by a line on standard input. `did` tells of each what was asked,
 //                                   whether one could go on before and after the name was typed, what
 //                                   was said, and what was to be seen then
+//   stale                           it says "stale" on standard error when the page tells that what it
+//                                   shows is old, and waits until it is not: `stale` is what was told
+//   answers                         what is answered at a path of the API, whatever the console says
 //   screenshot                      where to put a picture of the whole page
 // It prints one JSON object.
 import { createRequire } from 'node:module';
@@ -59,6 +62,7 @@ const context = await browser.newContext({
   timezoneId: told.zone ?? 'UTC',
 });
 const page = await context.newPage();
+for (const [path, json] of Object.entries(told.answers ?? {})) await page.route((url) => url.pathname === path, (route) => route.fulfill({ json }));
 // The look that the page has got last from the API, to compare with what it shows.
 await page.addInitScript(() => {
   window.EventSource = class extends EventSource {
@@ -103,6 +107,9 @@ const look = () =>
       workers: [...document.querySelectorAll('#workers tbody tr')].map((row) => [...row.cells].map((cell) => cell.innerText)),
       built_on: [...document.querySelectorAll('#repository tbody tr')].map((row) => row.cells[2].title || null),
       gaps: [...document.querySelectorAll('#repository tbody tr')].map((row) => row.cells[7].innerText),
+      no_source: text('#no-source'),
+      alerts: [...document.querySelectorAll('#repository [role=alert]')].map((item) => item.innerText),
+      reaches: [...document.querySelectorAll('#repository tbody tr')].map((row) => row.cells[6].innerText),
       windows: [...document.querySelectorAll('[data-window]')].map((item) => item.innerText),
       warnings: [...document.querySelectorAll('#warnings li')].map((item) => item.textContent),
       restores: [...document.querySelectorAll('#past tbody tr')].map((row) => row.cells[1].innerText.split('\n')[0]),
@@ -221,7 +228,14 @@ if (told.until) {
     await page.waitForTimeout(200);
   }
 }
-await page.waitForSelector('#repository tbody tr', { timeout: 60_000 });
+await page.waitForSelector('#repository tbody tr, #no-source', { timeout: 60_000 });
+if (told.stale) {
+  await page.waitForSelector('[data-trouble=stale]', { timeout: 60_000 });
+  seen.stale = await page.locator('[data-trouble=stale]').innerText();
+  if (told.midway) await page.screenshot({ path: told.midway });
+  process.stderr.write('stale\n');
+  await page.waitForSelector('[data-trouble]', { state: 'detached', timeout: 60_000 });
+}
 seen.picture = await picture();
 if (told.keyboard) {
   seen.stops = [];

@@ -20,7 +20,7 @@ import pytest
 from rig import browser, repofiles
 from rig.browser import amount
 from rig.cluster import PASSWORD, Cluster
-from rig.console import Console
+from rig.console import Console, Metrics
 from rig.faults import FaultyService, Rule
 from rig.faulty_calls import Call, FaultyCalls
 from rig.postgres import binaries
@@ -308,6 +308,61 @@ def test_the_repository_in_the_browser(seen, story):
     assert gap["left"] <= shown["marks"][diff["label"]]
     assert "This moment cannot be reached." in looked["preview"], looked["preview"]
     assert seen.missing in looked["preview"] and looked["command"] == []
+
+
+def test_an_archive_that_nobody_can_read(seen):
+    """Is not one from which nothing can be recovered, nor one without gaps; and where there is no source
+    nothing is wrong."""
+    told = seen.console.json("/api/v1/repository")
+    for backup in told["stanza"]["databases"][0]["backups"]:
+        backup["recovery"] = None
+    told |= {"error": "cannot list archive/main: access denied", "recoverable": []}
+    for language, window in (("en-US", "What can be recovered is not known"),
+                             ("pt-BR", "Não se sabe o que pode ser recuperado")):
+        looked = browser.look(seen.url, language=language, answers={"/api/v1/repository": told},
+                              screenshot=picture("unreadable"))
+        is_sound(looked, seen.url)
+        last = looked["last"]
+        assert len(last["windows"]) == 1 and last["windows"][0].startswith(window), last
+        assert last["alerts"] == [told["error"]], last
+        assert last["gaps"] == last["reaches"] == ["–", "–"], last
+    told |= {"error": "", "place": "", "stanza": None}
+    looked = browser.look(seen.url, answers={"/api/v1/repository": told}, screenshot=picture("none"))
+    is_sound(looked, seen.url)
+    last = looked["last"]
+    assert last["no_source"].startswith("This cluster was not made of a backup"), last
+    assert last["windows"] == last["alerts"] == []
+
+
+def test_a_look_that_fails_is_told(seen):
+    """With when the last one was that did not, by the page also if it is loaded then; and nothing of it
+    is told when the next has succeeded."""
+    settings = seen.root / "settings.json"
+    hidden = settings.rename(seen.root / "settings.hidden")
+    began = time.time()
+    looking = None
+    try:
+        wait_until(lambda: seen.console.json("/api/v1/status")["failure"], 30, "it is told")
+        looking = browser.begin(seen.url, stale=True, width=360, dark=True, midway=picture("stale"))
+        browser.told(looking, "stale")
+        wait_until(lambda: seen.console.ask("/healthz")[0] == 503, 60, "it is not well")
+        health = json.loads(seen.console.ask("/healthz")[1])
+        assert health["status"] == "stale" and "settings.json" in health["failure"], health
+        look = seen.console.json("/api/v1/status")
+        assert look["failure"] == health["failure"] and look["time_ms"] / 1000 < began + 5
+        assert next(seen.console.events()) == look
+        told = Metrics(seen.console.ask("/metrics")[1], "seen")("last_look_timestamp_seconds")
+        assert told == look["time_ms"] / 1000
+        hidden.rename(settings)
+        looked = browser.finish(looking)
+    finally:
+        if hidden.exists():
+            hidden.rename(settings)
+        if looking:
+            browser.end(looking)
+    assert looked["stale"].startswith("pgrevive cannot look at the cluster; what is shown is of "), looked
+    assert look["failure"] in looked["stale"] and looked["scroll_width"] <= 360
+    assert seen.console.answers() and seen.console.json("/api/v1/status")["failure"] == ""
 
 
 def test_a_narrow_dark_page_in_portuguese(seen):

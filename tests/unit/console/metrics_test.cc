@@ -143,12 +143,15 @@ TEST(Metrics, TellAllOfACluster) {
 
   RepositoryView repository;
   repository.read_ms = 1'795'356'308'500;
+  EXPECT_THAT(metrics_text(view, repository), Not(HasSubstr("repository_")));  // there is no source
+  repository.place = "s3://bucket/path";
   repository.stanza.emplace();
   repository.stanza->databases.push_back({.current = true});
   repository.stanza->databases[0].backups = {backup("20261122-020000F", 200, 350),
                                              backup("20261122-030000F", 300, 340)};
 
-  EXPECT_EQ(samples_of(metrics_text(view, repository)), R"(healthy{} 0
+  EXPECT_EQ(samples_of(metrics_text(view, repository)), R"(last_look_timestamp_seconds{} 1795356309.5
+healthy{} 0
 problems{severity="grave"} 3
 problems{severity="minor"} 1
 supervisor_up{} 1

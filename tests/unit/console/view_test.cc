@@ -24,5 +24,13 @@ TEST(RepositoryView, IsReadableWithoutBackups) {
   EXPECT_EQ(why_unreadable({.name = "main", .status = StanzaStatus::no_backups}), "");
 }
 
+TEST(RepositoryView, IsUnreadableWhereItsWalIs) {
+  StanzaReport stanza{.name = "main"};
+  stanza.databases.push_back({.current = false, .recovery_problem = "of no use any more"});
+  EXPECT_EQ(why_unreadable(stanza), "");
+  stanza.databases.push_back({.current = true, .recovery_problem = "access denied"});
+  EXPECT_EQ(why_unreadable(stanza), "access denied");
+}
+
 }  // namespace
 }  // namespace pgrevive::console

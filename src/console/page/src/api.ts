@@ -105,6 +105,7 @@ export interface Status {
 
 export interface View {
   time_ms: number;
+  failure: string; // of the looks since then
   status: Status;
   pace: {
     bytes_per_second: number;
@@ -152,7 +153,7 @@ export interface Repository {
     name: string;
     status: string;
     encrypted: boolean;
-    databases: { current: boolean; wal: { first: string; last: string } | null; backups: Backup[] }[];
+    databases: { current: boolean; recovery_problem: string; wal: { first: string; last: string } | null; backups: Backup[] }[];
   } | null;
   recoverable: { from: number; to: number }[];
 }
@@ -168,7 +169,7 @@ export interface Preview {
   reachable?: boolean | null;
   problem?: { message: string; hint: string };
   timeline?: number | null;
-  wal?: { first: string; last: string; segments: number; gaps: Gap[] };
+  wal?: { first: string; last: string; segments: number; gaps: Gap[] } | null;
   fetch_seconds?: number | null;
   replay_seconds?: number | null;
 }

@@ -49,7 +49,7 @@ function sampleOf(view: View): Sample {
 function Page() {
   const [view, setView] = useState<View | null>(null);
   const [samples, setSamples] = useState<Sample[]>([]);
-  const [lost, setLost] = useState(false);
+  const [trouble, setTrouble] = useState<'' | 'lost' | 'stale'>(''); // 'stale': there is an answer, but of no new look
   const acts = useActs();
 
   useEffect(() => {
@@ -59,24 +59,34 @@ function Page() {
     );
     let events: EventSource;
     let heard = Date.now();
+    let seen = 0;
     const listen = () => {
       heard = Date.now();
       events = new EventSource('/api/v1/events');
       events.addEventListener('status', (event) => {
         const next = JSON.parse(event.data) as View;
-        heard = Date.now();
-        setLost(false);
+        // Whoever listens anew is told of the last look first, however old.
+        if (next.failure) {
+          heard = Date.now();
+          setTrouble('stale');
+        } else if (next.time_ms !== seen) {
+          heard = Date.now();
+          setTrouble('');
+        } else {
+          setTrouble((before) => before && 'stale');
+        }
+        seen = next.time_ms;
         setView(next);
         setSamples((before) => (before.at(-1)?.time_ms === next.time_ms ? before : thinned([...before, sampleOf(next)])));
       });
       // The browser tries again by itself, but for an answer that is none.
-      events.onerror = () => setLost(true);
+      events.onerror = () => setTrouble('lost');
     };
     listen();
     // Nobody tells of a host that is gone.
     const watch = setInterval(() => {
       if (Date.now() - heard < silence && events.readyState !== EventSource.CLOSED) return;
-      setLost(true);
+      setTrouble((before) => before || 'lost');
       events.close();
       listen();
     }, 5_000);
@@ -90,7 +100,7 @@ function Page() {
     if (view) document.title = `${view.status.cluster_name}: ${named(view.status.supervisor.phase)} – pgrevive`;
   }, [view?.status.supervisor.phase]);
 
-  if (!view) return <main aria-busy="true">{lost ? t('lost') : t('loading')}</main>;
+  if (!view) return <main aria-busy="true">{trouble ? t('lost') : t('loading')}</main>;
   const { status } = view;
   const sections: Word[] = ['cluster', 'restore', 'repository', 'logs', 'acts'];
   const state = status.supervisor_running ? status.supervisor.phase : status.supervisor.phase === 'failed' ? 'failed' : 'stopped';
@@ -116,10 +126,11 @@ function Page() {
           </ul>
         </nav>
       </header>
-      {lost && (
-        <p class="banner" role="alert">
-          {t('lost')}
-        </p>
+      {trouble && (
+        <div class="banner" role="alert" data-trouble={trouble}>
+          <p>{trouble === 'lost' ? t('lost') : t('stale', { time: moment(view.time_ms) })}</p>
+          {trouble === 'stale' && view.failure && <p lang="en">{view.failure}</p>}
+        </div>
       )}
       <main id="content">
         {/* What is going on comes first. */}

@@ -49,14 +49,16 @@ function Backups({ backups }: { backups: Backup[] }) {
               <td class="number">{bytes(backup.size)}</td>
               <td class="number">{backup.repository_size === null ? '–' : bytes(backup.repository_size)}</td>
               <td>
-                {backup.recovery?.missing ? t('missing', { segment: backup.recovery.missing }) : moment(reach(backup) * 1000)}
+                {backup.recovery === null ? '–' : backup.recovery.missing ? t('missing', { segment: backup.recovery.missing }) : moment(reach(backup) * 1000)}
                 {backup.page_errors && <span class="bad"> {t('errorsInPages')}</span>}
               </td>
               <td class={backup.recovery?.lines.some((line) => line.gaps.length > 0) ? 'bad wraps' : ''}>
-                {backup.recovery?.lines
-                  .flatMap((line) => line.gaps)
-                  .map((gap) => t(gap.segments === 1 ? 'gapOfOne' : 'gap', { segments: count(gap.segments), first: gap.first, last: gap.last }))
-                  .join('; ') || t('noGaps')}
+                {backup.recovery === null
+                  ? '–'
+                  : backup.recovery.lines
+                      .flatMap((line) => line.gaps)
+                      .map((gap) => t(gap.segments === 1 ? 'gapOfOne' : 'gap', { segments: count(gap.segments), first: gap.first, last: gap.last }))
+                      .join('; ') || t('noGaps')}
               </td>
             </tr>
           ))}
@@ -188,7 +190,12 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
     <section id="repository" aria-labelledby="repository-title">
       <h2 id="repository-title">{t('repository')}</h2>
       {!known && !unread && <p class="soft">{t('notRead')}</p>}
-      {known && (
+      {known && repository.place === '' && repository.error === '' && (
+        <p class="card soft" id="no-source">
+          {t('noSource')}
+        </p>
+      )}
+      {known && (repository.place !== '' || repository.error !== '') && (
         <div class="card">
           <div class="spread">
             <p>
@@ -209,7 +216,9 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
               </p>
             ))
           ) : (
-            <p class="error">{t('noWindow')}</p>
+            <p class="error" data-window>
+              {t(repository.error === '' ? 'noWindow' : 'windowUnknown')}
+            </p>
           )}
           {database?.wal && (
             <p class="soft">

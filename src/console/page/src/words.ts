@@ -2,7 +2,7 @@
 
 const en = {
   cluster: 'Cluster', restore: 'Restore', repository: 'Repository', acts: 'Actions',
-  lost: 'The connection to pgrevive is lost; trying again.', loading: 'Loading',
+  lost: 'The connection to pgrevive is lost; trying again.', stale: 'pgrevive cannot look at the cluster; what is shown is of {time}.', loading: 'Loading',
   well: 'All is well', problems: 'Problems', warnings: 'Warnings', remedy: 'What to do',
   skip: 'Skip to content', sections: 'Sections',
   primary: 'primary', replica: 'replica', recovering: 'recovering',
@@ -21,7 +21,7 @@ const en = {
   lastRestores: 'The last restores', outcome: 'Outcome', when: 'When', duration: 'Duration', size: 'Size',
   done: 'done', never: 'None yet.', log: 'Log of the restore', recoveryEnd: 'Recovery ended at {lsn} on timeline {timeline} (target: {target})',
   notRead: 'The repository is read once the cluster is up.', readAt: 'Read {time}', readAgain: 'Read again', window: 'Recoverable from {from} to {to} at least', windowBefore: 'Recoverable from {from} to {to}, and not from there on',
-  noWindow: 'Nothing can be recovered from this repository.', label: 'Label', type: 'Type', reaches: 'Reaches',
+  noWindow: 'Nothing can be recovered from this repository.', noSource: 'This cluster was not made of a backup: it has no source repository.', windowUnknown: 'What can be recovered is not known, since the archive cannot be read.', label: 'Label', type: 'Type', reaches: 'Reaches',
   full: 'full', diff: 'differential', incr: 'incremental', gap: '{segments} segments, {first} – {last}', gapOfOne: '1 segment, {first}',
   gaps: 'WAL gaps', noGaps: 'none', timelineOf: 'Backups and WAL over time', missing: 'needs {segment}, which is missing',
   choose: 'Recover to', toEnd: 'The end of the archive (newest)', toMoment: 'A moment', moment: 'Moment (your time zone)', slide: 'Moment on the timeline', preview: 'Preview',
@@ -90,7 +90,7 @@ export type Word = keyof typeof en | keyof typeof told;
 
 const pt: Record<keyof typeof en, string> = {
   cluster: 'Cluster', restore: 'Restauração', repository: 'Repositório', acts: 'Ações',
-  lost: 'A conexão com o pgrevive caiu; tentando de novo.', loading: 'Carregando',
+  lost: 'A conexão com o pgrevive caiu; tentando de novo.', stale: 'O pgrevive não consegue ver o cluster; o que se vê é de {time}.', loading: 'Carregando',
   well: 'Tudo vai bem', problems: 'Problemas', warnings: 'Avisos', remedy: 'O que fazer',
   skip: 'Ir para o conteúdo', sections: 'Seções',
   primary: 'primário', replica: 'réplica', recovering: 'em recuperação',
@@ -109,7 +109,7 @@ const pt: Record<keyof typeof en, string> = {
   lastRestores: 'As últimas restaurações', outcome: 'Resultado', when: 'Quando', duration: 'Duração', size: 'Tamanho',
   done: 'concluída', never: 'Nenhuma ainda.', log: 'Log da restauração', recoveryEnd: 'A recuperação terminou em {lsn} na timeline {timeline} (alvo: {target})',
   notRead: 'O repositório é lido quando o cluster estiver no ar.', readAt: 'Lido {time}', readAgain: 'Ler de novo', window: 'Recuperável de {from} até pelo menos {to}', windowBefore: 'Recuperável de {from} a {to}, e não dali em diante',
-  noWindow: 'Nada pode ser recuperado deste repositório.', label: 'Rótulo', type: 'Tipo', reaches: 'Alcança',
+  noWindow: 'Nada pode ser recuperado deste repositório.', noSource: 'Este cluster não foi feito de um backup: não há repositório de origem.', windowUnknown: 'Não se sabe o que pode ser recuperado, pois o arquivo de WAL não pode ser lido.', label: 'Rótulo', type: 'Tipo', reaches: 'Alcança',
   full: 'completo', diff: 'diferencial', incr: 'incremental', gap: '{segments} segmentos, {first} – {last}', gapOfOne: '1 segmento, {first}',
   gaps: 'Lacunas', noGaps: 'nenhuma', timelineOf: 'Backups e WAL ao longo do tempo', missing: 'precisa de {segment}, que falta',
   choose: 'Recuperar até', toEnd: 'O fim do arquivo de WAL (o mais recente)', toMoment: 'Um momento', moment: 'Momento (no seu fuso)', slide: 'Momento na linha do tempo', preview: 'Prever',
