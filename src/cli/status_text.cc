@@ -117,7 +117,7 @@ std::string last_time(const cluster::ClusterStatus& status, Phase phase, std::st
 // A phase a line while the cluster is brought up: how long it took, what is left of the one that is
 // under way, and what the others took the last time. All in one once it is up.
 std::string phases_text(const cluster::Sight& sight) {
-  const auto& phases = sight.status.supervisor.phases;
+  const auto phases = cluster::phases_of_restore(sight.status.supervisor.phases);
   std::vector<std::string> over;
   std::vector<std::vector<std::string>> rows;
   Phase current = Phase::stopped;
@@ -140,7 +140,9 @@ std::string phases_text(const cluster::Sight& sight) {
   const auto at = std::ranges::find(kWay, current);
   if (!sight.status.supervisor_running || at == kWay.end())
     return over.empty() ? "" : fact("phases", fmt::format("{}", fmt::join(over, ", ")));
-  for (auto ahead = at + 1; ahead != kWay.end(); ++ahead)
+  // A node that is made anew recovers beside a primary that runs.
+  const bool whole = phases.front().phase == Phase::preparing;
+  for (auto ahead = whole ? at + 1 : std::max(at + 1, kWay.end() - 1); ahead != kWay.end(); ++ahead)
     rows.push_back(
         {std::string(title(*ahead)), "-", last_time(sight.status, *ahead, "time unknown")});
   auto text = table(rows, {1});

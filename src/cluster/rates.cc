@@ -1,12 +1,20 @@
 #include "cluster/rates.h"
 
 #include <algorithm>
+#include <array>
 
 namespace pgrevive::cluster {
 namespace {
 
 std::uint64_t less(std::uint64_t value, std::uint64_t part) {
   return value - std::min(value, part);
+}
+
+bool brings_up(Phase phase) {
+  constexpr std::array kWay{Phase::preparing, Phase::restoring,   Phase::recovering,
+                            Phase::promoting, Phase::configuring, Phase::joining,
+                            Phase::reindexing};
+  return std::ranges::find(kWay, phase) != kWay.end();
 }
 
 }  // namespace
@@ -37,10 +45,24 @@ Rates RateMeter::look(const SupervisorStatus& status, std::int64_t now_ms) {
   return rates;
 }
 
+std::vector<PhaseTime> phases_of_restore(const std::vector<PhaseTime>& phases) {
+  std::vector<std::vector<PhaseTime>> runs(1);
+  for (const auto& phase : phases) {
+    if (brings_up(phase.phase))
+      runs.back().push_back(phase);
+    else if (!runs.back().empty())
+      runs.emplace_back();
+  }
+  if (!runs.back().empty()) return runs.back();
+  for (auto run = runs.rbegin(); run != runs.rend(); ++run)
+    if (std::ranges::find(*run, Phase::restoring, &PhaseTime::phase) != run->end()) return *run;
+  return runs.front();
+}
+
 std::optional<std::int64_t> phase_ms(const std::vector<PhaseTime>& phases, Phase phase,
                                      std::int64_t now_ms) {
-  const auto found = std::ranges::find(phases, phase, &PhaseTime::phase);
-  if (found == phases.end()) return {};
+  const auto found = std::ranges::find(phases.rbegin(), phases.rend(), phase, &PhaseTime::phase);
+  if (found == phases.rend()) return {};
   return (found->ended_ms == 0 ? now_ms : found->ended_ms) - found->began_ms;
 }
 

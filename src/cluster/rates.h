@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "cluster/pace.h"
 #include "cluster/progress.h"
@@ -29,7 +30,12 @@ class RateMeter {
   Pace segments_;
 };
 
-// How long that phase took, up to now where it is still going on; empty: there was none.
+// The phases of the bring-up that is under way, be it of a node that is made anew; else of the last
+// one that restored something, and where none did of the first. Pure.
+std::vector<PhaseTime> phases_of_restore(const std::vector<PhaseTime>& phases);
+
+// How long that phase took the last time, up to now where it is still going on; empty: there was
+// none.
 std::optional<std::int64_t> phase_ms(const std::vector<PhaseTime>& phases, Phase phase,
                                      std::int64_t now_ms);
 

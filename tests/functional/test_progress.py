@@ -107,14 +107,21 @@ def test_start_on_a_terminal(pgrevive, space, slow_values):
 
 
 def is_cheap_to_watch(pgrevive, cluster):
-    """How large the nodes are is looked at once a minute, and not each time that it is drawn."""
+    """How large the nodes are is looked at once a minute, and not each time that it is drawn. Meanwhile
+    its files are gone for a moment, as when it is made anew."""
+    settings = cluster.root / "settings.json"
+    hidden = cluster.root / "settings.hidden"
+    moments = [threading.Timer(1.5, settings.rename, [hidden]), threading.Timer(4, hidden.rename, [settings])]
+    for moment in moments:
+        moment.start()
     file = cluster.root / "primary" / "data" / "large"
     grows = threading.Timer(2.5, lambda: file.touch() or os.truncate(file, 1 << 30))
     grows.start()
     sized = r"primary +15\.\S+ +\d+ +(\S+ \S?B) "
     text = on_a_terminal([pgrevive.path, "--env-file", cluster.env_file, "status", "--watch"], 80,
                          env=cluster.environment, until=f"(?s)(?:{sized}.*?){{5}}")
-    grows.join()
+    for timer in (grows, *moments):
+        timer.join()
     file.unlink()
     assert len(set(re.findall(sized, text))) == 1, text
 

@@ -18,6 +18,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kWatchEvery = 1s;
+// Looks that may fail one after the other: a cluster that is thrown away and made anew has no files
+// for a while.
+constexpr int kPatience = 30;
 
 }  // namespace
 
@@ -28,12 +31,15 @@ int watch_status(const cluster::StateDirectory& directory) {
   const bool redrawn = stdout_terminal().interactive;
   cluster::Onlooker onlooker(directory);
   bool good = false;
+  int left = 0;                          // of the patience; none before there was a look
   if (redrawn) out("\x1b[?25l\x1b[2J");  // no cursor, an empty screen
   do {
     cluster::Sight sight;
     try {
       sight = onlooker.look();
+      left = kPatience;
     } catch (...) {
+      if (left-- > 0) continue;
       if (redrawn) out("\x1b[?25h");
       throw;
     }
