@@ -181,7 +181,9 @@ nlohmann::ordered_json to_value(const TargetPreview& preview) {
                       : outlook.certain ? nlohmann::ordered_json(true)
                                         : nlohmann::ordered_json(nullptr);
   if (outlook.problem)
-    json["problem"] = {{"message", outlook.problem->what()}, {"hint", outlook.problem->hint()}};
+    json["problem"] = {{"message", outlook.problem->what()},
+                       {"hint", outlook.problem->hint()},
+                       {"exit_code", outlook.problem->exit_code()}};
   json["point"] = preview.point ? point_value(*preview.point) : nlohmann::ordered_json(nullptr);
   // Of a backup whose WAL nobody has looked at nothing is known of both.
   const bool known = !outlook.first_segment.empty() || outlook.problem;

@@ -14,10 +14,12 @@
 #include "base/child_process.h"
 #include "base/error_text.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "cluster/cluster.h"
 #include "cluster/containers.h"
 #include "cluster/lost_primary.h"
 #include "cluster/preview.h"
+#include "cluster/program_copy.h"
 #include "cluster/request.h"
 #include "console/guard.h"
 #include "restore/recovery.h"
@@ -56,6 +58,21 @@ int status_of(ErrorKind kind) {
 
 // For who waits in a browser; the command looks as long as it takes.
 constexpr std::chrono::minutes kSearchLimit{5};
+constexpr std::chrono::seconds kLongestWait{300};
+
+// How long the answer may take.
+std::chrono::seconds wait_of(const http::ServerRequest& request) {
+  const auto wanted = parse_unsigned(request.parameter("wait").value_or(""));
+  if (!wanted || *wanted > static_cast<std::uint64_t>(kLongestWait.count())) return kLongestWait;
+  return std::chrono::seconds(*wanted);
+}
+
+// It was waited for long enough, and is no failure.
+http::ServerResponse goes_on(std::string_view what) {
+  auto response = json_response({{"done", what}, {"goes_on", true}});
+  response.status = 202;
+  return response;
+}
 
 template <typename Work>
 http::ServerResponse answer(Work&& work) {
@@ -97,7 +114,7 @@ http::ServerResponse failed(const std::string& said, int code) {
 // own because it ends this one: the supervisor that it starts brings a console along.
 http::ServerResponse run_program(const cluster::StateDirectory& directory,
                                  const std::filesystem::path& program, const std::string& done,
-                                 std::vector<std::string> words) {
+                                 std::vector<std::string> words, std::chrono::seconds wait) {
   const auto log = directory.run() / "console-start.log";
   write_file_atomic(log, "");
   auto child = ChildProcess::start(
@@ -108,10 +125,10 @@ http::ServerResponse run_program(const cluster::StateDirectory& directory,
        .directory = "/",
        .log = log,
        .detach = true});
-  const auto end = child.wait_for(std::chrono::minutes(5));
+  const auto end = child.wait_for(wait);
   if (!end) {
     child.release();
-    return error_response(503, done + " takes long; it goes on");
+    return goes_on(done);
   }
   const auto said = read_file_if_exists(log).value_or("");
   if (!end->ok()) return failed(said, end->code.value_or(0));
@@ -122,20 +139,32 @@ void add_cluster(std::vector<std::string>& words, const cluster::StateDirectory&
   words.insert(words.end(), {"--cluster", directory.root().filename().string()});
 }
 
-http::ServerResponse run_start(const cluster::StateDirectory& directory) {
+http::ServerResponse run_start(const cluster::StateDirectory& directory,
+                               std::chrono::seconds wait) {
   std::vector<std::string> words;
   add_cluster(words, directory);
   words.insert(words.end(), {"start", "--detach"});
-  return run_program(directory, directory.program(), "start", std::move(words));
+  return run_program(directory, directory.program(), "start", std::move(words), wait);
 }
 
 // A copy of the programs, since those of a cluster that is thrown away go with it, and we too.
+// Beside the cluster, where programs can be run: its own are below. Its owner may not write there
+// where root has made the directory.
 std::filesystem::path copy_programs(const cluster::StateDirectory& directory) {
-  std::string place = (std::filesystem::temp_directory_path() / "pgrevive-XXXXXX").string();
-  if (::mkdtemp(place.data()) == nullptr) throw system_error(errno, "cannot make " + place);
-  for (const auto& program : {directory.program(), directory.archive_get()})
-    if (const auto bytes = read_file_if_exists(program))
-      write_file_atomic(place / program.filename(), *bytes, 0755);
+  auto place = directory.root().string() + ".programs-XXXXXX";
+  if (::mkdtemp(place.data()) == nullptr) {
+    place = (std::filesystem::temp_directory_path() / "pgrevive-XXXXXX").string();
+    if (::mkdtemp(place.data()) == nullptr) throw system_error(errno, "cannot make " + place);
+  }
+  try {
+    for (const auto& program : {directory.program(), directory.archive_get()})
+      if (const auto bytes = read_file_if_exists(program))
+        cluster::copy_program(*bytes, std::filesystem::path(place) / program.filename());
+  } catch (...) {
+    std::error_code ignored;
+    std::filesystem::remove_all(place, ignored);
+    throw;
+  }
   return place;
 }
 
@@ -146,6 +175,7 @@ std::string wanted_timeline(const http::ServerRequest& request, const cluster::S
 
 http::ServerResponse run_restore(const cluster::StateDirectory& directory,
                                  const http::ServerRequest& request) {
+  const auto told = cluster::from_json(read_file(directory.settings()));
   const auto place = copy_programs(directory);
   // The shell removes the copy; all others are gone by then.
   std::vector<std::string> words{"-c", "\"$0\" \"$@\"; code=$?; rm -rf -- \"${0%/*}\"; exit $code",
@@ -155,28 +185,41 @@ http::ServerResponse run_restore(const cluster::StateDirectory& directory,
   // What is not said is the end of the archive, as in the preview, and not what the cluster was
   // told.
   words.push_back("--type=" + request.parameter("type").value_or("default"));
-  if (const auto timeline =
-          wanted_timeline(request, cluster::from_json(read_file(directory.settings())));
-      !timeline.empty())
+  if (const auto timeline = wanted_timeline(request, told); !timeline.empty())
     words.push_back("--target-timeline=" + timeline);
   for (const char* name : {"target", "set"})
     if (const auto value = request.parameter(name); value && !value->empty())
       // One word, so that no value can pass for an option.
       words.push_back(fmt::format("--{}={}", name, *value));
-  return run_program(directory, "/bin/sh", "restore", std::move(words));
+  return run_program(directory, "/bin/sh", "restore", std::move(words), wait_of(request));
+}
+
+// Whether the request that was left there has been taken.
+bool is_taken(const cluster::StateDirectory& directory) {
+  std::error_code ignored;
+  return !std::filesystem::exists(directory.request(), ignored);
 }
 
 http::ServerResponse run_request(const cluster::StateDirectory& directory, cluster::Act what,
                                  const http::ServerRequest& request) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(5);
+  const auto end = std::chrono::steady_clock::now() + wait_of(request);
   const auto node = request.parameter("node").value_or("replica");
   const auto told = cluster::from_json(read_file(directory.settings()));
   cluster::check_fits(told, what, node);
   // In containers each node is looked after by its own.
   const auto asked = told.containers ? cluster::containers::volume_of(node) : directory;
-  const auto report =
-      cluster::ask(asked, what, node, [&] { return std::chrono::steady_clock::now() < end; });
-  return json_response({{"done", report.act}, {"request", cluster::to_value(report)}});
+  bool taken = false;
+  try {
+    const auto report = cluster::ask(asked, what, node, [&] {
+      // Nobody who has just begun with it says so at once.
+      taken = taken || is_taken(asked);
+      return !taken || std::chrono::steady_clock::now() < end;
+    });
+    return json_response({{"done", report.act}, {"request", cluster::to_value(report)}});
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::cancelled || !taken) throw;
+    return goes_on(cluster::name(what));
+  }
 }
 
 // What takes containers down or up is for who may tell Docker to.
@@ -273,7 +316,7 @@ http::ServerResponse act(const cluster::StateDirectory& directory, const std::st
           cluster::stop(directory, std::chrono::minutes(2), cluster::ConsoleFate::stays);
       if (name == "stop") return json_response({{"done", "stop"}, {"ran", ran}});
     }
-    return run_start(directory);
+    return run_start(directory, wait_of(request));
   });
 }
 

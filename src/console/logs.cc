@@ -33,8 +33,10 @@ std::vector<std::pair<std::string, std::filesystem::path>> logs_of(
   std::vector<std::pair<std::string, std::filesystem::path>> logs;
   for (const auto& node : cluster::node_names(settings.replicas))
     logs.emplace_back(node, directory.logs(node) / "postgresql.log");
-  logs.emplace_back("restore",
-                    directory.logs("primary") / (settings.repository.stanza + "-restore.log"));
+  // A replica that is made anew has a restore of its own.
+  for (const auto& node : cluster::node_names(settings.replicas))
+    logs.emplace_back(node == "primary" ? "restore" : "restore-" + node,
+                      directory.logs(node) / (settings.repository.stanza + "-restore.log"));
   logs.emplace_back("supervisor", directory.supervisor_log());
   logs.emplace_back("prefetch", directory.prefetch_log());
   logs.emplace_back("console", directory.supervisor_log().parent_path() / "console.log");
@@ -69,6 +71,7 @@ std::vector<std::string> secrets_of(const cluster::StateDirectory& directory,
 
 struct Piece {
   std::string text;  // whole lines
+  off_t begin = 0;   // before the first of them
   off_t next = 0;    // behind them
 };
 
@@ -86,21 +89,32 @@ Piece read_piece(const std::filesystem::path& path, std::optional<off_t> from, o
   // A line that is still being written comes with the next look.
   piece.text.resize(piece.text.rfind('\n') + 1);
   piece.next = begin + static_cast<off_t>(piece.text.size());
-  if (begin > from.value_or(0))  // the beginning of the first line is missing
-    piece.text.erase(0, piece.text.find('\n') + 1);
+  piece.begin = begin;
+  if (begin > from.value_or(0)) {  // the beginning of the first line is missing
+    const auto first = piece.text.find('\n') + 1;
+    piece.text.erase(0, first);
+    piece.begin += static_cast<off_t>(first);
+  }
   return piece;
 }
 
-json chosen_lines(const std::string& text, std::size_t most, const std::string& search,
-                  const std::vector<std::string>& secrets) {
+struct Chosen {
+  std::deque<std::string> lines;  // the last of those that were wanted
+  std::size_t skipped = 0;        // that were wanted too, before these
+};
+
+Chosen chosen_lines(const std::string& text, std::size_t most, const std::string& search,
+                    const std::vector<std::string>& secrets) {
   const auto wanted = lower(search);
-  std::deque<std::string> chosen;
+  Chosen chosen;
   for (const auto& line : split(text, '\n')) {
     if (line.empty()) continue;
     auto shown = printable(without_secrets(line, secrets), 2000);
     if (!wanted.empty() && lower(shown).find(wanted) == std::string::npos) continue;
-    chosen.push_back(std::move(shown));
-    if (chosen.size() > most) chosen.pop_front();
+    chosen.lines.push_back(std::move(shown));
+    if (chosen.lines.size() <= most) continue;
+    chosen.lines.pop_front();
+    ++chosen.skipped;
   }
   return chosen;
 }
@@ -125,11 +139,14 @@ json find_lines(const cluster::StateDirectory& directory, const http::ServerRequ
     if (error.kind() != ErrorKind::not_found) throw;
     // Nothing was written yet.
   }
+  const auto chosen = chosen_lines(piece.text, most, search, secrets_of(directory, settings));
   json names = json::array();
   for (const auto& log : logs) names.push_back(log.first);
   return {{"of", of},
           {"logs", names},
-          {"lines", chosen_lines(piece.text, most, search, secrets_of(directory, settings))},
+          {"lines", chosen.lines},
+          {"skipped", chosen.skipped},
+          {"searched_from", piece.begin},
           {"next", piece.next}};
 }
 

@@ -17,7 +17,9 @@
 //   along                           with `preview`: the timeline that is chosen
 //   copy                            the preview's command is copied with its button, and pasted
 //                                   elsewhere: `copied` is what the button says, `pasted` what came
-//   search                          typed into the search of the primary's log; `log` is what is shown
+//   search                          `scrolled` and `notes` are how far down it is, and what is said of
+//                                   what is not shown;
+//                                   typed into the search of the primary's log; `log` is what is shown
 //   follow                          with `search`: the log is followed, it says "following" on standard
 //                                   error, and waits until a line with that is shown
 //   rebuild                         with `token`: a replica is to be made again, which waits for the
@@ -93,7 +95,13 @@ const look = () =>
       title: document.title,
       lang: document.documentElement.lang,
       cluster: text('h1'),
-      phase: text('.phase'),
+      phase: document.querySelector('.phase')?.dataset.phase ?? '',
+      state: text('.phase'),
+      look: document.querySelector('.phase')?.className ?? '',
+      time: text('header .time'),
+      legend: [...document.querySelectorAll('.chart + .legend li')].map((item) => item.innerText.trim()),
+      end: text('#recovery-end'),
+      restore_said: text('#restore-said'),
       bar: document.querySelector('#restore progress')?.value ?? null,
       phases: [...document.querySelectorAll('.phases li')].map((item) => item.innerText),
       restore: document.querySelector('#restore .facts') ? facts(document.querySelector('#restore')) : {},
@@ -268,10 +276,14 @@ if (told.search) {
   if (told.follow) {
     const read = page.waitForResponse((answer) => /logs\?of=primary.*search=[^&]/.test(answer.url()));
     await page.locator('#logs input[type=checkbox]').check();
-    await read; // what comes now comes because it is followed
+    await read;
+    await page.waitForTimeout(300); // it is shown
+    await page.evaluate(() => (document.querySelector('#logs pre').scrollTop = 0)); // what comes now comes because it is followed
     process.stderr.write('following\n');
     await page.waitForFunction((wanted) => document.querySelector('#logs pre').innerText.includes(wanted), told.follow, { timeout: 60_000 });
   }
+  seen.scrolled = await page.evaluate(() => document.querySelector('#logs pre').scrollTop);
+  seen.notes = await page.locator('#log-part, #log-skipped').allInnerTexts();
   seen.log = (await page.locator('#logs pre').innerText()).split('\n');
 }
 if (told.preview) {
@@ -303,14 +315,16 @@ if (told.rebuild) {
     if (act === 'restore') await askForPreview();
     const button = page.locator(node ? `[data-act=${act}][aria-label$=" ${node}"]` : `[data-act=${act}]`);
     await button.click();
-    const done = await page.evaluate(() => document.querySelector('dialog[open]') !== null) ? await confirm(name ? [name] : []) : {};
+    const asks = !['test', 'start'].includes(act);
+    if (asks) await page.waitForSelector('dialog[open]');
+    const done = asks ? await confirm(name ? [name] : []) : {};
     if (done.asked) await page.locator('dialog button[value=yes]').click();
     const atWork = (wanted) => page.waitForFunction((is) => document.querySelector('#said').innerText.startsWith('Working: ') === is, wanted, { timeout: wanted ? 5_000 : 240_000 });
     await atWork(true).catch(() => undefined); // what was said of the last one is gone
     await atWork(false);
     done.said = await page.locator('#said').innerText();
     await page.waitForFunction(() => document.querySelector('.banner') === null, undefined, { timeout: 60_000 });
-    if (until) await page.waitForFunction((wanted) => document.querySelector('.phase').innerText === wanted, until, { timeout: 120_000 });
+    if (until) await page.waitForFunction((wanted) => document.querySelector('.phase').dataset.phase === wanted, until, { timeout: 120_000 });
     seen.did.push({ act, ...done, ...(await look()) });
     process.stderr.write(`did ${act}\n`);
     if ((await lines.next()).done) break;

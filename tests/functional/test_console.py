@@ -305,7 +305,19 @@ def test_logs_with_search_and_what_comes(seen):
         assert found["lines"] and all("ready to accept" in line for line in found["lines"]), found
     assert any("restoring backup" in line for line in ask(of="restore")["lines"])
     assert any("phase running" in line for line in ask(of="supervisor")["lines"])
+    # What is too much to be looked at is told.
     then = ask(of="primary", lines=1)
+    assert then["skipped"] > 0 and then["searched_from"] == 0
+    log = seen.root / "logs" / "prefetch.log"
+    kept = log.read_bytes() if log.exists() else None
+    try:
+        log.write_bytes(b"the first line\n" + (b"x" * 1023 + b"\n") * (9 << 10))
+        found = ask(of="prefetch", search="first")
+        assert found["lines"] == [] and found["searched_from"] >= (1 << 20), found
+        assert ask(of="prefetch", **{"from": 0})["searched_from"] > 8 << 20
+    finally:
+        log.unlink() if kept is None else log.write_bytes(kept)
+    assert ask(of="restore-replica")["lines"][-1:] == ask(of="restore")["lines"][-1:]
     assert len(then["lines"]) == 1 and "primary" in then["logs"] and "replica" in then["logs"]
     # A server logs what failed, with a password in it.
     secret = PASSWORD.replace("'", "''")

@@ -129,6 +129,15 @@ def test_a_restore_in_the_browser(seen):
     assert numbers[-1]["Files"].replace(",", "").endswith(f"of {done['progress']['files_total']}")
     # The host's disk may be as full as it likes.
     assert looks[-1]["phase"] == "running" and set(looks[-1]["problems"]) <= {"disk"}
+    # Up to when, which is how much is lost.
+    told = seen.status()["supervisor"]["recovery_end"]["last_commit_time"]
+    last = datetime.datetime.fromisoformat(told + ":00").astimezone(datetime.timezone.utc)
+    assert looks[-1]["end"].endswith(
+        f"is of {last:%b} {last.day}, {last.year}, {last.hour % 12 or 12}:{last:%M:%S}"
+        f".{last.microsecond // 1000:03} {last:%p} UTC."), (looks[-1]["end"], told)
+    # What was read of the log is not read again.
+    assert any(re.search(r"logs\?of=restore&lines=\d+&from=\d", asked)
+               for asked in seen.watched["requests"])
 
 
 def test_a_restore_shows_what_the_api_says(seen):
@@ -282,6 +291,12 @@ def test_what_is_shown_is_what_the_servers_say(seen):
             "replica", "select received_tli from pg_stat_wal_receiver") == "2"
     assert [link.removeprefix("→ ") for link in last["links"]] == [seen.sql(
         "primary", "select state from pg_stat_replication")]
+    # What the line shows, for who does not see it.
+    lags = [lag["lag_seconds"] for sample in seen.console.json("/api/v1/history")["samples"]
+            if sample["time_ms"] <= last["view"]["time_ms"] for lag in sample["nodes"].values()]
+    [legend] = last["legend"]
+    assert legend.startswith("replica: at most ")
+    assert amount(legend) == pytest.approx(max(lag for lag in lags if lag is not None), abs=0.051), lags
     seen.caught_up()
 
 
@@ -308,6 +323,19 @@ def test_the_repository_in_the_browser(seen, story):
     assert gap["left"] <= shown["marks"][diff["label"]]
     assert "This moment cannot be reached." in looked["preview"], looked["preview"]
     assert seen.missing in looked["preview"] and looked["command"] == []
+    assert re.search(r"\nChoose a moment up to .*, or one from .* on\.\n", looked["preview"]), looked["preview"]
+
+    # In Portuguese it is said of what kind it is, and where one could go instead; and so it is of a
+    # moment of which there is no preview.
+    for told, words in ((moment, ["falta algo que tem de existir", "\nEscolha um momento até ", ", ou um a partir de ", seen.missing]),
+                        (moment.replace(year=2001), ["Prever: falta algo que tem de existir", full["label"]])):
+        looked = browser.look(seen.url, preview=True, moment=f"{told:%Y-%m-%dT%H:%M:%S}",
+                              language="pt-BR", screenshot=picture("gap-pt"))
+        # A browser complains of each answer that is none.
+        looked["complaints"] = [said for said in looked["complaints"] if "409 (Conflict)" not in said]
+        is_sound(looked, seen.url)
+        shown = "\n".join([looked["preview"], *looked["last"]["alerts"]])
+        assert all(word in shown for word in words), shown
 
 
 def test_an_archive_that_nobody_can_read(seen):
@@ -324,7 +352,8 @@ def test_an_archive_that_nobody_can_read(seen):
         is_sound(looked, seen.url)
         last = looked["last"]
         assert len(last["windows"]) == 1 and last["windows"][0].startswith(window), last
-        assert last["alerts"] == [told["error"]], last
+        [alert] = last["alerts"]
+        assert alert.endswith(": " + told["error"]), alert
         assert last["gaps"] == last["reaches"] == ["–", "–"], last
     told |= {"error": "", "place": "", "stanza": None}
     looked = browser.look(seen.url, answers={"/api/v1/repository": told}, screenshot=picture("none"))
@@ -405,7 +434,8 @@ def test_from_another_host(seen, story):
     """By a name that CONSOLE_HOSTS has, over plain HTTP, to which browsers give no clipboard; in a zone
     of its own, in which the same moment has another name."""
     url = f"http://{HOST}:{seen.console.port}/"
-    copies(story, url, leads=f"{HOST} {LISTEN}", zone="America/Sao_Paulo")
+    looked = copies(story, url, leads=f"{HOST} {LISTEN}", zone="America/Sao_Paulo")
+    assert looked["last"]["time"].endswith(" GMT-3"), looked["last"]
     # Nobody is at home at other addresses of this host than the one that was named.
     assert not Console(seen.console.port).answers()
 
@@ -432,7 +462,10 @@ def test_by_keyboard_alone(seen):
 
 
 def test_logs_with_search_and_what_comes(seen):
-    """What is written while one looks is shown, if it is what one searches for."""
+    """What is written while one looks is shown, if it is what one searches for; what is not shown is
+    told, and who has gone back stays there."""
+    seen.sql("primary", "do $$ begin for i in 1..300 loop raise log 'nothing of that kind'; end loop; "
+                        "end $$")
     word = f"nothing of that name {time.monotonic_ns()}"
     seen.sql("primary", 'select "nothing of this name"', check=False)
     looking = browser.begin(seen.url, search="nothing of", follow=word)
@@ -446,6 +479,9 @@ def test_logs_with_search_and_what_comes(seen):
     is_sound(looked, seen.url)
     assert looked["log"] and all("nothing of" in line for line in looked["log"]), looked["log"]
     assert word in looked["log"][-1]
+    [note] = looked["notes"]
+    assert int(re.fullmatch(r"(\d+) earlier lines fit too\.", note)[1]) >= 100, note
+    assert looked["scrolled"] == 0
 
 
 def parity():
@@ -490,6 +526,17 @@ def test_acts_need_the_token(seen):
     right = browser.look(seen.url, token=token)
     assert "Test: done" in right["said"] and "passed: " in right["said"], right["said"]
     assert "failed" not in right["said"]
+    # What takes longer than who asks waits is no failure.
+    status, answer = seen.console.act("restart-node", token, node="replica", wait=0)
+    assert (status, answer) == (202, {"done": "restart", "goes_on": True})
+    wait_until(lambda: seen.status()["supervisor"]["request"]["state"] == "done", 60, "it is done")
+    with clicking(seen, [{"act": "restart-node", "node": "replica"}],
+                  answers={"/api/v1/actions/restart-node": answer}) as (looking, done):
+        done("restart-node")
+        browser.go_on(looking)
+        [did] = browser.finish(looking)["did"]
+    assert did["said"] == "Restart replica: goes on; the state tells how it ends", did
+    seen.caught_up()
     # What destroys data waits for the name.
     before = seen.status()["supervisor"]["request"]
     asked = browser.look(seen.url, token=token, rebuild=["seem", "seen"], width=360, dark=True,
@@ -568,10 +615,35 @@ def test_every_action_by_a_click(seen):
         did = browser.finish(looking)["did"]
     titles = ["Test", "Restart primary", "Restart replica", "Switch over replica", "Rebuild replica",
               "Stop", "Start", "Restart"]
-    assert [each["said"].split("\n")[0] for each in did] == [f"{title}: done" for title in titles]
+    assert [each["said"].split("\n")[0] for each in did] == [
+        f"{title}: {'begun' if title in ('Start', 'Restart') else 'done'}" for title in titles]
     assert [each.get("sure") for each in did] == [
         None, [True], [True], [True], [False, True], [True], None, [True]]
     assert [each["phase"] for each in did[5:]] == ["stopped", "running", "running"]
+    seen.caught_up()
+
+
+def test_the_head_says_that_something_is_wrong(seen):
+    """Where a cluster runs with a problem, it and the tab do not call it well."""
+    line = seen.sql("replica", "show primary_conninfo")
+    assert line
+    seen.sql("replica", "alter system set primary_conninfo = ''")
+    seen.sql("replica", "select pg_reload_conf()")
+
+    def ids():
+        return [problem["id"] for problem in seen.console.json("/api/v1/status")["status"]["problems"]]
+    try:
+        wait_until(lambda: "not_streaming" in ids(), 60, "it is noticed")
+        many = len(ids())
+        for language, text in (("en-US", f"running, {many} problem"), ("pt-BR", f"no ar, {many} problema")):
+            looked = browser.look(seen.url, language=language, screenshot=picture("problem"))
+            is_sound(looked, seen.url)
+            last = looked["last"]
+            assert last["state"] == text + "s" * (many > 1) and "bad" in last["look"], last
+            assert last["title"] == f"seen: {last['state']} – pgrevive", last
+    finally:
+        seen.sql("replica", "alter system reset primary_conninfo")
+        seen.sql("replica", "select pg_reload_conf()")
     seen.caught_up()
 
 
@@ -614,10 +686,12 @@ def test_a_restore_by_a_click(seen, story, space):
     calls = FaultyCalls(space.directory("calls"), seen.root)
     point = Call("unlink", "start", "@/.primary.gone/data/base/#/#")
     seen.run("stop")
+    seen.home.chmod(0o777)  # where the programs are run that outlive the cluster's own
     seen.values["CONSOLE_LISTEN"] = LISTEN
     seen.write_env()
     seen.pgrevive("--env-file", seen.env_file, "start", env={
-        **seen.environment, **calls.struck(point, 10, errno.EIO)})
+        **seen.environment, **calls.struck(point, 10, errno.EIO),
+        "TMPDIR": "/nonexistent"})  # where nothing can be run
     seen.noticed("start")
     token = seen.run("console", "--token").stdout
     restore = {"act": "restore", "confirm": "seen"}
@@ -641,7 +715,7 @@ def test_a_restore_by_a_click(seen, story, space):
         failed, again, test = browser.finish(looking)["did"]
     assert "Input/output error" in failed["said"] and failed["phase"] == "failed", failed
     assert again["sure"] == failed["sure"] == [False, True]
-    assert again["said"] == "Restore: done" and test["said"].startswith("Test: done"), again
+    assert again["said"] == again["restore_said"] == "Restore: begun" and test["said"].startswith("Test: done"), again
     # Behind the last whole second there are commits, which the end of the archive has: what is restored
     # to where nobody picks a moment.
     assert seen.sql("primary", MARKERS) != ROWS
@@ -652,4 +726,5 @@ def test_a_restore_by_a_click(seen, story, space):
         assert seen.sql("primary", MARKERS) == ROWS
         browser.go_on(looking)
         [end] = browser.finish(looking)["did"]
-    assert "all that the archive has" in end["asked"] and end["said"] == "Restore: done", end
+    assert "all that the archive has" in end["asked"] and end["said"] == "Restore: begun", end
+    assert os.listdir(seen.home) == ["seen"]

@@ -9,9 +9,10 @@ import pytest
 
 from rig.backrest import BackrestRepo, write_conf
 from rig.cluster import Cluster
+from rig.console import Described
 from rig.postgres import SourceCluster, server_user
 from rig.process import run, wait_until
-from rig.program import message
+from rig.program import ROOT, message
 from rig.restored import recovered
 from rig.workspace import Workspace
 
@@ -182,6 +183,12 @@ def test_target_behind_an_offline_backup_is_looked_for(pgrevive, space, story, o
         story.offline)).run("start", "--preview", "--json").stdout)
     assert told["reachable"] is True and told["timeline"] == 1
     assert told["wal"]["last"] == story.newest_wal, told
+    # It is whole in itself, and nobody looks at its WAL; which is how the API describes it.
+    told = json.loads(Cluster(pgrevive, space.directory("see"), story.values(
+        story.offline, RECOVERY_TARGET_TYPE="immediate")).run("start", "--preview", "--json").stdout)
+    assert told["timeline"] is None and told["wal"] is None, told
+    Described(json.loads((ROOT / "src" / "console" / "openapi.json").read_text())).check(
+        "/api/v1/preview", told)
     for path in story.segments(own_repository):
         if path.name[:24] == segment_after(story, own_repository):
             path.unlink()

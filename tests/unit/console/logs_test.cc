@@ -148,8 +148,8 @@ TEST_F(Logs, AreOfNodesFirstAndOfTheSupervisorUnasked) {
   set([](cluster::Settings& settings) { settings.replicas = 1; });
   const auto said = ask("");
   EXPECT_EQ(said["of"], "supervisor");
-  EXPECT_EQ(said["logs"],
-            nlohmann::json({"primary", "replica", "restore", "supervisor", "prefetch", "console"}));
+  EXPECT_EQ(said["logs"], nlohmann::json({"primary", "replica", "restore", "restore-replica",
+                                          "supervisor", "prefetch", "console"}));
 }
 
 TEST_F(Logs, OfNobodyAreRefusedAndOfNothingEmpty) {

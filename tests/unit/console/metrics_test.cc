@@ -150,7 +150,8 @@ TEST(Metrics, TellAllOfACluster) {
   repository.stanza->databases[0].backups = {backup("20261122-020000F", 200, 350),
                                              backup("20261122-030000F", 300, 340)};
 
-  EXPECT_EQ(samples_of(metrics_text(view, repository)), R"(last_look_timestamp_seconds{} 1795356309.5
+  EXPECT_EQ(samples_of(metrics_text(view, repository)),
+            R"(last_look_timestamp_seconds{} 1795356309.5
 healthy{} 0
 problems{severity="grave"} 3
 problems{severity="minor"} 1

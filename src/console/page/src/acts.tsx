@@ -10,13 +10,14 @@ interface Check {
 
 // What came of one: in the reader's language, and where that is not English what pgrevive said.
 interface Said {
+  of: string; // the name of the act
   text: string;
   detail?: string;
   failed?: boolean;
 }
 
 // A failure in plain words: pgrevive tells it in English, and everybody else of what kind it is.
-export function failure(message: string, exitCode: number, act: string): Said {
+export function failure(message: string, exitCode: number, act: string): Omit<Said, 'of'> {
   const kind = `k_${exitCode}`;
   if (language === 'en' || !(kind in words)) return { text: t('actFailed', { act, message }) };
   return { text: t('actFailed', { act, message: t(kind as Word) }), detail: message };
@@ -33,9 +34,12 @@ export interface Wish {
 
 // The acts of who holds the token. It stays in this tab and goes nowhere but into the header of these
 // calls.
+// Of these the answer is that it has begun: the page shows how it goes on.
+const begun = ['start', 'restart', 'restore'];
+
 export function useActs() {
   const [token, setToken] = useState(sessionStorage.getItem('token') ?? '');
-  const [said, setSaid] = useState<Said>({ text: '' });
+  const [said, setSaid] = useState<Said>({ of: '', text: '' });
   const [checks, setChecks] = useState<Check[]>([]);
   const [busy, setBusy] = useState(false);
   const [wish, setWish] = useState<Wish | null>(null);
@@ -44,20 +48,23 @@ export function useActs() {
   const run = async (asked: Wish) => {
     setBusy(true);
     setChecks([]);
-    setSaid({ text: t('workingOn', { act: title(asked) }) });
-    const failed = (message: string, exitCode: number) => setSaid({ ...failure(message, exitCode, title(asked)), failed: true });
+    const of = asked.name;
+    const say = (word: Word) => setSaid({ of, text: t(word, { act: title(asked) }) });
+    say('workingOn');
+    const failed = (message: string, exitCode: number) => setSaid({ ...failure(message, exitCode, title(asked)), of, failed: true });
+    const done = begun.includes(of) ? 'actBegun' : 'actDone';
     let since = 0;
     try {
       since = (await get<View>('/api/v1/status')).time_ms;
-      const result = await act<{ checks?: Check[] }>(asked.name, asked.query ?? {}, token);
+      const result = await act<{ checks?: Check[]; goes_on?: boolean }>(asked.name, asked.query ?? {}, token);
       setChecks(result.checks ?? []);
-      setSaid({ text: t('actDone', { act: title(asked) }) });
+      say(result.goes_on ? 'actGoesOn' : done);
     } catch (error) {
       // A start replaces the console that was asked, and its answer may not come.
-      const lost = !(error instanceof Refused) && since > 0 && ['start', 'restart', 'restore'].includes(asked.name);
+      const lost = !(error instanceof Refused) && since > 0 && begun.includes(of);
       const became = lost ? await cameUp(since) : null;
       if (error instanceof Refused) failed(`${error.message}. ${error.hint}`, error.exitCode);
-      else if (became === 'up') setSaid({ text: t('actDone', { act: title(asked) }) });
+      else if (became === 'up') say(done);
       else if (became !== null && became !== 'lost') failed(became.failed, became.exitCode);
       else failed(lost ? t('noAnswer') : String(error), 0);
     }
@@ -86,6 +93,19 @@ export function useActs() {
       setWish(null);
     },
   };
+}
+// Also beside a button that is not among the others. It is read out where they are.
+export function SaidOf({ said }: { said: Said }) {
+  return (
+    <>
+      <p class={said.failed ? 'error' : ''}>{said.text}</p>
+      {said.detail && (
+        <p lang="en" class="detail">
+          {said.detail}
+        </p>
+      )}
+    </>
+  );
 }
 export type Acts = ReturnType<typeof useActs>;
 
@@ -176,12 +196,7 @@ export function ActsView({ acts, status }: { acts: Acts; status: Status }) {
         ))}
         {request && <LastRequest request={request} />}
         <div aria-live="polite" id="said">
-          <p class={acts.said.failed ? 'error' : ''}>{acts.said.text}</p>
-          {acts.said.detail && (
-            <p lang="en" class="detail">
-              {acts.said.detail}
-            </p>
-          )}
+          <SaidOf said={acts.said} />
           {acts.checks.length > 0 && (
             <ul class="checks">
               {acts.checks.map((check) => (

@@ -167,7 +167,7 @@ export interface Preview {
   fetch_bytes?: number;
   free_bytes?: number;
   reachable?: boolean | null;
-  problem?: { message: string; hint: string };
+  problem?: { message: string; hint: string; exit_code: number };
   timeline?: number | null;
   wal?: { first: string; last: string; segments: number; gaps: Gap[] } | null;
   fetch_seconds?: number | null;
@@ -178,6 +178,8 @@ export interface Logs {
   of: string;
   logs: string[];
   lines: string[];
+  skipped: number;
+  searched_from: number;
   next: number;
 }
 

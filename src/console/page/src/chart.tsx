@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { Sample } from './api';
+import { duration } from './format';
 import { language, t } from './words';
 
 const height = 150;
@@ -34,7 +35,13 @@ function make(place: HTMLElement, names: string[], span: () => number): uPlot {
   );
 }
 
-// Seconds of lag of each replica. The picture says nothing that the cards beside it do not say.
+// Seconds, of those who cannot see the line; null where nothing is known of it.
+function most(samples: Sample[], name: string): number | null {
+  const lags = samples.map((sample) => sample.nodes[name]?.lag_seconds ?? null).filter((lag) => lag !== null);
+  return lags.length > 0 ? Math.max(...lags) : null;
+}
+
+// Seconds of lag of each replica.
 export function LagChart({ samples, names }: { samples: Sample[]; names: string[] }) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
@@ -84,6 +91,7 @@ export function LagChart({ samples, names }: { samples: Sample[]; names: string[
         {names.map((name, i) => (
           <li key={name}>
             <span class="swatch" style={{ background: `var(${colors[i % colors.length]})` }} /> {name}
+            {most(shown, name) !== null && `: ${t('lagMost', { lag: duration(most(shown, name)! * 1000) })}`}
           </li>
         ))}
       </ul>

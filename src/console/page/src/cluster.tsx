@@ -95,6 +95,8 @@ function archive(status: Status): [string, string][] {
   if (archiver && archiver.last_archived_seconds_ago !== null) {
     const told = t('lastArchived', { count: count(archiver.archived), time: duration(archiver.last_archived_seconds_ago * 1000) });
     facts.push([t('archiving'), archiver.failed > 0 ? `${told}, ${t('failures', { count: count(archiver.failed) })}` : told]);
+  } else if (archiver) {
+    facts.push([t('archiving'), archiver.failed > 0 ? `${t('noneArchived')}, ${t('failures', { count: count(archiver.failed) })}` : t('noneArchived')]);
   } else if (status.archiving !== 'off' && status.nodes[0].state !== 'accepting') {
     facts.push([t('archiving'), t('archivingUnknown')]);
   } else {

@@ -30,6 +30,19 @@ export function moment(ms: number): string {
   return new Intl.DateTimeFormat(language, { dateStyle: language === 'en' ? 'medium' : 'short', timeStyle: 'medium' }).format(new Date(ms));
 }
 
+// The same with its zone, for who has to tell it from those of others; the zone stands once on the page.
+export function zoned(ms: number): string {
+  return new Intl.DateTimeFormat(language, { dateStyle: language === 'en' ? 'medium' : 'short', timeStyle: 'long' }).format(new Date(ms));
+}
+
+// What a server has written ("2026-11-29 18:28:57.123456+00"), of which a part of a second matters; as it
+// was written where it is no moment.
+export function exactly(text: string): string {
+  const ms = Date.parse(text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00'));
+  if (Number.isNaN(ms)) return text;
+  return new Intl.DateTimeFormat(language, { year: 'numeric', month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3, timeZoneName: 'short' }).format(new Date(ms));
+}
+
 // The value of an <input type="datetime-local">, in the browser's zone, and back.
 export function toLocalInput(ms: number): string {
   const date = new Date(ms - new Date(ms).getTimezoneOffset() * 60_000);

@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { get, type Logs } from './api';
+import { bytes, count } from './format';
 import { t } from './words';
 
 const most = 500; // lines that are kept
@@ -11,6 +12,7 @@ export function LogsView({ nodes, docker }: { nodes: string[]; docker: boolean }
   const [follow, setFollow] = useState(false);
   const [logs, setLogs] = useState<Logs | null>(null);
   const place = useRef<HTMLPreElement>(null);
+  const atEnd = useRef(true); // who has gone back to read stays there
 
   useEffect(() => {
     let over = false;
@@ -19,13 +21,15 @@ export function LogsView({ nodes, docker }: { nodes: string[]; docker: boolean }
     const read = async () => {
       if (reading) return;
       reading = true;
-      const query = new URLSearchParams({ of, search, lines: '200', ...(next >= 0 ? { from: String(next) } : {}) });
+      const query = new URLSearchParams({ of, search, lines: next < 0 ? '200' : String(most), ...(next >= 0 ? { from: String(next) } : {}) });
       try {
         const found = await get<Logs>(`/api/v1/logs?${query}`);
         if (over) return;
         const whole = next < 0 || found.next < next;
+        const lost = !whole && (found.searched_from > next || found.skipped > 0);
         next = found.next;
-        if (whole || found.lines.length > 0) setLogs((before) => ({ ...found, lines: whole || !before ? found.lines : [...before.lines, ...found.lines].slice(-most) }));
+        if (whole) atEnd.current = true;
+        if (whole || found.lines.length > 0) setLogs((before) => (whole || !before ? found : { ...before, lines: [...before.lines, ...(lost ? [t('lostLines')] : []), ...found.lines].slice(-most) }));
       } catch {
         // The connection is lost, which is said above.
       } finally {
@@ -42,7 +46,7 @@ export function LogsView({ nodes, docker }: { nodes: string[]; docker: boolean }
     };
   }, [of, search, follow]);
   useEffect(() => {
-    if (place.current) place.current.scrollTop = place.current.scrollHeight;
+    if (place.current && atEnd.current) place.current.scrollTop = place.current.scrollHeight;
   }, [logs]);
 
   return (
@@ -74,7 +78,9 @@ export function LogsView({ nodes, docker }: { nodes: string[]; docker: boolean }
             {t('dockerLog')} <code>./cluster-manager.sh logs {of}</code>
           </p>
         )}
-        <pre ref={place} tabIndex={0} role="group" lang="en" aria-label={`${t('logs')}: ${of}`}>
+        {logs && logs.searched_from > 0 && <p class="soft" id="log-part">{t('notSearched', { size: bytes(logs.next - logs.searched_from) })}</p>}
+        {logs && logs.skipped > 0 && <p class="soft" id="log-skipped">{t('skippedLines', { count: count(logs.skipped) })}</p>}
+        <pre ref={place} onScroll={({ currentTarget: at }) => (atEnd.current = at.scrollTop + at.clientHeight >= at.scrollHeight - 4)} tabIndex={0} role="group" lang="en" aria-label={`${t('logs')}: ${of}`}>
           {logs && logs.lines.length > 0 ? logs.lines.join('\n') : t('noLines')}
         </pre>
       </div>

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { ActDialog, ActsView, useActs } from './acts';
 import { get, type Sample, type View } from './api';
 import { ClusterView } from './cluster';
-import { moment } from './format';
+import { zoned } from './format';
 import { LogsView } from './logs';
 import { RepositoryView } from './repository';
 import { isUnderWay, RestoreView } from './restore';
@@ -44,6 +44,18 @@ function sampleOf(view: View): Sample {
   const nodes: Sample['nodes'] = {};
   for (const node of view.status.nodes) nodes[node.name] = { lag_bytes: node.lag_bytes, lag_seconds: node.lag_seconds };
   return { time_ms: view.time_ms, nodes };
+}
+
+// How it is in a word or two, for the head of the page and its tab; what is old is not called good.
+function stateOf(view: View, old: boolean): { phase: string; text: string; look: '' | 'busy' | 'bad' } {
+  const { status } = view;
+  const phase = status.supervisor_running ? status.supervisor.phase : status.supervisor.phase === 'failed' ? 'failed' : 'stopped';
+  const busy = isUnderWay(view);
+  const ended = phase === 'failed' || phase === 'stopped';
+  const count = status.problems.length;
+  // What is not up yet is no problem; and what it is that ended it is the first of them.
+  const text = ended || count === 0 ? named(phase) : t(count === 1 ? 'stateProblem' : 'stateProblems', { state: named(phase), count });
+  return { phase, text, look: ended || old || (!busy && !status.healthy) ? 'bad' : busy ? 'busy' : '' };
 }
 
 function Page() {
@@ -96,14 +108,14 @@ function Page() {
     };
   }, []);
 
+  const state = view ? stateOf(view, trouble !== '') : null;
   useEffect(() => {
-    if (view) document.title = `${view.status.cluster_name}: ${named(view.status.supervisor.phase)} – pgrevive`;
-  }, [view?.status.supervisor.phase]);
+    if (view && state) document.title = `${view.status.cluster_name}: ${state.text} – pgrevive`;
+  }, [state?.text]);
 
-  if (!view) return <main aria-busy="true">{trouble ? t('lost') : t('loading')}</main>;
+  if (!view || !state) return <main aria-busy="true">{trouble ? t('lost') : t('loading')}</main>;
   const { status } = view;
   const sections: Word[] = ['cluster', 'restore', 'repository', 'logs', 'acts'];
-  const state = status.supervisor_running ? status.supervisor.phase : status.supervisor.phase === 'failed' ? 'failed' : 'stopped';
   const parts = [<ClusterView key="cluster" view={view} samples={samples} />, <RestoreView key="restore" view={view} />];
   return (
     <>
@@ -112,10 +124,10 @@ function Page() {
       </a>
       <header>
         <h1>{status.cluster_name}</h1>
-        <p class={`phase ${state === 'failed' || state === 'stopped' ? 'bad' : isUnderWay(view) ? 'busy' : ''}`} role="status">
-          {named(state)}
+        <p class={`phase ${state.look}`} role="status" data-phase={named(state.phase)}>
+          {state.text}
         </p>
-        <p class="time">{moment(view.time_ms)}</p>
+        <p class="time">{zoned(view.time_ms)}</p>
         <nav aria-label={t('sections')}>
           <ul>
             {sections.map((name) => (
@@ -128,7 +140,7 @@ function Page() {
       </header>
       {trouble && (
         <div class="banner" role="alert" data-trouble={trouble}>
-          <p>{trouble === 'lost' ? t('lost') : t('stale', { time: moment(view.time_ms) })}</p>
+          <p>{trouble === 'lost' ? t('lost') : t('stale', { time: zoned(view.time_ms) })}</p>
           {trouble === 'stale' && view.failure && <p lang="en">{view.failure}</p>}
         </div>
       )}

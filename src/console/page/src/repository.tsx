@@ -1,11 +1,11 @@
 import { Fragment } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { Acts } from './acts';
+import { failure as said, SaidOf, type Acts } from './acts';
 import { get, Refused, type Backup, type Preview, type Repository } from './api';
 import { Facts } from './facts';
-import { bytes, count, duration, moment, toLocalInput, toPostgres } from './format';
+import { bytes, count, duration, moment, toLocalInput, toPostgres, zoned } from './format';
 import { Legend, reach, Timeline } from './timeline';
-import { language, named, t } from './words';
+import { language, named, t, words, type Word } from './words';
 
 interface Window {
   from: number;
@@ -68,7 +68,22 @@ function Backups({ backups }: { backups: Backup[] }) {
   );
 }
 
-function PreviewResult({ preview, window, toEnd }: { preview: Preview; window: Window; toEnd: boolean }) {
+// What pgrevive says of what it could not do: in English, and everywhere else of what kind it is.
+function kindOf(exitCode: number): string {
+  return language !== 'en' && `k_${exitCode}` in words ? t(`k_${exitCode}` as Word) : '';
+}
+
+// The moments next to one that lies in no window.
+function Nearest({ windows, at }: { windows: Window[]; at: number }) {
+  if (windows.some((window) => earliest(window) <= at && at <= latest(window))) return null;
+  const before = windows.filter((window) => latest(window) < at).at(-1);
+  const after = windows.find((window) => earliest(window) > at);
+  const near = { to: before ? moment(latest(before) * 1000) : '', from: after ? moment(earliest(after) * 1000) : '' };
+  return <p id="nearest">{t(before && after ? 'between' : before ? 'upTo' : 'fromOn', near)}</p>;
+}
+
+// `at`: the moment that was asked for; 0: the end of the archive.
+function PreviewResult({ preview, windows, at }: { preview: Preview; windows: Window[]; at: number }) {
   if (!preview.restores) return <p>{t('nothingToRestore')}</p>;
   const facts: [string, string][] = [
     [t('fetch'), bytes(preview.fetch_bytes!)],
@@ -81,9 +96,10 @@ function PreviewResult({ preview, window, toEnd }: { preview: Preview; window: W
   return (
     <>
       <p class={preview.reachable === false ? 'error' : preview.reachable ? 'good' : ''}>
-        {preview.reachable === true ? t(toEnd ? 'reachableEnd' : 'reachable') : preview.reachable === false ? t(toEnd ? 'unreachableEnd' : 'unreachable') : t('unsure')}
+        {preview.reachable === true ? t(at === 0 ? 'reachableEnd' : 'reachable') : preview.reachable === false ? t(at === 0 ? 'unreachableEnd' : 'unreachable') : t('unsure')}
       </p>
-      {preview.problem && language !== 'en' && <p>{t('within', { from: moment(earliest(window) * 1000), to: moment(latest(window) * 1000) })}</p>}
+      {preview.problem && kindOf(preview.problem.exit_code) && <p>{kindOf(preview.problem.exit_code)}</p>}
+      {preview.problem && at > 0 && <Nearest windows={windows} at={at} />}
       {preview.problem && (
         <p lang="en" class={language === 'en' ? 'error' : 'detail'}>
           {preview.problem.message}. {preview.problem.hint}
@@ -122,7 +138,7 @@ function Command({ text }: { text: string }) {
 
 export function RepositoryView({ cluster, docker, acts }: { cluster: string; docker: boolean; acts: Acts }) {
   const [repository, setRepository] = useState<Repository | null>(null);
-  const [failure, setFailure] = useState(''); // of what was asked
+  const [failure, setFailure] = useState<{ text: string; detail?: string } | null>(null); // of what was asked
   const [unread, setUnread] = useState(''); // of reading the repository; gone with the next that succeeds
   const [toEnd, setToEnd] = useState(true); // of the archive, and to no moment
   const [picked, setPicked] = useState(0); // Unix seconds; 0: nobody has picked one yet, and it is the latest there is
@@ -169,11 +185,11 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
     event.preventDefault();
     setAsking(true);
     setPreview(null);
-    setFailure('');
+    setFailure(null);
     try {
       setPreview({ of: wish, found: await get<Preview>(`/api/v1/preview?${new URLSearchParams(wish)}`) });
     } catch (error) {
-      setFailure(error instanceof Refused ? `${error.message}. ${error.hint}` : String(error));
+      setFailure(error instanceof Refused ? said(`${error.message}. ${error.hint}`, error.exitCode, t('preview')) : { text: t('lost') });
     }
     setAsking(false);
   };
@@ -281,7 +297,7 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
           </div>
           <div aria-live="polite" id="preview">
             {asking && <p>{t('previewing')}</p>}
-            {shown && <PreviewResult preview={shown} window={window} toEnd={toEnd} />}
+            {shown && <PreviewResult preview={shown} windows={windows} at={toEnd ? 0 : chosen} />}
           </div>
           {shown && shown.reachable !== false && shown.restores && (
             <>
@@ -293,7 +309,7 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
                     class="danger"
                     data-act="restore"
                     {...acts.may}
-                    onClick={() => acts.ask({ name: 'restore', query: { ...goal, ...(timeline ? { timeline } : {}), confirm: cluster }, question: toEnd ? t('sureAnewEnd', { cluster }) : t('sureAnew', { cluster, target: moment(chosen * 1000) }), typed: true })}
+                    onClick={() => acts.ask({ name: 'restore', query: { ...goal, ...(timeline ? { timeline } : {}), confirm: cluster }, question: toEnd ? t('sureAnewEnd', { cluster }) : t('sureAnew', { cluster, target: zoned(chosen * 1000) }), typed: true })}
                   >
                     {t(toEnd ? 'anewEnd' : 'anew', { cluster })}
                   </button>
@@ -302,12 +318,27 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
               )}
             </>
           )}
+          {acts.said.of === 'restore' && (
+            <div id="restore-said">
+              <SaidOf said={acts.said} />
+            </div>
+          )}
         </form>
       )}
       {(unread || failure) && (
-        <p class="card error" role="alert" lang="en">
-          {[unread, failure].filter(Boolean).join('. ')}
-        </p>
+        <div class="card" role="alert">
+          {unread && (
+            <p class="error">
+              {t('repositoryUnread')}: <span lang="en">{unread}</span>
+            </p>
+          )}
+          {failure && <p class="error">{failure.text}</p>}
+          {failure?.detail && (
+            <p lang="en" class="detail">
+              {failure.detail}
+            </p>
+          )}
+        </div>
       )}
     </section>
   );

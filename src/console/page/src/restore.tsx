@@ -1,8 +1,8 @@
 import { useEffect, useState } from 'preact/hooks';
 import { get, type Logs, type PastRestore, type PhaseTime, type View, type Worker } from './api';
 import { Facts } from './facts';
-import { bytes, count, duration, moment } from './format';
-import { named, t, type Word } from './words';
+import { bytes, count, duration, exactly, moment } from './format';
+import { language, named, t, type Word } from './words';
 
 const working = ['preparing', 'restoring', 'recovering', 'promoting', 'configuring', 'joining', 'reindexing'];
 // Of a restore from the first to the last.
@@ -12,11 +12,24 @@ export function isUnderWay(view: View): boolean {
   return view.status.supervisor_running && working.includes(view.status.supervisor.phase);
 }
 
-// Those of the restore; what was done later (a switchover, say) is no part of it.
+// Those of the bring-up that is under way, be it of a replica that is made anew; else of the last one
+// that restored something: what was done later (a switchover, say) is no part of it.
 function phasesOfRestore(view: View): PhaseTime[] {
-  const { phases } = view.status.supervisor;
-  const end = phases.findIndex(({ phase }) => !working.includes(phase));
-  return end < 0 ? phases : phases.slice(0, end);
+  const runs: PhaseTime[][] = [[]];
+  for (const phase of view.status.supervisor.phases) {
+    if (working.includes(phase.phase)) runs.at(-1)!.push(phase);
+    else if (runs.at(-1)!.length > 0) runs.push([]);
+  }
+  if (runs.at(-1)!.length > 0) return runs.at(-1)!;
+  return runs.filter((run) => run.some(({ phase }) => phase === 'restoring')).at(-1) ?? runs[0];
+}
+
+// Of a cluster it begins with what is prepared; else it is that of a replica beside a primary that runs.
+const isWhole = (phases: PhaseTime[]) => phases[0]?.phase === 'preparing';
+
+function logOfRestore(view: View): string {
+  const { request } = view.status.supervisor;
+  return request?.act === 'rebuild' && !isWhole(phasesOfRestore(view)) ? `restore-${request.node}` : 'restore';
 }
 
 function Bar({ done, total, label }: { done: number; total: number; label: string }) {
@@ -37,7 +50,8 @@ function Phases({ view }: { view: View }) {
   const live = isUnderWay(view);
   const last = view.status.restores.find(({ outcome }) => outcome === 'done');
   const current = over.at(-1)?.phase ?? '';
-  const ahead = live && way.includes(current) ? way.slice(way.indexOf(current) + 1) : [];
+  const all = isWhole(over) ? way : ['restoring', 'joining'];
+  const ahead = live && all.includes(current) ? all.slice(all.indexOf(current) + 1) : [];
   const left = current === 'restoring' ? view.pace.left_ms : current === 'recovering' ? view.pace.wal_left_ms : null;
   const lastTime = (phase: string, unknown: Word) => {
     const before = last?.phases.find((entry) => entry.phase === phase);
@@ -80,6 +94,7 @@ function Numbers({ view }: { view: View }) {
   );
   if (supervisor.wal_segments_total > 0) {
     facts.push([t('segments'), t('of', { done: count(supervisor.wal_segments_done), total: count(supervisor.wal_segments_total) })]);
+    if (supervisor.phase === 'recovering') facts.push([t('rate'), t('segmentsPerSecond', { count: view.pace.segments_per_second.toLocaleString(language, { maximumFractionDigits: 1 }) })]);
     if (supervisor.phase === 'recovering' && view.pace.wal_left_ms !== null) facts.push([t('left'), duration(view.pace.wal_left_ms)]);
   }
   facts.push([t('backup'), supervisor.backup_label]);
@@ -114,13 +129,21 @@ function Workers({ workers }: { workers: Worker[] }) {
   );
 }
 
-function LogTail({ live }: { live: boolean }) {
+const tail = 12; // lines
+
+function LogTail({ live, of }: { live: boolean; of: string }) {
   const [lines, setLines] = useState<string[]>([]);
   useEffect(() => {
     let over = false;
+    let next = -1;
     const read = () =>
-      get<Logs>('/api/v1/logs?of=restore&lines=12').then(
-        (logs) => !over && setLines(logs.lines),
+      get<Logs>(`/api/v1/logs?of=${of}&lines=${tail}${next >= 0 ? `&from=${next}` : ''}`).then(
+        (logs) => {
+          if (over) return;
+          const whole = next < 0 || logs.next < next; // begun anew
+          next = logs.next;
+          if (whole || logs.lines.length > 0) setLines((before) => (whole ? logs.lines : [...before, ...logs.lines].slice(-tail)));
+        },
         () => undefined,
       );
     read();
@@ -129,7 +152,7 @@ function LogTail({ live }: { live: boolean }) {
       over = true;
       clearInterval(timer);
     };
-  }, [live]);
+  }, [live, of]);
   if (lines.length === 0) return null;
   return (
     <details class="card" open={live}>
@@ -204,9 +227,14 @@ export function RestoreView({ view }: { view: View }) {
         {(live || restored) && supervisor.phases.length > 0 && <Phases view={view} />}
         {(live || restored) && <Numbers view={view} />}
         {supervisor.phase === 'restoring' && workers.length > 0 && <Workers workers={workers} />}
-        {end && <p>{t('recoveryEnd', { lsn: end.lsn, timeline: end.timeline, target: named(end.target) })}</p>}
+        {end && (
+          <p id="recovery-end">
+            {t('recoveryEnd', { lsn: end.lsn, timeline: end.timeline, target: named(end.target) })}.{' '}
+            {end.last_commit_time && t('lastCommit', { time: exactly(end.last_commit_time) })}
+          </p>
+        )}
       </div>
-      <LogTail live={live} />
+      <LogTail live={live} of={logOfRestore(view)} />
       <Past restores={view.status.restores} />
     </section>
   );
