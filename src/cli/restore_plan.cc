@@ -97,7 +97,27 @@ struct Reach {
 struct Judged {
   RestorePlan plan;
   Reach reach;
+  unsigned repository = 0;
+  postgres::TimelineHistory line = {};  // that of `reach`
+  std::uint32_t segment_size = 0;       // 0: no WAL is needed
 };
+
+// Two repositories whose newest timelines went different ways: the greater number is taken, which
+// is no proof that it is the source's. The segment in which a timeline was left may be there to its
+// end.
+void tell_of_parted(const Judged& one, const Judged& other) {
+  const auto& newer = one.reach.timeline < other.reach.timeline ? other : one;
+  const auto& older = &newer == &one ? other : one;
+  if (newer.reach.timeline == older.reach.timeline || older.segment_size == 0) return;
+  const auto left = newer.line.left(older.reach.timeline);
+  if (left && older.reach.end.value() - older.segment_size < left->value()) return;
+  err("warning: repository {} leads along timeline {} to {}, which is left out: repository {} "
+      "leads "
+      "along timeline {}, which {}; --target-timeline or --repo name the one that is meant\n",
+      older.repository, older.reach.timeline.value(), older.reach.end.text(), newer.repository,
+      newer.reach.timeline.value(),
+      left ? "left that one at " + left->text() : "never was on that one");
+}
 
 // Throws where the archive does not lead to the target. A standby may have its WAL from elsewhere.
 void judge(Judged& judged, const Source& source, const IndexedRepository& entry,
@@ -115,7 +135,11 @@ void judge(Judged& judged, const Source& source, const IndexedRepository& entry,
       plan.target.type = RecoveryType::none;
     if (!outlook) return;
     if (outlook->problem) {
-      if (!outlook->ends_at_gap || !are_filled(outlook->gaps, source, entry, plan.choice))
+      // Whether a target lies in what the others have nobody has looked; PostgreSQL itself refuses
+      // to open short of it from 13 on.
+      const bool safe =
+          plan.target.type == RecoveryType::latest || plan.manifest.version.at_least(13);
+      if (!outlook->ends_at_gap || !safe || !are_filled(outlook->gaps, source, entry, plan.choice))
         throw *outlook->problem;
       err("warning: repository {}: {}; other repositories have what is missing\n", entry.index,
           cluster::gap_text(outlook->gaps.front()));
@@ -126,6 +150,8 @@ void judge(Judged& judged, const Source& source, const IndexedRepository& entry,
       plan.line = wal::FollowedLine::of(
           outlook->line, postgres::Timeline::parse_hex(outlook->first_segment.substr(0, 8)),
           outlook->segment_size);
+    judged.line = outlook->line;
+    if (!outlook->first_segment.empty()) judged.segment_size = outlook->segment_size;
     judged.reach = {.timeline = outlook->timeline, .end = outlook->end};
     name_timeline(plan.target, *outlook, source.repositories.size() > 1, plan.choice,
                   plan.manifest);
@@ -149,7 +175,8 @@ Judged plan_from(const Source& source, const IndexedRepository& entry,
                          .manifest = std::move(manifest),
                          .target = target,
                          .line = {}},
-                .reach = {}};
+                .reach = {},
+                .repository = static_cast<unsigned>(entry.index)};
   judge(judged, source, entry, stop);
   return judged;
 }
@@ -165,6 +192,7 @@ RestorePlan plan_restore(const Source& source, const std::string& set, RecoveryT
     try {
       auto judged = plan_from(source, entry, label, target, stop);
       if (target.type != RecoveryType::latest) return std::move(judged.plan);
+      if (best) tell_of_parted(*best, judged);
       if (!best || judged.reach > best->reach) best = std::move(judged);
     } catch (const Error& error) {
       // No other repository settles which timeline was meant.

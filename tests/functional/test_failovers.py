@@ -220,6 +220,8 @@ def test_restore_of_several_repositories(pgrevive, space, failovers):
 
     place, told = restore("joined", [stale, broken], "--type=default")
     assert f"repository 2: segment {missing} is missing; other repositories have" in told.stderr
+    assert "repository 1 leads along timeline 3 to 0/" in told.stderr, message(told)
+    assert "left out: repository 2 leads along timeline 5, which never was on that one" in told.stderr
     with recovered(place / "data", place) as server:
         assert server.sql(MARKERS, "testdb") == LATEST
         assert ancestors(server) == [1, 2, 4, 5]
