@@ -206,7 +206,7 @@ def test_restore_command_alone(lifted, pgrevive, kind):
                      tablespaces=place / "ts", user=server_user())
     # Which WAL demands, and nobody is there to see to it.
     with recovered(place / "data", place, bin=left.programs,
-                   max_connections=RAISED_CONNECTIONS) as server:
+                   max_connections=RAISED_CONNECTIONS, **left.room()) as server:
         if kind == "xid":
             assert server.sql(MARKERS, "testdb") == ROWS_HALF_WAY
         else:

@@ -61,7 +61,7 @@ class Left:
         self.programs = server_programs(major, directory)
         self.source = source = SourceCluster(directory / "source", bin=self.programs,
                                              segment_mb=16 if major == 10 else 4).create()
-        source.start(**self._room()).fill()
+        source.start(**self.room()).fill()
         self._sort_by_another_version()
         self._follow_somebody()
         self._note_logins()
@@ -119,7 +119,7 @@ update pg_database set datcollversion = '1.2.3' where datname = current_database
                         "pg_replication_origin_advance(name, '0/1') "
                         f"from (select 'of ' || generate_series(1, {ORIGINS})) o(name)")
 
-    def _room(self):
+    def room(self):
         """On the server's command line, so that the backup does not tell of it."""
         name = ("max_replication_slots" if self.major < FIRST_WITH_ROOM_FOR_ORIGINS
                 else "max_active_replication_origins")
@@ -144,7 +144,7 @@ alter event trigger note_login enable always;""", database)
     def _raise_demands(self):
         """What a standby has to have at least, as the WAL from here on says."""
         self.source.stop()
-        self.source.start(max_connections=RAISED_CONNECTIONS, **self._room())
+        self.source.start(max_connections=RAISED_CONNECTIONS, **self.room())
 
     def _claim(self):
         """Has pgBackRest 2.45 take the server for a 15. From 15 to 18 neither what it asks a server
