@@ -350,3 +350,23 @@ def test_timelines_before_12(pgrevive, failed_over, workspace, wanted, rows, com
     with recovered(workspace.path / "data", workspace.path, bin=programs) as server:
         assert server.sql(MARKERS, "testdb") == rows
         assert ancestors(server) == come_of
+
+
+@pytest.mark.parametrize("wanted, rows, line", [
+    pytest.param([], "1a,1b,2a", 2, id="latest"),
+    pytest.param(["--target-timeline", "1"], "1a,1b", 1, id="named")])
+def test_start_along_timelines_before_12(pgrevive, failed_over, workspace, wanted, rows, line):
+    """Before 13 a server asks for each place of the log on the newest timeline of its line first, so that
+    most of what is absent is no end."""
+    repo, programs = failed_over
+    cluster = Cluster(pgrevive, workspace.directory("h"), {
+        "REPO_TYPE": "posix", "REPO_PATH": repo.path, "POSTGRES_BIN": programs, "WAL_ARCHIVE": "off",
+        "ADMINER_PORT": 0}, name="along")
+    try:
+        cluster.start(*wanted)
+        for node in NODES:
+            assert cluster.sql(node, MARKERS) == rows
+        end = cluster.status()["supervisor"]["recovery_end"]
+        assert (end["timeline"], end["new_timeline"]) == (line, 3)
+    finally:
+        cluster.gone()
