@@ -291,6 +291,8 @@ def test_which_of_two_lines_has_the_target_is_not_guessed(cluster, points, space
         for line in ("1", "2"):
             assert cluster.run("start", "--preview", *words, "--target-timeline", line).returncode == 0
     told = preview(cluster, "name", "first")
+    before = datetime.datetime.fromtimestamp(told["point"]["time_us"] / 10**6, datetime.timezone.utc)
+    preview(cluster, "time", f"{before:%Y-%m-%d %H:%M:%S.%f}+00", "--set", points.first)
     (beside,) = told["beside"]
     assert (told["timeline"], beside["timeline"]) == (2, 1)
     assert lsn(points.lsns["first"]) < lsn(beside["parts_at_lsn"]) < lsn(behind["begin_lsn"])
