@@ -146,15 +146,18 @@ void judge(Judged& judged, const Source& source, const IndexedRepository& entry,
     }
     for (const auto& beside : outlook->beside)
       err("warning: {}\n", beside_text(beside, outlook->timeline));
-    if (!outlook->first_segment.empty())
+    name_timeline(plan.target, *outlook, source.repositories.size() > 1, plan.choice,
+                  plan.manifest);
+    // A server that is told no number looks for the newest at each of its starts, which may be
+    // another by then.
+    const bool told = !plan.target.timeline.empty() && plan.target.timeline != "latest";
+    if (told && !outlook->first_segment.empty())
       plan.line = wal::FollowedLine::of(
           outlook->line, postgres::Timeline::parse_hex(outlook->first_segment.substr(0, 8)),
           outlook->segment_size);
     judged.line = outlook->line;
     if (!outlook->first_segment.empty()) judged.segment_size = outlook->segment_size;
     judged.reach = {.timeline = outlook->timeline, .end = outlook->end};
-    name_timeline(plan.target, *outlook, source.repositories.size() > 1, plan.choice,
-                  plan.manifest);
   } catch (Error& error) {
     error.add_frame("looking whether the WAL archive leads to the target");
     throw;

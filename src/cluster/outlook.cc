@@ -291,7 +291,9 @@ std::string way_along(const postgres::TimelineHistory& history, const repository
   if (found == info.backups.rend()) return "no backup that there is";
   const auto newest = newest_on({.history = history}, archive,
                                 WalSegment::parse(*found->archive_start, segment_size));
-  const auto time = newest ? latest(newest->segment.name()) : std::nullopt;
+  auto time = newest ? latest(newest->segment.name()) : std::nullopt;
+  if (newest && !time && newest->unfinished)
+    time = latest(segment_on(history, newest->segment.number() - 1, segment_size).name());
   return fmt::format("backup {}{}", found->label.text(),
                      time ? ", newest transaction " + moment(*time) : "");
 }
@@ -362,8 +364,8 @@ class Reader {
 class BesideJudge {
  public:
   BesideJudge(const repository::ArchiveContents& contents, const postgres::TimelineHistory& line,
-              const RecoveryTarget& target, Reader& reader)
-      : contents_(contents), line_(line), target_(target), reader_(reader) {}
+              const RecoveryTarget& target, std::uint64_t first, Reader& reader)
+      : contents_(contents), line_(line), target_(target), first_(first), reader_(reader) {}
 
   // Fills in `beside.newest`. `newest` is the followed line's newest transaction.
   std::optional<Error> judge(LineBeside& beside, std::optional<std::int64_t> newest) {
@@ -374,10 +376,13 @@ class BesideJudge {
             : postgres::TimelineHistory{.timeline = beside.timeline, .ancestors = {}};
     beside.newest = newest_on(history, number_before(beside.end), number_of(beside.parting));
     const auto shared = newest_shared(history, beside);
-    if (beside.newest && (!shared || *beside.newest > *shared)) beside.went_on = true;
+    // Of what it has for itself.
+    const bool own = beside.newest && (!shared || *beside.newest > *shared);
+    if (own) beside.went_on = true;
     switch (target_.type) {
       case RecoveryType::latest:
-        if (beside.newest && (!newest || *beside.newest > *newest))
+        newest = std::max(newest, shared);
+        if (own && (!newest || *beside.newest > *newest))
           return ambiguous(beside,
                            fmt::format("what timeline {} has is older{}", line_.timeline.value(),
                                        newest ? ", of " + moment(*newest) : ""));
@@ -402,10 +407,10 @@ class BesideJudge {
     return {};
   }
 
-  // The newest transaction of the last segments of a line, from number `last` back to `first`.
+  // The newest transaction of a line, from segment number `last` back to `first`.
   std::optional<std::int64_t> newest_on(const postgres::TimelineHistory& history,
                                         std::uint64_t last, std::uint64_t first) {
-    for (std::uint64_t i = 0; i < kQuietSegments && last - i >= first; ++i) {
+    for (std::uint64_t i = 0; last - i >= first; ++i) {
       if (const auto time = reader_.latest_transaction(name_of(history, last - i))) return time;
       if (last == i) break;
     }
@@ -429,7 +434,7 @@ class BesideJudge {
   std::optional<std::int64_t> newest_shared(const postgres::TimelineHistory& history,
                                             const LineBeside& beside) {
     const auto last = number_before(beside.parting);
-    for (std::uint64_t i = 0; i < kQuietSegments && last >= i; ++i)
+    for (std::uint64_t i = 0; last >= first_ + i; ++i)
       if (const auto time = reader_.latest_transaction(name_of(history, last - i), beside.parting))
         return time;
     return {};
@@ -452,6 +457,7 @@ class BesideJudge {
   const repository::ArchiveContents& contents_;
   const postgres::TimelineHistory& line_;
   const RecoveryTarget& target_;
+  const std::uint64_t first_;  // number of the backup's first segment
   Reader& reader_;
 };
 
@@ -525,12 +531,13 @@ Outlook look_along(const repository::WalArchive& archive, const repository::Back
   outlook.beside =
       lines_beside(line.history, begin, points, contents.histories, contents.segment_size);
   if (outlook.beside.empty()) return outlook;
-  BesideJudge judge(contents, line.history, target, reader);
+  const auto first = WalSegment::parse(*backup.archive_start, contents.segment_size).number();
+  BesideJudge judge(contents, line.history, target, first, reader);
   const auto newest =
       target.type == RecoveryType::latest
           ? judge.newest_on(line.history,
                             WalSegment::parse(outlook.last_segment, contents.segment_size).number(),
-                            0)
+                            first)
           : std::nullopt;
   for (auto& beside : outlook.beside) {
     auto problem = judge.judge(beside, newest);

@@ -147,6 +147,7 @@ class Recovery {
     forget_report();
     caught_up_since_.reset();
     exhausted_since_.reset();
+    beginning_ = {};
     if (source_) {
       record_.line = source_->line().timeline().value();
       record_.save(site_.directory, kPrimary);
@@ -244,19 +245,17 @@ class Recovery {
       // Before PostgreSQL 13 each place is asked for on the newest timeline of the line first, so
       // that most of what is absent says nothing.
       newest_ = source_->newest();
-      view.newest = newest();
-      view.newest_is_unfinished = newest_ && newest_->unfinished;
+      tell_newest(view);
       const bool beyond = asks_beyond_archive(view);
       check_consistency_in_time(view, beyond);
-      if (view.accepting && beyond && !caught_up_since_)
+      if (view.accepting && (beyond || site_.version.at_least(13)) && !caught_up_since_)
         caught_up_since_ = std::chrono::steady_clock::now();
     }
     // What was delivered from beyond the newest says as well that there is more by now.
     if (source_ && delivered_beyond_newest(view)) newest_ = source_->newest();
     view.chasing =
         caught_up_since_ && std::chrono::steady_clock::now() - *caught_up_since_ > kChaseLimit;
-    view.newest = newest();
-    view.newest_is_unfinished = newest_ && newest_->unfinished;
+    tell_newest(view);
     tell(view);
     return view;
   }
@@ -340,6 +339,19 @@ class Recovery {
            postgres::wal_file_kind(view.report->name) == postgres::WalFileKind::segment &&
            WalSegment::parse(view.report->name, view.segment_size).number() >
                newest_->segment.number();
+  }
+
+  void tell_newest(RecoveryView& view) {
+    view.newest = newest();
+    view.newest_is_unfinished = newest_ && newest_->unfinished;
+    view.newest_was_read = false;
+    if (!view.newest_is_unfinished || !view.report ||
+        view.report->last_delivered != newest_->segment.name())
+      return;
+    if (beginning_.first != view.report->last_delivered)
+      beginning_ = {view.report->last_delivered, view.report->delivered_count};
+    view.newest_was_read = view.report->outcome == ArchiveReport::Outcome::absent ||
+                           view.report->delivered_count > beginning_.second;
   }
 
   std::optional<WalSegment> newest() const {
@@ -598,6 +610,8 @@ class Recovery {
   RecoveryGoal goal_;
   postgres::ControlFile::Parameters parameters_;
   std::optional<ArchiveEnd> newest_;
+  // The unfinished one that was delivered, and which delivery that was.
+  std::pair<std::string, std::int64_t> beginning_;
   std::optional<ReplayExtent> extent_;  // where there is a source
 
   Lsn last_replayed_;

@@ -56,7 +56,7 @@ bool asks_beyond(const RecoveryView& view) {
   if (!segment) return false;
   if (!view.newest) return view.report->outcome == ArchiveReport::Outcome::absent;
   if (view.newest_is_unfinished && segment->number() == view.newest->number())
-    return view.asked_since_settled;
+    return view.newest_was_read && view.asked_since_settled;
   return segment->number() > view.newest->number();
 }
 
@@ -65,7 +65,8 @@ bool asks_beyond(const RecoveryView& view) {
 bool waits_for_rest_of_record(const RecoveryView& view) {
   const auto segment = asked(view);
   if (!view.asked_since_settled || !view.newest || !segment) return false;
-  if (view.newest_is_unfinished && segment->number() == view.newest->number()) return true;
+  if (view.newest_is_unfinished && segment->number() == view.newest->number())
+    return view.newest_was_read;
   return segment->number() == view.newest->number() + 1 &&
          view.report->outcome == ArchiveReport::Outcome::absent;
 }

@@ -44,6 +44,8 @@ struct RecoveryView {
   std::optional<postgres::WalSegment> newest;
   // Only the beginning of `newest` is of the line.
   bool newest_is_unfinished = false;
+  // It was delivered, and the server has asked for that place again.
+  bool newest_was_read = false;
   // Replay has kept up with the archive for long and the archive goes on growing: a source that
   // writes segments faster than we look would be followed for ever.
   bool chasing = false;

@@ -106,8 +106,9 @@ bool deliver_segment(const WalArchive& archive, std::uint32_t segment_size, cons
       const auto before = may_end_tablespace_record(bytes)
                               ? unfinished_before(archive, segment, request)
                               : UnfinishedRecord{};
-      const auto cut =
-          request.guard->check(find_tablespace_records(bytes, before).records, segment);
+      auto records = find_tablespace_records(bytes, before).records;
+      if (until) std::erase_if(records, [&](const auto& record) { return record.begin >= *until; });
+      const auto cut = request.guard->check(records, segment);
       if (cut)
         blank = std::min(cut->value() - segment.begin().value(),
                          blank.value_or(segment.segment_size()));
