@@ -111,26 +111,6 @@ tell_compose() {
 }
 
 compose() {
-  local variable value
-  export CLUSTER_NAME=$name
-  for variable in $settings_of_compose; do
-    value=$(setting "$variable")
-    # Before a port an IPv6 address stands in brackets.
-    case "$variable$value" in *_LISTEN*:*) value="[${value//[\[\]]/}]" ;; esac
-    if [ -n "$value" ]; then export "$variable=$value"; else unset "$variable"; fi
-  done
-  # Mounted once is enough, and twice in the same place is refused.
-  [ "${S3_CA_FILE:-}" != "${WAL_ARCHIVE_S3_CA_FILE:-}" ] || unset WAL_ARCHIVE_S3_CA_FILE
-  # The one thing for which a local repository is written to.
-  [ "$(setting WAL_ARCHIVE)" != source ] || export DOCKER_REPO_READ_ONLY=false
-  # Of a person's shell too.
-  for variable in DOCKER_IMAGE DOCKER_VOLUMES COMPOSE_PROJECT_NAME; do
-    value=$(setting "$variable")
-    [ -n "${!variable:-}" ] || [ -z "$value" ] || export "$variable=$value"
-  done
-}
-
-compose() {
   "${compose_program[@]}" --project-directory "$here" --env-file "$here/docker/env" "$@"
 }
 

@@ -112,8 +112,7 @@ void tell_of_parted(const Judged& one, const Judged& other) {
   const auto left = newer.line.left(older.reach.timeline);
   if (left && older.reach.end.value() - older.segment_size < left->value()) return;
   err("warning: repository {} leads along timeline {} to {}, which is left out: repository {} "
-      "leads "
-      "along timeline {}, which {}; --target-timeline or --repo name the one that is meant\n",
+      "leads along timeline {}, which {}; --target-timeline or --repo name the one that is meant\n",
       older.repository, older.reach.timeline.value(), older.reach.end.text(), newer.repository,
       newer.reach.timeline.value(),
       left ? "left that one at " + left->text() : "never was on that one");

@@ -44,22 +44,17 @@ Lsn parting(const TimelineHistory& one, const TimelineHistory& other, Timeline b
 
 std::vector<LineBeside> lines_beside(const TimelineHistory& line, Timeline begin,
                                      const repository::RecoveryPoints& points,
-                                     const std::map<Timeline, TimelineHistory>& histories,
-                                     std::uint32_t segment_size) {
+                                     const repository::ArchiveContents& contents) {
   std::vector<LineBeside> found;
   for (const auto& other : points.lines) {
     if (other.timeline == line.timeline) continue;
-    const auto known = histories.find(other.timeline);
-    const TimelineHistory history =
-        known != histories.end() ? known->second
-                                 : TimelineHistory{.timeline = other.timeline, .ancestors = {}};
-    const auto at = parting(line, history, begin);
+    const auto at = parting(line, contents.line(other.timeline), begin);
     if (other.end <= at) continue;
     found.push_back({.timeline = other.timeline,
                      .parting = at,
                      .last_segment = other.last_segment,
                      .end = other.end,
-                     .went_on = Lsn(other.end.value() - segment_size) >= at,
+                     .went_on = Lsn(other.end.value() - contents.segment_size) >= at,
                      .newest = {}});
   }
   return found;

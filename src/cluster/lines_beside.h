@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,12 +32,11 @@ postgres::Lsn parting(const postgres::TimelineHistory& one, const postgres::Time
                       postgres::Timeline begin);
 
 // Those that `points` lead to and that hold WAL behind the parting, without `newest`. `line` is
-// what recovery follows from timeline `begin` on; `histories` are those of the archive. Pure.
-std::vector<LineBeside> lines_beside(
-    const postgres::TimelineHistory& line, postgres::Timeline begin,
-    const repository::RecoveryPoints& points,
-    const std::map<postgres::Timeline, postgres::TimelineHistory>& histories,
-    std::uint32_t segment_size);
+// what recovery follows from timeline `begin` on; `contents` are those of the archive. Pure.
+std::vector<LineBeside> lines_beside(const postgres::TimelineHistory& line,
+                                     postgres::Timeline begin,
+                                     const repository::RecoveryPoints& points,
+                                     const repository::ArchiveContents& contents);
 
 // "timeline 1 goes on beside timeline 2 from 0/5000000 to 0/9000000, newest transaction ...".
 std::string beside_text(const LineBeside& beside, postgres::Timeline line);

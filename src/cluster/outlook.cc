@@ -31,6 +31,7 @@ using restore::RecoveryType;
 // How many segments without the end of any transaction are looked through where one is only wanted
 // to say more.
 constexpr std::uint64_t kQuietSegments = 16;
+constexpr Lsn kNoEnd{std::numeric_limits<std::uint64_t>::max()};
 constexpr std::chrono::seconds kGapsClose{2};
 constexpr int kLooks = 5;
 
@@ -40,6 +41,12 @@ std::string moment(std::int64_t microseconds) {
 }
 
 std::string moment_of(const Backup& backup) { return moment(backup.timestamp_stop * 1'000'000); }
+
+// PostgreSQL stops at the first transaction that ended after the target (exclusive: at it or
+// after), so there must be one.
+bool stops(const RecoveryTarget& target, std::int64_t transaction, std::int64_t time) {
+  return target.exclusive ? transaction >= time : transaction > time;
+}
 
 class Judge {
  public:
@@ -126,12 +133,6 @@ class Judge {
     return newest_record_ && lsn > *newest_record_;
   }
 
-  // PostgreSQL stops at the first transaction that ended after the target (exclusive: at it or
-  // after), so there must be one.
-  bool stops(std::int64_t transaction, std::int64_t time) const {
-    return target_.exclusive ? transaction >= time : transaction > time;
-  }
-
   void judge_time(std::int64_t time) {
     if (time / 1'000'000 < backup_.timestamp_stop) {
       fail(fmt::format("the target time {} lies before {}, when backup {} ended", target_.target,
@@ -149,7 +150,7 @@ class Judge {
           target_.target, backup_.label.text(), line_.gaps.empty() ? "" : ", as far as its gap"));
       return;
     }
-    if (!stops(*newest, time)) {
+    if (!stops(target_, *newest, time)) {
       too_far(fmt::format(
           "the target time {} is not in the archive, where the newest transaction"
           "{} is of {}",
@@ -176,7 +177,7 @@ class Judge {
       const auto middle = low + (high - low) / 2;
       // What lies below `low` does not stop it.
       const auto newest = newest_at(middle, middle - low + 1);
-      if (newest && stops(*newest, time)) {
+      if (newest && stops(target_, *newest, time)) {
         high = middle;
       } else {
         low = middle + 1;
@@ -324,8 +325,7 @@ class Reader {
   Reader(const repository::WalArchive& archive, const PointWatch& watch, std::uint64_t most)
       : archive_(archive), watch_(watch), most_(most) {}
 
-  std::optional<std::int64_t> latest_transaction(
-      const std::string& name, Lsn until = Lsn(std::numeric_limits<std::uint64_t>::max())) {
+  std::optional<std::int64_t> latest_transaction(const std::string& name, Lsn until = kNoEnd) {
     wal::TransactionTimes times(until);
     if (!read(name, times) || !times.times()) return {};
     return times.times()->latest;
@@ -369,13 +369,10 @@ class BesideJudge {
 
   // Fills in `beside.newest`. `newest` is the followed line's newest transaction.
   std::optional<Error> judge(LineBeside& beside, std::optional<std::int64_t> newest) {
-    const auto known = contents_.histories.find(beside.timeline);
-    const auto history =
-        known != contents_.histories.end()
-            ? known->second
-            : postgres::TimelineHistory{.timeline = beside.timeline, .ancestors = {}};
+    const auto history = contents_.line(beside.timeline);
     beside.newest = newest_on(history, number_before(beside.end), number_of(beside.parting));
-    const auto shared = newest_shared(history, beside);
+    // Of what both have; the segment in which they part has a part of it.
+    const auto shared = newest_on(history, number_before(beside.parting), first_, beside.parting);
     // Of what it has for itself.
     const bool own = beside.newest && (!shared || *beside.newest > *shared);
     if (own) beside.went_on = true;
@@ -391,9 +388,9 @@ class BesideJudge {
         return reaches(beside, Lsn::parse(target_.target)) ? holds_it_too(beside) : std::nullopt;
       case RecoveryType::time: {
         const auto time = parse_target_microseconds(target_.target);
-        if (!beside.newest || !stops(*beside.newest, time)) return {};
+        if (!beside.newest || !stops(target_, *beside.newest, time)) return {};
         // It ends before both part.
-        if (shared && stops(*shared, time)) return {};
+        if (shared && stops(target_, *shared, time)) return {};
         return holds_it_too(beside);
       }
       case RecoveryType::name:
@@ -407,37 +404,24 @@ class BesideJudge {
     return {};
   }
 
-  // The newest transaction of a line, from segment number `last` back to `first`.
+  // The newest transaction of a line that ended up to `until`, from segment number `last` back to
+  // `first`.
   std::optional<std::int64_t> newest_on(const postgres::TimelineHistory& history,
-                                        std::uint64_t last, std::uint64_t first) {
-    for (std::uint64_t i = 0; last - i >= first; ++i) {
-      if (const auto time = reader_.latest_transaction(name_of(history, last - i))) return time;
-      if (last == i) break;
-    }
+                                        std::uint64_t last, std::uint64_t first,
+                                        Lsn until = kNoEnd) {
+    for (auto number = last + 1; number-- > first;)
+      if (const auto time = reader_.latest_transaction(name_of(history, number), until))
+        return time;
     return {};
   }
 
  private:
-  bool stops(std::int64_t transaction, std::int64_t time) const {
-    return target_.exclusive ? transaction >= time : transaction > time;
-  }
-
   bool reaches(const LineBeside& beside, Lsn lsn) {
     if (lsn < beside.parting || lsn >= beside.end) return false;
     const auto last = WalSegment::parse(beside.last_segment, contents_.segment_size);
     if (lsn < last.begin()) return true;
     const auto record = reader_.newest_record(beside.last_segment);
     return !record || lsn <= *record;
-  }
-
-  // Of what both have; the segment in which they part has a part of it.
-  std::optional<std::int64_t> newest_shared(const postgres::TimelineHistory& history,
-                                            const LineBeside& beside) {
-    const auto last = number_before(beside.parting);
-    for (std::uint64_t i = 0; last >= first_ + i; ++i)
-      if (const auto time = reader_.latest_transaction(name_of(history, last - i), beside.parting))
-        return time;
-    return {};
   }
 
   std::optional<Error> holds_it_too(const LineBeside& beside) const {
@@ -528,8 +512,7 @@ Outlook look_along(const repository::WalArchive& archive, const repository::Back
   }
   // Consistent is a backup on its own timeline.
   if (target.type == RecoveryType::immediate || outlook.lacks_own_wal) return outlook;
-  outlook.beside =
-      lines_beside(line.history, begin, points, contents.histories, contents.segment_size);
+  outlook.beside = lines_beside(line.history, begin, points, contents);
   if (outlook.beside.empty()) return outlook;
   const auto first = WalSegment::parse(*backup.archive_start, contents.segment_size).number();
   BesideJudge judge(contents, line.history, target, first, reader);

@@ -47,19 +47,6 @@ bool may_end_between_two_segments(const RecoveryGoal& goal, const RecoveryView& 
          view.report->outcome == ArchiveReport::Outcome::absent;
 }
 
-// Timelines of the line are asked for from the newest on, so a delivered segment of an older
-// timeline with a number beyond the newest means the same: the source went on writing a timeline
-// that the line had left. One of which there is only a beginning is asked for again where that
-// ends.
-bool asks_beyond(const RecoveryView& view) {
-  const auto segment = asked(view);
-  if (!segment) return false;
-  if (!view.newest) return view.report->outcome == ArchiveReport::Outcome::absent;
-  if (view.newest_is_unfinished && segment->number() == view.newest->number())
-    return view.newest_was_read && view.asked_since_settled;
-  return segment->number() > view.newest->number();
-}
-
 // Replay stands where a record begins that the archive has not all of, and the record may begin
 // segments before the end. The server that asks for the rest again has read all the others.
 bool waits_for_rest_of_record(const RecoveryView& view) {
@@ -102,7 +89,18 @@ RecoveryVerdict judge_exhausted(const RecoveryGoal& goal, const RecoveryView& vi
 
 }  // namespace
 
-bool asks_beyond_archive(const RecoveryView& view) { return asks_beyond(view); }
+// Timelines of the line are asked for from the newest on, so a delivered segment of an older
+// timeline with a number beyond the newest means the same: the source went on writing a timeline
+// that the line had left. One of which there is only a beginning is asked for again where that
+// ends.
+bool asks_beyond_archive(const RecoveryView& view) {
+  const auto segment = asked(view);
+  if (!segment) return false;
+  if (!view.newest) return view.report->outcome == ArchiveReport::Outcome::absent;
+  if (view.newest_is_unfinished && segment->number() == view.newest->number())
+    return view.newest_was_read && view.asked_since_settled;
+  return segment->number() > view.newest->number();
+}
 
 std::optional<Error> strayed(const postgres::TimelineHistory& line, const RecoveryView& view) {
   if (!view.report ||
@@ -142,7 +140,7 @@ RecoveryVerdict judge_recovery(const RecoveryGoal& goal, const RecoveryView& vie
             .with_hint("choose an online backup with RESTORE_SET, or leave the target out"));
   }
   if (may_end_between_two_segments(goal, view)) return {.kind = Kind::ended, .exhausted = true};
-  return asks_beyond(view) ? judge_exhausted(goal, view) : RecoveryVerdict{};
+  return asks_beyond_archive(view) ? judge_exhausted(goal, view) : RecoveryVerdict{};
 }
 
 std::string describe(const restore::RecoveryTarget& target) {

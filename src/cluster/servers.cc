@@ -23,11 +23,6 @@ constexpr BackoffPolicy kRestartDelay{.first = std::chrono::milliseconds(500),
 // A fast shutdown ends with a checkpoint, which writes as much as shared_buffers holds.
 constexpr std::chrono::minutes kStopLimit{5};
 
-int signal_of(postgres::ShutdownMode mode) {
-  if (mode == postgres::ShutdownMode::smart) return SIGTERM;
-  return mode == postgres::ShutdownMode::fast ? SIGINT : SIGQUIT;
-}
-
 // Of a log that shows statements too: for messages, which go further than it does.
 std::string shown(std::string_view line, std::size_t most) {
   return printable(postgres::without_passwords(line), most);
@@ -64,7 +59,7 @@ void Servers::ask_to_stop(const std::string& node, postgres::ShutdownMode mode) 
   server.wanted = false;
   // In its first moments it has no postmaster.pid to be found by, but we know our own child.
   if (look(server) && server.child != 0)
-    ::kill(server.child, signal_of(mode));
+    ::kill(server.child, postgres::signal_of(mode));
   else
     postgres::stop_server(server.options.data_directory, mode, {});
 }

@@ -169,13 +169,9 @@ class Lookup {
     if (!target_.timeline.empty()) return {};
     const auto& attempt = attempts_.back();
     const auto begin = Timeline::parse_hex(attempt.backup->archive_start->substr(0, 8));
-    for (const auto& other :
-         lines_beside(line, begin, points, contents_.histories, contents_.segment_size)) {
+    for (const auto& other : lines_beside(line, begin, points, contents_)) {
       if (attempt.result.point->end <= other.parting) continue;
-      const auto known = contents_.histories.find(other.timeline);
-      const auto history = known == contents_.histories.end()
-                               ? TimelineHistory{.timeline = other.timeline, .ancestors = {}}
-                               : known->second;
+      const auto history = contents_.line(other.timeline);
       const auto there =
           try_one(*attempt.backup, line_to(history, points, contents_.segment_size), history);
       if (there.is_reached())
@@ -330,11 +326,8 @@ class Lookup {
     for (const auto* backup : candidates_) {
       const auto points = points_of(*backup);
       for (const auto& line : points.lines) {
-        const auto known = contents_.histories.find(line.timeline);
-        const auto history = known == contents_.histories.end()
-                                 ? TimelineHistory{.timeline = line.timeline, .ancestors = {}}
-                                 : known->second;
-        if (try_one(*backup, line, history).is_reached()) return line.timeline;
+        if (try_one(*backup, line, contents_.line(line.timeline)).is_reached())
+          return line.timeline;
       }
     }
     return {};

@@ -67,6 +67,8 @@ bool send_signal(pid_t pid, int signal, const fs::path& data_directory) {
       .with_hint("run this as root or as the user the server runs as");
 }
 
+}  // namespace
+
 int signal_of(ShutdownMode mode) {
   switch (mode) {
     case ShutdownMode::smart:
@@ -78,8 +80,6 @@ int signal_of(ShutdownMode mode) {
   }
   return SIGQUIT;
 }
-
-}  // namespace
 
 std::optional<PostmasterPid> read_postmaster_pid(const fs::path& data_directory) {
   const auto text = read_file_if_exists(data_directory / "postmaster.pid");

@@ -42,6 +42,8 @@ struct ServerOptions {
 ChildProcess start_server(const ServerOptions& options);
 
 enum class ShutdownMode { smart, fast, immediate };
+// What a postmaster is sent for it.
+int signal_of(ShutdownMode mode);
 // Asks the postmaster of `data_directory` to stop and waits until it is gone. False if it still
 // runs when `limit` is over. True where none runs. A server that is a child of this process is not
 // reaped here: that is for the owner of its ChildProcess, or for whoever released it.

@@ -96,6 +96,12 @@ std::optional<postgres::TimelineHistory> load_line(const WalArchive& archive, Ti
   });
 }
 
+postgres::TimelineHistory ArchiveContents::line(Timeline timeline) const {
+  const auto known = histories.find(timeline);
+  if (known != histories.end()) return known->second;
+  return {.timeline = timeline, .ancestors = {}};
+}
+
 ArchiveContents load_contents(const WalArchive& archive, const std::string& from) {
   ArchiveContents contents;
   for (const auto timeline : archive.list_histories()) {

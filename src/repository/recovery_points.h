@@ -18,11 +18,14 @@ struct ArchiveContents {
   std::uint32_t segment_size = 0;                                     // 0: there are no segments
   std::map<postgres::Timeline, std::vector<std::uint64_t>> segments;  // numbers, rising
   std::map<postgres::Timeline, postgres::TimelineHistory> histories;  // as load_line() gives them
+
+  // The line of a timeline; without ancestors where there is no history of it.
+  postgres::TimelineHistory line(postgres::Timeline timeline) const;
 };
 
-// The line of a timeline as the archive tells it; empty: it has no history of it. Whoever asks which
-// way recovery goes asks here: the history is straight, so that it names no timeline that the line
-// never touches. Throws Error{corrupt} that names the file.
+// The line of a timeline as the archive tells it; empty: it has no history of it. Whoever asks
+// which way recovery goes asks here: the history is straight, so that it names no timeline that the
+// line never touches. Throws Error{corrupt} that names the file.
 std::optional<postgres::TimelineHistory> load_line(const WalArchive& archive,
                                                    postgres::Timeline timeline);
 

@@ -282,8 +282,8 @@ Outcome archive_get(const std::vector<const WalArchive*>& archives, std::uint32_
 
   const auto absent = WalSegment::parse(request.name, segment_size);
   const auto deadline = std::chrono::steady_clock::now() + request.gap_patience;
+  const bool on_line = place == FollowedLine::Place::on_it;
   while (true) {
-    const bool on_line = place == FollowedLine::Place::on_it;
     const auto gap = find_gap(absent, list_around(archives, absent), on_line);
     if (!gap) {
       // The end of a timeline that nobody finished is of use where it is the end of the line.

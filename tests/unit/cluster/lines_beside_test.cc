@@ -43,8 +43,9 @@ TEST(LinesBeside, AreThoseThatWentOnBehindTheParting) {
   reaches(1, 4);
   reaches(2, 9);
   const auto two = line(2, "1\t0/580000\t");
-  const std::map<Timeline, TimelineHistory> histories{{Timeline(2), two}};
-  const auto beside = [&] { return lines_beside(two, Timeline(1), points, histories, kSize); };
+  const repository::ArchiveContents contents{
+      .segment_size = kSize, .segments = {}, .histories = {{Timeline(2), two}}};
+  const auto beside = [&] { return lines_beside(two, Timeline(1), points, contents); };
 
   EXPECT_THAT(beside(), testing::IsEmpty());
   points.lines.clear();
