@@ -32,6 +32,12 @@ ARG POSTGRES_MAJOR=15
 ARG POSTGRES_APT=""
 # What else the databases need, such as postgresql-15-postgis-3; more with blanks between them.
 ARG PACKAGES=""
+# A user's name and password would stay in what the image says of how it was made.
+RUN if echo "$POSTGRES_APT" | grep -Eq '://[^/[:blank:]]*@'; then \
+        echo "error: POSTGRES_APT names a user, and whoever has the image could read it" >&2; \
+        echo "  hint: name a mirror that asks for no password" >&2; \
+        exit 21; \
+    fi
 # What the package of pgBackRest brings as its configuration would stand before nothing and name
 # directories that are not there.
 RUN set -eu; export DEBIAN_FRONTEND=noninteractive; \

@@ -43,7 +43,10 @@ environment do not override it.
 TEXT
 }
 
+# Whether what fails is told for programs, too: by RUNTIME=docker, as the program does it in the local one.
+json_errors=
 fail() {
+  [ -z "$json_errors" ] || json_error "$@"
   echo "error: $1" >&2
   [ -z "${2:-}" ] || echo "  hint: $2" >&2
   exit "${3:-29}"
@@ -51,11 +54,24 @@ fail() {
 
 # The file of settings that the words name.
 settings_file() {
-  local file=${PGREVIVE_ENV_FILE:-$here/.env} previous= word
+  local file=${PGREVIVE_ENV_FILE:-$here/.env} previous= plain=() word
   for word in "${globals[@]}" "${words[@]}"; do
-    case "$word" in --env-file=*) file=${word#*=} ;; esac
-    [ "$previous" != --env-file ] || file=$word
-    previous=$word
+    case "$previous" in
+      --env-file) file=$word ;;
+      --cluster|--config|--stanza) ;;
+      *)
+        previous=$word
+        case "$word" in
+          --env-file=*) file=${word#*=} ;;
+          -*) ;;
+          *)
+            plain+=("$word")
+            # What stands behind the node of these is for others.
+            case "${plain[*]}" in 'psql '*|'exec '*) break ;; esac ;;
+        esac
+        continue ;;
+    esac
+    previous=
   done
   echo "$file"
 }

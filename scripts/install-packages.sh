@@ -35,9 +35,9 @@ packages_of() {
     test)  # for tests/functional, beside build
       packages_of demo
       packages_of page  # npm is for scripts/install-postgres-versions.sh too
-      echo python3 python3-pytest python3-pytest-xdist radosgw ceph-mon ceph-osd ceph-base ceph-common s3cmd openssl \
-        zstd procps locales postgresql-15-cron faketime chromium docker.io docker-compose mmdebstrap iptables \
-        e2fsprogs xfsprogs ;;
+      echo python3 python3-pytest python3-pytest-xdist python3-pytest-timeout radosgw ceph-mon ceph-osd ceph-base \
+        ceph-common s3cmd openssl zstd procps locales postgresql-15-cron faketime chromium docker.io \
+        docker-compose mmdebstrap iptables e2fsprogs xfsprogs ;;
     bench)  # for bench/compare.sh, beside build
       packages_of test
       echo e2fsprogs xfsprogs btrfs-progs ;;

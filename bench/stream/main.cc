@@ -81,7 +81,9 @@ class MemoryLog : public restore::Observer {
       resident_[next_++] = last_;
     }
   }
-  void warning(const std::string& text) override { fmt::print(stderr, "warning: {}\n", text); }
+  void warning(const pgrevive::Notice& notice) override {
+    fmt::print(stderr, "warning: {}\n", notice.text);
+  }
 
   std::string text() const {
     std::string text;

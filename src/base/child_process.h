@@ -38,6 +38,7 @@ struct Command {
   std::optional<Identity> identity;  // become this user (only root can), with that user's
                                      // supplementary groups, HOME and USER
   bool detach = false;
+  bool without_core = false;  // no core dump of it, nor of its children: they hold keys
 };
 
 struct Output {

@@ -66,6 +66,12 @@ class FileLock {
   Fd fd_;
 };
 
+// Absolute and without "." and "..", by its name alone; "DIR/" and "DIR" are one directory.
+std::filesystem::path whole_path(const std::filesystem::path& path);
+
+// Whether `inner` is `outer` or lies in it, by the names of two whole paths alone.
+bool lies_in(const std::filesystem::path& inner, const std::filesystem::path& outer);
+
 // Free bytes for an unprivileged writer, and what identifies the file system.
 struct DiskSpace {
   std::uint64_t free_bytes = 0;

@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/guarded.h"
+#include "base/private_memory.h"
 
 extern char** environ;
 
@@ -108,6 +109,7 @@ struct Prepared {
   const gid_t* groups = nullptr;
   std::size_t group_count = 0;
   bool detach = false;
+  bool without_core = false;
   int standard[3] = {-1, -1, -1};
   int failure_pipe = -1;
   unsigned descriptor_limit = 0;
@@ -156,6 +158,11 @@ void close_all_from(unsigned first, unsigned limit) {
         ::syscall(SYS_setresuid, prepared.uid, prepared.uid, prepared.uid) != 0) {
       give_up(Stage::identity);
     }
+    keep_memory_private();  // until the exec it is a copy of ours
+  }
+  if (prepared.without_core) {
+    const rlimit none_at_all{0, 0};
+    if (::setrlimit(RLIMIT_CORE, &none_at_all) != 0) give_up(Stage::standard_io);
   }
   // As the new user, in whose directories a link must not lead root anywhere.
   if (prepared.log != nullptr) {
@@ -316,6 +323,7 @@ pid_t spawn(const Command& command, const int (&standard)[3]) {
     prepared.group_count = groups.size();
   }
   prepared.detach = command.detach;
+  prepared.without_core = command.without_core;
   std::copy(std::begin(standard), std::end(standard), std::begin(prepared.standard));
   prepared.failure_pipe = failures.write.get();
   rlimit limit{};

@@ -27,9 +27,9 @@ ArchiveGetWords parse_archive_get(const std::vector<std::string>& words) {
     const bool known = name == "--config" || name == "--env-file" || name == "--stanza" ||
                        name == "--cluster" || name == "--fork" || name == "--line" ||
                        name == "--report" || name == "--guard-tablespaces" ||
-                       name == "--own-config" || name == "--data-directory" ||
-                       name == "--repo-type" || name == "--repo-path" ||
-                       name == "--cipher-pass-file" || name == "--repo";
+                       name == "--make-tablespaces-outside" || name == "--own-config" ||
+                       name == "--data-directory" || name == "--repo-type" ||
+                       name == "--repo-path" || name == "--cipher-pass-file" || name == "--repo";
     if (!known) {
       throw Error(ErrorKind::usage,
                   fmt::format("archive-get has no option {}", printable(name, 60)))
@@ -53,6 +53,7 @@ ArchiveGetWords parse_archive_get(const std::vector<std::string>& words) {
     if (name == "--line") result.line = value;
     if (name == "--report") result.report = value;
     if (name == "--guard-tablespaces") result.tablespaces = value;
+    if (name == "--make-tablespaces-outside") result.keep_out = value;
     if (name == "--data-directory") result.data_directory = value;
     if (name == "--repo-type") result.repository.repo_type = value;
     if (name == "--repo-path") result.repository.repo_path = value;

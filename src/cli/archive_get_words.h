@@ -17,6 +17,7 @@ struct ArchiveGetWords {
   std::filesystem::path own_config;      // --own-config
   std::filesystem::path report;          // --report
   std::filesystem::path tablespaces;     // what --guard-tablespaces names
+  std::filesystem::path keep_out;        // what --make-tablespaces-outside names
   std::filesystem::path data_directory;  // --data-directory; empty: the working directory
   std::string name;                      // %f
   std::filesystem::path destination;     // %p

@@ -65,4 +65,10 @@ std::optional<cluster::Outlook> look_ahead(const BackupChoice& choice,
   return outlook;
 }
 
+std::optional<std::uint64_t> stored_wal(const BackupChoice& choice,
+                                        const cluster::Outlook& outlook) {
+  const auto source = archive_of(choice);
+  return source ? cluster::stored_wal(*source, outlook) : std::nullopt;
+}
+
 }  // namespace pgrevive::cli

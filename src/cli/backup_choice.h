@@ -39,5 +39,8 @@ void look_up_point(BackupChoice& choice, const std::optional<std::string>& set,
 std::optional<cluster::Outlook> look_ahead(const BackupChoice& choice,
                                            const restore::RecoveryTarget& target, bool exact,
                                            std::stop_token stop);
+// What is stored of the WAL that it leads along.
+std::optional<std::uint64_t> stored_wal(const BackupChoice& choice,
+                                        const cluster::Outlook& outlook);
 
 }  // namespace pgrevive::cli

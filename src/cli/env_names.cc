@@ -48,6 +48,8 @@ constexpr std::array kNames{
     EnvName{"DB_INCLUDE", "the only databases to restore, beside the system's own"},
     EnvName{"DB_EXCLUDE", "databases that are not restored"},
     EnvName{"DB_DROP_LEFT_OUT", "true to drop the databases that are not restored"},
+    EnvName{"TABLESPACE_MAP", "where tablespaces of the nodes go, such as fast=/ssd"},
+    EnvName{"TABLESPACE_MAP_ALL", "the directory for all tablespaces that have no place by name"},
     EnvName{"RECOVERY_TARGET_TYPE", "how far to recover"},
     EnvName{"RECOVERY_TARGET", "where recovery ends"},
     EnvName{"RECOVERY_TARGET_EXCLUSIVE", "true to stop just before the target"},

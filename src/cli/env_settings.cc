@@ -4,13 +4,16 @@
 #include <map>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "cli/env_names.h"
 #include "cli/natural_time.h"
 #include "cli/target_check.h"
 #include "cli/value_text.h"
+#include "cluster/state_directory.h"
 
 namespace pgrevive::cli {
 namespace {
@@ -307,6 +310,41 @@ void read_databases(Reader& reader, const char* name, std::vector<std::string>& 
   }
 }
 
+// [NODE:]TABLESPACE=DIRECTORY with commas between them.
+void read_tablespace_map(Reader& reader, cluster::Settings& settings) {
+  reader.absolute_path("TABLESPACE_MAP_ALL", settings.tablespaces.all);
+  if (!settings.tablespaces.all.empty())
+    settings.tablespaces.all = whole_path(settings.tablespaces.all);
+  const EnvEntry* entry = reader.given("TABLESPACE_MAP");
+  if (entry == nullptr) return;
+  const auto nodes = cluster::node_names(settings.replicas);
+  for (const std::string& part : split(entry->value, ',')) {
+    const std::string_view word = trim(part);
+    const auto equals = word.find('=');
+    const auto directory = equals == std::string_view::npos ? "" : trim(word.substr(equals + 1));
+    std::string_view tablespace = trim(word.substr(0, equals));
+    cluster::TablespaceMap::Entry found;
+    if (const auto colon = tablespace.find(':'); colon != std::string_view::npos) {
+      found.node = trim(tablespace.substr(0, colon));
+      tablespace = trim(tablespace.substr(colon + 1));
+      if (std::ranges::find(nodes, found.node) == nodes.end()) {
+        reader.bad(*entry, fmt::format("there is no node {} (the nodes are {})",
+                                       printable(found.node, 40), fmt::join(nodes, ", ")));
+        return;
+      }
+    }
+    if (tablespace.empty() || !directory.starts_with('/')) {
+      reader.bad(*entry,
+                 "write TABLESPACE=DIRECTORY, or NODE:TABLESPACE=DIRECTORY, with commas between "
+                 "them, such as fast=/ssd,replica:fast=/disk");
+      return;
+    }
+    found.tablespace = tablespace;
+    found.directory = whole_path(directory);
+    settings.tablespaces.entries.push_back(std::move(found));
+  }
+}
+
 void read_target(Reader& reader, restore::RecoveryTarget& target) {
   const EnvEntry* type = reader.given("RECOVERY_TARGET_TYPE");
   const EnvEntry* value = reader.given("RECOVERY_TARGET");
@@ -514,6 +552,7 @@ void read_cluster(Reader& reader, cluster::Settings& settings) {
     read_databases(reader, "DB_INCLUDE", settings.databases.include);
     read_databases(reader, "DB_EXCLUDE", settings.databases.exclude);
     reader.boolean("DB_DROP_LEFT_OUT", settings.drop_left_out);
+    read_tablespace_map(reader, settings);
   }
 }
 

@@ -267,7 +267,7 @@ int follow_reindex(const cluster::StateDirectory& directory) {
       std::erase_if(status->phases, [](const cluster::PhaseTime& phase) {
         return phase.phase != Phase::reindexing;
       });
-      status->warnings.clear();
+      status->notices.clear();
       print(view.update(*status, unix_now()));
       if (!asked && status->phase == Phase::running) return 0;
     }

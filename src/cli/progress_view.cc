@@ -141,8 +141,8 @@ std::string ProgressView::update(const cluster::SupervisorStatus& status,
   };
   const auto rates = meter_.look(status, now.count());
 
-  while (warnings_told_ < status.warnings.size()) {
-    line(fmt::format("  warning: {}", status.warnings[warnings_told_++]));
+  while (notices_told_ < status.notices.size()) {
+    line(fmt::format("  warning: {}", status.notices[notices_told_++].text));
   }
 
   // Each phase that is over gets its closing line, in order.

@@ -41,7 +41,7 @@ class ProgressView {
   cluster::RateMeter meter_;
   std::size_t phases_told_ = 0;  // that are over and have their last line
   std::optional<cluster::Phase> open_;
-  std::size_t warnings_told_ = 0;
+  std::size_t notices_told_ = 0;
   std::chrono::milliseconds last_line_{0};
   std::string drawn_;  // the line that stands unfinished on the terminal
 };

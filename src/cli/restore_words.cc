@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "cli/print.h"
 #include "cli/target_check.h"
@@ -15,13 +16,6 @@ namespace pgrevive::cli {
 namespace {
 
 using restore::RecoveryType;
-
-std::filesystem::path whole_path(const std::string& path) {
-  std::filesystem::path result = std::filesystem::absolute(path).lexically_normal();
-  // "DIR/" and "DIR" are one directory.
-  if (!result.has_filename() && result.has_relative_path()) result = result.parent_path();
-  return result;
-}
 
 bool is_node_name(std::string_view name) {
   return !name.empty() && name.size() <= 63 && std::ranges::all_of(name, [](char c) {

@@ -84,10 +84,14 @@ std::string running_report(const cluster::Settings& settings,
   }
   if (status.reindex) line("reindexed", reindex_text(*status.reindex));
   if (!collations.empty()) line("collations", collations);
-  for (const std::string& warning : status.warnings) line("warning", warning);
+  for (const Notice& notice : status.notices) line("warning", notice.text);
   if (restoring != nullptr && !status.dropped_settings.empty()) {
     text += "not taken over from the source's configuration:\n";
     for (const std::string& setting : status.dropped_settings) text += "  " + setting + "\n";
+  }
+  if (restoring != nullptr && !status.changed_settings.empty()) {
+    text += "other than in the source's configuration:\n";
+    for (const std::string& setting : status.changed_settings) text += "  " + setting + "\n";
   }
   return text;
 }

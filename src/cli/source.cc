@@ -13,10 +13,6 @@
 namespace pgrevive::cli {
 namespace {
 
-std::filesystem::path whole_path(const std::filesystem::path& path) {
-  return std::filesystem::absolute(path).lexically_normal();
-}
-
 Source from_words(const GlobalOptions& global, const RepositoryWords& words,
                   const Environment& environment) {
   if (!words.repo_type.empty() && words.repo_type != "posix") {

@@ -222,7 +222,6 @@ std::string table(const std::vector<std::vector<std::string>>& rows,
 
 namespace {
 
-// `watched` is null where nobody looks again.
 // "/x/archive, newest backup 20240115-020000F".
 std::string archive_text(const cluster::ClusterStatus& status) {
   if (!status.archive_backup) return status.archive;
@@ -230,11 +229,11 @@ std::string archive_text(const cluster::ClusterStatus& status) {
     return status.archive + ", newest backup " + *status.archive_backup;
   return fmt::format(
       "{}, no backup in it yet, so nothing can be restored from it: set WAL_ARCHIVE_BACKUP=full "
-      "and "
-      "restart, or run pgbackrest --config={} --stanza=... --type=full backup",
+      "and restart, or run pgbackrest --config={} --stanza=... --type=full backup",
       status.archive, status.state_directory + "/pgbackrest/pgbackrest.conf");
 }
 
+// `watched` is null where nobody looks again.
 std::string text_of(const cluster::ClusterStatus& status, const cluster::Sight* watched) {
   const cluster::SupervisorStatus& supervisor = status.supervisor;
   std::string text = fact("cluster", fmt::format("{}: {}", status.cluster_name, headline(status)));
@@ -246,7 +245,6 @@ std::string text_of(const cluster::ClusterStatus& status, const cluster::Sight* 
         phase_detail(supervisor, watched != nullptr ? watched->rates : cluster::Rates{}, 0);
     if (!detail.empty()) text += fact("progress", detail);
     if (watched != nullptr) text += rates_text(*watched);
-    if (supervisor.phase == Phase::restoring) text += work_text(supervisor);
   }
   text += problems_text(status);
 
@@ -310,10 +308,14 @@ std::string text_of(const cluster::ClusterStatus& status, const cluster::Sight* 
     text +=
         fact("asked for", fmt::format("{} of {}: {}{}", request->act, request->node, request->state,
                                       request->error.empty() ? "" : ", " + request->error));
-  for (const std::string& warning : supervisor.warnings) text += fact("warning", warning);
+  for (const Notice& notice : supervisor.notices) text += fact("warning", notice.text);
   if (supervisor.phase == Phase::failed && !supervisor.error.empty()) {
     text += fact("error", supervisor.error);
   }
+  // A line for each worker, of which a host may have many: last, where a screen has no room for
+  // all.
+  if (status.supervisor_running && supervisor.phase == Phase::restoring)
+    text += work_text(supervisor);
   return text;
 }
 
@@ -322,6 +324,12 @@ std::string text_of(const cluster::ClusterStatus& status, const cluster::Sight* 
 std::string status_text(const cluster::ClusterStatus& status) { return text_of(status, nullptr); }
 
 std::string watch_text(const cluster::Sight& sight) { return text_of(sight.status, &sight); }
+
+std::string stale_watch_text(const std::string& last, std::chrono::seconds ago,
+                             const std::string& error) {
+  return fmt::format("cannot look at the cluster: {}\nas it was {} s ago:\n\n{}", error,
+                     ago.count(), last);
+}
 
 std::string redraw(const std::string& text, std::size_t width, std::size_t height) {
   constexpr std::size_t kIndent = 11;  // that of fact()
@@ -376,8 +384,11 @@ std::string checks_json(const std::vector<Check>& checks) {
   bool passed = true;
   for (const Check& check : checks) {
     passed = passed && check.result != Check::Result::failed;
-    list.push_back(
-        {{"name", check.name}, {"result", name(check.result)}, {"detail", check.detail}});
+    list.push_back({{"id", check.id},
+                    {"node", check.node},
+                    {"name", check.name},
+                    {"result", name(check.result)},
+                    {"detail", check.detail}});
   }
   const nlohmann::ordered_json json{{"passed", passed}, {"checks", list}};
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";

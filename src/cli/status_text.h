@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,9 @@ namespace pgrevive::cli {
 std::string status_text(const cluster::ClusterStatus& status);
 // The same for who looks again and again, with how far the phases are and how fast.
 std::string watch_text(const cluster::Sight& sight);
+// That of the last look, where the looks since then failed, the newest with `error`.
+std::string stale_watch_text(const std::string& last, std::chrono::seconds ago,
+                             const std::string& error);
 
 // The codes that draw `text` over what stood on a terminal of that size: lines that are too long go
 // on below, and what the screen has no room for is left out at the end. Pure.

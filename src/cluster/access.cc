@@ -10,16 +10,13 @@
 #include "postgres/role_files.h"
 
 namespace pgrevive::cluster {
-namespace {
-
-constexpr std::chrono::seconds kConnectTimeout{5};
-
-}  // namespace
 
 postgres::Connection Access::open(int port, const std::string& database,
                                   const std::function<void()>& while_waiting) const {
   try {
     return open_only(port, database, while_waiting);
+  } catch (const postgres::NoAnswer&) {
+    throw;
   } catch (const Error&) {
     // A cluster may have no database "postgres", but never none of these.
     if (database == "postgres") {
@@ -37,7 +34,7 @@ postgres::Connection Access::open_only(int port, const std::string& database,
   postgres::ConnectionOptions options{.host = socket_directory_.string(),
                                       .port = port,
                                       .database = database,
-                                      .connect_timeout = kConnectTimeout,
+                                      .connect_timeout = patience_,
                                       // Nobody's tables before the catalog's: we are a superuser
                                       // in databases whose owners we do not know.
                                       .search_path = "pg_catalog",
@@ -54,6 +51,8 @@ postgres::Connection Access::open_only(int port, const std::string& database,
       if (connection.value("select rolsuper from pg_roles where rolname = current_user") == "t")
         return connection;
       if (!first) first = Error(ErrorKind::postgres, "role " + role + " is not a superuser");
+    } catch (const postgres::NoAnswer&) {
+      throw;
     } catch (const Error& error) {
       // Only a superuser may say that no libraries are to be loaded.
       const bool plain_role =
@@ -69,6 +68,12 @@ postgres::Connection Access::open_only(int port, const std::string& database,
     error.with_hint("set POSTGRES_USER to a role that is a superuser in the restored cluster");
   if (const auto locale = refused_for_locale(error.what())) error.with_hint(locale_remedy(*locale));
   throw error;
+}
+
+Access Access::within(std::chrono::seconds patience) const {
+  Access hurried = *this;
+  hurried.patience_ = patience;
+  return hurried;
 }
 
 std::string Access::superuser(int port) const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -24,7 +25,9 @@ class Access {
         roles_(std::move(roles)),
         version_(version) {}
 
-  // Throws Error{postgres} when no role is let in, with what the server said to the first.
+  // Throws Error{postgres} when no role is let in, with what the server said to the first; a
+  // server that says nothing for 20 s, as one on a host that is very busy may, is asked by no
+  // further one.
   // Where there is no database "postgres" to be had, the connection is to template1.
   // With `while_waiting` (ConnectionOptions) statements may take as long as they like.
   postgres::Connection open(int port, const std::string& database = "postgres",
@@ -35,6 +38,8 @@ class Access {
   // Which role was let in, and is a superuser.
   std::string superuser(int port) const;
   postgres::Readiness ping(int port) const;
+  // The same, where each server has only that long to let us in: for a look that is taken again.
+  Access within(std::chrono::seconds patience) const;
 
   const std::filesystem::path& socket_directory() const { return socket_directory_; }
   const std::vector<std::string>& roles() const { return roles_; }
@@ -43,6 +48,7 @@ class Access {
   std::filesystem::path socket_directory_;
   std::vector<std::string> roles_;
   postgres::Version version_;
+  std::chrono::seconds patience_{20};
 };
 
 // Roles that may be the superuser of a restored cluster: POSTGRES_USER, "postgres", who owned the

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "cluster/notices.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -185,21 +186,21 @@ void Adminer::start() {
   const auto address = local_address(settings_.listen_addresses);
   std::error_code ignored;
   if (!find_program("php")) {
-    board_.warn("Adminer is off: there is no php (Debian package php-cli)");
+    board_.warn(notice("adminer_no_php"));
     return;
   }
   if (!std::filesystem::exists(kAdminer, ignored)) {
-    board_.warn("Adminer is off: it is not installed (Debian package adminer)");
+    board_.warn(notice("adminer_not_installed"));
     return;
   }
   if (run({.program = "php", .arguments = {"-r", "exit(extension_loaded('pgsql') ? 0 : 1);"}}, {},
           std::chrono::seconds(20))
           .status.ok() == false) {
-    board_.warn("Adminer is off: PHP cannot talk to PostgreSQL (Debian package php-pgsql)");
+    board_.warn(notice("adminer_no_pgsql"));
     return;
   }
   if (!settings_.containers && (address.empty() || address.find(':') != std::string::npos)) {
-    board_.warn("Adminer is off: it reaches servers over IPv4 only, and LISTEN_ADDRESSES has none");
+    board_.warn(notice("adminer_no_ipv4"));
     return;
   }
   make_directories(directory_.adminer());
@@ -221,7 +222,8 @@ void Adminer::start() {
                      "-d", "display_errors=0", "-S",
                      host_and_port(settings_.adminer_listen, settings_.adminer_port), "-t",
                      directory_.adminer().string(), page_file(directory_).string()},
-       .log = directory_.root() / "logs" / "adminer.log"});
+       .log = directory_.root() / "logs" / "adminer.log",
+       .without_core = true});
 }
 
 void Adminer::tick() { process_.tick(); }

@@ -145,6 +145,10 @@ std::optional<ArchiveEnd> newest_on(const ArchiveLine& line, const repository::W
     return ArchiveEnd{.segment = segments.back()};
   }
   const auto& ancestors = line.history.ancestors;
+  // Its first one may be one that was never finished.
+  const auto begun = ancestors.empty() ? std::uint64_t{0} : ancestors.back().ended.value() / size;
+  const WalSegment first(line.timeline(), std::max(from.number(), begun), size);
+  if (has_partial(first)) return ArchiveEnd{.segment = first, .unfinished = true};
   for (auto ancestor = ancestors.rbegin(); ancestor != ancestors.rend(); ++ancestor) {
     auto segments = last_of(ancestor->timeline);
     // What the old timeline wrote after it was left is on no line of ours.

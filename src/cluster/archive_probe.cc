@@ -56,7 +56,10 @@ void probe_own_archive(const Settings& settings, const StateDirectory& directory
   auto environment = backrest_environment(archive);
   environment["PGBACKREST_LOG_LEVEL_FILE"] = "off";
   environment["PGBACKREST_LOG_LEVEL_CONSOLE"] = "warn";
-  Command command{.program = "pgbackrest", .environment = std::move(environment), .directory = "/"};
+  Command command{.program = "pgbackrest",
+                  .environment = std::move(environment),
+                  .directory = "/",
+                  .without_core = true};
   if (::geteuid() != owner.uid) command.identity = owner;
   command.arguments = {"--no-config", "repo-put", kProbe};
   if (const auto output = run(command, "may be removed\n", std::chrono::minutes(2));

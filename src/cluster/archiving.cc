@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "cluster/backrest_conf.h"
 #include "cluster/configuration.h"
+#include "cluster/notices.h"
 #include "cluster/setup.h"
 #include "cluster/takeover.h"
 #include "repository/layout.h"
@@ -110,7 +111,7 @@ void set_up_archiving(Site& site, NodeRecord& record) {
     // A cluster that has archived keeps its WAL until the archive is back; stopping it for that
     // would make an outage of the archive one of the database.
     if (!record.archives_as(site.settings.wal_archive)) throw;
-    site.board.warn(error.text());
+    site.board.warn(notice("archiving_not_set_up", error.text()));
     configure_primary(site, record, archive_command(site));
     return;
   }
@@ -125,9 +126,10 @@ Command backrest_command(const Site& site, const std::vector<std::string>& words
       .arguments = {"--config=" + site.directory.pgbackrest_conf().string(),
                     "--stanza=" + site.settings.repository.stanza},
       // Its session is to begin whatever its role is told to load.
-      .environment = {
-          {"PGOPTIONS", std::string("-c session_preload_libraries= -c local_preload_libraries=") +
-                            (site.version.at_least(17) ? " -c event_triggers=off" : "")}}};
+      .environment = {{"PGOPTIONS",
+                       std::string("-c session_preload_libraries= -c local_preload_libraries=") +
+                           (site.version.at_least(17) ? " -c event_triggers=off" : "")}},
+      .without_core = true};
   command.arguments.insert(command.arguments.end(), words.begin(), words.end());
   return command;
 }

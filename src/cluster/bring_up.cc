@@ -11,11 +11,14 @@
 #include "cluster/archiving.h"
 #include "cluster/backrest_conf.h"
 #include "cluster/lost_primary.h"
+#include "cluster/made_places.h"
 #include "cluster/new_cluster.h"
 #include "cluster/next_step.h"
 #include "cluster/node_files.h"
 #include "cluster/node_record.h"
+#include "cluster/notices.h"
 #include "cluster/preflight.h"
+#include "cluster/preview.h"
 #include "cluster/rebuild.h"
 #include "cluster/recovery.h"
 #include "cluster/reindex.h"
@@ -76,6 +79,24 @@ restore::DatabaseChoice choice_under_way(const Site& site, const std::string& la
   return site.settings.databases;
 }
 
+// Before the first byte is fetched, as it may be hours until recovery looks. Of a recovery to all
+// there is; another one needs what lies before its target. What an interrupted restore of the same
+// backup has seen counts on.
+FurthestEnd end_of_archive(const Site& site, const ChosenBackup& chosen) {
+  if (site.settings.target.type != restore::RecoveryType::latest) return {};
+  FurthestEnd seen;
+  if (const auto record = NodeRecord::load(site.directory, kPrimary);
+      record && !record->promoted && record->backup_label == chosen.backup.label.text())
+    seen = record->furthest;
+  const auto outlook = look_ahead(site.settings, chosen, false, {.stop = site.stop});
+  if (outlook.problem || outlook.last_segment.empty()) return seen;
+  const FurthestEnd now{.line = outlook.line.timeline.value(), .segment = outlook.last_segment};
+  if (seen.segment.empty() || seen.line < now.line) return now;
+  if (seen.line == now.line)
+    seen.raise(postgres::WalSegment::parse(now.segment, outlook.segment_size));
+  return seen;
+}
+
 void restore_missing(Site& site, const std::vector<std::string>& nodes) {
   const bool under_way = label_under_way(site.settings, site.directory).has_value();
   if (!under_way) check_own_archive_is_free(site.settings, site.directory, site.marker);
@@ -84,7 +105,9 @@ void restore_missing(Site& site, const std::vector<std::string>& nodes) {
                        .databases = choice_under_way(site, chosen.backup.label.text())};
   if (site.settings.wal_archive == WalArchiveMode::source)
     what.source_newest = newest_of_source(site.settings, chosen);
+  if (nodes.front() == kPrimary) what.furthest = end_of_archive(site, chosen);
   site.board.change([&](SupervisorStatus& status) { status.backup_label = what.label.text(); });
+  for (const auto& missing : site.settings.missing_locales) site.board.warn(missing);
   restore_nodes(site, nodes, what);
 }
 
@@ -122,9 +145,7 @@ void keep_tablespaces_apart(Site& site) {
   for (const auto& node : replicas(site)) {
     const auto record = record_of(site, node);
     if (record.joined || record.unfinished || record.backup_label.empty()) continue;
-    site.board.warn("the WAL of the source made a tablespace in " + outside.front().string() +
-                    ", where the primary has it now; " + node +
-                    " is copied from the primary, with a place of its own for it");
+    site.board.warn(notice("tablespace_apart", outside.front().string(), node));
     NodeRecord again;
     again.unfinished = true;
     again.no_backup = "its WAL made a tablespace in " + outside.front().string();
@@ -168,6 +189,7 @@ void bring_up_primary(Site& site) {
         // Once, before anybody uses it: what it needed to recover and what held its subscriptions
         // is only left behind by a restart.
         if (step == Step::set_up) {
+          warn_of_made_places(site);
           site.servers.stop(kPrimary);
           start_primary(site, record);
         }

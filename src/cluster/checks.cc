@@ -45,32 +45,34 @@ class Checks {
 
   std::vector<Check> run() {
     for (const auto& node : nodes_) {
-      check(node + " answers", [&] { return answers(node); });
-      check(node + " has its role", [&] { return role(node); });
+      check("answers", node, node + " answers", [&] { return answers(node); });
+      check("role", node, node + " has its role", [&] { return role(node); });
     }
     for (std::size_t i = 1; i < nodes_.size(); ++i) {
       const auto& node = nodes_[i];
-      check(node + " streams", [&] { return streams(node); });
-      check("a row reaches " + node, [&] { return row_arrives(node); });
-      check(node + " refuses writes", [&] { return refuses_writes(node); });
-      check(node + " is of the same cluster", [&] { return same_cluster(node); });
+      check("streams", node, node + " streams", [&] { return streams(node); });
+      check("row", node, "a row reaches " + node, [&] { return row_arrives(node); });
+      check("refuses_writes", node, node + " refuses writes", [&] { return refuses_writes(node); });
+      check("same_cluster", node, node + " is of the same cluster",
+            [&] { return same_cluster(node); });
     }
-    check("restored databases are there", [&] { return databases(); });
+    check("databases", "", "restored databases are there", [&] { return databases(); });
     if (settings_.archives())
-      check("WAL archiving works", [&] { return archiving(); });
+      check("archiving", "", "WAL archiving works", [&] { return archiving(); });
     else
-      skip("WAL archiving works", "WAL_ARCHIVE=off");
+      skip("archiving", "WAL archiving works", "WAL_ARCHIVE=off");
     if (settings_.adminer_port != 0)
-      check("Adminer answers", [&] { return adminer(); });
+      check("adminer", "", "Adminer answers", [&] { return adminer(); });
     else
-      skip("Adminer answers", "ADMINER_PORT=0");
+      skip("adminer", "Adminer answers", "ADMINER_PORT=0");
     return std::move(checks_);
   }
 
  private:
   // The body returns a detail, or throws what failed.
-  void check(const std::string& name, const std::function<std::string()>& body) {
-    Check result{.name = name};
+  void check(const std::string& id, const std::string& node, const std::string& name,
+             const std::function<std::string()>& body) {
+    Check result{.id = id, .node = node, .name = name};
     try {
       result.detail = body();
     } catch (const Error& error) {
@@ -79,8 +81,9 @@ class Checks {
     }
     checks_.push_back(std::move(result));
   }
-  void skip(const std::string& name, const std::string& why) {
-    checks_.push_back({.name = name, .result = Check::Result::not_applicable, .detail = why});
+  void skip(const std::string& id, const std::string& name, const std::string& why) {
+    checks_.push_back(
+        {.id = id, .name = name, .result = Check::Result::not_applicable, .detail = why});
   }
   [[noreturn]] static void fail(const std::string& detail) {
     throw Error(ErrorKind::postgres, detail);

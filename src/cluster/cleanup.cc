@@ -16,8 +16,10 @@
 #include "cluster/console_process.h"
 #include "cluster/identity_scope.h"
 #include "cluster/leftovers.h"
+#include "cluster/made_places.h"
 #include "cluster/marker.h"
 #include "cluster/node_files.h"
+#include "cluster/program_copy.h"
 #include "cluster/supervisor_process.h"
 
 namespace pgrevive::cluster {
@@ -217,8 +219,10 @@ bool lies_outside(const repository::RepositoryOptions& archive, const StateDirec
 // What stays although it was the cluster's.
 void tell_what_stays(const StateDirectory& directory, const Marker& marker, Cleanup& result) {
   for (const auto& node : existing_nodes(directory)) {
+    const auto made = made_places(NodeParts::of(directory, node));
     for (const auto& place : outside_tablespaces(directory, node))
-      result.kept.push_back("tablespace in " + place.string());
+      if (std::ranges::find(made, place) == made.end())
+        result.kept.push_back("tablespace in " + place.string());
     std::error_code ignored;
     for (const auto& place : {directory.data(node), directory.tablespaces(node)})
       if (const auto target = std::filesystem::read_symlink(place, ignored); !target.empty())
@@ -254,6 +258,16 @@ Marker check_is_ours(const StateDirectory& directory) {
               directory.root().string() + " was not made by pgrevive, so it stays as it is");
 }
 
+void remove_set_aside(const StateDirectory& directory, const std::filesystem::path& place,
+                      Cleanup& result) {
+  auto made =
+      remove_made_places({.data = place / directory.data("primary").filename(),
+                          .memory = place / directory.made_tablespaces("primary").filename()});
+  for (const auto& path : made.removed) result.removed.push_back(path.string());
+  for (auto& text : made.kept) result.kept.push_back(std::move(text));
+  remove_below(place.parent_path(), place);
+}
+
 // Returns whether nothing is left in the directory.
 bool stop_and_remove(const StateDirectory& directory, CleanupOf what,
                      const std::function<void()>& in_between, Cleanup& result) {
@@ -271,12 +285,24 @@ bool stop_and_remove(const StateDirectory& directory, CleanupOf what,
     remove_tree(marker.socket_directory);
   const bool foreign = remove_beside_nodes(directory, what, result);
   if (in_between) in_between();
-  for (const auto& place : set_aside(directory)) remove_below(place.parent_path(), place);
+  for (const auto& place : set_aside(directory)) remove_set_aside(directory, place, result);
   if (what == CleanupOf::what_was_made) return false;
   // In this order: a lock of another file is of no use to who still sees a cluster here.
   for (const auto& path : {directory.marker(), directory.change_lock()})
     remove_below(directory.root(), path);
   return !foreign;
+}
+
+// What a restore from the console has left whose shell was killed.
+void remove_programs_beside(const StateDirectory& directory, uid_t owner, Cleanup& result) {
+  for (const auto& place : programs_beside(directory, owner)) {
+    try {
+      remove_tree(place);
+      result.removed.push_back("a copy of the programs in " + place.string());
+    } catch (const Error& error) {
+      result.kept.push_back("a copy of the programs in " + place.string() + ": " + error.what());
+    }
+  }
 }
 
 [[noreturn]] void refuse_link(const std::filesystem::path& path) {
@@ -337,9 +363,11 @@ Cleanup cleanup(const StateDirectory& directory) {
   check_is_ours(directory);
   bool empty = false;
   {
-    const IdentityScope scope(owner_of(directory.root()));
+    const auto owner = owner_of(directory.root());
+    const IdentityScope scope(owner);
     const auto held = ChangeLock::take(directory, kCleanup);
     empty = stop_and_remove(directory, CleanupOf::everything, {}, result);
+    remove_programs_beside(directory, owner.uid, result);
   }
   // Who owns a cluster may not own where it lies, and leaves an empty directory.
   if (empty && ::rmdir(directory.root().c_str()) == 0)

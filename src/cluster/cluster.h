@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -31,8 +32,8 @@ Launch launch(Settings& settings, const StateDirectory& directory,
               const std::filesystem::path& own_program, const PointWatch& watch,
               bool reindex = false);
 
-// Has a supervisor that gave a server up (phase failed) and watches the rest try again, and waits until
-// it does, 3 s at most. Does nothing in other phases.
+// Has a supervisor that gave a server up (phase failed) and watches the rest try again, and waits
+// until it does, 3 s at most. Does nothing in other phases.
 void try_again(const StateDirectory& directory);
 
 // Makes the state directory and what the supervisor reads: `marker`, `settings`, the programs
@@ -124,15 +125,21 @@ struct ClusterStatus {
   std::vector<std::string> half_removed;
 };
 
-// Who looks every second leaves out what costs more than a blink: the sizes of data directories,
-// for which every file in them is looked at, and whether Adminer answers.
-enum class Look { whole, quick };
+// Who looks every second leaves out what costs more than a blink: whether Adminer answers, which
+// may take two seconds, and data_bytes().
+enum class Look { whole, without_sizes, quick };
 ClusterStatus collect_status(const StateDirectory& directory, Look look = Look::whole);
+// Of a node's data directory and its tablespaces. Every file in them is looked at, which takes
+// minutes where there are many and the disk is slow. What it has counted, where it is stopped.
+std::uint64_t data_bytes(const StateDirectory& directory, const std::string& node,
+                         const std::stop_token& stop = {});
 std::string to_json(const ClusterStatus& status);
 
 // The checks of `test`, in order; run one after the other with a bound on each.
 struct Check {
-  std::string name;
+  std::string id;    // what is checked, and stays the same: "answers", "streams"; see checks.cc
+  std::string node;  // whose; empty: the cluster's
+  std::string name;  // the two in words
   enum class Result { passed, failed, not_applicable } result = Result::passed;
   std::string detail;
 };

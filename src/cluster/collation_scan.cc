@@ -212,6 +212,9 @@ void look_into(DatabaseFindings& findings, Connection& connection) {
   connection.query(
       "select set_config('search_path', 'pg_catalog', false), "
       "set_config('standard_conforming_strings', 'on', false)");
+  // What runs for half a second would be compiled for many.
+  if (connection.server_version() >= 110000)
+    connection.query("select set_config('jit', 'off', false)");
   add_missing_locales(findings, connection);
   add_collations(findings, connection);
   if (connection.server_version() < 130000) look_for_unversioned(findings, connection);

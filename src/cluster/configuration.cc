@@ -1,9 +1,12 @@
 #include "cluster/configuration.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdint>
+#include <limits>
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -74,22 +77,9 @@ bool is_parameter(const std::string& name) {
 }
 
 void write_parameters(Writer& out, const NodeConfiguration& node, const Settings& settings) {
-  const auto parameters = parameters_of(node, settings);
   out.section("what hot standby must not stay below, and room for replicas");
-  out.set("max_connections", parameters.max_connections);
-  out.set("max_worker_processes", parameters.max_worker_processes);
-  out.set("max_prepared_transactions", parameters.max_prepared_xacts);
-  out.set("max_locks_per_transaction", parameters.max_locks_per_xact);
-  out.set("max_wal_senders", parameters.max_wal_senders);
-  int slots =
-      std::max(settings.replicas + 2, settings.max_replication_slots.value_or(std::max(
-                                          10, source_value(node, "max_replication_slots", 0))));
-  const int origins = node.replication_origins == 0 ? 0 : node.replication_origins + kOriginsInWal;
-  if (!node.version.at_least(18)) slots = std::max(slots, origins);
-  out.set("max_replication_slots", slots);
-  if (node.version.at_least(18))
-    out.set("max_active_replication_origins",
-            std::max({10, origins, source_value(node, "max_active_replication_origins", 0)}));
+  for (const auto& parameter : written_parameters(node, settings))
+    out.set(parameter.name, parameter.value);
 }
 
 void write_memory(Writer& out, const NodeConfiguration& node, const Settings& settings) {
@@ -132,6 +122,24 @@ std::uint64_t default_shared_buffers(const Host& host) {
   return std::clamp(host.memory_bytes / 8, 32 * kMiB, 1024 * kMiB);
 }
 
+std::optional<std::uint64_t> parse_memory_size(std::string_view text) {
+  constexpr std::array<std::pair<std::string_view, int>, 5> kUnits{
+      {{"kB", 10}, {"MB", 20}, {"GB", 30}, {"TB", 40}, {"B", 0}}};
+  text = trim(text);
+  for (const auto& [unit, shift] : kUnits) {
+    if (!text.ends_with(unit)) continue;
+    const auto number = parse_unsigned(trim(text.substr(0, text.size() - unit.size())));
+    if (!number || *number > std::numeric_limits<std::uint64_t>::max() >> shift) return {};
+    return *number << shift;
+  }
+  return {};
+}
+
+std::optional<std::uint64_t> shared_buffers_of(const Settings& settings, const Host& host) {
+  return settings.shared_buffers.empty() ? default_shared_buffers(host)
+                                         : parse_memory_size(settings.shared_buffers);
+}
+
 postgres::ControlFile::Parameters parameters_of(const NodeConfiguration& node,
                                                 const Settings& settings) {
   const auto greatest_of = [&](const std::string& name, int floor, int ours) {
@@ -150,6 +158,76 @@ postgres::ControlFile::Parameters parameters_of(const NodeConfiguration& node,
       .max_locks_per_xact =
           greatest_of("max_locks_per_transaction", node.floor.max_locks_per_xact, 64),
   };
+}
+
+std::vector<Parameter> written_parameters(const NodeConfiguration& node, const Settings& settings) {
+  std::vector<Parameter> parameters;
+  const auto add = [&](const char* name, int value, int by_itself, const std::string& why) {
+    const int before = source_value(node, name, by_itself);
+    parameters.push_back(
+        {.name = name, .value = value, .before = before, .why = value == before ? "" : why});
+  };
+  const auto of_wal = [](int value, int floor, const char* otherwise) {
+    return value == floor ? "demanded by the WAL" : otherwise;
+  };
+  constexpr const char* kLeast = "the least that a cluster here has";
+  const auto used = parameters_of(node, settings);
+  const auto& floor = node.floor;
+  // Before version 10 these had to be asked for.
+  const int some = node.version.at_least(10) ? 10 : 0;
+  add("max_connections", used.max_connections, 100,
+      of_wal(used.max_connections, floor.max_connections, kLeast));
+  add("max_worker_processes", used.max_worker_processes, 8,
+      of_wal(used.max_worker_processes, floor.max_worker_processes, kLeast));
+  add("max_prepared_transactions", used.max_prepared_xacts, 0,
+      of_wal(used.max_prepared_xacts, floor.max_prepared_xacts, kLeast));
+  add("max_locks_per_transaction", used.max_locks_per_xact, 64,
+      of_wal(used.max_locks_per_xact, floor.max_locks_per_xact, kLeast));
+  add("max_wal_senders", used.max_wal_senders, some,
+      of_wal(
+          used.max_wal_senders, floor.max_wal_senders,
+          settings.max_wal_senders ? "as MAX_WAL_SENDERS says, with room for replicas" : kLeast));
+
+  const int origins = node.replication_origins == 0 ? 0 : node.replication_origins + kOriginsInWal;
+  constexpr const char* kForOrigins = "room for the replication origins that came with the data";
+  int slots =
+      std::max(settings.replicas + 2, settings.max_replication_slots.value_or(std::max(
+                                          10, source_value(node, "max_replication_slots", 0))));
+  const bool for_origins = !node.version.at_least(18) && origins > slots;
+  if (for_origins) slots = origins;
+  add("max_replication_slots", slots, some,
+      for_origins                      ? kForOrigins
+      : settings.max_replication_slots ? "as MAX_REPLICATION_SLOTS says, with room for replicas"
+                                       : kLeast);
+  if (node.version.at_least(18))
+    add("max_active_replication_origins",
+        std::max({10, origins, source_value(node, "max_active_replication_origins", 0)}), 10,
+        kForOrigins);
+  return parameters;
+}
+
+std::vector<std::string> changed_parameters(const NodeConfiguration& node,
+                                            const Settings& settings) {
+  std::vector<std::string> texts;
+  for (const auto& parameter : written_parameters(node, settings))
+    if (!parameter.why.empty())
+      texts.push_back(fmt::format("{}: {} -> {}, {}", parameter.name, parameter.before,
+                                  parameter.value, parameter.why));
+  return texts;
+}
+
+std::string difference(const postgres::ControlFile::Parameters& before,
+                       const postgres::ControlFile::Parameters& after) {
+  std::vector<std::string> texts;
+  const auto compare = [&](const char* name, int from, int to) {
+    if (from != to) texts.push_back(fmt::format("{} {} -> {}", name, from, to));
+  };
+  compare("max_connections", before.max_connections, after.max_connections);
+  compare("max_worker_processes", before.max_worker_processes, after.max_worker_processes);
+  compare("max_wal_senders", before.max_wal_senders, after.max_wal_senders);
+  compare("max_prepared_transactions", before.max_prepared_xacts, after.max_prepared_xacts);
+  compare("max_locks_per_transaction", before.max_locks_per_xact, after.max_locks_per_xact);
+  return fmt::format("{}", fmt::join(texts, ", "));
 }
 
 std::string postgresql_conf(const NodeConfiguration& node, const Settings& settings) {
@@ -219,7 +297,7 @@ std::string tls_host(const Settings& settings) {
 }
 
 std::string pg_hba_conf(Stage stage, const Settings& settings, postgres::Version version) {
-  std::string text = "# Written by pgrevive at every start.\n";
+  std::string text = std::string(kOurMark) + " at every start.\n";
   const auto line = [&](std::string_view type, std::string_view database, std::string_view user,
                         std::string_view address, std::string_view method) {
     text += fmt::format("{:<8}{:<16}{:<26}{:<26}{}\n", type, database, user, address, method);
@@ -236,6 +314,8 @@ std::string pg_hba_conf(Stage stage, const Settings& settings, postgres::Version
   addresses.insert(addresses.end(), settings.allowed_networks.begin(),
                    settings.allowed_networks.end());
   const std::string_view type = settings.node_tls ? "hostssl" : "host";
+  // Its password lies with every replica, and is to open no database.
+  line(type, "all", kReplicationRole, "all", "reject");
   for (const auto& address : addresses) {
     line(type, "all", "all", address, password);
     line(type, "replication", kReplicationRole, address, password);
@@ -258,7 +338,7 @@ std::string pg_ident_conf(const std::vector<std::string>& system_users,
     }
     return text + '"';
   };
-  std::string text = "# Written by pgrevive at every start.\n";
+  std::string text = std::string(kOurMark) + " at every start.\n";
   for (const auto& user : system_users)
     for (const auto& role : roles)
       text += fmt::format("{:<12}{:<20}{}\n", kIdentMap, quoted(user), quoted(role));

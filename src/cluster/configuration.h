@@ -3,7 +3,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cluster/host.h"
@@ -52,8 +54,30 @@ struct NodeConfiguration {
 postgres::ControlFile::Parameters parameters_of(const NodeConfiguration& node,
                                                 const Settings& settings);
 
+// What postgresql_conf() makes of a setting that has to be large enough: `before` is what the
+// source's configuration says, or PostgreSQL by itself.
+struct Parameter {
+  std::string name;
+  int value = 0;
+  int before = 0;
+  std::string why;  // it is another; empty where it is not
+};
+std::vector<Parameter> written_parameters(const NodeConfiguration& node, const Settings& settings);
+// "max_connections: 100 -> 420, demanded by the WAL", of those that are others.
+std::vector<std::string> changed_parameters(const NodeConfiguration& node,
+                                            const Settings& settings);
+// "max_connections 300 -> 420, max_wal_senders 15 -> 33".
+std::string difference(const postgres::ControlFile::Parameters& before,
+                       const postgres::ControlFile::Parameters& after);
+
 // shared_buffers where the user did not say, bytes.
 std::uint64_t default_shared_buffers(const Host& host);
+
+// "256MB", as postgresql.conf has it; empty for anything else.
+std::optional<std::uint64_t> parse_memory_size(std::string_view text);
+
+// shared_buffers as postgresql_conf() sets them, bytes; empty where the user's words are no amount.
+std::optional<std::uint64_t> shared_buffers_of(const Settings& settings, const Host& host);
 
 // Sizes that the user did not give come from the host's memory, which all nodes share:
 // shared_buffers 1/8 (32 MB to 1 GB), effective_cache_size 1/2, maintenance_work_mem 1/64 (64 MB to
@@ -65,7 +89,7 @@ std::string recovery_conf(const NodeConfiguration& node);
 
 // While recovering only the socket directory is open, to whom pg_ident.conf names. Afterwards
 // localhost and the allowed networks with scram-sha-256 (md5 before PostgreSQL 10), over TLS where
-// NODE_TLS is on.
+// NODE_TLS is on; the role for replication for that only.
 std::string pg_hba_conf(Stage stage, const Settings& settings, postgres::Version version);
 
 // With NODE_TLS: by which of the addresses of LISTEN_ADDRESSES a replica on this host reaches its
@@ -87,6 +111,8 @@ std::string shell_argument(const std::string& text);
 // A value of a connection string, quoted by libpq's rules.
 std::string conninfo_value(const std::string& text);
 
+// How our pg_hba.conf and pg_ident.conf begin.
+inline constexpr std::string_view kOurMark = "# Written by pgrevive";
 inline constexpr const char* kReplicationRole = "pgrevive_replication";
 inline constexpr const char* kIdentMap = "pgrevive";
 

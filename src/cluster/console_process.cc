@@ -1,20 +1,11 @@
 #include "cluster/console_process.h"
 
-#include <string_view>
-
-#include <fmt/format.h>
-
 #include "base/file.h"
 #include "base/text.h"
 #include "cluster/adminer.h"
+#include "cluster/notices.h"
 
 namespace pgrevive::cluster {
-namespace {
-
-constexpr std::string_view kExposure = "the console listens on ";
-
-}  // namespace
-
 SideProgram console_program(const StateDirectory& directory) {
   return {
       .name = "the console",
@@ -50,15 +41,15 @@ std::string console_url(const Settings& settings) {
   return url_of(settings.console_listen, settings.console_port);
 }
 
-std::string console_exposure(const Settings& settings) {
+std::optional<Notice> console_exposure(const Settings& settings) {
   const auto& address = settings.console_listen;
   if (settings.console_port == 0 || address.starts_with("127.") || address == "::1") return {};
-  return fmt::format(
-      "{}{} (CONSOLE_LISTEN), port {}, over plain HTTP: whoever reaches it may look, and a token "
-      "that is sent to it can be read on the way",
-      kExposure, address, settings.console_port);
+  return notice("console_exposed", address, std::to_string(settings.console_port));
 }
 
-bool tells_of_exposure(const std::string& warning) { return warning.starts_with(kExposure); }
+bool tells_of_exposure(const Notice& notice) {
+  // One that an older version left has no id.
+  return notice.text.starts_with("the console listens on ");
+}
 
 }  // namespace pgrevive::cluster

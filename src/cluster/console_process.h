@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "base/notice.h"
 #include "cluster/settings.h"
 #include "cluster/side_process.h"
 #include "cluster/state_directory.h"
@@ -26,8 +27,8 @@ std::string console_url(const Settings& settings);
 
 // What has to be said of a console that others than this host may reach; empty where it is off or
 // only this host does. Pure.
-std::string console_exposure(const Settings& settings);
+std::optional<Notice> console_exposure(const Settings& settings);
 // Whether a warning is one of those.
-bool tells_of_exposure(const std::string& warning);
+bool tells_of_exposure(const Notice& notice);
 
 }  // namespace pgrevive::cluster

@@ -216,11 +216,11 @@ int run_node(const Settings& told, const std::string& node) {
   // The phases of its way up belong to the start that filled the volume, and to no later one.
   if (std::ranges::find(first.phases, Phase::running, &PhaseTime::phase) != first.phases.end())
     first.phases.clear();
-  std::erase_if(first.warnings, tells_of_exposure);
+  std::erase_if(first.notices, tells_of_exposure);
   StatusBoard board(directory, std::move(first));
   // The console has no status of its own; the primary's is what everybody looks at.
-  if (const auto exposure = console_exposure(told); node == "primary" && !exposure.empty())
-    board.warn(exposure);
+  if (const auto exposure = console_exposure(told); exposure && node == "primary")
+    board.warn(*exposure);
   const auto version =
       postgres::Version::parse(trim(read_file(directory.data(node) / "PG_VERSION")));
   Workplace workplace(settings, directory, marker, board, signals.stop(), version,

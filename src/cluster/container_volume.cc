@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/private_memory.h"
 #include "cluster/containers.h"
 #include "cluster/node_record.h"
 #include "postgres/binaries.h"
@@ -25,9 +26,9 @@ void remove_stale_pid(const std::filesystem::path& data) {
   const auto file = postgres::read_postmaster_pid(data);
   std::error_code ignored;
   if (file && file->data_directory != data.string())
-    throw Error(ErrorKind::busy,
-                path.string() + " is of a server that pgrevive did not start, in " +
-                    file->data_directory)
+    throw Error(
+        ErrorKind::busy,
+        path.string() + " is of a server that pgrevive did not start, in " + file->data_directory)
         .with_hint(
             "another container may run it on this volume: stop that one (docker ps -a --filter "
             "volume=NAME); where none does, remove the file");
@@ -48,6 +49,7 @@ void become(const Identity& identity) {
   if (::initgroups(identity.name.c_str(), identity.gid) != 0 || ::setgid(identity.gid) != 0 ||
       ::setuid(identity.uid) != 0)
     throw system_error(errno, "cannot become user " + identity.name);
+  keep_memory_private();
   ::setenv("HOME", identity.home.c_str(), 1);
   ::setenv("USER", identity.name.c_str(), 1);
 }

@@ -16,6 +16,11 @@ Settings settings_for(Settings settings) {
     throw Error(ErrorKind::usage,
                 "WAL_ARCHIVE_PATH is a directory, which is in no volume of RUNTIME=docker")
         .with_hint("leave it out: the archive is then in the primary's volume");
+  if (!settings.tablespaces.empty())
+    throw Error(ErrorKind::usage,
+                "TABLESPACE_MAP names directories of this host, which no container of "
+                "RUNTIME=docker sees")
+        .with_hint("leave it out: tablespaces are then in the volume of their node's data");
   settings.containers = true;
   settings.postgres_binaries.clear();  // of the host
   return settings;

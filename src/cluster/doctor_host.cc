@@ -1,12 +1,9 @@
 #include "cluster/doctor_host.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <clocale>
-#include <limits>
 #include <set>
-#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -20,12 +17,11 @@
 #include "cluster/configuration.h"
 #include "cluster/console_process.h"
 #include "cluster/host.h"
+#include "cluster/identity_scope.h"
 #include "cluster/locales.h"
-#include "cluster/stored_catalog.h"
+#include "cluster/needed_locales.h"
 #include "cluster/supervisor_process.h"
 #include "postgres/binaries.h"
-#include "repository/open.h"
-#include "restore/databases.h"
 #include "restore/restore.h"
 #include "storage/s3/probe.h"
 
@@ -74,6 +70,16 @@ void examine_space(const Settings& settings, const StateDirectory& directory,
     return;
   }
   for (const auto& need : needs) findings.look("disk space", [&] { return judge_space(need); });
+}
+
+void examine_tablespaces(const Settings& settings, const StateDirectory& directory,
+                         const std::optional<ChosenBackup>& chosen, Findings& findings) {
+  if (settings.tablespaces.empty() || !chosen || !needs_restore(settings, directory)) return;
+  findings.look("tablespaces", [&] {
+    const IdentityScope scope(find_owner());
+    check_tablespace_map(settings, directory, *chosen, NodesToMake::missing);
+    return fine("go where TABLESPACE_MAP says");
+  });
 }
 
 Finding examine_binaries(const Settings& settings, const StateDirectory& directory,
@@ -125,21 +131,16 @@ Finding examine_locales(const Settings& settings, const StateDirectory& director
     return not_applicable(
         "the primary is restored already; status tells of its databases' locales");
   if (!chosen) return not_run("chosen backup");
-  const auto repository = repository::open_repository(settings.repository);
-  const auto manifest = repository.load_manifest(chosen->info, chosen->backup.label);
-  auto databases = stored_databases(repository, manifest);
-  for (const auto& database : restore::left_out_databases(manifest, settings.databases))
-    databases.erase(database.oid);
-  return judge_locales(databases, host_has_locale);
+  return judge_locales(databases_to_come(settings, *chosen), host_has_locale);
 }
 
-Finding examine_memory(const Settings& settings) {
+Finding examine_memory(const Settings& settings, const StateDirectory& directory) {
   const auto host = look_at_host();
-  const auto buffers = settings.shared_buffers.empty() ? std::optional(default_shared_buffers(host))
-                                                       : parse_memory_size(settings.shared_buffers);
+  const auto buffers = shared_buffers_of(settings, host);
   if (!buffers)
     return failed("SHARED_BUFFERS=" + settings.shared_buffers + " is not an amount of memory",
                   "write it like 256MB");
+  check_memory(settings, has_primary(directory) ? Mapping::not_tried : Mapping::tried);
   return judge_memory(settings.replicas + 1, *buffers, host.memory_bytes);
 }
 
@@ -168,46 +169,29 @@ Finding judge_memory(int nodes, std::uint64_t shared_buffers, std::uint64_t memo
   return fine(detail);
 }
 
-Finding judge_locales(const std::map<std::uint32_t, postgres::DatabaseRow>& databases,
-                      const std::function<bool(const std::string&)>& has_locale) {
-  std::map<std::string, std::set<std::string>> needed;  // locale to databases
+Finding judge_locales(const Databases& databases, const HasLocale& has_locale) {
+  std::set<std::string> here;
   for (const auto& [oid, database] : databases)
     for (const auto& locale : {database.collate, database.ctype})
-      if (!locale.empty()) needed[locale].insert(printable(database.name, 80));
-  if (needed.empty())
+      if (!locale.empty()) here.insert(printable(locale, 80));
+  if (here.empty())
     return warning("the files of the backup do not tell which its databases need",
                    "on the source: select datname, datcollate, datctype from pg_database");
-  std::vector<std::string> here;
-  std::vector<std::string> missing;
+  std::vector<std::string> texts;
   std::vector<std::string> remedies;
-  for (const auto& [locale, users] : needed) {
-    here.push_back(printable(locale, 80));
-    if (has_locale(locale)) continue;
-    missing.push_back(fmt::format("{} is not here, and without it nobody can connect to {}",
-                                  printable(locale, 80), fmt::join(users, ", ")));
-    remedies.push_back(how_to_install_locale(printable(locale, 80)));
+  for (const auto& missing : missing_locales(databases, has_locale)) {
+    texts.push_back(missing_text(missing));
+    remedies.push_back(how_to_install_locale(missing.locale));
   }
-  if (!missing.empty())
-    return failed(fmt::format("{}", fmt::join(missing, "; ")),
+  if (!texts.empty())
+    return failed(fmt::format("{}", fmt::join(texts, "; ")),
                   fmt::format("{}", fmt::join(remedies, "; ")));
   return fine(fmt::format("all that the databases of the backup need: {}", fmt::join(here, ", ")));
 }
 
-std::optional<std::uint64_t> parse_memory_size(std::string_view text) {
-  constexpr std::array<std::pair<std::string_view, int>, 5> kUnits{
-      {{"kB", 10}, {"MB", 20}, {"GB", 30}, {"TB", 40}, {"B", 0}}};
-  text = trim(text);
-  for (const auto& [unit, shift] : kUnits) {
-    if (!text.ends_with(unit)) continue;
-    const auto number = parse_unsigned(trim(text.substr(0, text.size() - unit.size())));
-    if (!number || *number > std::numeric_limits<std::uint64_t>::max() >> shift) return {};
-    return *number << shift;
-  }
-  return {};
-}
-
 void examine_host(const Settings& settings, const StateDirectory& directory,
                   const std::optional<ChosenBackup>& chosen, Findings& findings) {
+  examine_tablespaces(settings, directory, chosen, findings);
   examine_space(settings, directory, chosen, findings);
   examine_ports(settings, directory, findings);
   findings.look("other servers", [&] {
@@ -219,7 +203,7 @@ void examine_host(const Settings& settings, const StateDirectory& directory,
                 [&] { return examine_own_archive(settings, directory, chosen); });
   findings.look("own archive's bucket", [&] { return examine_own_bucket(settings, directory); });
   findings.look("locales", [&] { return examine_locales(settings, directory, chosen); });
-  findings.look("memory", [&] { return examine_memory(settings); });
+  findings.look("memory", [&] { return examine_memory(settings, directory); });
 }
 
 }  // namespace pgrevive::cluster

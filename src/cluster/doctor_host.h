@@ -1,19 +1,16 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "base/identity.h"
 #include "cluster/bring_up.h"
 #include "cluster/findings.h"
+#include "cluster/needed_locales.h"
 #include "cluster/preflight.h"
 #include "cluster/settings.h"
 #include "cluster/state_directory.h"
-#include "postgres/catalog_file.h"
 
 namespace pgrevive::cluster {
 
@@ -30,10 +27,6 @@ Finding judge_memory(int nodes, std::uint64_t shared_buffers, std::uint64_t memo
 
 // Whether this host has the locales of all databases that are to be restored. Pure, but for what
 // `has_locale` is asked.
-Finding judge_locales(const std::map<std::uint32_t, postgres::DatabaseRow>& databases,
-                      const std::function<bool(const std::string&)>& has_locale);
-
-// "256MB", as postgresql.conf has it; empty for anything else. Pure.
-std::optional<std::uint64_t> parse_memory_size(std::string_view text);
+Finding judge_locales(const Databases& databases, const HasLocale& has_locale);
 
 }  // namespace pgrevive::cluster

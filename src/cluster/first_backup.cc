@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "cluster/archiving.h"
 #include "cluster/node_record.h"
+#include "cluster/notices.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -98,11 +99,8 @@ std::string FirstBackup::note_newest() {
 
 void FirstBackup::fail(const std::string& why) {
   state_ = State::done;
-  const std::string what =
-      site_.settings.first_backup
-          ? "the first backup into the cluster's own archive failed: "
-          : "whether there is a backup in the cluster's own archive is not known: ";
-  site_.board.warn(what + why);
+  site_.board.warn(site_.settings.first_backup ? notice("first_backup_failed", why)
+                                               : notice("own_backup_unknown", why));
 }
 
 std::filesystem::path FirstBackup::said() const {

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <system_error>
+#include <vector>
 
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/child_process.h"
@@ -23,6 +26,22 @@ Host look_at_host() {
     if (const auto limit = parse_unsigned(trim(*text)))
       host.memory_bytes = std::min(host.memory_bytes, *limit);
   return host;
+}
+
+bool gives_shared_memory(std::uint64_t bytes, int pieces) {
+  if (bytes == 0) return true;
+  // A limit of address space is one of each process, and each server is one.
+  struct rlimit limit {};
+  if (::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) pieces = 1;
+  std::vector<void*> had;
+  for (int i = 0; i < pieces; ++i) {
+    void* const piece =
+        ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (piece == MAP_FAILED) break;
+    had.push_back(piece);
+  }
+  for (void* const piece : had) ::munmap(piece, bytes);
+  return had.size() == static_cast<std::size_t>(pieces);
 }
 
 std::set<std::string> installed_libraries(const std::filesystem::path& binaries) {

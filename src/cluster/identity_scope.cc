@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/private_memory.h"
 
 namespace pgrevive::cluster {
 
@@ -19,6 +20,7 @@ IdentityScope::IdentityScope(const Identity& identity) : user_(::geteuid()), gro
   if (::initgroups(identity.name.c_str(), identity.gid) != 0 || ::setegid(identity.gid) != 0 ||
       ::seteuid(identity.uid) != 0)
     throw system_error(errno, "cannot act as user " + identity.name);
+  keep_memory_private();
   changed_ = true;
 }
 
@@ -28,6 +30,7 @@ IdentityScope::~IdentityScope() {
   if (::seteuid(user_) != 0 || ::setegid(group_) != 0 ||
       ::setgroups(groups_.size(), groups_.data()) != 0)
     std::abort();
+  keep_memory_private();
 }
 
 }  // namespace pgrevive::cluster

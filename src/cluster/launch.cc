@@ -37,7 +37,15 @@ void check_name(const std::string& name) {
 
 void make_root(const StateDirectory& directory, const Identity& owner) {
   const auto& root = directory.root();
+  std::vector<std::filesystem::path> parents;
+  std::error_code error;
+  for (auto path = std::filesystem::absolute(root); !std::filesystem::exists(path, error) && !error;
+       path = path.parent_path())
+    parents.push_back(path.parent_path());
   make_directories(root, 0700);
+  // All that is synced in it would be lost with its name.
+  for (const auto& parent : parents)
+    if (::access(parent.c_str(), R_OK) == 0) fsync_path(parent);
   if (::geteuid() != owner.uid && ::lchown(root.c_str(), owner.uid, owner.gid) != 0)
     throw system_error(errno, "cannot give " + root.string() + " to " + owner.name);
 }
@@ -63,7 +71,7 @@ void make_socket_directory(const std::filesystem::path& path, const Identity& ow
 // What a supervisor that ended at once had to say.
 [[noreturn]] void report_end(const StateDirectory& directory, const ExitStatus& end) {
   throw Error(ErrorKind::system, "the supervisor ended at once (" + end.text() +
-                                       "): " + last_lines(directory.supervisor_log()))
+                                     "): " + last_lines(directory.supervisor_log()))
       .with_hint("its log is " + directory.supervisor_log().string());
 }
 
@@ -160,12 +168,15 @@ Launch launch(Settings& settings, const StateDirectory& directory,
     refuse_another(seen, directory);
     make_directories(directory.run(), 0700);
   }
-  // The supervisor that there may be takes it up as well as ours.
-  if (reindex) leave_request(directory, owner);
-  if (find_supervisor(directory)) return Launch::already_running;
+  if (find_supervisor(directory)) {
+    if (reindex) leave_request(directory, owner);
+    return Launch::already_running;
+  }
   // The other start's, if it wrote one before it failed.
   if (auto written = Marker::load(directory)) marker = *std::move(written);
   write_state(settings, directory, marker, owner, own_program);
+  // Behind the marker: what is left without one is not known for ours.
+  if (reindex) leave_request(directory, owner);
   start_supervisor(directory, owner);
   return Launch::started;
 }
@@ -178,8 +189,8 @@ void launch_anew(const Settings& settings, const StateDirectory& directory, cons
     const IdentityScope scope(owner);
     make_directories(directory.run(), 0700);
   }
-  if (reindex) leave_request(directory, owner);
   write_state(settings, directory, anew.marker, owner, own_program);
+  if (reindex) leave_request(directory, owner);
   start_supervisor(directory, owner);
 }
 

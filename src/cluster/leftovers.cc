@@ -13,11 +13,25 @@ namespace pgrevive::cluster {
 bool is_unfinished(const std::filesystem::path& entry, const StateDirectory& directory) {
   const auto name = entry.filename().string();
   const std::array ours{directory.marker(), directory.settings(), directory.source_conf(),
-                        directory.fork()};
+                        directory.fork(), directory.reindex_request()};
   return std::ranges::any_of(ours, [&](const std::filesystem::path& file) {
     return name.starts_with("." + file.filename().string() + ".tmp.");
   });
 }
+
+namespace {
+
+// Before the marker there is no more than this in run/.
+bool is_of_a_beginning(const std::filesystem::directory_entry& entry,
+                       const StateDirectory& directory) {
+  std::error_code ignored;
+  const auto& path = entry.path();
+  return entry.symlink_status(ignored).type() == std::filesystem::file_type::regular &&
+         (path == directory.supervisor_lock() || path == directory.reindex_request() ||
+          is_unfinished(path, directory));
+}
+
+}  // namespace
 
 bool holds_files(const StateDirectory& directory) {
   namespace fs = std::filesystem;
@@ -27,7 +41,11 @@ bool holds_files(const StateDirectory& directory) {
     if (is_unfinished(entry->path(), directory)) continue;
     if (entry->path() == directory.change_lock()) continue;
     if (entry->path() != directory.run() || !fs::is_directory(entry->symlink_status())) return true;
-    if (!fs::is_empty(directory.run(), failure) || failure) return true;
+    std::error_code unseen;
+    for (fs::directory_iterator inside(directory.run(), unseen); !unseen && inside != end;
+         inside.increment(unseen))
+      if (!is_of_a_beginning(*inside, directory)) return true;
+    if (unseen) return true;
   }
   return failure && failure != std::errc::no_such_file_or_directory;
 }

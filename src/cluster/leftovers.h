@@ -8,12 +8,13 @@
 
 namespace pgrevive::cluster {
 
-// Whether an entry of a state directory's root is what write_file_atomic() leaves of one of our
-// files when it is killed, or when the file system has become read-only. Pure.
+// Whether an entry of a state directory's root, or of run/ in it, is what write_file_atomic()
+// leaves of one of our files when it is killed, or when the file system has become read-only. Pure.
 bool is_unfinished(const std::filesystem::path& entry, const StateDirectory& directory);
 
-// Whether the root holds more than a start makes before the marker: its lock, run/, and what is
-// unfinished. True also where nobody can tell, false where there is no such directory.
+// Whether the root holds more than is made before the marker: a start's lock, run/ with what waits
+// or is asked for there, and what is unfinished. A node's container that starts first makes its
+// lock in run/. True also where nobody can tell, false where there is no such directory.
 bool holds_files(const StateDirectory& directory);
 
 // Where a node's directory goes before the first byte of it is removed: a removal that is cut off

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "cluster/notices.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -61,13 +62,17 @@ std::vector<LineBeside> lines_beside(const TimelineHistory& line, Timeline begin
 }
 
 std::string beside_text(const LineBeside& beside, Timeline line) {
-  return fmt::format("timeline {} goes on beside timeline {} from {} to {}{}",
-                     beside.timeline.value(), line.value(), beside.parting.text(),
-                     beside.end.text(),
-                     beside.newest ? fmt::format(", newest transaction {}",
-                                                 format_time(std::chrono::system_clock::time_point(
-                                                     std::chrono::microseconds(*beside.newest))))
-                                   : "");
+  return beside_notice(beside, line).text;
+}
+
+Notice beside_notice(const LineBeside& beside, Timeline line) {
+  const auto other = std::to_string(beside.timeline.value());
+  const auto followed = std::to_string(line.value());
+  const auto from = beside.parting.text();
+  const auto end = beside.end.text();
+  if (!beside.newest) return notice("line_beside", other, followed, from, end);
+  const std::chrono::system_clock::time_point newest{std::chrono::microseconds(*beside.newest)};
+  return notice("line_beside_until", other, followed, from, end, format_time(newest));
 }
 
 Error ambiguous_line(const LineBeside& beside, Timeline line, const std::string& why) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/notice.h"
 #include "postgres/history.h"
 #include "postgres/lsn.h"
 #include "repository/recovery_points.h"
@@ -40,6 +41,7 @@ std::vector<LineBeside> lines_beside(const postgres::TimelineHistory& line,
 
 // "timeline 1 goes on beside timeline 2 from 0/5000000 to 0/9000000, newest transaction ...".
 std::string beside_text(const LineBeside& beside, postgres::Timeline line);
+Notice beside_notice(const LineBeside& beside, postgres::Timeline line);
 
 // That a person has to say which is meant: `why` is what both have in common, or what the one has
 // that is not followed.

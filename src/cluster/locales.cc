@@ -21,7 +21,8 @@ std::string character_map(const std::string& codeset) {
   return plain == "utf8" ? "UTF-8" : codeset;
 }
 
-// "pt_BR.UTF-8 UTF-8"; empty for what does not look like a name of the GNU C library's.
+}  // namespace
+
 std::string line_of_locale_gen(const std::string& name) {
   const auto dot = name.find('.');
   if (dot == std::string::npos || name.find(' ') != std::string::npos) return {};
@@ -29,8 +30,6 @@ std::string line_of_locale_gen(const std::string& name) {
   const auto map = character_map(name.substr(dot + 1, at - dot - 1));
   return name.substr(0, dot) + "." + map + name.substr(at) + " " + map;
 }
-
-}  // namespace
 
 bool host_has_locale(const std::string& name) {
   if (name.empty()) return true;

@@ -9,6 +9,10 @@ namespace pgrevive::cluster {
 // they are told the same. True for "", which leaves it to the environment.
 bool host_has_locale(const std::string& name);
 
+// Its line in /etc/locale.gen, "pt_BR.UTF-8 UTF-8"; empty for what does not look like a name of the
+// GNU C library's. Pure.
+std::string line_of_locale_gen(const std::string& name);
+
 // How to have a locale that this host lacks, for a hint; and with what a cluster that is up needs
 // to take notice. Pure.
 std::string how_to_install_locale(const std::string& name);

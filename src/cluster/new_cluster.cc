@@ -1,6 +1,7 @@
 #include "cluster/new_cluster.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <optional>
 
@@ -11,6 +12,7 @@
 #include "base/text.h"
 #include "cluster/configuration.h"
 #include "cluster/given_back.h"
+#include "cluster/made_places.h"
 #include "cluster/node_files.h"
 #include "cluster/node_record.h"
 #include "cluster/node_tls.h"
@@ -39,7 +41,7 @@ NodeRecord begin(Site& site, const std::string& node) {
   const auto old = NodeRecord::load(directory, node);
   remove_leftovers(site, node, Leftovers::of_restores_too);
   remove_tree(directory.conf(node));
-  remove_tree(directory.made_tablespaces(node));
+  forget_made_places(site, node);
   make_directories(directory.node(node));
   make_directories(directory.logs(node));
   make_directories(directory.data(node));
@@ -57,6 +59,7 @@ NodeRecord begin(Site& site, const std::string& node) {
 
 struct Tablespace {
   std::string oid;
+  std::string name;
   std::string location;  // of the primary's
   std::uint64_t bytes = 0;
 };
@@ -65,12 +68,29 @@ struct Tablespace {
 std::vector<Tablespace> tablespaces_of(postgres::Connection& connection) {
   std::vector<Tablespace> found;
   for (const auto& row : connection.query(
-           "select oid::text, pg_tablespace_location(oid), pg_tablespace_size(oid)::text from "
-           "pg_tablespace where pg_tablespace_location(oid) <> ''"))
+           "select oid::text, spcname::text, pg_tablespace_location(oid), "
+           "pg_tablespace_size(oid)::text from pg_tablespace where pg_tablespace_location(oid) <> "
+           "''"))
     found.push_back({.oid = row.at(0).value_or(""),
-                     .location = row.at(1).value_or(""),
-                     .bytes = parse_unsigned(row.at(2).value_or("")).value_or(0)});
+                     .name = row.at(1).value_or(""),
+                     .location = row.at(2).value_or(""),
+                     .bytes = parse_unsigned(row.at(3).value_or("")).value_or(0)});
   return found;
+}
+
+// Where TABLESPACE_MAP wants it.
+std::optional<std::filesystem::path> mapped_place(const Site& site, const std::string& node,
+                                                  const Tablespace& tablespace) {
+  const auto oid = static_cast<std::uint32_t>(parse_unsigned(tablespace.oid).value_or(0));
+  return site.settings.tablespaces.place_of(site.settings.cluster_name, node, oid, tablespace.name,
+                                            mapped_places_beside(site.directory, node));
+}
+
+// Where the copy's is.
+std::filesystem::path place_of(const Site& site, const std::string& node,
+                               const Tablespace& tablespace) {
+  return mapped_place(site, node, tablespace)
+      .value_or(site.directory.tablespaces(node) / tablespace.oid);
 }
 
 // Whether what the node has goes before it is made anew.
@@ -78,14 +98,13 @@ enum class Present { stays, goes };
 
 // The server writes as zeros what is a hole on its disk: what was left out of a partial cluster
 // takes its full size in a copy.
-void check_room(const StateDirectory& directory, const std::string& node, MadeOf made_of,
-                std::uint64_t bytes, const std::vector<Tablespace>& tablespaces, Present present) {
-  const auto data = directory.data(node);
+void check_room(const Site& site, const std::string& node, MadeOf made_of, std::uint64_t bytes,
+                const std::vector<Tablespace>& tablespaces, Present present) {
+  const auto data = site.directory.data(node);
   std::vector<Demand> demands = {{.place = data, .bytes = bytes}};
   for (const auto& tablespace : tablespaces) {
     demands.front().bytes -= std::min(demands.front().bytes, tablespace.bytes);
-    demands.push_back(
-        {.place = directory.tablespaces(node) / tablespace.oid, .bytes = tablespace.bytes});
+    demands.push_back({.place = place_of(site, node, tablespace), .bytes = tablespace.bytes});
   }
   if (present == Present::goes)
     for (auto& demand : demands)
@@ -130,6 +149,7 @@ void remove_leftovers(Site& site, const std::string& node, Leftovers which) {
     record->joined = false;
     record->save(directory, node);
   }
+  forget_made_places(site, node);
   // An empty one may be a volume of its own.
   if (state != DirectoryState::empty) remove_tree(directory.data(node));
   remove_tree(directory.tablespaces(node));
@@ -180,15 +200,19 @@ void copy_primary(Site& site, const std::string& node, const std::string& becaus
   auto connection = site.access(primary ? primary->source_user : "").open(site.port("primary"));
   const auto bytes = primary_bytes(connection);
   const auto tablespaces = tablespaces_of(connection);
-  check_room(directory, node, MadeOf::primary, bytes, tablespaces, Present::stays);
+  check_room(site, node, MadeOf::primary, bytes, tablespaces, Present::stays);
   // In this option a backslash keeps a '=' from dividing old from new.
   const auto escaped = [](const std::string& text) {
     std::string result;
     for (const char c : text) result += c == '=' ? std::string("\\=") : std::string(1, c);
     return result;
   };
+  std::vector<std::filesystem::path> mapped;
+  for (const auto& tablespace : tablespaces)
+    if (auto place = mapped_place(site, node, tablespace)) mapped.push_back(*std::move(place));
+  make_mapped_places(site, node, mapped);
   for (const auto& tablespace : tablespaces) {
-    const auto place = directory.tablespaces(node) / tablespace.oid;
+    const auto place = place_of(site, node, tablespace);
     make_directories(place);
     arguments.push_back("--tablespace-mapping=" + escaped(tablespace.location) + "=" +
                         escaped(place));
@@ -216,9 +240,9 @@ void copy_primary(Site& site, const std::string& node, const std::string& becaus
   finish(site, node, record);
 }
 
-void check_fits_instead(const StateDirectory& directory, const std::string& node, MadeOf made_of,
+void check_fits_instead(const Site& site, const std::string& node, MadeOf made_of,
                         std::uint64_t bytes, postgres::Connection& primary) {
-  check_room(directory, node, made_of, bytes, tablespaces_of(primary), Present::goes);
+  check_room(site, node, made_of, bytes, tablespaces_of(primary), Present::goes);
 }
 
 void give_away(const StateDirectory& directory, const std::string& node) {

@@ -25,7 +25,7 @@ std::uint64_t primary_bytes(postgres::Connection& connection);
 // Throws Error{system} where that many bytes, which lie in tablespaces as the primary's do, would
 // not fit once what the node has is gone.
 enum class MadeOf { backup, primary };
-void check_fits_instead(const StateDirectory& directory, const std::string& node, MadeOf made_of,
+void check_fits_instead(const Site& site, const std::string& node, MadeOf made_of,
                         std::uint64_t bytes, postgres::Connection& primary);
 
 // From here on what is on disk of that replica counts as a copy that was interrupted, so it is

@@ -9,11 +9,13 @@
 #include <thread>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "cluster/locales.h"
+#include "cluster/made_places.h"
 #include "cluster/node_tls.h"
 #include "cluster/source_settings.h"
 
@@ -27,8 +29,13 @@ bool has_time_zone(const std::string& name) {
          std::filesystem::exists(std::filesystem::path("/usr/share/zoneinfo") / name, ignored);
 }
 
+// Where a file of the source's is kept that is another in the data directory.
+std::filesystem::path saved(const Site& site, const std::string& node, const std::string& name) {
+  return site.directory.conf(node) / (name + ".source");
+}
+
 std::filesystem::path saved_auto_conf(const Site& site, const std::string& node) {
-  return site.directory.conf(node) / "postgresql.auto.conf.source";
+  return saved(site, node, "postgresql.auto.conf");
 }
 
 void take_auto_conf(Site& site, const std::string& node) {
@@ -77,6 +84,52 @@ void report_dropped(Site& site, const NodeRecord& record, const std::vector<std:
     std::set<std::string> all(status.dropped_settings.begin(), status.dropped_settings.end());
     all.insert(dropped.begin(), dropped.end());
     status.dropped_settings.assign(all.begin(), all.end());
+  });
+}
+
+// The source's, where the node has it; empty where that is a copy of ours, or none.
+std::optional<std::string> access_file(const NodeConfiguration& node, const std::string& name) {
+  auto text = read_file_if_exists(node.data_directory / name);
+  if (text && text->starts_with(kOurMark)) text.reset();
+  return text;
+}
+
+// In a container ours are shown in the data directory (containers::run_node()).
+void keep_access_files(const Site& site, const NodeConfiguration& node) {
+  for (const std::string name : {"pg_hba.conf", "pg_ident.conf"})
+    if (const auto text = access_file(node, name))
+      write_file_atomic(saved(site, node.name, name), *text);
+}
+
+// What a node's files are instead of the source's, beside settings that are left out.
+std::vector<std::string> changes(const Site& site, const NodeConfiguration& node) {
+  auto changed = changed_parameters(node, site.settings);
+  if (!postgres::parse_conf(read_file_if_exists(saved_auto_conf(site, node.name)).value_or(""))
+           .empty())
+    changed.emplace_back(
+        "postgresql.auto.conf: emptied; the source's is kept in conf/ as "
+        "postgresql.auto.conf.source");
+  for (const std::string name : {"pg_hba.conf", "pg_ident.conf"}) {
+    std::error_code ignored;
+    std::string of_source = "the source's is not there";
+    if (std::filesystem::exists(saved(site, node.name, name), ignored))
+      of_source = "the source's is kept there as " + name + ".source";
+    else if (access_file(node, name))
+      of_source = "the source's stays in the data directory, and is not in force";
+    changed.push_back(name + ": the cluster has its own in conf/; " + of_source);
+  }
+  return changed;
+}
+
+// By their names, of which there may be news.
+void report_changed(Site& site, const NodeRecord& record, const std::vector<std::string>& changed) {
+  if (record.backup_label.empty()) return;
+  site.board.change([&](SupervisorStatus& status) {
+    std::map<std::string, std::string> all;
+    for (const auto& list : {status.changed_settings, changed})
+      for (const auto& text : list) all[text.substr(0, text.find(':'))] = text;
+    status.changed_settings.clear();
+    for (const auto& [name, text] : all) status.changed_settings.push_back(text);
   });
 }
 
@@ -152,7 +205,22 @@ void share_source_settings(const Site& site, const std::string& node) {
   }
 }
 
+void check_restore_command(const std::string& command, postgres::Version version) {
+  constexpr std::size_t kMost = 1023;
+  constexpr std::size_t kFilledIn = 24 + std::string_view("pg_wal/RECOVERYXLOG").size();
+  if (version.at_least(13) || command.size() + kFilledIn <= kMost) return;
+  throw Error(ErrorKind::usage,
+              fmt::format("restore_command has {} bytes, and PostgreSQL {} runs no more than {} "
+                          "of it",
+                          command.size() + kFilledIn, version.text(), kMost))
+      .with_hint(
+          "its length is that of the cluster's directory, and of each timeline that the "
+          "source left: choose a shorter PGREVIVE_HOME");
+}
+
 void write_configuration(Site& site, NodeConfiguration& node, const NodeRecord& record) {
+  for (const auto& setting : node.recovery)
+    if (setting.name == "restore_command") check_restore_command(setting.value, site.version);
   const auto& conf = node.conf_directory;
   if (site.settings.node_tls) make_tls_files(site.settings, site.directory, node.name);
   write_file_atomic(conf / "pg_hba.conf", pg_hba_conf(node.stage, site.settings, site.version));
@@ -167,24 +235,30 @@ void write_configuration(Site& site, NodeConfiguration& node, const NodeRecord& 
     std::erase_if(node.source, [&](const auto& setting) { return setting.name == *refused; });
     report_dropped(site, record, {*refused + ": refused by this server"});
   }
+  if (site.alone) keep_access_files(site, node);
+  report_changed(site, record, changes(site, node));
   const auto recovery = node.data_directory / "recovery.conf";
   if (!site.version.at_least(12) && !node.recovery.empty())
     write_file_atomic(recovery, recovery_conf(node));
 }
 
 void set_standby(Site& site, const std::string& node, bool standby) {
-  const auto data = site.directory.data(node);
-  std::error_code ignored;
+  // With one that stays the server would be what it is not meant to be.
+  const auto remove = [data = site.directory.data(node)](const char* name) {
+    std::error_code error;
+    std::filesystem::remove(data / name, error);
+    if (error) throw system_error(error.value(), "cannot remove " + (data / name).string());
+  };
   // What came with the backup, and what PostgreSQL 12 and later refuse to start with.
-  std::filesystem::remove(data / "recovery.signal", ignored);
+  remove("recovery.signal");
   if (site.version.at_least(12)) {
-    std::filesystem::remove(data / "recovery.conf", ignored);
+    remove("recovery.conf");
     if (standby)
-      write_file_atomic(data / "standby.signal", "");
+      write_file_atomic(site.directory.data(node) / "standby.signal", "");
     else
-      std::filesystem::remove(data / "standby.signal", ignored);
+      remove("standby.signal");
   } else if (!standby) {
-    std::filesystem::remove(data / "recovery.conf", ignored);
+    remove("recovery.conf");
   }
 }
 
@@ -227,11 +301,14 @@ std::filesystem::path wal_directory(const Site& site, const std::string& node) {
 std::vector<std::filesystem::path> outside_tablespaces(const StateDirectory& directory,
                                                        const std::string& node) {
   std::vector<std::filesystem::path> found;
+  const auto mapped = mapped_places(NodeParts::of(directory, node));
   std::error_code ignored;
   for (const auto& entry :
        std::filesystem::directory_iterator(directory.data(node) / "pg_tblspc", ignored)) {
     const auto target = std::filesystem::read_symlink(entry.path(), ignored);
-    if (!target.empty() && !directory.holds(target)) found.push_back(target);
+    if (!target.empty() && !directory.holds(target) &&
+        std::ranges::find(mapped, target) == mapped.end())
+      found.push_back(target);
   }
   return found;
 }

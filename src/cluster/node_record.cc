@@ -59,6 +59,8 @@ NodeRecord NodeRecord::parse(const std::string& text, const std::filesystem::pat
       record.left_out.push_back({.oid = database.at("oid").get<std::uint32_t>(),
                                  .name = database.at("name").get<std::string>()});
     record.line = j.value("line", 0u);
+    record.furthest = FurthestEnd::parse(j.value("furthest", ""));
+    record.recovery_target = j.value("recovery_target", "");
     record.promoting = j.at("promoting").get<bool>();
     record.promoted = j.at("promoted").get<bool>();
     record.set_up = j.at("set_up").get<bool>();
@@ -98,6 +100,8 @@ void NodeRecord::save(const StateDirectory& directory, const std::string& node) 
                   {"source_user", source_user},
                   {"left_out", without},
                   {"line", line},
+                  {"furthest", furthest.text()},
+                  {"recovery_target", recovery_target},
                   {"promoting", promoting},
                   {"promoted", promoted},
                   {"set_up", set_up},

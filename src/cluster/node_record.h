@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/furthest_end.h"
 #include "cluster/progress.h"
 #include "cluster/settings.h"
 #include "cluster/state_directory.h"
@@ -14,8 +15,8 @@
 
 namespace pgrevive::cluster {
 
-// What the source's archive held: of each timeline (1, 2, ...) the newest segment, empty where there
-// was only its history file.
+// What the source's archive held: of each timeline (1, 2, ...) the newest segment, empty where
+// there was only its history file.
 using SourceState = std::map<std::uint32_t, std::string>;
 
 // pgrevive-node.json: where a node's data came from and how far it was brought. It outlives the
@@ -40,6 +41,11 @@ struct NodeRecord {
 
   // Of the primary:
   std::uint32_t line = 0;  // the timeline that recovery is on the way to; 0: it has not begun
+  // Of that line, once it has begun; before, of the one that was judged.
+  FurthestEnd furthest;
+  // What its recovery was told to end at, with the timeline, in words; empty: it has not begun, or
+  // was begun by a program that did not note it.
+  std::string recovery_target;
   bool promoting = false;  // it was told to become a primary; it may have begun to
   bool promoted = false;
   bool set_up = false;              // roles, database, quarantine
@@ -62,7 +68,8 @@ struct NodeRecord {
   bool after_promotion = false;
   // Why it was made of what it was made of, of one that was made after the promotion.
   std::string made_because;
-  // Of an unfinished one: why it is not to be restored from the backup; empty: nothing is against it.
+  // Of an unfinished one: why it is not to be restored from the backup; empty: nothing is against
+  // it.
   std::string no_backup;
   // How the last copy of the primary went that was made for it; 0: there was none.
   std::uint64_t copied_bytes = 0;

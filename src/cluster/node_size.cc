@@ -7,6 +7,7 @@
 #include "cluster/partial.h"
 #include "repository/open.h"
 #include "restore/databases.h"
+#include "restore/target.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -41,17 +42,24 @@ NodeSize NodeSize::of(const repository::Manifest& manifest,
   for (const auto& file : manifest.files) {
     if (restore::is_zeroed(file.name, left_out)) continue;
     size.bytes += file.size;
-    if (const auto oid = tablespace_of(file.name)) size.tablespaces[*oid] += file.size;
+    if (const auto oid = tablespace_of(file.name)) size.tablespaces[*oid].bytes += file.size;
   }
+  for (const auto& target : manifest.targets)
+    if (const auto found = size.tablespaces.find(target.tablespace_oid);
+        found != size.tablespaces.end())
+      found->second.name = target.tablespace_name;
   return size;
 }
 
-std::vector<Demand> NodeSize::demands(const StateDirectory& directory,
+std::vector<Demand> NodeSize::demands(const Settings& settings, const StateDirectory& directory,
                                       const std::string& node) const {
   std::vector<Demand> parts = {{.place = directory.data(node), .bytes = bytes}};
   for (const auto& [oid, part] : tablespaces) {
-    parts.front().bytes -= std::min(parts.front().bytes, part);
-    parts.push_back({.place = directory.tablespaces(node) / std::to_string(oid), .bytes = part});
+    parts.front().bytes -= std::min(parts.front().bytes, part.bytes);
+    const auto mapped = settings.tablespaces.place_of(settings.cluster_name, node, oid, part.name);
+    parts.push_back({.place = mapped.value_or(directory.tablespaces(node) /
+                                              restore::tablespace_directory_name(oid, part.name)),
+                     .bytes = part.bytes});
   }
   std::vector<Demand> demands;
   for (const auto& found : by_file_system(parts))
@@ -62,6 +70,7 @@ std::vector<Demand> NodeSize::demands(const StateDirectory& directory,
 NodeSize size_of_nodes(const Settings& settings, const StateDirectory& directory,
                        const std::vector<std::string>& nodes, const ChosenBackup& chosen) {
   const bool apart =
+      !settings.tablespaces.empty() ||
       std::ranges::any_of(nodes, [&](const auto& node) { return lies_apart(directory, node); });
   if (settings.databases.all() && !apart) return {.bytes = chosen.backup.size, .tablespaces = {}};
   const auto repository = repository::open_repository(settings.repository);

@@ -14,6 +14,7 @@
 #include "cluster/recovery_way.h"
 #include "cluster/target_time.h"
 #include "postgres/wal_name.h"
+#include "repository/stored_wal.h"
 #include "wal/record_reader.h"
 #include "wal/transaction_times.h"
 
@@ -42,12 +43,6 @@ std::string moment(std::int64_t microseconds) {
 
 std::string moment_of(const Backup& backup) { return moment(backup.timestamp_stop * 1'000'000); }
 
-// PostgreSQL stops at the first transaction that ended after the target (exclusive: at it or
-// after), so there must be one.
-bool stops(const RecoveryTarget& target, std::int64_t transaction, std::int64_t time) {
-  return target.exclusive ? transaction >= time : transaction > time;
-}
-
 class Judge {
  public:
   Judge(const Backup& backup, RecoveryLine line, const postgres::TimelineHistory& history,
@@ -62,7 +57,7 @@ class Judge {
         first_(WalSegment::parse(*backup.archive_start, segment_size)),
         stop_(WalSegment::parse(*backup.archive_stop, segment_size)),
         last_(WalSegment::parse(line_.last_segment, segment_size)) {
-    outlook_.timeline = line_.timeline;
+    outlook_.timeline = history_.timeline;
     outlook_.first_segment = *backup.archive_start;
     outlook_.segment_size = segment_size;
     outlook_.gaps = line_.gaps;
@@ -150,7 +145,7 @@ class Judge {
           target_.target, backup_.label.text(), line_.gaps.empty() ? "" : ", as far as its gap"));
       return;
     }
-    if (!stops(target_, *newest, time)) {
+    if (!ends_recovery(target_, *newest, time)) {
       too_far(fmt::format(
           "the target time {} is not in the archive, where the newest transaction"
           "{} is of {}",
@@ -163,7 +158,7 @@ class Judge {
   // Of the segment, or of the nearest before it in which a transaction ended.
   std::optional<std::int64_t> newest_at(std::uint64_t number, std::uint64_t most) const {
     for (std::uint64_t i = 0; i < most && number - i >= first_.number(); ++i) {
-      if (const auto time = look_.latest_transaction(name_of(number - i))) return time;
+      if (const auto time = look_.latest_transaction(name_of(number - i), line_.end)) return time;
       if (number == i) break;
     }
     return {};
@@ -177,7 +172,7 @@ class Judge {
       const auto middle = low + (high - low) / 2;
       // What lies below `low` does not stop it.
       const auto newest = newest_at(middle, middle - low + 1);
-      if (newest && stops(target_, *newest, time)) {
+      if (newest && ends_recovery(target_, *newest, time)) {
         high = middle;
       } else {
         low = middle + 1;
@@ -186,7 +181,9 @@ class Judge {
     return high;
   }
 
+  // What a line without WAL of its own takes from another one ends on that.
   std::string name_of(std::uint64_t number) const {
+    if (number == last_.number()) return line_.last_segment;
     return segment_on(history_, number, first_.segment_size()).name();
   }
 
@@ -292,9 +289,9 @@ std::string way_along(const postgres::TimelineHistory& history, const repository
   if (found == info.backups.rend()) return "no backup that there is";
   const auto newest = newest_on({.history = history}, archive,
                                 WalSegment::parse(*found->archive_start, segment_size));
-  auto time = newest ? latest(newest->segment.name()) : std::nullopt;
+  auto time = newest ? latest(newest->segment.name(), kNoEnd) : std::nullopt;
   if (newest && !time && newest->unfinished)
-    time = latest(segment_on(history, newest->segment.number() - 1, segment_size).name());
+    time = latest(segment_on(history, newest->segment.number() - 1, segment_size).name(), kNoEnd);
   return fmt::format("backup {}{}", found->label.text(),
                      time ? ", newest transaction " + moment(*time) : "");
 }
@@ -325,7 +322,7 @@ class Reader {
   Reader(const repository::WalArchive& archive, const PointWatch& watch, std::uint64_t most)
       : archive_(archive), watch_(watch), most_(most) {}
 
-  std::optional<std::int64_t> latest_transaction(const std::string& name, Lsn until = kNoEnd) {
+  std::optional<std::int64_t> latest_transaction(const std::string& name, Lsn until) {
     wal::TransactionTimes times(until);
     if (!read(name, times) || !times.times()) return {};
     return times.times()->latest;
@@ -388,9 +385,9 @@ class BesideJudge {
         return reaches(beside, Lsn::parse(target_.target)) ? holds_it_too(beside) : std::nullopt;
       case RecoveryType::time: {
         const auto time = parse_target_microseconds(target_.target);
-        if (!beside.newest || !stops(target_, *beside.newest, time)) return {};
+        if (!beside.newest || !ends_recovery(target_, *beside.newest, time)) return {};
         // It ends before both part.
-        if (shared && stops(target_, *shared, time)) return {};
+        if (shared && ends_recovery(target_, *shared, time)) return {};
         return holds_it_too(beside);
       }
       case RecoveryType::name:
@@ -488,8 +485,8 @@ Outlook look_along(const repository::WalArchive& archive, const repository::Back
   for (const auto& [timeline, numbers] : contents.segments) most += numbers.size();
   Reader reader(archive, watch, most);
   const SegmentLook look{
-      .latest_transaction =
-          [&](const std::string& name) { return reader.latest_transaction(name); },
+      .latest_transaction = [&](const std::string& name,
+                                Lsn until) { return reader.latest_transaction(name, until); },
       .newest_record = [&](const std::string& name) { return reader.newest_record(name); }};
   auto outlook =
       judge_target(backup, points, contents.segment_size, line.history, target, look, exact);
@@ -551,6 +548,16 @@ Outlook look_once(const SourceArchive& source, const repository::BackupInfo& inf
 }
 
 }  // namespace
+
+std::optional<std::uint64_t> stored_wal(const SourceArchive& source, const Outlook& outlook) {
+  if (outlook.problem || outlook.segments == 0) return {};
+  const auto last = WalSegment::parse(outlook.last_segment, outlook.segment_size);
+  std::vector<std::string> names;
+  for (auto number = last.number() + 1 - outlook.segments; number < last.number(); ++number)
+    names.push_back(segment_on(outlook.line, number, outlook.segment_size).name());
+  names.push_back(outlook.last_segment);
+  return repository::stored_wal(source.repository, open_archive(source), names);
+}
 
 Outlook look_ahead(const SourceArchive& source, const repository::BackupInfo& info,
                    const Backup& backup, Chosen chosen, const RecoveryTarget& target, bool exact,

@@ -48,9 +48,10 @@ struct Outlook {
   bool tell_timeline = false;
 };
 
-// The latest end of a transaction in the segment of that name, in microseconds; empty: none ended
-// in it.
-using LatestTransaction = std::function<std::optional<std::int64_t>(const std::string& segment)>;
+// The latest end of a transaction in the segment of that name, of those that are whole in it before
+// `until`, in microseconds; empty: none ended in it.
+using LatestTransaction =
+    std::function<std::optional<std::int64_t>(const std::string& segment, postgres::Lsn until)>;
 
 // Where the last record of the segment of that name begins that is whole in it, also of a switch to
 // the next one; empty: it is not there. Zero: none begins in it.
@@ -71,6 +72,10 @@ Outlook judge_target(const repository::Backup& backup, const repository::Recover
 
 // Makes it that of the point, which was found in the WAL of that backup's way.
 void lead_to(Outlook& outlook, const TargetPoint& point);
+
+// What is stored of the segments from the first to the last, by a list of the archive's files.
+// Empty: which ones are read is not known, or one of them is not there.
+std::optional<std::uint64_t> stored_wal(const SourceArchive& source, const Outlook& outlook);
 
 // "segment ... is missing".
 std::string gap_text(const repository::WalGap& gap);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cluster/node_size.h"
+#include "cluster/notices.h"
 #include "cluster/stored_catalog.h"
 
 namespace pgrevive::cluster {
@@ -40,8 +41,7 @@ void remove_subscriptions(Site& site, postgres::Connection& connection,
     connection.query(
         "select pg_replication_origin_drop(roname) from pg_replication_origin where roname = $1",
         {row.at(1).value_or("")});
-    site.board.warn("subscription " + printable(row.at(0).value_or("")) +
-                    " was removed: its database was left out");
+    site.board.warn(notice("subscription_removed", printable(row.at(0).value_or(""))));
   }
 }
 
@@ -88,7 +88,10 @@ PartialBackup check_choice(const Settings& settings, const repository::Repositor
           .with_hint("name in POSTGRES_DB a database that is restored, or a new one");
     oids.push_back(database.oid);
   }
+  std::ranges::sort(oids);
   partial.bytes = NodeSize::of(manifest, oids).bytes;
+  for (const auto& file : manifest.files)
+    if (!restore::is_zeroed(file.name, oids)) partial.stored_bytes += file.repo_size;
   return partial;
 }
 
@@ -112,8 +115,7 @@ void settle_left_out(Site& site, postgres::Connection& connection, NodeRecord& r
   if (databases.empty()) return;
   remove_subscriptions(site, connection, databases);
   if (!site.settings.drop_left_out) {
-    site.board.warn("left out, empty and of no use: " + names_of(databases) +
-                    "; remove them with DROP DATABASE, or set DB_DROP_LEFT_OUT=true and restart");
+    site.board.warn(notice("left_out_empty", names_of(databases)));
     return;
   }
   record.left_out.clear();
@@ -123,8 +125,7 @@ void settle_left_out(Site& site, postgres::Connection& connection, NodeRecord& r
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::cancelled) throw;
       record.left_out.push_back(database);
-      site.board.warn("database " + printable(database.text()) +
-                      " was left out and cannot be dropped: " + error.text());
+      site.board.warn(notice("left_out_stays", printable(database.text()), error.text()));
     }
   }
 }

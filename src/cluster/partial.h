@@ -19,7 +19,8 @@ namespace pgrevive::cluster {
 // databases are called; then its pg_database is read.
 struct PartialBackup {
   std::vector<restore::Database> left_out;
-  std::uint64_t bytes = 0;  // of each node
+  std::uint64_t bytes = 0;         // of each node
+  std::uint64_t stored_bytes = 0;  // of that, in the repository
 };
 PartialBackup check_choice(const Settings& settings, const repository::Repository& repository,
                            const repository::Manifest& manifest);

@@ -21,10 +21,17 @@
 #include "cluster/backrest_conf.h"
 #include "cluster/backrest_version.h"
 #include "cluster/bring_up.h"
+#include "cluster/changed_target.h"
+#include "cluster/configuration.h"
 #include "cluster/console_process.h"
 #include "cluster/given_back.h"
+#include "cluster/host.h"
+#include "cluster/identity_scope.h"
 #include "cluster/leftovers.h"
+#include "cluster/locales.h"
 #include "cluster/lost_primary.h"
+#include "cluster/made_places.h"
+#include "cluster/needed_locales.h"
 #include "cluster/node_record.h"
 #include "cluster/node_size.h"
 #include "cluster/preview.h"
@@ -241,7 +248,8 @@ std::vector<Demand> demands_of(const Settings& settings, const StateDirectory& d
   const auto size = size_of_nodes(settings, directory, nodes, chosen);
   std::vector<Demand> demands;
   for (const auto& node : nodes)
-    for (auto& demand : size.demands(directory, node)) demands.push_back(std::move(demand));
+    for (auto& demand : size.demands(settings, directory, node))
+      demands.push_back(std::move(demand));
   return demands;
 }
 
@@ -254,7 +262,8 @@ std::vector<SpaceNeed> as_needs(const StateDirectory& directory,
         {.directory = demand.space.device == root.device ? directory.root() : demand.place,
          .nodes = demand.places,
          .bytes = demand.bytes,
-         .free_bytes = demand.space.free_bytes});
+         .free_bytes = demand.space.free_bytes,
+         .elsewhere = demand.space.device != root.device});
   return result;
 }
 
@@ -263,8 +272,11 @@ std::vector<SpaceNeed> space_needs_anew(const Settings& settings, const StateDir
                                         const ChosenBackup& chosen) {
   const auto demands = demands_of(settings, directory, node_names(settings.replicas), chosen);
   std::map<dev_t, std::vector<std::filesystem::path>> going;
-  for (const auto& node : existing_nodes(directory))
+  for (const auto& node : existing_nodes(directory)) {
     going[disk_space(directory.data(node)).device].push_back(directory.node(node));
+    for (const auto& place : made_places(NodeParts::of(directory, node)))
+      going[disk_space(place).device].push_back(place);
+  }
   for (const auto& place : set_aside(directory)) going[disk_space(place).device].push_back(place);
   std::map<dev_t, std::uint64_t> given_back;
   for (const auto& [device, places] : going) given_back[device] = bytes_given_back(places);
@@ -289,13 +301,53 @@ std::vector<SpaceNeed> space_needs(const Settings& settings, const StateDirector
   return as_needs(directory, by_file_system(demands_of(settings, directory, nodes, chosen)));
 }
 
+namespace {
+
+// What is in the places of nodes that are to be made, and is of none of this cluster's.
+void check_places(const Settings& settings, const StateDirectory& directory, NodesToMake which,
+                  const std::vector<repository::ManifestTarget>& targets) {
+  std::vector<std::filesystem::path> ours;
+  for (const auto& node : existing_nodes(directory))
+    for (auto& place : mapped_places(NodeParts::of(directory, node)))
+      ours.push_back(std::move(place));
+  for (const auto& node : node_names(settings.replicas)) {
+    std::vector<std::filesystem::path> taken;
+    if (which == NodesToMake::missing) {
+      if (restore::inspect_directory(directory.data(node)) == restore::DirectoryState::complete)
+        continue;
+      taken = mapped_places_beside(directory, node);
+    }
+    std::vector<std::filesystem::path> places;
+    for (auto& [tablespace, place] :
+         mapped_tablespaces(settings.tablespaces, settings.cluster_name, node, targets, taken))
+      places.push_back(place);
+    refuse_others_places(node, places, ours);
+  }
+}
+
+}  // namespace
+
+void check_tablespace_map(const Settings& settings, const StateDirectory& directory,
+                          const ChosenBackup& chosen, NodesToMake which) {
+  if (settings.tablespaces.empty()) return;
+  const bool posix = settings.repository.type == repository::RepositoryOptions::Type::posix;
+  check_directories(settings.tablespaces, directory.root(),
+                    posix ? settings.repository.path : std::filesystem::path());
+  const auto repository = repository::open_repository(settings.repository);
+  const auto manifest = repository.load_manifest(chosen.info, chosen.backup.label);
+  check_tablespaces(settings.tablespaces, manifest.targets);
+  check_places(settings, directory, which, manifest.targets);
+}
+
 void check_space(const SpaceNeed& need) {
   if (need.bytes > need.free_bytes)
     throw Error(ErrorKind::system,
                 fmt::format("{} has {} free, and {} of {} {} do not fit", need.directory.string(),
                             format_bytes(need.free_bytes), format_bytes(need.bytes), need.nodes,
                             need.nodes == 1 ? "node" : "nodes"))
-        .with_hint("set PGREVIVE_HOME to a directory on a larger file system");
+        .with_hint(need.elsewhere ? "make room there, or let something larger be there; "
+                                    "TABLESPACE_MAP says where tablespaces go"
+                                  : "set PGREVIVE_HOME to a directory on a larger file system");
 }
 
 // A cluster that has archived before shows that it can.
@@ -328,17 +380,50 @@ void check_copier(const Settings& settings, const StateDirectory& directory,
 
 }  // namespace
 
+void check_memory(const Settings& settings, Mapping mapping) {
+  const auto host = look_at_host();
+  const auto buffers = shared_buffers_of(settings, host);
+  if (!buffers) return;  // the server has more words for it
+  const int servers = settings.replicas + 1;
+  std::string obstacle;
+  if (*buffers > host.memory_bytes)
+    obstacle = fmt::format("this host has {} of memory", format_bytes(host.memory_bytes));
+  else if (mapping == Mapping::tried && !gives_shared_memory(*buffers, servers))
+    obstacle = "the system does not give that much";
+  if (!obstacle.empty())
+    throw Error(ErrorKind::system, fmt::format("{} x {} of shared_buffers cannot be had: {}",
+                                               servers, format_bytes(*buffers), obstacle))
+        .with_hint("set SHARED_BUFFERS to less");
+}
+
+bool has_primary(const StateDirectory& directory) {
+  return restore::inspect_directory(directory.data("primary")) == restore::DirectoryState::complete;
+}
+
 bool needs_restore(const Settings& settings, const StateDirectory& directory) {
-  return settings.restore_from_backup &&
-         restore::inspect_directory(directory.data("primary")) != restore::DirectoryState::complete;
+  return settings.restore_from_backup && !has_primary(directory);
 }
 
 namespace {
 
-std::vector<std::string> texts_of(const Outlook& outlook) {
-  std::vector<std::string> texts;
-  for (const auto& beside : outlook.beside) texts.push_back(beside_text(beside, outlook.timeline));
-  return texts;
+std::vector<Notice> notices_of(const Outlook& outlook) {
+  std::vector<Notice> notices;
+  for (const auto& beside : outlook.beside)
+    notices.push_back(beside_notice(beside, outlook.timeline));
+  return notices;
+}
+
+// What reading its catalog beforehand costs is a manifest and two small files.
+void check_locales(Settings& settings, const ChosenBackup& chosen) {
+  Databases databases;
+  try {
+    databases = databases_to_come(settings, chosen);
+  } catch (const Error&) {
+    return;  // the restore will need the same files, and says what is wrong with them
+  }
+  refuse_without_locales(databases, settings.database, host_has_locale);
+  for (const auto& missing : missing_locales(databases, host_has_locale))
+    settings.missing_locales.push_back(missing_notice(missing));
 }
 
 // Of a cluster that is there already. Before the probe, which writes into the stanza.
@@ -370,15 +455,23 @@ void preflight(Settings& settings, const StateDirectory& directory, const Marker
   const auto binaries = postgres::find_binaries(version, settings.postgres_binaries);
   check_archiver(settings, directory, version);
   check_copier(settings, directory, binaries, version);
+  settings.missing_locales.clear();
+  if (!has_primary(directory)) check_memory(settings, Mapping::tried);
   if (needs_restore(settings, directory)) {
     if (const auto problem = find_point(settings, directory, watch)) throw *problem;
     const auto chosen = backup_for(settings, directory);
+    {
+      const IdentityScope scope(owner);
+      check_tablespace_map(settings, directory, chosen, NodesToMake::missing);
+    }
     for (const auto& need : space_needs(settings, directory, chosen)) check_space(need);
+    check_locales(settings, chosen);
     const auto outlook = look_ahead(settings, chosen, false, watch);
     if (outlook.problem) throw *outlook.problem;
-    settings.lines_beside = texts_of(outlook);
+    settings.lines_beside = notices_of(outlook);
     if (settings.wal_archive == WalArchiveMode::source) refuse_living_source(settings, chosen);
   }
+  check_changed_target(settings, directory, version);
   check_takeover(settings, directory);
   probe_own_archive(settings, directory, marker, owner);
 }
@@ -387,6 +480,7 @@ ChosenBackup preflight_anew(Settings& settings, const StateDirectory& directory,
                             const Marker& marker, const Identity& owner, const PointWatch& watch,
                             Search search) {
   settings.chosen_backup.reset();
+  settings.missing_locales.clear();
   // As beside the cluster, where nothing is yet.
   const StateDirectory elsewhere(directory.root() / "preview");
   check_target(settings);
@@ -396,13 +490,19 @@ ChosenBackup preflight_anew(Settings& settings, const StateDirectory& directory,
   const auto version = cluster_version(settings, elsewhere);
   postgres::find_binaries(version, settings.postgres_binaries);
   check_archiver(settings, elsewhere, version);
+  check_memory(settings, Mapping::not_tried);
   if (search == Search::needed)
     if (const auto problem = find_point(settings, elsewhere, watch)) throw *problem;
   auto chosen = choose_backup(settings);
+  {
+    const IdentityScope scope(owner);
+    check_tablespace_map(settings, directory, chosen, NodesToMake::all);
+  }
   for (const auto& need : space_needs_anew(settings, directory, chosen)) check_space(need);
+  check_locales(settings, chosen);
   const auto outlook = look_ahead(settings, chosen, true, watch);
   if (outlook.problem) throw *outlook.problem;
-  settings.lines_beside = texts_of(outlook);
+  settings.lines_beside = notices_of(outlook);
   probe_own_archive(settings, elsewhere, marker, owner);
   if (!settings.point) settings.chosen_backup = chosen.backup.label.text();
   return chosen;

@@ -17,9 +17,10 @@ namespace pgrevive::cluster {
 
 // What can be known to be wrong before anything is written: a primary that is lost while a replica
 // holds what it wrote, settings that do not go together, somebody else's server on a data
-// directory, ports, programs, the repository and its backup, disk space, a target out of reach, an
-// archive of its own that cannot be written. Throws Error that names the first. Puts the point of
-// the target into `settings` (find_point()).
+// directory, ports, programs, memory that cannot be had, the repository and its backup, disk space,
+// locales, a target out of reach, an archive of its own that cannot be written. Throws Error that
+// names the first. Puts the point of the target into `settings` (find_point()), and what is to be
+// told of lines beside the one that is followed and of locales that are missing.
 void preflight(Settings& settings, const StateDirectory& directory, const Marker& marker,
                const Identity& owner, const PointWatch& watch);
 
@@ -63,8 +64,8 @@ struct WantedPort {
   std::string addresses;
   int port = 0;
 };
-// The servers' in order of node_names(), then Adminer's and the console's, unless these are containers
-// of their own. Throws Error{usage} where two want the same.
+// The servers' in order of node_names(), then Adminer's and the console's, unless these are
+// containers of their own. Throws Error{usage} where two want the same.
 std::vector<WantedPort> wanted_ports(const Settings& settings);
 // Throws Error{busy} where somebody listens there, be it ourselves.
 void check_port(const WantedPort& wanted);
@@ -75,12 +76,27 @@ struct SpaceNeed {
   std::uint64_t nodes = 0;
   std::uint64_t bytes = 0;  // of all of them
   std::uint64_t free_bytes = 0;
+  bool elsewhere = false;  // than the cluster's own directory
 };
 std::vector<SpaceNeed> space_needs(const Settings& settings, const StateDirectory& directory,
                                    const ChosenBackup& chosen);
 void check_space(const SpaceNeed& need);
 
-// Whether there is a backup to restore: not once the primary is whole.
+enum class NodesToMake { missing, all };
+
+// Whether TABLESPACE_MAP fits the backup, and we, who have to be who the servers run as, can write
+// where it leads, where nobody else's tablespace is.
+void check_tablespace_map(const Settings& settings, const StateDirectory& directory,
+                          const ChosenBackup& chosen, NodesToMake which);
+
+// Whether a server can have its shared_buffers here. To try is to ask the system for those of all
+// nodes at once, which it may not give while the servers of this cluster have theirs.
+enum class Mapping { tried, not_tried };
+void check_memory(const Settings& settings, Mapping mapping);
+
+// Whether the primary is whole.
+bool has_primary(const StateDirectory& directory);
+// Whether there is a backup to restore: not once it is.
 bool needs_restore(const Settings& settings, const StateDirectory& directory);
 
 }  // namespace pgrevive::cluster

@@ -54,10 +54,14 @@ json to_value(const restore::Progress& progress) {
                        {"bytes_total", worker.bytes_total},
                        {"files", worker.files}});
   return {{"workers", workers},
-          {"files_total", progress.files_total}, {"files_done", progress.files_done},
-          {"bytes_total", progress.bytes_total}, {"bytes_done", progress.bytes_done},
-          {"bytes_kept", progress.bytes_kept},   {"fetched_total", progress.fetched_total},
-          {"fetched", progress.fetched},         {"requests", progress.requests}};
+          {"files_total", progress.files_total},
+          {"files_done", progress.files_done},
+          {"bytes_total", progress.bytes_total},
+          {"bytes_done", progress.bytes_done},
+          {"bytes_kept", progress.bytes_kept},
+          {"fetched_total", progress.fetched_total},
+          {"fetched", progress.fetched},
+          {"requests", progress.requests}};
 }
 
 restore::Progress progress_from(const json& j) {
@@ -77,6 +81,26 @@ restore::Progress progress_from(const json& j) {
                                   .bytes_total = worker.at("bytes_total").get<std::uint64_t>(),
                                   .files = worker.at("files").get<std::uint64_t>()});
   return progress;
+}
+
+json to_value(const std::vector<Notice>& notices) {
+  json list = json::array();
+  for (const auto& notice : notices)
+    list.push_back({{"id", notice.id}, {"text", notice.text}, {"values", notice.values}});
+  return list;
+}
+
+std::vector<Notice> notices_from(const json& j) {
+  std::vector<Notice> notices;
+  for (const auto& notice : j) {
+    if (notice.is_string())
+      notices.push_back({.text = notice.get<std::string>()});
+    else
+      notices.push_back({.id = notice.at("id").get<std::string>(),
+                         .text = notice.at("text").get<std::string>(),
+                         .values = notice.at("values").get<std::map<std::string, std::string>>()});
+  }
+  return notices;
 }
 
 json to_value(const std::vector<PhaseTime>& phases) {
@@ -139,6 +163,8 @@ std::optional<Phase> parse_phase(std::string_view text) {
 }
 
 std::string to_json(const SupervisorStatus& status) {
+  json warnings = json::array();
+  for (const auto& notice : status.notices) warnings.push_back(notice.text);
   const json j = {
       {"cluster_name", status.cluster_name},
       {"pid", status.pid},
@@ -156,8 +182,10 @@ std::string to_json(const SupervisorStatus& status) {
       {"request", status.request ? to_value(*status.request) : json(nullptr)},
       {"error", status.error},
       {"exit_code", status.exit_code},
-      {"warnings", status.warnings},
+      {"warnings", warnings},
+      {"notices", to_value(status.notices)},
       {"dropped_settings", status.dropped_settings},
+      {"changed_settings", status.changed_settings},
       {"restarts", status.restarts},
   };
   // Messages may quote a server or a file name that is not UTF-8.
@@ -187,8 +215,9 @@ SupervisorStatus status_from_json(const std::string& text) {
       status.request = request_report_from(*request);
     status.error = j.at("error").get<std::string>();
     status.exit_code = j.at("exit_code").get<int>();
-    status.warnings = j.at("warnings").get<std::vector<std::string>>();
+    status.notices = notices_from(j.contains("notices") ? j.at("notices") : j.at("warnings"));
     status.dropped_settings = j.at("dropped_settings").get<std::vector<std::string>>();
+    status.changed_settings = j.value("changed_settings", std::vector<std::string>());
     status.restarts = j.at("restarts").get<int>();
     return status;
   } catch (const json::exception& error) {

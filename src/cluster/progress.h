@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/notice.h"
 #include "cluster/request.h"
 #include "restore/observer.h"
 
@@ -77,8 +78,9 @@ struct SupervisorStatus {
   std::optional<RequestReport> request;  // the last that somebody made
   std::string error;                     // Error::text() of what ended it (phase failed)
   int exit_code = 0;
-  std::vector<std::string> warnings;          // shown to a person as they come
+  std::vector<Notice> notices;                // warnings, shown to a person as they come
   std::vector<std::string> dropped_settings;  // of the source's configuration, with the reason
+  std::vector<std::string> changed_settings;  // "max_connections: 100 -> 420, ...", and files of it
   int restarts = 0;                           // servers that died and were started again
 };
 

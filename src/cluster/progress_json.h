@@ -16,4 +16,8 @@ std::vector<PhaseTime> phases_from(const nlohmann::json& j);
 nlohmann::json to_value(const restore::Progress& progress);
 restore::Progress progress_from(const nlohmann::json& j);
 
+nlohmann::json to_value(const std::vector<Notice>& notices);
+// An older version wrote the texts alone.
+std::vector<Notice> notices_from(const nlohmann::json& j);
+
 }  // namespace pgrevive::cluster

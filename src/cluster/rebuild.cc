@@ -10,6 +10,7 @@
 #include "cluster/dialect.h"
 #include "cluster/new_cluster.h"
 #include "cluster/node_files.h"
+#include "cluster/notices.h"
 #include "cluster/preview.h"
 #include "cluster/rebuild_choice.h"
 #include "cluster/restore_history.h"
@@ -59,13 +60,11 @@ class Ways {
   void check_room() {
     const auto facts = facts_to_choose();
     const bool from_backup = choose_rebuild(site_.settings.replica_rebuild, facts).from_backup;
-    if (from_backup)
-      check_fits_instead(site_.directory, node_, MadeOf::backup, facts.files, connection_);
+    if (from_backup) check_fits_instead(site_, node_, MadeOf::backup, facts.files, connection_);
     // A restore that fails ends in a copy too. That a copy has no holes, where only some databases
     // were restored, is no reason against a restore.
     if (!from_backup || primary_.left_out.empty())
-      check_fits_instead(site_.directory, node_, MadeOf::primary, primary_bytes(connection_),
-                         connection_);
+      check_fits_instead(site_, node_, MadeOf::primary, primary_bytes(connection_), connection_);
   }
 
  private:
@@ -295,7 +294,7 @@ void rebuild_replica(Site& site, const std::string& node) {
     primary = ways.primary();
     choice = ways.choose();
     if (site.settings.replica_rebuild == ReplicaRebuild::backup && !choice.from_backup)
-      site.board.warn(node + " is " + choice.why);
+      site.board.warn(notice("copied_unasked", node, choice.obstacle));
     else
       site.board.log(node + ": " + choice.why);
   }
@@ -309,7 +308,7 @@ void rebuild_replica(Site& site, const std::string& node) {
       if (error.kind() == ErrorKind::cancelled) throw;
       choice.why = "copied from the primary: the backup could not be restored, because " +
                    std::string(error.what());
-      site.board.warn(node + " is " + choice.why);
+      site.board.warn(notice("copied_instead", node, error.what()));
       site.board.enter(Phase::joining);
     }
   }
@@ -328,8 +327,7 @@ bool give_backup_up(Site& site, const std::string& node, const Error& error) {
   again.copied_ms = record->copied_ms;
   site.servers.stop(node);
   again.save(site.directory, node);
-  site.board.warn(node + " was " + record->made_because + "; it did not join and is copied from " +
-                  "the primary instead: " + error.what());
+  site.board.warn(notice("copied_in_the_end", node, record->backup_label, error.what()));
   return true;
 }
 

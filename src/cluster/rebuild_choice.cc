@@ -32,9 +32,9 @@ std::string amount(std::uint64_t bytes, const char* what, const Rate& rate) {
 
 Rate rate_of(std::uint64_t bytes, std::chrono::milliseconds time, double usual) {
   if (bytes < kTelling || time < kTellingTime) return {.bytes_per_second = usual};
-  return {.bytes_per_second =
-              static_cast<double>(bytes) * 1000.0 / static_cast<double>(time.count()),
-          .measured = true};
+  return {
+      .bytes_per_second = static_cast<double>(bytes) * 1000.0 / static_cast<double>(time.count()),
+      .measured = true};
 }
 
 RebuildChoice choose_rebuild(ReplicaRebuild wish, const RebuildFacts& facts) {
@@ -42,7 +42,9 @@ RebuildChoice choose_rebuild(ReplicaRebuild wish, const RebuildFacts& facts) {
   if (wish == ReplicaRebuild::primary)
     return {.from_backup = false, .why = copied + "REPLICA_REBUILD=primary"};
   if (!facts.obstacle.empty())
-    return {.from_backup = false, .why = copied + "not from the backup, because " + facts.obstacle};
+    return {.from_backup = false,
+            .why = copied + "not from the backup, because " + facts.obstacle,
+            .obstacle = facts.obstacle};
   const auto from_backup = "restored from backup " + facts.backup + ": ";
   if (wish == ReplicaRebuild::backup)
     return {.from_backup = true, .why = from_backup + "REPLICA_REBUILD=backup"};

@@ -23,23 +23,24 @@ struct Rate {
 // more of what was around them.
 Rate rate_of(std::uint64_t bytes, std::chrono::milliseconds time, double usual);
 
-// What is usual: a restore has to fetch first, and pg_basebackup copies on one core. Of replay it is
-// kReplayRate (preview.h).
+// What is usual: a restore has to fetch first, and pg_basebackup copies on one core. Of replay it
+// is kReplayRate (preview.h).
 inline constexpr double kUsualRestore = 100e6;
 inline constexpr double kUsualCopy = 250e6;
 
 struct RebuildFacts {
-  std::string backup;            // its label
-  std::string obstacle;          // why it cannot be that one; empty: nothing is against it
-  std::uint64_t files = 0;       // bytes to restore, without what lies there from an earlier run
-  std::uint64_t wal = 0;         // bytes to replay behind it
-  std::uint64_t primary = 0;     // bytes of the primary
+  std::string backup;         // its label
+  std::string obstacle;       // why it cannot be that one; empty: nothing is against it
+  std::uint64_t files = 0;    // bytes to restore, without what lies there from an earlier run
+  std::uint64_t wal = 0;      // bytes to replay behind it
+  std::uint64_t primary = 0;  // bytes of the primary
   Rate restore, replay, copy;
 };
 
 struct RebuildChoice {
   bool from_backup = false;
-  std::string why;  // for a person: what is done, and why
+  std::string why;       // for a person: what is done, and why
+  std::string obstacle;  // why it is not the backup, where that would have been
 };
 
 // By the wish, else by the estimates; the primary where both take as long. Where the backup is

@@ -7,11 +7,14 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "cluster/changed_target.h"
 #include "cluster/dialect.h"
 #include "cluster/fork_segments.h"
 #include "cluster/half_promoted.h"
 #include "cluster/locales.h"
+#include "cluster/made_places.h"
 #include "cluster/node_files.h"
+#include "cluster/notices.h"
 #include "cluster/partial.h"
 #include "cluster/recovery_end.h"
 #include "cluster/recovery_source.h"
@@ -50,11 +53,9 @@ class Recovery {
     // After the promotion pg_control tells of the new line, and nothing is left to replay.
     if (!record.online && !record.promoting && !as_it_is())
       note_offline_beginning(site, record, control_);
-    if (!as_it_is() && (record.online || !record.archive_start.empty()))
-      source_.emplace(site, record, control_);
-    goal_.target = site.settings.target;
-    if (goal_.target.type == restore::RecoveryType::time)
-      goal_.target.target = with_zone(goal_.target.target);
+    if (replays_archive(record, site.settings.target))
+      source_.emplace(site.settings, site.version, record, control_);
+    goal_.target = with_zone(site.settings.target);
     goal_.from_archive = source_.has_value();
     if (!record.archive_stop.empty())
       goal_.backup_stop = WalSegment::parse(record.archive_stop, control_.wal_segment_size);
@@ -62,7 +63,8 @@ class Recovery {
 
   void run() {
     if (source_)
-      for (const auto& text : site_.settings.lines_beside) site_.board.warn(text);
+      for (const auto& beside : site_.settings.lines_beside) site_.board.warn(beside);
+    turn_to_target(site_, record_, source_ ? &*source_ : nullptr);
     for (int attempts = 1;; ++attempts) {
       if (!record_.promoting || is_standby(site_, kPrimary) || ended_half_promoted()) {
         site_.board.enter(Phase::recovering);
@@ -71,7 +73,7 @@ class Recovery {
         try {
           promote();
         } catch (const Error& error) {
-          if (error.kind() == ErrorKind::cancelled || site_.servers.running(kPrimary)) throw;
+          if (error.kind() == ErrorKind::cancelled || !server_ends()) throw;
         }
       } else {
         // One that was promoted already; a signal file would make a standby of it again.
@@ -95,8 +97,7 @@ class Recovery {
   }
 
  private:
-  // An offline backup is consistent as it is. Told of a target `immediate`, PostgreSQL would replay
-  // one record too few to pause, and refuse to be promoted short of its target.
+  // replays_archive()
   bool as_it_is() const {
     return !record_.online && site_.settings.target.type == restore::RecoveryType::immediate;
   }
@@ -149,13 +150,17 @@ class Recovery {
     exhausted_since_.reset();
     beginning_ = {};
     if (source_) {
+      check_line_is_there();
       record_.line = source_->line().timeline().value();
+      record_.recovery_target = recovery_goal(goal_.target, &*source_);
+      record_.furthest.follow(source_->line().history, control_.wal_segment_size);
       record_.save(site_.directory, kPrimary);
     }
     set_standby(site_, kPrimary, true);
     configure();
-    newest_ = source_ ? source_->newest() : std::nullopt;
+    newest_.reset();
     if (source_) {
+      look_up_newest();
       extent_.emplace(site_.settings, goal_, record_.backup_label, source_->line().timeline(),
                       control_.wal_segment_size);
       site_.board.change([&](SupervisorStatus& status) { tell_extent(status); });
@@ -175,9 +180,7 @@ class Recovery {
           if (const auto error = site_.servers.gave_up(kPrimary)) throw *error;
           break;
         case RecoveryVerdict::Kind::raise_parameters:
-          site_.board.log("primary: the WAL demands more connections or workers; raising them");
-          site_.servers.stop(kPrimary);
-          configure();
+          raise();
           site_.servers.start(kPrimary, server_options(site_, kPrimary), site_.port(kPrimary));
           break;
         case RecoveryVerdict::Kind::ended:
@@ -190,6 +193,14 @@ class Recovery {
       }
       site_.rest(kLook);
     }
+  }
+
+  void raise() {
+    const auto before = parameters_;
+    site_.servers.stop(kPrimary);
+    configure();
+    site_.board.log("primary: the WAL demands more than it was started with: " +
+                    difference(before, parameters_));
   }
 
   // The line was chosen before its first byte was replayed, and its end is reached. A source that
@@ -210,10 +221,9 @@ class Recovery {
       return true;
     }
     const auto timeline = newer.onward->timeline();
-    site_.board.warn(
-        "timeline " + std::to_string(timeline.value()) + " was opened while timeline " +
-        std::to_string(source_->line().timeline().value()) +
-        " was recovered: the source failed over; recovery follows it from " + view.replayed.text());
+    site_.board.warn(notice("line_followed", std::to_string(timeline.value()),
+                            std::to_string(source_->line().timeline().value()),
+                            view.replayed.text()));
     source_->follow(*std::move(newer.onward));
     start();
     return true;
@@ -221,12 +231,9 @@ class Recovery {
 
   void tell_of(const postgres::TimelineHistory& history, Lsn replayed) {
     if (!told_.insert(history.timeline).second) return;
-    const auto number = std::to_string(history.timeline.value());
-    site_.board.warn("timeline " + number +
-                     " was opened meanwhile and is not followed: it left at " +
-                     history.left(source_->begin().timeline()).value_or(Lsn()).text() +
-                     ", and recovery was at " + replayed.text() +
-                     " already; for that one start anew with RECOVERY_TARGET_TIMELINE=" + number);
+    site_.board.warn(notice("line_not_followed", std::to_string(history.timeline.value()),
+                            history.left(source_->begin().timeline()).value_or(Lsn()).text(),
+                            replayed.text()));
   }
 
   RecoveryView look() {
@@ -244,7 +251,7 @@ class Recovery {
       // A source that lives may archive more at any time; what counts is what is there now.
       // Before PostgreSQL 13 each place is asked for on the newest timeline of the line first, so
       // that most of what is absent says nothing.
-      newest_ = source_->newest();
+      look_up_newest();
       tell_newest(view);
       const bool beyond = asks_beyond_archive(view);
       check_consistency_in_time(view, beyond);
@@ -252,10 +259,14 @@ class Recovery {
         caught_up_since_ = std::chrono::steady_clock::now();
     }
     // What was delivered from beyond the newest says as well that there is more by now.
-    if (source_ && delivered_beyond_newest(view)) newest_ = source_->newest();
+    if (source_ && delivered_beyond_newest(view)) look_up_newest();
     view.chasing =
         caught_up_since_ && std::chrono::steady_clock::now() - *caught_up_since_ > kChaseLimit;
     tell_newest(view);
+    if (source_)
+      view.lost = record_.furthest.lost(view.newest, timeline_before(view.replayed), view.replayed,
+                                        view.report ? view.report->last_delivered : "",
+                                        control_.wal_segment_size);
     tell(view);
     return view;
   }
@@ -320,6 +331,17 @@ class Recovery {
   Error stuck_error(const RecoveryView& view) const {
     const auto& segment = view.report->last_delivered;
     const auto log = site_.directory.logs(kPrimary) / "postgresql.log";
+    if (!view.accepting && view.newest_is_unfinished && segment == view.newest->name())
+      return Error(ErrorKind::not_found,
+                   "the archive has only the beginning of WAL segment " + segment +
+                       ", the last of its line, and with that the primary is not consistent: it "
+                       "needs the WAL up to " +
+                       consistent_at().text())
+          .with_hint(
+              "choose another backup (RESTORE_SET) or timeline (RECOVERY_TARGET_TIMELINE), or look "
+              "why the rest was not archived; nothing was opened, and start goes on from here. The "
+              "server's log is " +
+              log.string());
     std::string where;
     if (view.replayed.is_valid()) where = " after " + view.replayed.text();
     return Error(ErrorKind::corrupt, "WAL segment " + segment +
@@ -327,11 +349,17 @@ class Recovery {
                                          "replay it" +
                                          where + ": " + last_lines(log, 3))
         .with_hint(
-            "recover to a target before that place (RECOVERY_TARGET_TYPE=lsn), restore a "
+            "`start --anew` with a target before that place (RECOVERY_TARGET_TYPE=lsn), restore a "
             "backup that ended after it, or put a good copy of the segment into the "
             "archive; nothing was opened, and start goes on from here. The server's log "
             "is " +
             log.string());
+  }
+
+  // Below that its server answers nobody.
+  Lsn consistent_at() const {
+    const auto minimum = load_control_file(site_.directory.data(kPrimary)).minimum_recovery_point;
+    return record_.lsn_stop.empty() ? minimum : std::max(minimum, Lsn::parse(record_.lsn_stop));
   }
 
   bool delivered_beyond_newest(const RecoveryView& view) const {
@@ -339,6 +367,22 @@ class Recovery {
            postgres::wal_file_kind(view.report->name) == postgres::WalFileKind::segment &&
            WalSegment::parse(view.report->name, view.segment_size).number() >
                newest_->segment.number();
+  }
+
+  void look_up_newest() {
+    newest_ = source_->newest();
+    if (newest_ && record_.furthest.raise(newest_->segment))
+      record_.save(site_.directory, kPrimary);
+  }
+
+  // The one that was judged before the first byte was fetched, where the newest is wanted.
+  void check_line_is_there() const {
+    const postgres::Timeline judged(record_.furthest.line);
+    if (judged <= source_->line().timeline() || !wants_latest(wanted_timeline(goal_.target)))
+      return;
+    throw Error(ErrorKind::not_found,
+                postgres::TimelineHistory::file_name(judged) + ", which the archive had, is gone")
+        .with_hint("see what removed it and put it back");
   }
 
   void tell_newest(RecoveryView& view) {
@@ -395,6 +439,7 @@ class Recovery {
   void note_end(const RecoveryView& view) {
     if (source_)
       if (const auto error = strayed(source_->line().history, view)) throw *error;
+    if (const auto error = overran(goal_, view)) throw *error;
     RecoveryEnd end;
     end.target = describe(goal_.target);
     const auto timeline = source_ ? source_->line().timeline() : control_.checkpoint_timeline;
@@ -480,6 +525,16 @@ class Recovery {
     } catch (const Error&) {
       return false;
     }
+  }
+
+  // Of a server that is killed the connection breaks a moment before it is gone.
+  bool server_ends() {
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    while (site_.servers.running(kPrimary)) {
+      if (std::chrono::steady_clock::now() > limit) return false;
+      site_.rest(kLook);
+    }
+    return true;
   }
 
   // Whether it came to an end; else its server did.
@@ -632,6 +687,11 @@ void recover_primary(Site& site, NodeRecord& record) {
   try {
     Recovery(site, record).run();
   } catch (Error& error) {
+    try {
+      warn_of_made_places(site);
+    } catch (const Error& other) {
+      site.board.log("what was made for tablespaces cannot be told: " + other.text());
+    }
     // Whatever ends it before the promotion, a person reads what that has left.
     const auto& hint = error.hint();
     if (!record.promoting && error.kind() != ErrorKind::cancelled &&
@@ -653,6 +713,10 @@ std::string source_restore_command(const Site& site, const std::string& node,
              shell_argument(site.settings.repository.stanza) + " --report " +
              shell_argument(directory.wal_report(node)) + " --guard-tablespaces " +
              shell_argument(directory.made_tablespaces(node));
+  // Only for one node, since no two may have it; and not in a container, where it would be gone
+  // with the container.
+  if (node == kPrimary && !site.settings.containers)
+    command += " --make-tablespaces-outside " + shell_argument(directory.root());
   if (line) command += " --line " + shell_argument(line->text());
   if (node != kPrimary) command += " --fork " + shell_argument(directory.fork());
   // One that was restored beside its primary streams from the fork on.

@@ -15,6 +15,19 @@ using postgres::WalSegment;
 using restore::RecoveryType;
 using Kind = RecoveryVerdict::Kind;
 
+// A moment less than a tenth of a second is still another one than the target.
+std::string before_target(std::int64_t us) {
+  if (us == 0) return "at the target";
+  std::string span;
+  if (us < 1'000)
+    span = fmt::format("{} us", us);
+  else if (us < 1'000'000)
+    span = fmt::format("{:.1f} ms", static_cast<double>(us) / 1'000);
+  else
+    span = format_duration(std::chrono::milliseconds(us / 1'000));
+  return span + " before the target";
+}
+
 RecoveryVerdict failed(Error error) { return {.kind = Kind::failed, .error = std::move(error)}; }
 
 bool has_target(const restore::RecoveryTarget& target) {
@@ -43,8 +56,8 @@ std::optional<WalSegment> asked(const RecoveryView& view) {
 // Where a growing archive is chased, any proven absence will do: a promoted server replays all it
 // was given and ends at the first segment that is absent, which archive-get proves each time.
 bool may_end_between_two_segments(const RecoveryGoal& goal, const RecoveryView& view) {
-  return view.chasing && view.accepting && !has_target(goal.target) && asked(view) &&
-         view.report->outcome == ArchiveReport::Outcome::absent;
+  return view.chasing && view.accepting && !has_target(goal.target) && view.lost.empty() &&
+         asked(view) && view.report->outcome == ArchiveReport::Outcome::absent;
 }
 
 // Replay stands where a record begins that the archive has not all of, and the record may begin
@@ -56,6 +69,13 @@ bool waits_for_rest_of_record(const RecoveryView& view) {
     return view.newest_was_read;
   return segment->number() == view.newest->number() + 1 &&
          view.report->outcome == ArchiveReport::Outcome::absent;
+}
+
+Error lost_end(const RecoveryView& view, const std::string& where) {
+  return Error(ErrorKind::not_found, where + ", and " + view.lost + ", which it had, is gone")
+      .with_hint(
+          "see what removed it and put it back; to do without it make the cluster anew: `start "
+          "--anew`");
 }
 
 RecoveryVerdict judge_exhausted(const RecoveryGoal& goal, const RecoveryView& view) {
@@ -75,14 +95,24 @@ RecoveryVerdict judge_exhausted(const RecoveryGoal& goal, const RecoveryView& vi
   if (!view.settled) return {};
   if (view.newest && view.replayed < view.newest->begin() && !waits_for_rest_of_record(view))
     return {};
-  if (!has_target(goal.target)) return {.kind = Kind::ended, .exhausted = true};
+  // A list that was short once does not decide: the server has asked for it again meanwhile.
+  if (!view.lost.empty() && !view.asked_since_settled) return {};
+  if (!has_target(goal.target)) {
+    if (view.lost.empty()) return {.kind = Kind::ended, .exhausted = true};
+    auto verdict = failed(lost_end(view, "the archive ends at " + view.replayed.text()));
+    verdict.exhausted = true;
+    return verdict;
+  }
 
   std::string where = "recovery target " + describe(goal.target) +
                       " was not reached: the archive ends at " + view.replayed.text();
   if (!view.last_commit_time.empty()) where += ", its newest commit is of " + view.last_commit_time;
-  auto verdict =
-      failed(Error(ErrorKind::not_found, where)
-                 .with_hint("choose an earlier target, or leave it out to recover all there is"));
+  auto verdict = failed(
+      view.lost.empty()
+          ? Error(ErrorKind::not_found, where)
+                .with_hint("`start --anew` with an earlier target, or start with --type default to "
+                           "recover all there is")
+          : lost_end(view, where));
   verdict.exhausted = true;
   return verdict;
 }
@@ -116,6 +146,26 @@ std::optional<Error> strayed(const postgres::TimelineHistory& line, const Recove
       .with_hint(
           "the archive did not have the segment of the newer timeline yet: once it has, clean up "
           "and start anew, or choose the older one with RECOVERY_TARGET_TIMELINE");
+}
+
+std::optional<Error> overran(const RecoveryGoal& goal, const RecoveryView& view) {
+  if (!view.paused) return {};
+  bool past = false;
+  // What a backup needs ends in its last segment, or where that begins the next.
+  if (goal.target.type == RecoveryType::immediate)
+    past = goal.backup_stop && view.replayed > goal.backup_stop->next().end();
+  else if (goal.target.type == RecoveryType::time && !view.last_commit_time.empty())
+    past = ends_recovery(goal.target, parse_target_microseconds(view.last_commit_time),
+                         parse_target_microseconds(goal.target.target));
+  if (!past) return {};
+  return Error(ErrorKind::postgres,
+               fmt::format("recovery paused at {}{}, which is past its target {}",
+                           view.replayed.text(),
+                           view.last_commit_time.empty()
+                               ? ""
+                               : ", behind a transaction of " + view.last_commit_time,
+                           describe(goal.target)))
+      .with_hint("make the cluster anew: `start --anew`; nothing was opened");
 }
 
 RecoveryVerdict judge_recovery(const RecoveryGoal& goal, const RecoveryView& view) {
@@ -183,8 +233,7 @@ std::string recovery_text(const RecoveryEnd& end) {
                                  end.lsn.empty() ? "?" : end.lsn, end.timeline, end.target);
   if (!end.last_commit_time.empty()) text += fmt::format("\nlast commit {}", end.last_commit_time);
   if (end.before_target_us && *end.before_target_us >= 0)
-    text += fmt::format(", {} before the target",
-                        format_duration(std::chrono::milliseconds(*end.before_target_us / 1000)));
+    text += ", " + before_target(*end.before_target_us);
   if (!end.newest_archived_wal.empty() && end.newest_archived_wal == end.last_replayed_wal) {
     text += fmt::format("\nWAL read to {}, the newest in the archive", end.newest_archived_wal);
   } else {

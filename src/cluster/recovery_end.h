@@ -42,6 +42,9 @@ struct RecoveryView {
   // The newest segment on the line, looked up after the report was read; only needed (and only
   // asked for) once archive-get had to say that something is absent.
   std::optional<postgres::WalSegment> newest;
+  // The segment that the archive reached once, and does not any more, and of which nothing was
+  // replayed (FurthestEnd::lost()); empty: none.
+  std::string lost;
   // Only the beginning of `newest` is of the line.
   bool newest_is_unfinished = false;
   // It was delivered, and the server has asked for that place again.
@@ -73,6 +76,10 @@ RecoveryVerdict judge_recovery(const RecoveryGoal& goal, const RecoveryView& vie
 // fork from the timeline that goes on beside the line, since the line's own was not archived yet,
 // and PostgreSQL reads such a one to its end. Empty: nothing says so.
 std::optional<Error> strayed(const postgres::TimelineHistory& line, const RecoveryView& view);
+
+// Why replay that paused is not at its target but past it: a server that goes on with what was
+// replayed before stops at the next record that may be the target's. Empty: nothing says so.
+std::optional<Error> overran(const RecoveryGoal& goal, const RecoveryView& view);
 
 // "latest", "time 2026-11-22 14:05:00+00".
 std::string describe(const restore::RecoveryTarget& target);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,6 +13,11 @@
 
 namespace pgrevive::cluster {
 
+// Whether WAL of the source's archive is replayed behind that backup. An offline one is consistent
+// as it is: told of a target `immediate`, PostgreSQL would replay one record too few to pause, and
+// refuse to be promoted short of its target; and of a source without an archive there is no other.
+bool replays_archive(const NodeRecord& record, const restore::RecoveryTarget& target);
+
 // The source's archive and the line in it that recovery follows, from the segment where replay of
 // the restored files begins. Refers to its own repository, so it stays where it was made.
 class RecoverySource {
@@ -20,7 +26,8 @@ class RecoverySource {
   // what was replayed along it may be no part of one that is newer. Throws Error{not_found} where
   // the archive never held this cluster, and Error{usage} for a target timeline that does not pass
   // the backup.
-  RecoverySource(const Site& site, const NodeRecord& record, const postgres::ControlFile& control);
+  RecoverySource(const Settings& settings, postgres::Version version, const NodeRecord& record,
+                 const postgres::ControlFile& control);
   RecoverySource(const RecoverySource&) = delete;
   RecoverySource& operator=(const RecoverySource&) = delete;
 
@@ -31,6 +38,9 @@ class RecoverySource {
   void follow(ArchiveLine line) { line_ = std::move(line); }
   // The text of a timeline's history file; empty: the archive has none.
   std::optional<std::string> history(postgres::Timeline timeline) const;
+  // When the newest transaction ended that is whole before `until` (microseconds since 1970);
+  // empty: from begin() on none did.
+  std::optional<std::int64_t> newest_transaction(postgres::Lsn until) const;
   // The newest segment on the line, looked up anew; empty: there is none from begin() on.
   std::optional<ArchiveEnd> newest() const;
 

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "cluster/collation_scan.h"
 #include "cluster/locales.h"
+#include "cluster/notices.h"
 #include "cluster/reindex_plan.h"
 
 namespace pgrevive::cluster {
@@ -88,7 +89,10 @@ class Reindex {
 
   void do_step(const DatabaseFindings& database, const RepairStep& step) {
     const bool index = step.kind == Kind::reindex;
-    site_.board.log(database.database + ": " + step.statement);
+    // Of hundreds of collations nobody reads the numbers.
+    const bool many = step.kind == Kind::refresh && step.collations.size() > 1;
+    site_.board.log(database.database + ": " +
+                    (many ? "refresh version of " + step.object : step.statement));
     if (index)
       site_.board.change([&](SupervisorStatus& status) {
         status.reindex->now = step.object + " in " + database.database;
@@ -121,14 +125,9 @@ class Reindex {
       auto connection = connect(database);
       const auto [partitions, unknown] = misplaced_rows(connection, database.partitioned);
       for (const auto& partition : partitions)
-        site_.board.warn("database " + database.database + ": rows of " + partition +
-                         " belong into another partition by the collation of this host; move them "
-                         "(delete and insert again)");
+        site_.board.warn(notice("rows_misplaced", database.database, partition));
       for (const auto& table : unknown)
-        site_.board.warn("database " + database.database + ": whether rows of " + table +
-                         " belong into another partition by the collation of this host was not "
-                         "looked at: it is partitioned by functions of roles that are no "
-                         "superusers, which are not run here as one");
+        site_.board.warn(notice("rows_not_looked_at", database.database, table));
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::cancelled) throw;
       fail(database.database + ": " + error.what());

@@ -4,6 +4,9 @@
 #include <map>
 #include <set>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "base/error.h"
 
 namespace pgrevive::cluster {
@@ -62,6 +65,17 @@ std::string keep_version(const DatabaseFindings& database, const ChangedCollatio
          std::to_string(collation.oid);
 }
 
+// Every database has hundreds of an ICU's collations, and needs a few of them. ALTER COLLATION
+// takes one at a time.
+RepairStep refresh_all(std::vector<Oid> oids) {
+  return {.kind = Kind::refresh,
+          .object = fmt::format("{} collations that no index needs", oids.size()),
+          .statement = fmt::format("update pg_catalog.pg_collation set collversion = "
+                                   "pg_catalog.pg_collation_actual_version(oid) where oid in ({})",
+                                   fmt::join(oids, ", ")),
+          .collations = std::move(oids)};
+}
+
 RepairStep refresh(const DatabaseFindings& database, const ChangedCollation& collation) {
   const bool is_default = collation.oid == kDefaultCollation;
   if (collation.source_version.empty())
@@ -107,8 +121,18 @@ std::vector<RepairStep> plan_repair(const DatabaseFindings& database, int server
     for (const auto oid : index.collations)
       if (--waiting[oid] == 0) refresh_done(oid);
   }
-  for (const auto& collation : database.collations)
-    if (!waiting.contains(collation.oid)) refresh_done(collation.oid);
+  std::vector<Oid> unneeded;
+  for (const auto& collation : database.collations) {
+    if (waiting.contains(collation.oid)) continue;
+    if (collation.oid == kDefaultCollation)
+      refresh_done(collation.oid);
+    else if (!collation.host_version.empty())
+      unneeded.push_back(collation.oid);
+  }
+  if (unneeded.size() > 1)
+    steps.push_back(refresh_all(std::move(unneeded)));
+  else if (!unneeded.empty())
+    refresh_done(unneeded.front());
   return steps;
 }
 

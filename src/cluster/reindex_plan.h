@@ -22,8 +22,8 @@ struct RepairStep {
 
 // A version is refreshed after the last index that needs it was rebuilt: before, a repair that is
 // cut off would leave an index that is in the wrong order and that nobody can tell. It is not put
-// off further either, so that a repeated repair need not begin anew. `server_version` is
-// 150018 for 15.18.
+// off further either, so that a repeated repair need not begin anew. Those that no index needs come
+// last, in one step. `server_version` is 150018 for 15.18.
 std::vector<RepairStep> plan_repair(const DatabaseFindings& database, int server_version);
 
 // Does the steps in order. `run` throws Error for one that fails; its words are in the result, and

@@ -17,6 +17,7 @@ PastRestore restore_from(const json& j) {
   PastRestore restore;
   restore.outcome = j.at("outcome").get<std::string>();
   restore.error = j.at("error").get<std::string>();
+  restore.exit_code = j.value("exit_code", 0);
   restore.backup_label = j.at("backup_label").get<std::string>();
   restore.phases = phases_from(j.at("phases"));
   restore.progress = progress_from(j.at("progress"));
@@ -28,15 +29,11 @@ PastRestore restore_from(const json& j) {
 }  // namespace
 
 json to_value(const PastRestore& restore) {
-  return {{"outcome", restore.outcome},
-          {"error", restore.error},
-          {"backup_label", restore.backup_label},
-          {"began_ms", restore.began_ms()},
-          {"ended_ms", restore.ended_ms()},
-          {"phases", to_value(restore.phases)},
-          {"progress", to_value(restore.progress)},
-          {"retries", restore.retries},
-          {"throttled", restore.throttled}};
+  return {{"outcome", restore.outcome},         {"error", restore.error},
+          {"exit_code", restore.exit_code},     {"backup_label", restore.backup_label},
+          {"began_ms", restore.began_ms()},     {"ended_ms", restore.ended_ms()},
+          {"phases", to_value(restore.phases)}, {"progress", to_value(restore.progress)},
+          {"retries", restore.retries},         {"throttled", restore.throttled}};
 }
 
 std::optional<PastRestore> past_restore(const SupervisorStatus& status, const std::string& outcome,

@@ -14,10 +14,11 @@ namespace pgrevive::cluster {
 
 // How one restore of this cluster went, from the first phase to the running cluster.
 struct PastRestore {
-  // "done", "failed", "stopped"; "interrupted": its supervisor was killed, and what is told is as it
-  // was shortly before.
+  // "done", "failed", "stopped"; "interrupted": its supervisor was killed, and what is told is as
+  // it was shortly before.
   std::string outcome;
-  std::string error;    // of one that failed
+  std::string error;  // of one that failed
+  int exit_code = 0;  // its kind; 0: none failed, or a version noted it that told no kind
   std::string backup_label;
   std::vector<PhaseTime> phases;  // all are over
   restore::Progress progress;
@@ -29,8 +30,8 @@ struct PastRestore {
 };
 
 // What a supervisor's status says about the restore it did; empty if it did none. `now_ms` ends the
-// phase that is under way. While a request is worked at, what that restores is a restore of its own.
-// Pure.
+// phase that is under way. While a request is worked at, what that restores is a restore of its
+// own. Pure.
 std::optional<PastRestore> past_restore(const SupervisorStatus& status, const std::string& outcome,
                                         const std::string& error, std::int64_t now_ms);
 

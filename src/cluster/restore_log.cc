@@ -55,9 +55,9 @@ void RestoreLog::throttled() {
 
 void RestoreLog::message(const std::string& text) { line("INFO", text); }
 
-void RestoreLog::warning(const std::string& text) {
-  line("WARN", text);
-  board_.warn(text);
+void RestoreLog::warning(const Notice& notice) {
+  line("WARN", notice.text);
+  board_.warn(notice);
 }
 
 void RestoreLog::progress(const restore::Progress& progress) {

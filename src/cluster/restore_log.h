@@ -28,7 +28,7 @@ class RestoreLog : public restore::Observer {
   void throttled();
 
   void message(const std::string& text) override;
-  void warning(const std::string& text) override;
+  void warning(const Notice& notice) override;
   void progress(const restore::Progress& progress) override;
 
  private:

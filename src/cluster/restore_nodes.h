@@ -16,6 +16,7 @@ struct BackupToRestore {
   repository::BackupLabel label;
   restore::DatabaseChoice databases;
   std::optional<SourceState> source_newest;  // as NodeRecord keeps it
+  FurthestEnd furthest;                      // likewise
   bool after_promotion = false;              // likewise
   std::string made_because;                  // likewise
 };

@@ -186,14 +186,18 @@ std::string why_it_ended(const std::filesystem::path& log) {
   std::string text;
   try {
     text = read_file_if_exists(log).value_or("");
-  } catch (const Error&) {
-    return {};
+  } catch (const Error& error) {
+    return error.what();
   }
   const auto all = split(trim(text), '\n');
   const auto first = all.size() - std::min(kLooked, all.size());
   for (auto i = all.size(); i-- > first;) {
     if (all[i].find(" FATAL:  ") == std::string_view::npos &&
         all[i].find(" PANIC:  ") == std::string_view::npos)
+      continue;
+    // A session's, "user@database FATAL:": who came meanwhile, we among them, and was not let in.
+    if (const auto fatal = all[i].find(" FATAL:  ");
+        fatal != std::string_view::npos && all[i].substr(0, fatal).find('@') != std::string::npos)
       continue;
     auto result = shown(all[i], 400);
     for (auto next = i + 1; next < all.size() && next < i + 4; ++next)
@@ -208,8 +212,8 @@ std::string last_lines(const std::filesystem::path& log, std::size_t lines) {
   std::string text;
   try {
     text = read_file_if_exists(log).value_or("");
-  } catch (const Error&) {
-    return {};
+  } catch (const Error& error) {
+    return error.what();
   }
   const auto all = split(trim(text), '\n');
   std::string result;

@@ -64,9 +64,10 @@ class Servers {
 };
 
 // Why the server of that log ended, for a message: its last FATAL or PANIC and the hint behind it,
-// else the last lines.
+// else the last lines. Of a log that cannot be read it is that, and of one that is not there
+// nothing.
 std::string why_it_ended(const std::filesystem::path& log);
-// The last lines of a log.
+// The last lines of a log; else the same.
 std::string last_lines(const std::filesystem::path& log, std::size_t lines = 5);
 
 }  // namespace pgrevive::cluster

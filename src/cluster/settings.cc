@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cluster/progress_json.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -110,6 +111,25 @@ json optional_to_json(const std::optional<T>& value) {
 template <typename T>
 std::optional<T> optional_from_json(const json& j) {
   return j.is_null() ? std::optional<T>() : std::optional<T>(j.get<T>());
+}
+
+json tablespaces_to_json(const TablespaceMap& map) {
+  json entries = json::array();
+  for (const auto& entry : map.entries)
+    entries.push_back({{"node", entry.node},
+                       {"tablespace", entry.tablespace},
+                       {"directory", entry.directory.string()}});
+  return {{"entries", std::move(entries)}, {"all", map.all.string()}};
+}
+
+TablespaceMap tablespaces_from_json(const json& j) {
+  TablespaceMap map;
+  for (const auto& entry : j.at("entries"))
+    map.entries.push_back({.node = entry.at("node").get<std::string>(),
+                           .tablespace = entry.at("tablespace").get<std::string>(),
+                           .directory = entry.at("directory").get<std::string>()});
+  map.all = j.at("all").get<std::string>();
+  return map;
 }
 
 // Null is the source's.
@@ -219,10 +239,12 @@ std::string to_json(const Settings& settings) {
       {"target_given", settings.target_given},
       {"point", point_to_json(settings.point)},
       {"chosen_backup", optional_to_json(settings.chosen_backup)},
-      {"lines_beside", settings.lines_beside},
+      {"lines_beside", to_value(settings.lines_beside)},
+      {"missing_locales", to_value(settings.missing_locales)},
       {"db_include", settings.databases.include},
       {"db_exclude", settings.databases.exclude},
       {"drop_left_out", settings.drop_left_out},
+      {"tablespaces", tablespaces_to_json(settings.tablespaces)},
       {"process_max", settings.process_max},
       {"wal_archive", name_in(kWalArchiveModes, settings.wal_archive)},
       {"own_archive", own_archive_to_json(settings.own_archive)},
@@ -281,10 +303,13 @@ Settings from_json(const std::string& text) {
     settings.target_given = j.value("target_given", false);
     settings.point = point_from_json(j.value("point", json()));
     settings.chosen_backup = optional_from_json<std::string>(j.value("chosen_backup", json()));
-    settings.lines_beside = j.value("lines_beside", std::vector<std::string>());
+    settings.lines_beside = notices_from(j.value("lines_beside", json::array()));
+    settings.missing_locales = notices_from(j.value("missing_locales", json::array()));
     settings.databases.include = j.value("db_include", std::vector<std::string>());
     settings.databases.exclude = j.value("db_exclude", std::vector<std::string>());
     settings.drop_left_out = j.value("drop_left_out", false);
+    if (j.contains("tablespaces"))
+      settings.tablespaces = tablespaces_from_json(j.at("tablespaces"));
     settings.process_max = j.at("process_max").get<unsigned>();
     settings.wal_archive = value_in(kWalArchiveModes, j.at("wal_archive").get<std::string>());
     if (j.contains("own_archive"))

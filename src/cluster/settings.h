@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "base/notice.h"
 #include "base/secret.h"
+#include "cluster/tablespace_map.h"
 #include "cluster/target_point.h"
 #include "repository/open.h"
 #include "restore/databases.h"
@@ -82,15 +84,18 @@ struct Settings {
   // where nobody has named one: the new cluster is made of no other.
   std::optional<std::string> chosen_backup;
   // What is to be told of lines beside the one that is followed, as a start found them out.
-  std::vector<std::string> lines_beside;
+  std::vector<Notice> lines_beside;
+  // Likewise of locales that databases of the backup need and this host lacks.
+  std::vector<Notice> missing_locales;
   restore::DatabaseChoice databases;  // DB_INCLUDE, DB_EXCLUDE
   bool drop_left_out = false;         // DB_DROP_LEFT_OUT
+  TablespaceMap tablespaces;          // TABLESPACE_MAP, TABLESPACE_MAP_ALL
   unsigned process_max = 0;           // PGBACKREST_PROCESS_MAX; 0: processors
 
   WalArchiveMode wal_archive = WalArchiveMode::own;  // WAL_ARCHIVE
   OwnArchive own_archive;                            // where `own` archives to
-  // WAL_ARCHIVE_SILENCE; for how long nothing of the source's must have come into the archive before
-  // WAL_ARCHIVE=source takes its stanza over.
+  // WAL_ARCHIVE_SILENCE; for how long nothing of the source's must have come into the archive
+  // before WAL_ARCHIVE=source takes its stanza over.
   int takeover_silence_seconds = 900;
   bool first_backup = false;  // WAL_ARCHIVE_BACKUP=full: a backup into the own archive, once
   int retention_full = 2;     // RETENTION_FULL

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cluster/node_files.h"
+#include "cluster/notices.h"
 #include "cluster/partial.h"
 #include "cluster/reindex.h"
 #include "cluster/scram.h"
@@ -110,9 +111,16 @@ void disable_subscriptions(Site& site, const Access& access) {
     const auto database = row.at(0).value_or("");
     const auto name = row.at(1).value_or("");
     disable_subscription(site, access, connection, database, name);
-    site.board.warn("subscription " + name + " in database " + database +
-                    " was disabled: it belongs to the source");
+    site.board.warn(notice("subscription_disabled", printable(name), printable(database)));
   }
+}
+
+// What set it, as PostgreSQL's commands say that in any language.
+std::string set_by(const std::optional<std::string>& role,
+                   const std::optional<std::string>& database) {
+  if (!role && database) return "ALTER DATABASE " + printable(*database);
+  return "ALTER ROLE " + (role ? printable(*role) : "ALL") +
+         (database ? " IN DATABASE " + printable(*database) : "");
 }
 
 // Of roles and databases, which no configuration of ours overrides.
@@ -127,11 +135,9 @@ void look_at_own_settings(Site& site, Connection& connection) {
       "left join pg_roles r on r.oid = s.setrole left join pg_database d on d.oid = s.setdatabase "
       "order by 1, 2, 3");
   for (const auto& row : rows) {
-    const auto trouble = own_setting_trouble(row.at(2).value_or(""), facts);
-    if (trouble.empty()) continue;
-    std::string whose = row.at(0) ? "role " + *row.at(0) : "";
-    if (row.at(1)) whose += (whose.empty() ? "database " : " in database ") + *row.at(1);
-    site.board.warn(printable((whose.empty() ? "all roles" : whose) + ": " + trouble));
+    const auto whose = set_by(row.at(0), row.at(1));
+    if (const auto trouble = own_setting_trouble(whose, row.at(2).value_or(""), facts))
+      site.board.warn(*trouble);
   }
 }
 
@@ -146,21 +152,14 @@ void look_at_workers(Site& site, Connection& connection) {
       "'logical replication parallel worker', 'logical replication tablesync worker', "
       "'logical replication worker', 'parallel worker', 'slotsync worker', 'standalone backend', "
       "'startup', 'walreceiver', 'walsender', 'walsummarizer', 'walwriter')");
-  if (workers)
-    site.board.warn(printable(
-        "background workers that are not PostgreSQL's own run here as they did on the source: " +
-        *workers + "; see that they do nothing that production does"));
+  if (workers) site.board.warn(notice("foreign_workers", printable(*workers)));
 }
 
 void look_at_login_triggers(Site& site, Connection& connection) {
   const auto databases = connection.value(
       "select string_agg(quote_ident(datname), ', ' order by datname) from pg_database "
       "where dathasloginevt");
-  if (databases)
-    site.board.warn(printable(
-        "event triggers of the source run when a client logs in, in " + *databases +
-        "; pgrevive's own sessions do not run them. If they tell others, ALTER EVENT TRIGGER ... "
-        "DISABLE, or ALTER SYSTEM SET event_triggers = off"));
+  if (databases) site.board.warn(notice("login_triggers", printable(*databases)));
 }
 
 // What a person should know and nobody can decide for them.
@@ -172,15 +171,11 @@ void look_around(Site& site, Connection& connection) {
     const auto roles = connection.value(
         "select string_agg(rolname, ', ' order by rolname) from pg_authid "
         "where rolcanlogin and rolpassword like 'md5%'");
-    if (roles)
-      site.board.warn(
-          "roles with MD5 passwords cannot log in until their passwords are set anew: " + *roles);
+    if (roles) site.board.warn(notice("md5_passwords", *roles));
   }
   if (const auto count = connection.value("select count(*) from pg_prepared_xacts");
       count && count != "0")
-    site.board.warn(*count +
-                    " prepared transactions came with the backup and hold their locks; see "
-                    "pg_prepared_xacts");
+    site.board.warn(notice("prepared_transactions", *count));
 }
 
 }  // namespace

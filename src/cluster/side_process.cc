@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "cluster/notices.h"
 #include "cluster/servers.h"
 
 namespace pgrevive::cluster {
@@ -57,7 +58,7 @@ void SideProcess::died() {
   board_.log(program_.name + " died (" + child_->wait().text() + ")");
   child_.reset();
   if (deaths_ == kDeathsToTell)
-    board_.warn(program_.name + " dies again and again: " + last_lines(command_->log, 1));
+    board_.warn(notice("program_dies", program_.name, last_lines(command_->log, 1)));
 }
 
 void SideProcess::stop() {
@@ -84,7 +85,7 @@ void SideProcess::launch() {
   } catch (const Error& error) {
     // Nobody would find one without a pid file.
     child_.reset();
-    board_.warn(program_.name + " does not start: " + std::string(error.what()));
+    board_.warn(notice("program_does_not_start", program_.name, error.what()));
     next_start_ = launched_ + restart_delay(++deaths_);
   }
 }

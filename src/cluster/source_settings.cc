@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "cluster/notices.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -327,13 +328,14 @@ SourceSettings choose_source_settings(const std::map<std::string, std::string>& 
   return chooser.finish();
 }
 
-std::string own_setting_trouble(const std::string& setting, const HostFacts& facts) {
+std::optional<Notice> own_setting_trouble(const std::string& whose, const std::string& setting,
+                                          const HostFacts& facts) {
   const auto equals = setting.find('=');
   if (equals == std::string::npos) return {};
   const auto name = lower(setting.substr(0, equals));
   const auto value = setting.substr(equals + 1);
   if (name == "default_transaction_isolation" && lower(value) == "serializable")
-    return name + " = serializable: no query works with it on a replica";
+    return notice("setting_serializable", whose, name);
   if (!preloads(name)) return {};
   std::string missing;
   for (const auto& part : split(value, ',')) {
@@ -342,7 +344,7 @@ std::string own_setting_trouble(const std::string& setting, const HostFacts& fac
       missing += (missing.empty() ? "" : ", ") + library;
   }
   if (missing.empty()) return {};
-  return name + " names what is not installed here (" + missing + "): no session begins with it";
+  return notice("setting_library", whose, name, printable(missing));
 }
 
 }  // namespace pgrevive::cluster

@@ -2,9 +2,11 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/notice.h"
 #include "postgres/conf_file.h"
 
 namespace pgrevive::cluster {
@@ -30,7 +32,8 @@ SourceSettings choose_source_settings(const std::map<std::string, std::string>& 
                                       const HostFacts& facts);
 
 // What a setting of a role or a database ("name=value", as pg_db_role_setting has it) breaks here;
-// empty: nothing. These come with the data and stay.
-std::string own_setting_trouble(const std::string& setting, const HostFacts& facts);
+// empty: nothing. These come with the data and stay. `whose` it is: "ALTER ROLE app".
+std::optional<Notice> own_setting_trouble(const std::string& whose, const std::string& setting,
+                                          const HostFacts& facts);
 
 }  // namespace pgrevive::cluster

@@ -13,6 +13,7 @@
 #include "cluster/console_process.h"
 #include "cluster/dialect.h"
 #include "cluster/leftovers.h"
+#include "cluster/made_places.h"
 #include "cluster/marker.h"
 #include "cluster/node_record.h"
 #include "cluster/partial.h"
@@ -28,12 +29,12 @@ using nlohmann::json;
 using postgres::Connection;
 
 // Bytes of the files below a directory, without following links. Files come and go meanwhile.
-std::uint64_t tree_bytes(const std::filesystem::path& directory) {
+std::uint64_t tree_bytes(const std::filesystem::path& directory, const std::stop_token& stop) {
   std::uint64_t bytes = 0;
   std::error_code ignored;
   std::filesystem::recursive_directory_iterator entry(
       directory, std::filesystem::directory_options::skip_permission_denied, ignored);
-  while (entry != std::filesystem::recursive_directory_iterator()) {
+  while (entry != std::filesystem::recursive_directory_iterator() && !stop.stop_requested()) {
     std::error_code gone;
     if (entry->is_regular_file(gone) && !entry->is_symlink(gone)) {
       const auto size = entry->file_size(gone);
@@ -130,10 +131,15 @@ postgres::Version version_of(const std::filesystem::path& data) {
   return text ? postgres::Version::parse(trim(*text)) : postgres::Version();
 }
 
+// One that does not answer is told, and asked again at the next look.
+constexpr std::chrono::seconds kPatience{5};
+
 Way way_to(const std::string& node, const Settings& settings, const Marker& marker,
            const std::vector<std::string>& roles, postgres::Version version) {
-  if (settings.containers) return {{host_of(settings, node), roles, version}, kContainerPort};
-  return {{marker.socket_directory, roles, version}, port_of(settings, node)};
+  if (settings.containers)
+    return {Access(host_of(settings, node), roles, version).within(kPatience), kContainerPort};
+  return {Access(marker.socket_directory, roles, version).within(kPatience),
+          port_of(settings, node)};
 }
 
 NodeStatus node_status(const StateDirectory& directory, const Settings& settings, const Way& way,
@@ -146,8 +152,7 @@ NodeStatus node_status(const StateDirectory& directory, const Settings& settings
   const auto record = NodeRecord::load(directory, name).value_or(NodeRecord{});
   node.backup_label = record.backup_label;
   node.made_because = record.made_because;
-  if (look == Look::whole)
-    node.data_bytes = tree_bytes(data) + tree_bytes(directory.tablespaces(name));
+  if (look == Look::whole) node.data_bytes = data_bytes(directory, name);
   const auto space = disk_space(data);
   node.disk_free_bytes = space.free_bytes;
   node.disk_total_bytes = space.total_bytes;
@@ -209,6 +214,15 @@ json or_null(const std::optional<T>& value) {
 
 }  // namespace
 
+std::uint64_t data_bytes(const StateDirectory& directory, const std::string& node,
+                         const std::stop_token& stop) {
+  auto bytes =
+      tree_bytes(directory.data(node), stop) + tree_bytes(directory.tablespaces(node), stop);
+  for (const auto& place : made_places(NodeParts::of(directory, node)))
+    bytes += tree_bytes(place, stop);
+  return bytes;
+}
+
 ClusterStatus collect_status(const StateDirectory& directory, Look look) {
   const auto marker = load_marker(directory);
   // A cleanup removes them long before the last of the data.
@@ -253,7 +267,7 @@ ClusterStatus collect_status(const StateDirectory& directory, Look look) {
   }
   status.console_url = console_url(settings);
   status.adminer_url = adminer_url(settings);
-  if (look == Look::whole)
+  if (look != Look::quick)
     status.adminer_answers = adminer_answers(settings, std::chrono::seconds(2));
   status.collations = CollationFindings::load(directory.collations());
   status.collations_file = directory.collations().string();

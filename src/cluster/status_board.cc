@@ -34,15 +34,15 @@ void StatusBoard::change(const std::function<void(SupervisorStatus&)>& change) {
     write(*state);
 }
 
-void StatusBoard::warn(const std::string& text) {
+void StatusBoard::warn(const Notice& notice) {
   {
     auto state = state_.lock();
-    auto& warnings = state->status.warnings;
-    if (std::ranges::find(warnings, text) != warnings.end()) return;
-    warnings.push_back(text);
+    auto& notices = state->status.notices;
+    if (std::ranges::find(notices, notice.text, &Notice::text) != notices.end()) return;
+    notices.push_back(notice);
     write(*state);
   }
-  log("warning: " + text);
+  log("warning: " + notice.text);
 }
 
 void StatusBoard::log(const std::string& text) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/guarded.h"
+#include "base/notice.h"
 #include "cluster/progress.h"
 #include "cluster/state_directory.h"
 
@@ -21,7 +22,7 @@ class StatusBoard {
   // Written at once if the last time is 200 ms ago; otherwise with the next change or flush().
   void change(const std::function<void(SupervisorStatus&)>& change);
   // Shown to a person, once however often it is said.
-  void warn(const std::string& text);
+  void warn(const Notice& notice);
   // A line in the supervisor's log.
   void log(const std::string& text);
   void flush();

@@ -22,6 +22,7 @@
 #include "cluster/lost_primary.h"
 #include "cluster/new_cluster.h"
 #include "cluster/node_record.h"
+#include "cluster/notices.h"
 #include "cluster/rebuild.h"
 #include "cluster/reindex.h"
 #include "cluster/request.h"
@@ -73,9 +74,11 @@ decltype(auto) with_errors_only(Body&& body) {
   }
 }
 
-void note(Site& site, const std::string& outcome, const std::string& why) {
-  const auto restore = past_restore(site.board.status(), outcome, why, unix_milliseconds());
+void note(Site& site, const std::string& outcome, const Error* failure) {
+  auto restore = past_restore(site.board.status(), outcome, failure ? failure->text() : "",
+                              unix_milliseconds());
   if (!restore) return;
+  if (failure) restore->exit_code = failure->exit_code();
   try {
     note_restore(site.directory, *restore);
   } catch (const Error& error) {
@@ -87,11 +90,11 @@ BroughtUp bring_up_and_note(Site& site) {
   try {
     auto brought_up = with_errors_only([&] { return bring_up(site); });
     const auto& failure = brought_up.replica_failure;
-    note(site, failure ? "failed" : "done", failure ? failure->text() : "");
+    note(site, failure ? "failed" : "done", failure ? &*failure : nullptr);
     return brought_up;
   } catch (const Error& error) {
     const bool stopped = error.kind() == ErrorKind::cancelled && site.stop.stop_requested();
-    note(site, stopped ? "stopped" : "failed", stopped ? "" : error.text());
+    note(site, stopped ? "stopped" : "failed", stopped ? nullptr : &error);
     throw;
   }
 }
@@ -290,7 +293,7 @@ void start_beside(Adminer& adminer, StatusBoard& board) {
     adminer.start();
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::cancelled) throw;
-    board.warn("Adminer is off: " + std::string(error.what()));
+    board.warn(notice("adminer_off", error.what()));
   }
 }
 
@@ -367,7 +370,7 @@ int supervise(const StateDirectory& directory, Until until) {
     console.emplace(board, directory);
   else
     stop_side_process(console_program(directory));
-  if (const auto exposure = console_exposure(settings); !exposure.empty()) board.warn(exposure);
+  if (const auto exposure = console_exposure(settings)) board.warn(*exposure);
   return bring_up_watch_and_report(directory, settings, marker, board, signals, until);
 }
 

@@ -271,8 +271,10 @@ void exchange(Site& site, const std::string& replica) {
 }
 
 void put_links(const Site& site, const std::string& node, const Links& links) {
+  if (links.empty()) return;
+  const auto directory = site.directory.data(node) / "pg_tblspc";
   for (const auto& [name, target] : links) {
-    const auto link = site.directory.data(node) / "pg_tblspc" / name;
+    const auto link = directory / name;
     auto temporary = link;
     temporary += ".new";
     std::error_code ignored;
@@ -281,6 +283,7 @@ void put_links(const Site& site, const std::string& node, const Links& links) {
         ::rename(temporary.c_str(), link.c_str()) != 0)
       throw system_error(errno, "cannot link " + link.string() + " to " + target);
   }
+  fsync_path(directory);
 }
 
 // Records say what a node does in this cluster, so they stay where they were.
@@ -441,6 +444,8 @@ void finish_switchover(Site& site) {
   }
   if (::unlink(directory.switching(kPrimary).c_str()) != 0)
     throw system_error(errno, "cannot remove " + directory.switching(kPrimary).string());
+  // One that came back would put back records of before.
+  fsync_path(directory.node(kPrimary));
 }
 
 std::optional<NodeRecord> load_primary_record(const StateDirectory& directory) {

@@ -32,6 +32,17 @@ std::chrono::seconds seconds_for(double bytes, double rate) {
   return std::chrono::seconds(static_cast<std::int64_t>(bytes / rate + 0.999));
 }
 
+double wal_bytes(const Outlook& outlook) {
+  return static_cast<double>(outlook.segments) * outlook.segment_size;
+}
+
+// WAL that compresses badly, from a storage that is slower than the replay.
+bool waits_for_wal(const TargetPreview& preview) {
+  return preview.bytes_per_second && preview.wal_fetch_bytes &&
+         static_cast<double>(*preview.wal_fetch_bytes) / *preview.bytes_per_second >
+             wal_bytes(preview.outlook) / kReplayRate;
+}
+
 std::string time_text(std::int64_t seconds) {
   return format_time(std::chrono::system_clock::time_point(std::chrono::seconds(seconds)));
 }
@@ -55,11 +66,13 @@ nlohmann::ordered_json point_value(const TargetPoint& point) {
                                     : nlohmann::ordered_json(nullptr)}};
 }
 
-nlohmann::ordered_json wal_value(const Outlook& outlook) {
+nlohmann::ordered_json wal_value(const TargetPreview& preview) {
+  const auto& outlook = preview.outlook;
   nlohmann::ordered_json wal = {{"first", outlook.first_segment},
                                 {"last", outlook.last_segment},
                                 {"segments", outlook.segments},
                                 {"segment_size", outlook.segment_size},
+                                {"fetch_bytes", or_null(preview.wal_fetch_bytes)},
                                 {"end_lsn", outlook.end.text()}};
   wal["gaps"] = repository::gaps_json(outlook.gaps);
   return wal;
@@ -80,22 +93,22 @@ nlohmann::ordered_json beside_value(const std::vector<LineBeside>& lines) {
 TargetPreview preview_target(const repository::RepositoryOptions& repository,
                              const repository::Backup& backup,
                              const restore::RecoveryTarget& target, Outlook outlook,
-                             std::optional<TargetPoint> point) {
+                             std::optional<TargetPoint> point,
+                             std::optional<std::uint64_t> wal_fetch_bytes) {
   TargetPreview preview{.backup = backup,
                         .repository = repository.describe(),
                         .target = describe(target),
                         .node_bytes = backup.size,
                         .fetch_bytes = backup.repository_size.value_or(backup.size),
+                        .wal_fetch_bytes = wal_fetch_bytes,
                         .outlook = std::move(outlook),
                         .point = std::move(point)};
   if (preview.point) preview.point_text = describe(*preview.point, target);
   return preview;
 }
 
-void narrow(TargetPreview& preview, std::uint64_t bytes) {
-  const auto whole = static_cast<double>(std::max<std::uint64_t>(preview.node_bytes, 1));
-  preview.fetch_bytes = static_cast<std::uint64_t>(static_cast<double>(preview.fetch_bytes) *
-                                                   static_cast<double>(bytes) / whole);
+void narrow(TargetPreview& preview, std::uint64_t bytes, std::uint64_t stored_bytes) {
+  preview.fetch_bytes = stored_bytes;
   preview.node_bytes = bytes;
 }
 
@@ -106,9 +119,11 @@ void estimate(TargetPreview& preview, const repository::RepositoryOptions& repos
   if (preview.bytes_per_second)
     preview.fetch_time =
         seconds_for(static_cast<double>(preview.fetch_bytes), *preview.bytes_per_second);
-  if (outlook.segments > 0)
-    preview.replay_time =
-        seconds_for(static_cast<double>(outlook.segments) * outlook.segment_size, kReplayRate);
+  if (outlook.segments == 0) return;
+  preview.replay_time =
+      waits_for_wal(preview)
+          ? seconds_for(static_cast<double>(*preview.wal_fetch_bytes), *preview.bytes_per_second)
+          : seconds_for(wal_bytes(outlook), kReplayRate);
 }
 
 std::string to_text(const TargetPreview& preview, std::string_view write) {
@@ -122,7 +137,10 @@ std::string to_text(const TargetPreview& preview, std::string_view write) {
                              repository::name(backup.type()), time_text(backup.timestamp_stop)));
   line("from", preview.repository);
   line("target", preview.target);
-  line("fetch", format_bytes(preview.fetch_bytes));
+  line("fetch",
+       format_bytes(preview.fetch_bytes) +
+           (preview.wal_fetch_bytes ? ", and " + format_bytes(*preview.wal_fetch_bytes) + " of WAL"
+                                    : ""));
   line("write", write);
   if (preview.point) line("point", preview.point_text);
   if (outlook.problem) {
@@ -148,10 +166,12 @@ std::string to_text(const TargetPreview& preview, std::string_view write) {
                              format_duration(*preview.fetch_time),
                              format_bytes(static_cast<std::uint64_t>(*preview.bytes_per_second))));
   if (preview.replay_time)
-    line(
-        preview.fetch_time ? "" : "time",
-        fmt::format("about {} to replay, if it goes at {}/s", format_duration(*preview.replay_time),
-                    format_bytes(static_cast<std::uint64_t>(kReplayRate))));
+    line(preview.fetch_time ? "" : "time",
+         fmt::format("about {} to replay, {}", format_duration(*preview.replay_time),
+                     waits_for_wal(preview)
+                         ? "which is how long its WAL takes to fetch"
+                         : fmt::format("if it goes at {}/s",
+                                       format_bytes(static_cast<std::uint64_t>(kReplayRate)))));
   line("missing", outlook.gaps.empty()
                       ? "nothing"
                       : fmt::format("{} to {}, behind the target", outlook.gaps.front().first,
@@ -164,6 +184,11 @@ std::string to_text(const TargetPreview& preview, std::string_view write) {
   if (!outlook.certain)
     text += "Whether the archive holds the target is only known once it was replayed.\n";
   return text;
+}
+
+nlohmann::ordered_json problem_value(const Error& problem) {
+  return {
+      {"message", problem.what()}, {"hint", problem.hint()}, {"exit_code", problem.exit_code()}};
 }
 
 nlohmann::ordered_json to_value(const TargetPreview& preview) {
@@ -180,15 +205,12 @@ nlohmann::ordered_json to_value(const TargetPreview& preview) {
   json["reachable"] = outlook.problem   ? nlohmann::ordered_json(false)
                       : outlook.certain ? nlohmann::ordered_json(true)
                                         : nlohmann::ordered_json(nullptr);
-  if (outlook.problem)
-    json["problem"] = {{"message", outlook.problem->what()},
-                       {"hint", outlook.problem->hint()},
-                       {"exit_code", outlook.problem->exit_code()}};
+  if (outlook.problem) json["problem"] = problem_value(*outlook.problem);
   json["point"] = preview.point ? point_value(*preview.point) : nlohmann::ordered_json(nullptr);
   // Of a backup whose WAL nobody has looked at nothing is known of both.
   const bool known = !outlook.first_segment.empty() || outlook.problem;
   json["timeline"] = known ? nlohmann::ordered_json(outlook.timeline.value()) : nullptr;
-  json["wal"] = known ? wal_value(outlook) : nullptr;
+  json["wal"] = known ? wal_value(preview) : nullptr;
   json["beside"] = beside_value(outlook.beside);
   json["newest_transaction_us"] = or_null(outlook.newest_transaction);
   json["sampled_bytes_per_second"] = or_null(preview.bytes_per_second);

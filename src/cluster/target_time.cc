@@ -116,6 +116,11 @@ void require_zone() {
           "container TZ");
 }
 
+bool ends_recovery(const restore::RecoveryTarget& target, std::int64_t transaction,
+                   std::int64_t time) {
+  return target.exclusive ? transaction >= time : transaction > time;
+}
+
 bool is_plain_time(const std::string& text) { return std::regex_match(text, form()); }
 
 std::int64_t parse_target_time(const std::string& text) { return moment(text, parse(text)); }
@@ -137,6 +142,11 @@ std::string with_zone(const std::string& text) {
   char buffer[32];
   std::strftime(buffer, sizeof buffer, "%Y-%m-%d %H:%M:%S", &utc);
   return buffer + (dot == std::string::npos ? "" : text.substr(dot, end - dot)) + "+00";
+}
+
+restore::RecoveryTarget with_zone(restore::RecoveryTarget target) {
+  if (target.type == restore::RecoveryType::time) target.target = with_zone(target.target);
+  return target;
 }
 
 }  // namespace pgrevive::cluster

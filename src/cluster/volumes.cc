@@ -230,6 +230,19 @@ void refuse_foreign_volume(const StateDirectory& directory, const std::string& n
   }
 }
 
+// Whoever looks into the log of any node's container is to find there why it does not run.
+void tell_others_why(const Settings& settings, const StateDirectory& directory) {
+  const auto status = read_status(directory);
+  if (!status || status->error.empty()) return;
+  for (const auto& node : nodes_of(settings)) {
+    if (node == "primary" || is_made(directory, node)) continue;
+    StatusBoard board(
+        volume_of(node),
+        {.cluster_name = settings.cluster_name, .pid = ::getpid(), .error = status->error});
+    board.enter(Phase::failed);
+  }
+}
+
 // What is missing in the volumes. Returns the exit code.
 int make_whole(Settings& settings, const StateDirectory& directory, const Marker& marker,
                const Identity& owner, const PointWatch& watch) {
@@ -254,9 +267,16 @@ int make_whole(Settings& settings, const StateDirectory& directory, const Marker
       if (!is_made(directory, node)) make_from_primary(settings, node, false);
     return 0;
   }
-  prepare(settings, directory, marker, owner, watch);
-  const int result = supervise(directory, Until::brought_up);
-  if (result != 0) return result;
+  try {
+    prepare(settings, directory, marker, owner, watch);
+  } catch (const Error&) {
+    tell_others_why(settings, directory);
+    throw;
+  }
+  if (const int result = supervise(directory, Until::brought_up); result != 0) {
+    tell_others_why(settings, directory);
+    return result;
+  }
   for (const auto& node : nodes)
     if (node != "primary") hand_over(directory, node);
   return 0;

@@ -22,6 +22,7 @@
 #include "cluster/program_copy.h"
 #include "cluster/request.h"
 #include "console/guard.h"
+#include "console/secrets.h"
 #include "restore/recovery.h"
 
 namespace pgrevive::console {
@@ -91,7 +92,9 @@ http::ServerResponse run_test(const cluster::StateDirectory& directory) {
   bool passed = true;
   for (const auto& check : cluster::run_checks(directory)) {
     passed = passed && check.result != Result::failed;
-    list.push_back({{"name", check.name},
+    list.push_back({{"id", check.id},
+                    {"node", check.node},
+                    {"name", check.name},
                     {"result", check.result == Result::passed   ? "passed"
                                : check.result == Result::failed ? "failed"
                                                                 : "not_applicable"},
@@ -112,9 +115,10 @@ http::ServerResponse failed(const std::string& said, int code) {
 
 // As a person would do without a .env: the cluster knows what it was told. It is a process of its
 // own because it ends this one: the supervisor that it starts brings a console along.
-http::ServerResponse run_program(const cluster::StateDirectory& directory,
-                                 const std::filesystem::path& program, const std::string& done,
-                                 std::vector<std::string> words, std::chrono::seconds wait) {
+http::ServerResponse run_program(
+    const cluster::StateDirectory& directory, const std::filesystem::path& program,
+    const std::string& done, std::vector<std::string> words, std::chrono::seconds wait,
+    const std::function<void()>& started = [] {}) {
   const auto log = directory.run() / "console-start.log";
   write_file_atomic(log, "");
   auto child = ChildProcess::start(
@@ -125,12 +129,14 @@ http::ServerResponse run_program(const cluster::StateDirectory& directory,
        .directory = "/",
        .log = log,
        .detach = true});
+  started();
   const auto end = child.wait_for(wait);
   if (!end) {
     child.release();
     return goes_on(done);
   }
-  const auto said = read_file_if_exists(log).value_or("");
+  const auto said =
+      without_secrets(read_file_if_exists(log).value_or(""), known_secrets(directory));
   if (!end->ok()) return failed(said, end->code.value_or(0));
   return json_response({{"done", done}, {"output", said}});
 }
@@ -149,24 +155,35 @@ http::ServerResponse run_start(const cluster::StateDirectory& directory,
 
 // A copy of the programs, since those of a cluster that is thrown away go with it, and we too.
 // Beside the cluster, where programs can be run: its own are below. Its owner may not write there
-// where root has made the directory.
-std::filesystem::path copy_programs(const cluster::StateDirectory& directory) {
-  auto place = directory.root().string() + ".programs-XXXXXX";
-  if (::mkdtemp(place.data()) == nullptr) {
-    place = (std::filesystem::temp_directory_path() / "pgrevive-XXXXXX").string();
-    if (::mkdtemp(place.data()) == nullptr) throw system_error(errno, "cannot make " + place);
+// where root has made the directory. It goes with this, unless it is left to who runs it.
+class ProgramsBeside {
+ public:
+  explicit ProgramsBeside(const cluster::StateDirectory& directory) {
+    auto place = cluster::beside_cluster(directory);
+    if (::mkdtemp(place.data()) == nullptr) {
+      place = (std::filesystem::temp_directory_path() / "pgrevive-XXXXXX").string();
+      if (::mkdtemp(place.data()) == nullptr) throw system_error(errno, "cannot make " + place);
+    }
+    place_ = place;
   }
-  try {
+  ProgramsBeside(const ProgramsBeside&) = delete;
+  ProgramsBeside& operator=(const ProgramsBeside&) = delete;
+  ~ProgramsBeside() {
+    std::error_code ignored;
+    if (!place_.empty()) std::filesystem::remove_all(place_, ignored);
+  }
+
+  void copy(const cluster::StateDirectory& directory) const {
     for (const auto& program : {directory.program(), directory.archive_get()})
       if (const auto bytes = read_file_if_exists(program))
-        cluster::copy_program(*bytes, std::filesystem::path(place) / program.filename());
-  } catch (...) {
-    std::error_code ignored;
-    std::filesystem::remove_all(place, ignored);
-    throw;
+        cluster::copy_program(*bytes, place_ / program.filename());
   }
-  return place;
-}
+  const std::filesystem::path& place() const { return place_; }
+  void leave() { place_.clear(); }
+
+ private:
+  std::filesystem::path place_;
+};
 
 // Which timeline is the source's is what the cluster was told, where nobody says another.
 std::string wanted_timeline(const http::ServerRequest& request, const cluster::Settings& told) {
@@ -176,10 +193,11 @@ std::string wanted_timeline(const http::ServerRequest& request, const cluster::S
 http::ServerResponse run_restore(const cluster::StateDirectory& directory,
                                  const http::ServerRequest& request) {
   const auto told = cluster::from_json(read_file(directory.settings()));
-  const auto place = copy_programs(directory);
+  ProgramsBeside programs(directory);
+  programs.copy(directory);
   // The shell removes the copy; all others are gone by then.
   std::vector<std::string> words{"-c", "\"$0\" \"$@\"; code=$?; rm -rf -- \"${0%/*}\"; exit $code",
-                                 place / directory.program().filename()};
+                                 programs.place() / directory.program().filename()};
   add_cluster(words, directory);
   words.insert(words.end(), {"start", "--anew", "--yes", "--detach"});
   // What is not said is the end of the archive, as in the preview, and not what the cluster was
@@ -191,7 +209,8 @@ http::ServerResponse run_restore(const cluster::StateDirectory& directory,
     if (const auto value = request.parameter(name); value && !value->empty())
       // One word, so that no value can pass for an option.
       words.push_back(fmt::format("--{}={}", name, *value));
-  return run_program(directory, "/bin/sh", "restore", std::move(words), wait_of(request));
+  return run_program(directory, "/bin/sh", "restore", std::move(words), wait_of(request),
+                     [&] { programs.leave(); });
 }
 
 // Whether the request that was left there has been taken.
@@ -254,7 +273,7 @@ cluster::Preview make_preview_in_time(const cluster::Settings& settings,
                                       over.request_stop();
                                   }};
   try {
-    return cluster::make_preview(settings, directory, watch);
+    return cluster::make_preview(settings, directory, watch, cluster::Places::not_judged);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::cancelled) throw;
     throw Error(ErrorKind::unavailable, "the search for the target was given up")

@@ -27,6 +27,10 @@ using http::ServerResponse;
 using nlohmann::json;
 
 constexpr std::int64_t kStaleMs = 30'000;
+// Of people who search logs at the same time; who asks beyond that tries again.
+constexpr int kSearches = 4;
+// With room for an action, a preview, a reading of the repository, and one that has just ended.
+constexpr std::size_t kJobs = kSearches + 4;
 
 ServerResponse json_response(const json& value) {
   return {.type = "application/json",
@@ -51,16 +55,20 @@ void add_headers(ServerResponse& response) {
                               "frame-ancestors 'none'"});
 }
 
-// Of what is done by one at a time. The place is taken as long as what take() gave is held.
-class Place {
+// Of what is done by so many at a time. One is taken as long as what take() gave is held.
+class Places {
  public:
+  explicit Places(int free = 1) : free_(free) {}
   std::shared_ptr<void> take() {
-    if (taken_.exchange(true)) return {};
-    return {this, [](Place* place) { place->taken_ = false; }};
+    if (free_.fetch_sub(1) <= 0) {
+      ++free_;
+      return {};
+    }
+    return {this, [](Places* places) { ++places->free_; }};
   }
 
  private:
-  std::atomic<bool> taken_ = false;
+  std::atomic<int> free_;
 };
 
 // What takes longer, for which `held` is given back before anybody hears that it is done.
@@ -74,9 +82,26 @@ ServerResponse later(std::shared_ptr<void> held, Work work) {
 }
 
 // In its container: who may reach that, Docker says.
-http::ServerOptions place_of(const cluster::Settings& settings) {
-  if (settings.containers) return {.address = "0.0.0.0", .port = cluster::kContainerConsolePort};
-  return {.address = settings.console_listen, .port = settings.console_port};
+http::ServerOptions options_of(const cluster::Settings& settings) {
+  http::ServerOptions options{.address = settings.console_listen,
+                              .port = settings.console_port,
+                              .jobs = kJobs,
+                              .refusal = [](int status, const std::string& reason) {
+                                auto response = error_response(status, reason);
+                                add_headers(response);
+                                return response;
+                              }};
+  if (settings.containers) {
+    options.address = "0.0.0.0";
+    options.port = cluster::kContainerConsolePort;
+  }
+  return options;
+}
+
+std::int64_t age_ms(const View& view) {
+  const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::system_clock::now().time_since_epoch());
+  return now.count() - view.time_ms;
 }
 
 class Console {
@@ -84,7 +109,7 @@ class Console {
   Console(const cluster::StateDirectory& directory, const cluster::Settings& settings)
       : directory_(directory),
         rules_{.hosts = {}, .token = cluster::console_token(directory)},
-        server_(place_of(settings),
+        server_(options_of(settings),
                 [this](const ServerRequest& request) { return answer(request); }),
         watcher_(directory, {.somebody_watches = [this] { return server_.listeners() > 0; },
                              .looked =
@@ -99,6 +124,16 @@ class Console {
   }
 
  private:
+  // The last look; one that was too long ago is told as one that failed, for whoever comes now: a
+  // look that hangs tells nothing by itself.
+  std::shared_ptr<const View> view() {
+    auto last = watcher_.view();
+    if (!last->failure.empty() || age_ms(*last) < kStaleMs) return last;
+    auto stale = std::make_shared<View>(*last);
+    stale->failure = "the last look has not ended";
+    return stale;
+  }
+
   bool may_read() {
     const auto view = watcher_.view();
     const auto phase = view->status.supervisor.phase;
@@ -141,32 +176,29 @@ class Console {
     if (path == "/metrics")
       return {.type = "text/plain; version=0.0.4; charset=utf-8",
               .body = metrics_text(*watcher_.view(), *repository_.view())};
-    if (path == "/api/v1/status") return json_response(to_value(*watcher_.view()));
+    if (path == "/api/v1/status") return json_response(to_value(*view()));
     if (path == "/api/v1/history") return json_response(watcher_.history());
     if (path == "/api/v1/events")
-      return {.type = "text/event-stream", .body = event_of(*watcher_.view()), .stream = true};
+      return {.type = "text/event-stream", .body = event_of(*view()), .stream = true};
     if (path == "/api/v1/openapi.json") return {.type = "application/json", .body = openapi_text()};
     if (path == "/api/v1/repository") return repository(request);
     if (path == "/api/v1/preview")
       return reading(previewing_, [this, request] {
         return preview(directory_, request, [this] { return may_read(); });
       });
-    if (path == "/api/v1/logs") return logs(directory_, request);
+    if (path == "/api/v1/logs") return lines(request);
     if (auto page = page_response(path)) return *std::move(page);
     return error_response(404, "there is nothing at " + path, "see /api/v1/openapi.json");
   }
 
   // Of the console itself; what it says of the cluster is for people.
   ServerResponse health() {
-    const auto view = watcher_.view();
-    const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
-                         std::chrono::system_clock::now().time_since_epoch())
-                         .count();
-    const bool fresh = now - view->time_ms < kStaleMs;
+    const auto last = view();
+    const bool fresh = age_ms(*last) < kStaleMs;
     auto response = json_response({{"status", fresh ? "ok" : "stale"},
-                                   {"failure", view->failure},
-                                   {"cluster_healthy", cluster::healthy(view->status)},
-                                   {"phase", cluster::name(view->status.supervisor.phase)}});
+                                   {"failure", last->failure},
+                                   {"cluster_healthy", cluster::healthy(last->status)},
+                                   {"phase", cluster::name(last->status.supervisor.phase)}});
     response.status = fresh ? 200 : 503;
     return response;
   }
@@ -176,10 +208,18 @@ class Console {
     return reading(rereading_, [this] { return json_response(to_value(*repository_.read())); });
   }
 
+  // A search reads much, and masks all of it; the end of a log is there in a blink.
+  ServerResponse lines(const ServerRequest& request) {
+    if (request.parameter("search").value_or("").empty()) return logs(directory_, request);
+    auto held = searching_.take();
+    if (!held) return error_response(503, "too many search just now", "try again");
+    return later(std::move(held), [this, request] { return logs(directory_, request); });
+  }
+
   // What reads the repository for somebody. Of each kind one at a time, so that an action always
   // finds a thread.
   template <typename Work>
-  ServerResponse reading(Place& place, Work work) {
+  ServerResponse reading(Places& place, Work work) {
     if (!may_read())
       return error_response(503, "the cluster is being brought up, which needs the repository more",
                             "ask again when it runs");
@@ -202,9 +242,10 @@ class Console {
   cluster::StateDirectory directory_;
   GuardRules rules_;
   std::filesystem::file_time_type settings_written_{};
-  Place acting_;
-  Place previewing_;
-  Place rereading_;
+  Places acting_;
+  Places previewing_;
+  Places rereading_;
+  Places searching_{kSearches};
   http::Server server_;
   Watcher watcher_;
   RepositoryWatcher repository_;

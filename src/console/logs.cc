@@ -13,17 +13,14 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cluster/cluster.h"
-#include "cluster/console_process.h"
 #include "console/guard.h"
-#include "postgres/log_passwords.h"
+#include "console/secrets.h"
 
 namespace pgrevive::console {
 namespace {
 
 using nlohmann::json;
 
-constexpr const char* kMask = "***";
-constexpr std::size_t kShortest = 4;  // a secret that is shorter would mask everything
 constexpr off_t kTail = 256 << 10;
 constexpr off_t kSearched = 8 << 20;
 
@@ -41,32 +38,6 @@ std::vector<std::pair<std::string, std::filesystem::path>> logs_of(
   logs.emplace_back("prefetch", directory.prefetch_log());
   logs.emplace_back("console", directory.supervisor_log().parent_path() / "console.log");
   return logs;
-}
-
-std::vector<std::string> secrets_of(const cluster::StateDirectory& directory,
-                                    const cluster::Settings& settings) {
-  std::vector<std::string> secrets;
-  const auto add = [&](const Secret& secret) {
-    if (secret.reveal().size() < kShortest) return;
-    secrets.push_back(secret.reveal());
-    std::string doubled;
-    for (const char c : secret.reveal()) doubled += c == '\'' ? "''" : std::string(1, c);
-    if (doubled != secrets.back()) secrets.push_back(doubled);
-  };
-  for (const auto* secret :
-       {&settings.password, &settings.repository.cipher_passphrase,
-        &settings.repository.s3.secret_key, &settings.repository.s3.session_token,
-        &settings.own_archive.secret_key, &settings.own_archive.session_token,
-        &settings.own_archive.cipher_passphrase})
-    add(*secret);
-  if (const auto token = cluster::read_console_token(directory)) add(*token);
-  std::error_code ignored;
-  // Passwords that we made up: host:port:database:user:password.
-  for (const auto& file : {directory.replication_passfile(), directory.user_passfile()})
-    for (const auto& line : split(read_file_if_exists(file).value_or(""), '\n'))
-      if (const auto at = line.rfind(':'); at != std::string::npos)
-        add(Secret(line.substr(at + 1)));
-  return secrets;
 }
 
 struct Piece {
@@ -139,7 +110,7 @@ json find_lines(const cluster::StateDirectory& directory, const http::ServerRequ
     if (error.kind() != ErrorKind::not_found) throw;
     // Nothing was written yet.
   }
-  const auto chosen = chosen_lines(piece.text, most, search, secrets_of(directory, settings));
+  const auto chosen = chosen_lines(piece.text, most, search, known_secrets(directory, settings));
   json names = json::array();
   for (const auto& log : logs) names.push_back(log.first);
   return {{"of", of},
@@ -151,15 +122,6 @@ json find_lines(const cluster::StateDirectory& directory, const http::ServerRequ
 }
 
 }  // namespace
-
-std::string without_secrets(std::string_view line, const std::vector<std::string>& secrets) {
-  auto text = postgres::without_passwords(line, kMask);
-  for (const auto& secret : secrets)
-    for (auto at = text.find(secret); at != std::string::npos;
-         at = text.find(secret, at + std::string_view(kMask).size()))
-      text.replace(at, secret.size(), kMask);
-  return text;
-}
 
 http::ServerResponse logs(const cluster::StateDirectory& directory,
                           const http::ServerRequest& request) {

@@ -1,9 +1,5 @@
 #pragma once
 
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "cluster/state_directory.h"
 #include "http/server.h"
 
@@ -19,10 +15,5 @@ namespace pgrevive::console {
 //   from    "next" of an earlier answer: only what was written since
 http::ServerResponse logs(const cluster::StateDirectory& directory,
                           const http::ServerRequest& request);
-
-// Servers log statements that failed, and one may set a password or have one in it: what follows
-// the word `password` (postgres/log_passwords.h) is replaced, and the secrets that are known, with
-// their quotes doubled too. Pure.
-std::string without_secrets(std::string_view line, const std::vector<std::string>& secrets);
 
 }  // namespace pgrevive::console

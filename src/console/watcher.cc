@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cluster/settings.h"
+#include "console/secrets.h"
 #include "repository/open.h"
 
 namespace pgrevive::console {
@@ -89,6 +90,7 @@ void Watcher::keep_history() {
 void Watcher::tell_failure(const std::string& why) {
   auto next = std::make_shared<View>(*view());
   next->failure = why.empty() ? "no reason is known" : why;
+  mask_errors(*next, secrets_);
   state_.lock()->view = next;
   told_.looked(*next);
 }
@@ -117,7 +119,9 @@ void Watcher::run(const std::stop_token& stop) {
 }
 
 void Watcher::look() {
-  const auto next = std::make_shared<const View>(View{{onlooker_.look()}, {}});
+  const auto next = std::make_shared<View>(View{{onlooker_.look()}, {}});
+  secrets_ = known_secrets(directory_);
+  mask_errors(*next, secrets_);
   {
     auto state = state_.lock();
     state->view = next;

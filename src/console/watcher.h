@@ -8,6 +8,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -54,6 +55,7 @@ class Watcher {
   // Of the watcher's thread alone.
   cluster::Onlooker onlooker_;
   std::chrono::steady_clock::time_point kept_;
+  std::vector<std::string> secrets_;  // that no error may tell
 
   struct State {
     std::shared_ptr<const View> view;

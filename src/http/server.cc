@@ -156,6 +156,11 @@ class Server::Loop {
     std::deque<Done> done;
   };
 
+  ServerResponse refused(int status, const std::string& reason) const {
+    if (options_.refusal) return options_.refusal(status, reason);
+    return {.status = status, .body = reason + "\n"};
+  }
+
   void wake() const {
     const std::uint64_t one = 1;
     // A full counter wakes as well.
@@ -229,7 +234,7 @@ class Server::Loop {
       connection.deadline = Clock::now() + options_.idle;
       if (connections_.size() > options_.connections) {
         connection.keep = false;
-        answer(connection, {.status = 503, .body = "too many connections\n"});
+        answer(connection, refused(503, "too many connections"));
         send(connection);
       }
     }
@@ -260,7 +265,7 @@ class Server::Loop {
     if (parsed.state == ParsedRequest::State::incomplete) return false;
     if (parsed.state == ParsedRequest::State::refused) {
       connection.keep = false;
-      answer(connection, {.status = parsed.status, .body = parsed.reason + "\n"});
+      answer(connection, refused(parsed.status, parsed.reason));
       return true;
     }
     connection.in.erase(0, parsed.consumed);
@@ -277,7 +282,7 @@ class Server::Loop {
   void begin_job(Connection& connection, std::function<ServerResponse()> work) {
     std::erase_if(jobs_, [](const Job& job) { return job.over->load(); });
     if (jobs_.size() >= options_.jobs) {
-      answer(connection, {.status = 503, .body = "too much to do at once; try again\n"});
+      answer(connection, refused(503, "too much to do at once; try again"));
       return;
     }
     connection.working = true;
@@ -289,7 +294,7 @@ class Server::Loop {
            try {
              response = run();
            } catch (const std::exception& error) {
-             response = {.status = 500, .body = std::string(error.what()) + "\n"};
+             response = refused(500, error.what());
            }
            inbox_.lock()->done.push_back({.connection = to, .response = std::move(response)});
            *over = true;
@@ -305,7 +310,7 @@ class Server::Loop {
 
   void answer(Connection& connection, ServerResponse response) {
     if (response.stream && !has_room_for_stream())
-      response = {.status = 503, .body = "too many listen already\n"};
+      response = refused(503, "too many listen already");
     connection.stream = response.stream && !connection.head_only;
     std::string text = fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\n", response.status,
                                    reason_of(response.status), response.type);

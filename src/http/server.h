@@ -31,6 +31,9 @@ struct ServerOptions {
   std::size_t jobs = 4;           // `later`s at a time, waiting ones included; the same
   std::chrono::seconds idle{20};  // until a whole request has to have come, or an answer has gone
   RequestLimits limits;
+  // How it is told what the server itself refuses, or a `later` that threw; plain text where nobody
+  // says it. Called on the thread of run() and on those of jobs. May not throw.
+  std::function<ServerResponse(int status, const std::string& reason)> refusal;
 };
 
 // A small HTTP/1.1 server, made for many who listen to one stream of events: one thread and poll(2)

@@ -192,16 +192,17 @@ Connection Connection::open(const ConnectionOptions& options) {
   PQsetNoticeReceiver(
       connection, [](void*, const PGresult*) {}, nullptr);
 
-  const auto fail = [&](const std::string& why) {
-    return Error(ErrorKind::postgres,
-                 fmt::format("cannot connect to database {} at {}:{} as {}: {}", options.database,
-                             options.host, options.port, options.user, why));
+  const auto failure = [&](const std::string& why) {
+    return fmt::format("cannot connect to database {} at {}:{} as {}: {}", options.database,
+                       options.host, options.port, options.user, why);
   };
   auto step = PQstatus(connection) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
   while (step != PGRES_POLLING_OK) {
-    if (step == PGRES_POLLING_FAILED) throw fail(one_line(PQerrorMessage(connection)));
+    if (step == PGRES_POLLING_FAILED)
+      throw Error(ErrorKind::postgres, failure(one_line(PQerrorMessage(connection))));
     if (!wait_for_socket(connection, step == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline)) {
-      throw fail(fmt::format("no answer within {} s", options.connect_timeout.count()));
+      throw NoAnswer(ErrorKind::postgres, failure(fmt::format("no answer within {} s",
+                                                              options.connect_timeout.count())));
     }
     step = PQconnectPoll(connection);
   }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/secret.h"
 
 namespace pgrevive::postgres {
@@ -33,6 +34,13 @@ struct ConnectionOptions {
   std::function<void()> while_waiting;
 };
 
+// A server that said nothing until connect_timeout: it would be no other for another role or
+// database. Error{postgres}.
+class NoAnswer : public Error {
+ public:
+  using Error::Error;
+};
+
 // One row's values as text; empty where NULL.
 using Row = std::vector<std::optional<std::string>>;
 
@@ -41,7 +49,8 @@ using Row = std::vector<std::optional<std::string>>;
 class Connection {
  public:
   // Throws Error{postgres} with the server's words and their SQLSTATE, if it gave any:
-  // "cannot connect to database ...: FATAL:  28P01: password authentication failed ...".
+  // "cannot connect to database ...: FATAL:  28P01: password authentication failed ...". Where
+  // there was no answer at all it is NoAnswer.
   static Connection open(const ConnectionOptions& options);
   Connection(Connection&&) noexcept;
   Connection& operator=(Connection&&) noexcept;

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/notice.h"
+
 namespace pgrevive::restore {
 
 // What one worker does. It has several files on their way at a time; this is the first of them.
@@ -36,7 +38,7 @@ class Observer {
 
   // A line for the log: lower case, no full stop.
   virtual void message(const std::string&) {}
-  virtual void warning(const std::string&) {}
+  virtual void warning(const Notice&) {}
   // At most ten times a second while files are copied, and once at the end.
   virtual void progress(const Progress&) {}
 };

@@ -5,12 +5,12 @@
 #include <set>
 #include <string_view>
 
-#include <fmt/format.h>
 #include <grp.h>
 #include <pwd.h>
 #include <unistd.h>
 
 #include "base/text.h"
+#include "restore/notices.h"
 
 namespace pgrevive::restore {
 
@@ -59,27 +59,22 @@ Owners::Owners(const repository::Manifest& manifest, const Options& options, Ids
   }
   std::map<std::string_view, std::optional<uid_t>> users;
   std::map<std::string_view, std::optional<gid_t>> groups;
-  std::set<std::string> unknown;
+  std::set<std::string> unknown_users;
+  std::set<std::string> unknown_groups;
   for (const auto& [user, group] : manifest.owners) {
     const auto [known_user, new_user] = users.try_emplace(user);
     if (new_user) known_user->second = find_user(std::string(user));
-    if (!known_user->second) unknown.insert("user " + printable(user));
+    if (!known_user->second) unknown_users.insert(printable(user));
     const auto [known_group, new_group] = groups.try_emplace(group);
     if (new_group) known_group->second = find_group(std::string(group));
-    if (!known_group->second) unknown.insert("group " + printable(group));
+    if (!known_group->second) unknown_groups.insert(printable(group));
     ids_.push_back(
         {known_user->second.value_or(fallback.user), known_group->second.value_or(fallback.group)});
   }
-  for (const auto& name : unknown) {
-    const bool nameless = name == "user " || name == "group ";
-    warnings_.push_back(nameless
-                            ? fmt::format("the backup does not know the {} of some files; they "
-                                          "belong to {} of the data directory",
-                                          trim(name), trim(name))
-                            : fmt::format("{} of the backup is unknown on this host; its files "
-                                          "belong to that of the data directory",
-                                          name));
-  }
+  for (const auto& name : unknown_groups)
+    warnings_.push_back(name.empty() ? notice("group_nameless") : notice("group_unknown", name));
+  for (const auto& name : unknown_users)
+    warnings_.push_back(name.empty() ? notice("user_nameless") : notice("user_unknown", name));
 }
 
 std::optional<Ids> Owners::ids(std::uint32_t owner) const {

@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include "base/notice.h"
 #include "repository/manifest.h"
 #include "restore/options.h"
 
@@ -28,13 +29,13 @@ class Owners {
 
   // `owner` is an index into the manifest's owners.
   std::optional<Ids> ids(std::uint32_t owner) const;
-  const std::vector<std::string>& warnings() const { return warnings_; }
+  const std::vector<Notice>& warnings() const { return warnings_; }
 
  private:
   bool root_;
   std::optional<Ids> forced_;
   std::vector<Ids> ids_;
-  std::vector<std::string> warnings_;
+  std::vector<Notice> warnings_;
 };
 
 std::optional<uid_t> find_user(const std::string& name);

@@ -6,6 +6,7 @@
 #include "repository/layout.h"
 #include "restore/block_file.h"
 #include "restore/decode.h"
+#include "restore/notices.h"
 #include "restore/write/output_file.h"
 
 namespace pgrevive::restore {
@@ -50,7 +51,11 @@ std::string Pass::describe(std::uint32_t index) const {
 }
 
 void Pass::fetch_again(std::uint32_t index, const Error& corrupt, const Fetcher& fetcher) const {
-  report.warning(fmt::format("{}: {}; fetching it again", describe(index), corrupt.what()));
+  const auto& one = file(index);
+  const auto begin = stored_offset(one);
+  report.warning(notice("fetched_again", printable(one.name),
+                        repository.storage().describe(object_of(one)), std::to_string(begin),
+                        std::to_string(begin + one.repo_size), corrupt.what()));
   Count count(report);
   try {
     while_doing("restoring " + describe(index) + ", at the second attempt",

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "postgres/control_file.h"
+#include "restore/notices.h"
 
 namespace pgrevive::restore {
 
@@ -42,7 +43,7 @@ void publish(const Nodes& nodes, const FileSystems& file_systems, Report& report
                                [](const repository::ManifestFile& file) { return file.name; });
   const bool has_control = control != files.end() && control->name == "pg_data/global/pg_control";
   if (!has_control) {
-    report.warning("the backup has no pg_control: what was restored from it cannot start");
+    report.warning(notice("no_pg_control"));
   } else if (nodes.manifest.online) {
     for (const auto& node : nodes.nodes) spoil(nodes, node.roots[0], *control);
   }

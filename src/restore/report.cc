@@ -7,13 +7,13 @@ void Report::message(const std::string& text) {
   observer_.message(text);
 }
 
-void Report::warning(const std::string& text) {
+void Report::warning(const Notice& notice) {
   const std::lock_guard lock(mutex_);
-  warnings_.push_back(text);
-  observer_.warning(text);
+  warnings_.push_back(notice);
+  observer_.warning(notice);
 }
 
-std::vector<std::string> Report::warnings() {
+std::vector<Notice> Report::warnings() {
   const std::lock_guard lock(mutex_);
   return warnings_;
 }

@@ -19,8 +19,8 @@ class Report {
   explicit Report(Observer& observer) : observer_(observer) {}
 
   void message(const std::string& text);
-  void warning(const std::string& text);
-  std::vector<std::string> warnings();
+  void warning(const Notice& notice);
+  std::vector<Notice> warnings();
 
   void expect(std::uint64_t files, std::uint64_t bytes);
   void expect_fetched(std::uint64_t bytes) { fetched_total_ = bytes; }
@@ -44,7 +44,7 @@ class Report {
   Observer& observer_;
   std::mutex mutex_;  // around the observer and the two below
   std::chrono::steady_clock::time_point told_{};
-  std::vector<std::string> warnings_;
+  std::vector<Notice> warnings_;
   Guarded<std::vector<WorkerProgress>> workers_;
   std::atomic<std::uint64_t> files_total_{0}, files_done_{0}, bytes_total_{0}, bytes_done_{0},
       bytes_kept_{0}, fetched_total_{0}, fetched_{0}, requests_{0};

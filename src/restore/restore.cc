@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "restore/engine.h"
+#include "restore/notices.h"
 #include "restore/plan.h"
 #include "restore/prepare.h"
 #include "restore/publish.h"
@@ -98,10 +99,7 @@ void tell_beginning(const repository::Manifest& manifest, const Layout& layout,
                                      node.name, label));
   }
   if (pages != 0) {
-    report.warning(
-        fmt::format("the backup found page checksum errors on the source in {} files, "
-                    "{} is the first; they are restored as they were",
-                    pages, first_bad));
+    report.warning(notice("page_errors", std::to_string(pages), first_bad));
   }
 }
 

@@ -15,7 +15,7 @@ struct Summary {
   repository::BackupLabel label = repository::BackupLabel::parse("19700101-000000F");
   Progress progress;
   std::chrono::milliseconds time{0};
-  std::vector<std::string> warnings;
+  std::vector<Notice> warnings;
   std::vector<Database> left_out;  // databases, by OID
 };
 

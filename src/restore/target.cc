@@ -7,9 +7,11 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "restore/marker.h"
 #include "restore/nodes.h"
+#include "restore/notices.h"
 #include "restore/tree.h"
 
 namespace pgrevive::restore {
@@ -33,11 +35,6 @@ std::filesystem::path resolved(const std::filesystem::path& path) {
   return result.has_filename() ? result : result.parent_path();
 }
 
-// Whether `inner` is `outer` or lies in it.
-bool lies_in(const std::filesystem::path& inner, const std::filesystem::path& outer) {
-  return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
-}
-
 std::filesystem::path tablespace_directory(const NodeTarget& node,
                                            const repository::ManifestTarget& target) {
   const auto oid = std::to_string(target.tablespace_oid);
@@ -47,9 +44,8 @@ std::filesystem::path tablespace_directory(const NodeTarget& node,
     }
   }
   if (!node.tablespace_root.empty()) {
-    const bool usable = is_plain_path(target.tablespace_name) &&
-                        target.tablespace_name.find('/') == std::string_view::npos;
-    return node.tablespace_root / (usable ? std::string(target.tablespace_name) : oid);
+    return node.tablespace_root /
+           tablespace_directory_name(target.tablespace_oid, target.tablespace_name);
   }
   return std::filesystem::path(target.path);
 }
@@ -117,6 +113,11 @@ void check_apart(const Layout& layout) {
 }
 
 }  // namespace
+
+std::string tablespace_directory_name(std::uint32_t oid, std::string_view name) {
+  const bool usable = is_plain_path(name) && name.find('/') == std::string_view::npos;
+  return usable ? std::string(name) : std::to_string(oid);
+}
 
 bool Layout::preserves(std::size_t root, std::string_view path) const {
   return root == 0 && std::ranges::find(preserved, path) != preserved.end();
@@ -191,11 +192,11 @@ Layout make_layout(const repository::Manifest& manifest, const std::vector<NodeT
     if (target.tablespace_oid != 0) {
       tablespaces.push_back(&target);
     } else if (target.is_link) {
-      layout.warnings.push_back(fmt::format(
-          "{} was a link to {}{}{} on the source and is restored as a plain {} in the data "
-          "directory",
-          printable(target.name), printable(target.path), target.file.empty() ? "" : "/",
-          printable(target.file), target.file.empty() ? "directory" : "file"));
+      const auto name = printable(target.name);
+      const auto path = printable(target.path);
+      layout.warnings.push_back(
+          target.file.empty() ? notice("link_to_directory", name, path)
+                              : notice("link_to_file", name, path + "/" + printable(target.file)));
     }
   }
   std::ranges::sort(tablespaces, {}, [](const auto* target) { return target->tablespace_oid; });

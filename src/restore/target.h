@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/notice.h"
 #include "repository/manifest.h"
 #include "restore/options.h"
 
@@ -34,7 +35,7 @@ struct Layout {
   // that clusters of several versions can share one.
   std::string tablespace_version;
   std::vector<NodeLayout> nodes;
-  std::vector<std::string> warnings;
+  std::vector<Notice> warnings;
   // Files of the data directory that the restore does not touch.
   std::vector<std::string> preserved;
   // OIDs of the databases that are left out, ascending.
@@ -56,6 +57,10 @@ struct Layout {
   // The tablespace whose link a manifest name is ("pg_data/pg_tblspc/16385"), as a root.
   std::optional<std::size_t> linked_root(std::string_view manifest_name) const;
 };
+
+// What a tablespace's own directory is called where its node has a directory for all: its name, or
+// its OID where the name cannot be one.
+std::string tablespace_directory_name(std::uint32_t oid, std::string_view name);
 
 // Decides where everything goes. Linked directories and files other than tablespaces become plain
 // ones inside the data directory, with a warning, as pgBackRest does without --link-all.

@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/text.h"
 
 namespace pgrevive::storage {
@@ -38,12 +39,6 @@ struct File {
   Fd fd;
   struct stat status {};
 };
-
-bool lies_in(const fs::path& path, const fs::path& root) {
-  const auto [end_of_root, rest] =
-      std::mismatch(root.begin(), root.end(), path.begin(), path.end());
-  return end_of_root == root.end();
-}
 
 // Immutable.
 class PosixStorage : public Storage {

@@ -61,6 +61,15 @@ WalSegment segment_in(std::string_view name, std::uint32_t segment_size) {
   return WalSegment::parse(name.substr(0, 24), segment_size);
 }
 
+// Whether the log that the server reads can have come from that segment: another timeline's of the
+// same place holds other records.
+bool may_have_read(const Request& request, const WalSegment& segment) {
+  if (request.line) return request.line->place(segment.name()) == FollowedLine::Place::on_it;
+  if (!request.fork) return true;
+  return request.fork->is_own(segment.name()) ||
+         request.fork->allows(segment.name(), segment.segment_size());
+}
+
 // The record that the segment's predecessor ends in. The server has just replayed that one, so it
 // mostly lies beside the destination; else it is read once more.
 UnfinishedRecord unfinished_before(const WalArchive& archive, const WalSegment& segment,
@@ -69,6 +78,7 @@ UnfinishedRecord unfinished_before(const WalArchive& archive, const WalSegment& 
   // Where the timeline began in the segment, its predecessor is of an older one.
   for (auto timeline = segment.timeline().value(); timeline > 0; --timeline) {
     const WalSegment before(Timeline(timeline), segment.number() - 1, segment.segment_size());
+    if (!may_have_read(request, before)) continue;
     const auto file = request.destination.parent_path() / before.name();
     if (const auto text = read_file_if_exists(file)) {
       auto found = find_tablespace_records(as_bytes(*text)).unfinished;
@@ -179,13 +189,13 @@ Outcome deliver_beginning(const std::vector<const WalArchive*>& archives,
   const auto left = left_at(archives, *request.line, segment.timeline());
   if (left <= segment.begin()) return Outcome::absent;
   const auto until = left < segment.end() ? std::optional(left) : std::nullopt;
-  return from_any(archives,
-                  [&](const WalArchive& archive) {
-                    return deliver_segment(archive, segment_size, request,
-                                           Part::whole_or_unfinished, until);
-                  })
-             ? Outcome::delivered
-             : Outcome::absent;
+  // A whole one of any archive first: an unfinished one may end before the line leaves.
+  for (const auto part : {Part::whole, Part::whole_or_unfinished})
+    if (from_any(archives, [&](const WalArchive& archive) {
+          return deliver_segment(archive, segment_size, request, part, until);
+        }))
+      return Outcome::delivered;
+  return Outcome::absent;
 }
 
 }  // namespace
@@ -298,7 +308,9 @@ Outcome archive_get(const std::vector<const WalArchive*>& archives, std::uint32_
     if (from_any(archives, deliver)) return Outcome::delivered;
     if (std::chrono::steady_clock::now() >= deadline) {
       throw Error(ErrorKind::corrupt, "the archive has a gap: " + *gap)
-          .with_hint("recover to a target before the gap, or restore a backup that ended after it");
+          .with_hint(
+              "recover to a target before the gap (a cluster: `start --anew`), or restore a backup "
+              "that ended after it");
     }
     std::this_thread::sleep_for(std::min(kLookAgain, request.gap_patience));
   }

@@ -1,13 +1,12 @@
 #include "wal/tablespace_guard.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "postgres/server.h"
+#include "wal/tablespace_place.h"
 
 namespace pgrevive::wal {
 
@@ -19,24 +18,6 @@ using postgres::WalSegment;
 // A server may ask twice for the segment of the checkpoint that it starts from, and once more when
 // it is promoted. One that asks more often has come to the end of what it was given.
 constexpr std::size_t kHandedOut = 3;
-
-// The file's entries; each ends with a zero, since a path may hold all else.
-std::vector<std::string> load(const std::filesystem::path& file) {
-  std::vector<std::string> entries;
-  const auto text = read_file_if_exists(file).value_or("");
-  for (std::size_t at = 0; at < text.size();) {
-    const auto end = std::min(text.find('\0', at), text.size());
-    entries.push_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return entries;
-}
-
-void save(const std::filesystem::path& file, const std::vector<std::string>& entries) {
-  std::string text;
-  for (const auto& entry : entries) text += entry + '\0';
-  write_file_atomic(file, text);
-}
 
 std::string made(const TablespaceRecord& record) {
   return fmt::format("made {} {}", record.oid, record.path);
@@ -73,17 +54,17 @@ Error taken(const TablespaceRecord& record, const std::string& version_directory
 
 TablespaceGuard::TablespaceGuard(std::filesystem::path data_directory,
                                  std::string version_directory, Lsn replay_begin,
-                                 std::filesystem::path memory)
+                                 std::filesystem::path memory, std::optional<Making> making)
     : data_directory_(std::move(data_directory)),
       version_directory_(std::move(version_directory)),
       replay_begin_(replay_begin),
-      memory_(std::move(memory)) {}
+      memory_(std::move(memory)),
+      making_(std::move(making)) {}
 
 std::optional<Lsn> TablespaceGuard::check(const std::vector<TablespaceRecord>& records,
                                           const WalSegment& segment) const {
   if (records.empty()) return {};
-  auto memory = load(memory_);
-  const auto known = memory.size();
+  TablespaceMemory memory(memory_);
   std::optional<TablespaceRecord> refused;
   for (const auto& record : records) {
     if (record.begin < replay_begin_ || record.path.empty()) continue;
@@ -91,22 +72,22 @@ std::optional<Lsn> TablespaceGuard::check(const std::vector<TablespaceRecord>& r
       refused = record;
       break;
     }
-    if (std::ranges::find(memory, made(record)) == memory.end()) memory.push_back(made(record));
+    make(record, memory);
+    if (memory.count(made(record)) == 0) memory.add(made(record));
   }
   if (refused) {
     const auto entry = cut(segment, data_directory_);
-    const auto times = static_cast<std::size_t>(std::ranges::count(memory, entry));
-    if (refused->begin < segment.begin() || times >= kHandedOut)
+    if (refused->begin < segment.begin() || memory.count(entry) >= kHandedOut)
       throw taken(*refused, version_directory_, segment);
-    memory.push_back(entry);
+    memory.add(entry);
   }
-  if (memory.size() != known) save(memory_, memory);
+  memory.save();
   if (!refused) return {};
   return refused->begin;
 }
 
 bool TablespaceGuard::is_taken(const TablespaceRecord& record,
-                               const std::vector<std::string>& memory) const {
+                               const TablespaceMemory& memory) const {
   std::error_code error;
   const std::filesystem::path place = record.path;
   // What cannot be looked at cannot be written into by the server, which is the same user.
@@ -114,7 +95,20 @@ bool TablespaceGuard::is_taken(const TablespaceRecord& record,
   const auto link = std::filesystem::read_symlink(
       data_directory_ / "pg_tblspc" / std::to_string(record.oid), error);
   if (!error && std::filesystem::equivalent(link, place, error)) return false;
-  return std::ranges::find(memory, made(record)) == memory.end();
+  return memory.count(made(record)) == 0;
+}
+
+void TablespaceGuard::make(const TablespaceRecord& record, TablespaceMemory& memory) const {
+  if (!making_) return;
+  const auto place = make_place(record.path, making_->keep_out);
+  if (!place.obstacle.empty())
+    making_->tell(fmt::format("no directory was made for tablespace {} in {}: {}", record.oid,
+                              printable(record.path), printable(place.obstacle)));
+  if (place.directories.empty()) return;
+  memory.add_made(data_directory_, place.directories);
+  memory.save();
+  making_->tell(fmt::format("made the directory {} for tablespace {} of the source",
+                            printable(record.path), record.oid));
 }
 
 }  // namespace pgrevive::wal

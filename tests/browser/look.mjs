@@ -17,6 +17,7 @@
 //   along                           with `preview`: the timeline that is chosen
 //   copy                            the preview's command is copied with its button, and pasted
 //                                   elsewhere: `copied` is what the button says, `pasted` what came
+//   of                              with `search`: which log is chosen first
 //   search                          `scrolled` and `notes` are how far down it is, and what is said of
 //                                   what is not shown;
 //                                   typed into the search of the primary's log; `log` is what is shown
@@ -41,6 +42,12 @@
 //   stale                           it says "stale" on standard error when the page tells that what it
 //                                   shows is old, and waits until it is not: `stale` is what was told
 //   answers                         what is answered at a path of the API, whatever the console says
+//   refuses                         with what status and text somebody in between refuses what is asked
+//                                   at a path: {PATH: [STATUS, TEXT]}
+//   aborts                          paths at which the connection is lost
+//   alters                          what is put into each look that the page hears of
+//   widths                          `widths` tells of each how wide the page is then, and which words
+//                                   of what leads to a replica are broken in two
 //   screenshot                      where to put a picture of the whole page
 // It prints one JSON object.
 import { createRequire } from 'node:module';
@@ -65,15 +72,27 @@ const context = await browser.newContext({
 });
 const page = await context.newPage();
 for (const [path, json] of Object.entries(told.answers ?? {})) await page.route((url) => url.pathname === path, (route) => route.fulfill({ json }));
+for (const [path, [status, body]] of Object.entries(told.refuses ?? {})) await page.route((url) => url.pathname === path, (route) => route.fulfill({ status, body, contentType: 'text/plain' }));
+for (const path of told.aborts ?? []) await page.route((url) => url.pathname === path, (route) => route.abort('connectionreset'));
 // The look that the page has got last from the API, to compare with what it shows.
-await page.addInitScript(() => {
+await page.addInitScript((alters) => {
+  const put = (what, into) => {
+    for (const [name, value] of Object.entries(what)) {
+      if (value?.constructor === Object && into[name]) put(value, into[name]);
+      else into[name] = value;
+    }
+    return into;
+  };
   window.EventSource = class extends EventSource {
     constructor(url) {
       super(url);
-      this.addEventListener('status', (event) => (window.lastView = JSON.parse(event.data)));
+      this.addEventListener('status', ({ data }) => (window.lastView = JSON.parse(data)));
+    }
+    addEventListener(name, hear) {
+      super.addEventListener(name, ({ data }) => hear({ data: JSON.stringify(put(alters, JSON.parse(data))) }));
     }
   };
-});
+}, told.alters ?? {});
 const seen = { requests: [], complaints: [], looks: [] };
 page.on('request', (request) => seen.requests.push(request.url()));
 page.on('console', (message) => message.type() === 'error' && seen.complaints.push(message.text()));
@@ -87,6 +106,17 @@ const look = () =>
       view = window.lastView;
       await new Promise((drawn) => setTimeout(drawn, 50));
     } while (view !== window.lastView);
+    // Pixels of the chart that have the colour of the first line.
+    const drawn = () => {
+      const canvas = document.querySelector('.chart canvas');
+      if (!canvas) return 0;
+      const wanted = getComputedStyle(document.documentElement).getPropertyValue('--line-1').trim();
+      const [red, green, blue] = [1, 3, 5].map((at) => parseInt(wanted.slice(at, at + 2), 16));
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      let count = 0;
+      for (let i = 0; i < data.length; i += 4) if (data[i + 3] > 128 && Math.abs(data[i] - red) + Math.abs(data[i + 1] - green) + Math.abs(data[i + 2] - blue) < 60) ++count;
+      return count;
+    };
     const text = (selector) => document.querySelector(selector)?.innerText ?? '';
     const facts = (place) =>
       Object.fromEntries([...place.querySelectorAll('dl.facts > div')].map((entry) => [entry.querySelector('dt').innerText, entry.querySelector('dd').innerText]));
@@ -106,6 +136,7 @@ const look = () =>
       phases: [...document.querySelectorAll('.phases li')].map((item) => item.innerText),
       restore: document.querySelector('#restore .facts') ? facts(document.querySelector('#restore')) : {},
       nodes: Object.fromEntries([...document.querySelectorAll('[data-node]')].map((card) => [card.dataset.node, { ...facts(card), state: card.querySelector('.state').innerText.trim() }])),
+      archive: document.querySelector('#cluster .wide-facts') ? facts(document.querySelector('#cluster .wide-facts').parentElement) : {},
       links: [...document.querySelectorAll('.link')].map((link) => link.innerText),
       problems: [...document.querySelectorAll('.problems li')].map((item) => item.dataset.problem),
       told: [...document.querySelectorAll('.problems li')].map((item) => item.innerText),
@@ -119,11 +150,17 @@ const look = () =>
       alerts: [...document.querySelectorAll('#repository [role=alert]')].map((item) => item.innerText),
       reaches: [...document.querySelectorAll('#repository tbody tr')].map((row) => row.cells[6].innerText),
       windows: [...document.querySelectorAll('[data-window]')].map((item) => item.innerText),
-      warnings: [...document.querySelectorAll('#warnings li')].map((item) => item.textContent),
+      warnings: [...document.querySelectorAll('#warnings li')].map((item) => [...item.querySelectorAll('p')].map((part) => [part.lang, part.textContent])),
+      past: [...document.querySelectorAll('#past tbody tr')].map((row) => [...row.cells].map((cell) => cell.innerText)),
       restores: [...document.querySelectorAll('#past tbody tr')].map((row) => row.cells[1].innerText.split('\n')[0]),
       reasons: [...document.querySelectorAll('#past tbody tr')].map((row) => row.querySelector('.why')?.innerText ?? ''),
+      why: [...document.querySelectorAll('#past tbody tr')].map((row) => [...row.querySelectorAll('.why')].map((part) => [part.lang, part.innerText])),
+      checks: [...document.querySelectorAll('#said li')].map((item) => item.innerText),
       picture: document.querySelectorAll('.timeline .backup').length,
       chart: document.querySelectorAll('.chart canvas').length,
+      drawn: drawn(),
+      log_failure: text('#log-failure'),
+      log_lines: text('#logs pre'),
     };
   });
 
@@ -155,6 +192,20 @@ const judged = async () => {
   };
 };
 
+// Words of what leads to a replica that stand on more than one line.
+const broken = () =>
+  page.evaluate(() =>
+    [...document.querySelectorAll('.link')].flatMap((link) => {
+      const text = link.lastChild;
+      return [...text.data.matchAll(/\S+/g)].filter(({ 0: word, index }) => {
+        const range = document.createRange();
+        range.setStart(text, index);
+        range.setEnd(text, index + word.length);
+        return range.getClientRects().length !== 1;
+      }).map(([word]) => word);
+    }),
+  );
+
 // The confirmation that is open: types each of the names, and tells what was asked and whether one
 // could go on before and after each.
 const confirm = async (names) => {
@@ -173,6 +224,8 @@ const askForPreview = async () => {
   await page.locator('#repository form button[type=submit]').focus();
   await page.keyboard.press('Enter');
   await page.waitForSelector('#preview dl, #repository [role=alert]', { timeout: 60_000 });
+  // Who uses the keyboard is still where he was.
+  seen.asked_from = await page.evaluate(() => document.activeElement.type ?? document.activeElement.tagName);
 };
 
 // What has the focus, and whether one who looks can tell.
@@ -271,10 +324,13 @@ if (told.keyboard) {
   seen.led.push(await focused());
 }
 if (told.search) {
+  if (told.of) await page.locator('#logs select').selectOption(told.of);
+  const found = page.waitForResponse((answer) => new RegExp(`logs\\?of=${told.of ?? 'primary'}&search=[^&]`).test(answer.url()));
   await page.locator('#logs input[type=search]').fill(told.search);
-  await page.waitForFunction((wanted) => document.querySelector('#logs pre').innerText.split('\n').every((line) => line.toLowerCase().includes(wanted.toLowerCase())), told.search, { timeout: 60_000 });
+  const none = (await (await found).json()).lines?.length === 0;
+  await page.waitForFunction(([wanted, none]) => document.querySelector('#logs pre').innerText.split('\n').every((line) => none ? line === 'No lines.' : line.toLowerCase().includes(wanted.toLowerCase())), [told.search, none], { timeout: 60_000 });
   if (told.follow) {
-    const read = page.waitForResponse((answer) => /logs\?of=primary.*search=[^&]/.test(answer.url()));
+    const read = page.waitForResponse((answer) => new RegExp(`logs\\?of=${told.of ?? 'primary'}&search=[^&]`).test(answer.url()));
     await page.locator('#logs input[type=checkbox]').check();
     await read;
     await page.waitForTimeout(300); // it is shown
@@ -319,12 +375,14 @@ if (told.rebuild) {
     if (asks) await page.waitForSelector('dialog[open]');
     const done = asks ? await confirm(name ? [name] : []) : {};
     if (done.asked) await page.locator('dialog button[value=yes]').click();
-    const atWork = (wanted) => page.waitForFunction((is) => document.querySelector('#said').innerText.startsWith('Working: ') === is, wanted, { timeout: wanted ? 5_000 : 240_000 });
+    const atWork = (wanted) => page.waitForFunction((is) => document.querySelector('#said').innerText.match(/^(Working|Em andamento): /) !== null === is, wanted, { timeout: wanted ? 5_000 : 240_000 });
     await atWork(true).catch(() => undefined); // what was said of the last one is gone
     await atWork(false);
     done.said = await page.locator('#said').innerText();
     await page.waitForFunction(() => document.querySelector('.banner') === null, undefined, { timeout: 60_000 });
     if (until) await page.waitForFunction((wanted) => document.querySelector('.phase').dataset.phase === wanted, until, { timeout: 120_000 });
+    // It is beside the repository, which the console that came with the new cluster has to read first.
+    if (act === 'restore' && until === 'running') await page.waitForSelector('#restore-said', { timeout: 60_000 });
     seen.did.push({ act, ...done, ...(await look()) });
     process.stderr.write(`did ${act}\n`);
     if ((await lines.next()).done) break;
@@ -334,8 +392,17 @@ if (told.rebuild) {
   await page.waitForFunction(() => document.querySelectorAll('#said li').length > 0 || /:.*\./.test(document.querySelector('#said').innerText), undefined, { timeout: 120_000 });
   seen.said = await page.locator('#said').innerText();
 }
+if (told.refuses?.['/api/v1/logs']) await page.waitForSelector('#log-failure', { timeout: 60_000 });
 seen.last = await look();
 seen.background = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+if (told.widths) {
+  seen.widths = {};
+  for (const width of told.widths) {
+    await page.setViewportSize({ width, height: told.height ?? 900 });
+    seen.widths[width] = { broken: await broken(), scroll_width: await page.evaluate(() => document.documentElement.scrollWidth) };
+    if (told.screenshot) await page.screenshot({ path: told.screenshot.replace(/\.png$/, `-${width}.png`), fullPage: true });
+  }
+}
 if (told.screenshot) await page.screenshot({ path: told.screenshot, fullPage: true });
 Object.assign(seen, await judged());
 await browser.close();

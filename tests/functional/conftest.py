@@ -4,6 +4,7 @@ import itertools
 import os
 import shutil
 import sys
+import time
 
 import pytest
 
@@ -16,19 +17,64 @@ from rig.postgres import server_user  # noqa: E402
 from rig.program import ROOT, Program  # noqa: E402
 from rig.s3 import S3  # noqa: E402
 from rig.story import Story  # noqa: E402
+from rig.telling import NOT_BEGUN, Telling  # noqa: E402
 from rig.workspace import Workspace, give, temporary_root  # noqa: E402
 
 # Begun first where several run side by side: none of these should be what all wait for at the end.
 LONG = ("test_docker.py", "test_versions.py", "test_fault_sweep.py", "test_hostile_repository.py",
         "test_acts.py", "test_soak.py", "test_failovers.py", "test_cluster.py", "test_matrix.py")
 
+# Run by one of several side by side: each that uses the matrix has to make it, which takes minutes.
+OF_MATRIX = ("test_matrix.py", "test_archive_get.py", "test_errors.py", "test_info.py",
+             "test_places.py")
+
+_left_out = pytest.StashKey[int]()
 _failed = pytest.StashKey[bool]()
 _kept = []
 
 
-def pytest_collection_modifyitems(items):
+def pytest_addoption(parser):
+    parser.addoption("--thorough", action="store_true",
+                     help="also the tests that do over again what others do, in further variants")
+    parser.addoption("--within", type=float, metavar="SECONDS",
+                     help="begin no test later than that; how many were not begun is told")
+
+
+_began = time.monotonic()
+
+
+@pytest.hookimpl(tryfirst=True)  # no fixture is made for it
+def pytest_runtest_setup(item):
+    within = item.config.getoption("--within")
+    if within is not None and time.monotonic() - _began > within:
+        pytest.skip(NOT_BEGUN)
+
+
+@pytest.hookimpl(trylast=True)  # when there is a terminal to write to
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Telling(config))
+
+
+def _is_thorough(item):
+    """Whether it is marked so, as a whole or with these values of its parameters."""
+    values = item.callspec.params if hasattr(item, "callspec") else {}
+    return any(all(values.get(name) in of for name, of in mark.kwargs.items())
+               for mark in item.iter_markers("thorough"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--thorough"):
+        left_out = [item for item in items if _is_thorough(item)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+        config.stash[_left_out] = len(left_out)
     rank = {name: number for number, name in enumerate(LONG)}
     items.sort(key=lambda item: rank.get(item.path.name, len(LONG)))
+    for item in items:
+        of_matrix = item.path.name in OF_MATRIX
+        item.add_marker(pytest.mark.xdist_group("matrix" if of_matrix else item.path.name))
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -40,7 +86,21 @@ def pytest_runtest_makereport(item, call):
         item.session.stash[_failed] = True
 
 
-def pytest_terminal_summary(terminalreporter):
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash.get(_left_out, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """Of those that run side by side each collects all, and only they do."""
+    if error is None:
+        node.config.stash[_left_out] = node.workeroutput.get("left_out", 0)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if left_out := config.stash.get(_left_out, 0):
+        terminalreporter.write_line(f"left out: {left_out} further variants, which --thorough runs")
     for path in _kept:
         terminalreporter.write_line(f"kept for a look: {path}")
 

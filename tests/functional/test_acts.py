@@ -279,6 +279,41 @@ def test_no_switchover_to_one_that_is_behind(asked):
     is_whole(asked, 1001)
 
 
+def test_what_a_switchover_puts_in_place_is_synced(asked, space):
+    """Links of tablespaces before a record says what their node does, and that there is nothing left to do."""
+    asked.run("stop")
+    calls = FaultyCalls(space.directory("switchover-calls"), asked.root)
+    asked.pgrevive("--env-file", asked.env_file, "start", env={**asked.environment, **calls.watched()})
+    asked.noticed("start")
+    asked.run("switchover")
+    made = [(call.function, call.name) for call in calls.calls() if call.role == "supervise"]
+    for node in ("primary", "replica"):
+        put = made.index(("rename", f"@/{node}/data/pg_tblspc/#"))
+        recorded = made.index(("rename", f"@/{node}/pgrevive-node.json"), put)
+        assert ("fsync", f"@/{node}/data/pg_tblspc") in made[put:recorded], made[put:recorded]
+    done = made.index(("unlink", "@/primary/switchover.json"))
+    assert ("fsync", "@/primary") in made[done:done + 3], made[done:done + 9]
+    # And without what is written down.
+    asked.run("stop")
+    asked.run("start")
+    is_whole(asked, 1001)
+
+
+def test_signal_file_that_cannot_be_removed(asked):
+    """With it the primary would be a standby: the file is named, and no server is started on it."""
+    asked.run("stop")
+    place = asked.root / "primary" / "data" / "standby.signal"
+    place.mkdir()
+    (place / "kept").touch()
+    result = asked.start(check=False)
+    assert result.returncode == 29 and f"cannot remove {place}" in result.stderr, message(result)
+    assert not (asked.root / "primary" / "data" / "postmaster.pid").exists()
+    (place / "kept").unlink()
+    place.rmdir()
+    asked.start()
+    is_whole(asked, 1001)
+
+
 def test_switchover_whose_supervisor_is_killed(pgrevive, asked):
     """From the exchange on there is no way back, and the next start goes on."""
     before = places(asked)

@@ -10,7 +10,7 @@ import pytest
 
 from rig import repofiles, soundness, tree
 from rig.backrest import BackrestRepo, write_conf
-from rig.matrix import FORMS, copied_repository
+from rig.matrix import FORMS, FURTHER, copied_repository
 from rig.postgres import Server, SourceCluster, server_user, trusting_hba
 from rig.process import free_port, run, wait_until
 from rig.program import message
@@ -56,6 +56,7 @@ def damaged(workspace, matrix):
     return copied_repository(matrix, FORM, workspace.path)
 
 
+@pytest.mark.thorough(form=FURTHER)
 @pytest.mark.parametrize("form", BY_NAME)
 def test_delivers_what_pgbackrest_delivers(pgrevive, matrix, cluster, form):
     """First, middle and last segment and the .backup files of every form of repository."""

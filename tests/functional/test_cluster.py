@@ -12,9 +12,9 @@ import time
 
 import pytest
 
-from rig import soundness, tree
+from rig import secrecy, soundness, tree
 from rig.cluster import PASSWORD, AdminerBrowser, Cluster, Manager, command_lines
-from rig.postgres import server_user
+from rig.postgres import binaries, server_user
 from rig.process import listening, run, wait_until
 from rig.program import message
 from rig.story import CIPHER_PASS, MARKERS, ROWS
@@ -102,7 +102,7 @@ def test_replication(cluster):
     cluster.sql("primary", "drop table seen")
 
 
-def test_passwords(cluster):
+def test_passwords(cluster, story):
     """The superuser has the .env's password, over scram; without or with another nobody comes in."""
     assert cluster.sql("primary", "select 1") == "1"
     for node in ("primary", "replica"):
@@ -110,34 +110,45 @@ def test_passwords(cluster):
         assert result.returncode != 0 and "password authentication failed" in result.stderr
     assert cluster.sql("primary", "select bool_and(rolpassword like 'SCRAM-SHA-256%') from pg_authid "
                        "where rolcanlogin and rolpassword is not null") == "t"
-    # Replication has a role and a password of its own.
+    # Replication has a role and a password of its own, which opens no database.
     secret = (cluster.root / "secrets" / "replication.pgpass").read_text().strip()
     assert PASSWORD not in secret and len(secret.rsplit(":", 1)[1]) >= 16
     assert cluster.sql("primary", "select string_agg(distinct usename, ',') from "
                        "pg_stat_replication") == "pgrevive_replication"
     assert cluster.sql("primary", "select rolsuper from pg_roles where rolname = "
                        "'pgrevive_replication'") == "f"
+    password = secret.rsplit(":", 1)[1]
+    for node in ("primary", "replica"):
+        for role, word, database in (("pgrevive_replication", password, "testdb"),
+                                     ("postgres", PASSWORD, "replication")):
+            refused = connect(cluster, node, role, word, database)
+            assert refused.returncode != 0, (node, role)
+            assert "pg_hba.conf" in refused.stderr and "password" not in refused.stderr, refused.stderr
+        system = connect(cluster, node, "pgrevive_replication", password, "replication")
+        assert str(story.system_identifier) in system.stdout, message(system)
+
+
+def connect(cluster, node, role, password, database):
+    """Over TCP, as somebody who has that password; of `replication` with what a replica says first."""
+    words = (["dbname=x replication=true", "-c", "IDENTIFY_SYSTEM"] if database == "replication" else
+             [f"dbname={database}", "-c", "select 1"])
+    return run([binaries() / "psql", "-X", "-A", "-t", "-h", "127.0.0.1", "-p",
+                str(cluster.port(node)), "-U", role, "-d", *words], check=False,
+               env={"PGPASSWORD": password, "PGCONNECT_TIMEOUT": 10})
 
 
 def test_secrets_are_in_no_process_list(cluster):
     """Neither now nor, as test_secrets_while_starting looks at, during the restore."""
     lines = command_lines()
     assert str(cluster.root) in lines
-    for secret in (PASSWORD, CIPHER_PASS):
-        assert secret not in lines
+    assert secrecy.told(secrecy.of(cluster), lines.encode()) == []
 
 
 def test_files_with_secrets_are_private(cluster):
     """Nobody but the owner reads a file that holds a secret."""
-    found = 0
-    for path in cluster.root.rglob("*"):
-        if path.is_symlink() or not path.is_file() or path.is_relative_to(cluster.root / "primary/data"):
-            continue
-        content = path.read_bytes()
-        if CIPHER_PASS.encode() in content or PASSWORD.encode() in content:
-            found += 1
-            assert path.stat().st_mode & 0o077 == 0, path
-    assert found > 0
+    secrets = secrecy.of(cluster)
+    assert {"POSTGRES_PASSWORD", "REPO_CIPHER_PASS", "password of replication"} <= set(secrets)
+    assert secrecy.kept(cluster, secrets) == (set(secrets), [])
 
 
 def test_status(cluster, story):

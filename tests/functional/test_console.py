@@ -95,9 +95,10 @@ def fetched_without_console(cluster, enough):
         os.kill(pid, signal.SIGSTOP)
         try:
             began, end = fetched(), time.monotonic() + 60
+            before = time.monotonic()
             while fetched() - began < enough and time.monotonic() < end:
                 time.sleep(0.2)
-            return fetched() - began
+            return fetched() - began, time.monotonic() - before
         finally:
             os.kill(pid, signal.SIGCONT)
 
@@ -120,6 +121,7 @@ def seen(pgrevive, space, story, bucket):
         cluster.slow_down = service.add(Rule("/pg_data", "slow_down", times=3))
         cluster.start("--detach")
         wait_until(cluster.console.answers, 60, "the console answers")
+        cluster.console_begun = (cluster.root / "run" / "console.pid").stat().st_mtime
         cluster.looks = looks_until(cluster.console, lambda look: bytes_done(look) > 0)
         line.rate = 60 << 10
         kill_console(cluster)
@@ -148,6 +150,10 @@ def test_a_restore_is_seen_as_it_goes(seen):
     """From its first seconds on: phases, bytes and files, the rate and the time that is left."""
     phases = [phase_of(look) for look in seen.looks]
     assert phases[0] in ("preparing", "restoring"), phases
+    # Whoever asks as soon as it is there, on a slow machine too, is told of the first phase.
+    first = seen.looks[0]["status"]["supervisor"]["phases"][0]
+    assert first["phase"] == "preparing"
+    assert abs(seen.console_begun - first["began_ms"] / 1000) < 3, first
     assert phases[-1] == "running"
     restoring = [look for look in seen.looks if phase_of(look) == "restoring"]
     done = [bytes_done(look) for look in restoring]
@@ -185,7 +191,9 @@ def test_fifty_who_watch_do_not_hold_a_restore_up(seen):
     assert phase_of(first) == phase_of(last) == "restoring"
     print(f"share of a core: {share:.4f} for fifty listeners to a restore")
     assert share < 0.02  # also of a debug build
-    assert seen.fetched_alone >= seen.enough
+    fetched, took = seen.fetched_alone
+    # What the line brings in two seconds; it is not slowed down to a tenth of that.
+    assert fetched >= seen.enough and took < 20, seen.fetched_alone
 
 
 def test_a_restore_shares_its_line_with_nobody(seen):

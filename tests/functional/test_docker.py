@@ -1,12 +1,15 @@
 """The cluster in containers, as docker-compose and cluster-manager.sh make it: with a Docker daemon
 of the test's own, and S3 that the containers reach over the network.
 
-Where no daemon can run this fails. PGREVIVE_TEST_WITHOUT_DOCKER=1 lets it be skipped there, loudly:
-where its programs are not installed, and where they are and nobody may run them.
+Where no daemon can run this fails. PGREVIVE_TEST_WITHOUT_DOCKER=1 lets it be skipped, loudly, where its
+programs are not installed, and where they are and nobody may run them, who is not root. A daemon that does
+not come up fails all the same.
 """
 
 import contextlib
 import datetime
+import fcntl
+import itertools
 import json
 import os
 import pathlib
@@ -15,7 +18,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import warnings
 import zoneinfo
 
 import pytest
@@ -25,7 +27,7 @@ from rig import debs, layers, rgw, seals, soundness, versions
 from rig.cluster import PASSWORD, AdminerBrowser, env_text
 from rig.console import Console
 from rig.postgres import binaries
-from rig.process import Daemon, Failed, child_options, free_port, listening, run, wait_until
+from rig.process import Daemon, child_options, free_port, listening, run, wait_until
 from rig.program import ROOT, message
 from rig.s3 import S3
 from rig.story import AFTER_FULL_ALONE, CIPHER_PASS, MARKERS, ROWS
@@ -36,7 +38,7 @@ PRIMARY, REPLICA, ADMINER, RESTORE, CONSOLE = (
 VOLUMES = {f"postgres_cluster_{node}_{what}" for node in ("primary", "replica")
            for what in ("data", "logs")}
 S3_HOST = "s3.pgrevive.test"
-IN_BUILD_CONTEXT = "of-whoever-builds-the-image-7c41"
+IN_BUILD_CONTEXT = rig.IN_CONTEXT
 # What Docker's client takes for its plugin: Compose v1, which notes that it was called so.
 PLUGIN = """#!/bin/sh
 if [ "$1" = docker-cli-plugin-metadata ]; then
@@ -56,25 +58,25 @@ case "$*" in *" up -d --no-deps "*-adminer*)
 esac
 exec {program} "$@"
 """
+# A program that does something else first where it is called with words of some form.
+INSTEAD = """#!/bin/sh
+case "$*" in
+{cases}
+esac
+exec {program} "$@"
+"""
+# A cluster that is made in a moment.
+EMPTY = {"RESTORE_FROM_BACKUP": "false", "WAL_ARCHIVE_TYPE": "posix", "WAL_ARCHIVE_S3_ACCESS_KEY": None,
+         "WAL_ARCHIVE_S3_SECRET_KEY": None, "ADMINER_PORT": 0, "CONSOLE_PORT": 0}
 
 
 @pytest.fixture(scope="module")
 def docker(pgrevive, session_workspace):
     daemon = rig.Docker(session_workspace.directory("docker"))
     try:
-        why_not = rig.missing()
-        try:
-            if not why_not:
-                daemon.start()
-        except Failed as error:
-            why_not = str(error)
-        if why_not and os.environ.get("PGREVIVE_TEST_WITHOUT_DOCKER") == "1":
-            warnings.warn(f"NOTHING OF RUNTIME=docker IS TESTED HERE: {why_not}", stacklevel=1)
-            pytest.skip(why_not)
-        assert not why_not, f"no Docker daemon can run here: {why_not}"
+        rig.started(daemon)
         daemon.make_base()
-        daemon.make_context(env_text({"POSTGRES_PASSWORD": PASSWORD, "REPO_CIPHER_PASS": CIPHER_PASS,
-                                      "S3_SECRET_KEY": IN_BUILD_CONTEXT}))
+        daemon.make_context()
         daemon.make_image(pgrevive)
         yield daemon
     finally:
@@ -104,7 +106,8 @@ class Site:
         gateway, address = service
         self.docker = docker
         self.directory = directory
-        for name in ("cluster-manager.sh", "scripts", "docker-compose.yml", "docker"):
+        docker.lay_checkout(directory)
+        for name in ("cluster-manager.sh", "scripts", "docker-compose.yml"):
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
             copy(ROOT / name, directory / name)
         # The name of the test's S3 service is in no DNS.
@@ -126,6 +129,8 @@ class Site:
             "S3_CA_FILE": gateway.ca_file, "REPO_CIPHER_PASS": CIPHER_PASS,
             "PGBACKREST_STANZA": "main"}
         self.write_env()
+        # What was called here and did not fail, as the documents write it.
+        self.called = set()
 
         self.path = self._path_of_docker_alone()
 
@@ -150,21 +155,55 @@ class Site:
 
     def compose(self, *words, check=True, timeout=240, shell=None):
         program = ["docker", "compose"] if rig.COMPOSE else ["docker-compose"]
-        return run([*program, *words], cwd=self.directory,
-                   env={**self.docker.environment, **(shell or {})}, check=check, timeout=timeout)
+        result = run([*program, *words], cwd=self.directory,
+                     env={**self.docker.environment, **(shell or {})}, check=check, timeout=timeout)
+        if result.returncode == 0:
+            self.called.add(" ".join([*program, *words]))
+        return result
 
     def manager(self, *words, check=True, timeout=240, shell=None, **options):
         """Where there is neither a compiler nor PostgreSQL nor anything else of ours."""
-        return run([self.directory / "cluster-manager.sh", *words],
-                   env=self.commands_environment(**(shell or {})), check=check, timeout=timeout,
-                   **options)
+        result = run([self.directory / "cluster-manager.sh", *words],
+                     env=self.commands_environment(**(shell or {})), check=check, timeout=timeout,
+                     **options)
+        if result.returncode == 0:
+            self.called.add(f"./cluster-manager.sh {words[0]}")
+        return result
 
-    def begin(self, *words):
+    def told(self, *words, code=0, **options):
+        """What a command says with --json; of one that fails also its hint or message for people."""
+        result = self.manager(*words, "--json", check=False, **options)
+        assert result.returncode == code, message(result)
+        told = json.loads(result.stdout)
+        if code:
+            told = told.pop("error")
+            assert set(told) == {"kind", "exit_code", "message", "frames", "hint"}
+            assert told["exit_code"] == code
+            assert f"error: {told['message']}\n" in result.stderr
+            assert not told["hint"] or f"  hint: {told['hint']}\n" in result.stderr
+        return told
+
+    def begin(self, *words, **options):
         """The same, and it is not waited for."""
         return subprocess.Popen([self.directory / "cluster-manager.sh", *words],
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, encoding="utf-8",
+                                stderr=subprocess.STDOUT, encoding="utf-8", **options,
                                 **child_options(env=self.commands_environment()))
+
+    @contextlib.contextmanager
+    def instead(self, cases, program="docker"):
+        """While it lasts, the script's docker (or docker-compose) does what stands beside the words, as
+        sh has it; $docker is the real one."""
+        mine, real = self.path / program, shutil.which(program)
+        mine.unlink()
+        mine.write_text(INSTEAD.format(program=real, cases="\n".join(
+            f"{words}) {act} ;;".replace("$docker", real) for words, act in cases.items())))
+        mine.chmod(0o755)
+        try:
+            yield
+        finally:
+            mine.unlink()
+            mine.symlink_to(real)
 
     def manager_on_a_terminal(self, *words, **options):
         return on_a_terminal([self.directory / "cluster-manager.sh", *words], 100,
@@ -268,6 +307,12 @@ class Site:
                 "pg_checksums", "pgrevive", "--check", "-D", f"/pgrevive/{node}/pgdata",
                 check=False), node)
 
+    def state_on_disk(self, node):
+        """What its server has left there of itself, or writes while it runs."""
+        told = self.docker.out("run", "--rm", "--volumes-from", RESTORE, "--entrypoint", "pg_controldata",
+                               "pgrevive", "-D", f"/pgrevive/{node}/pgdata")
+        return re.search(r"^Database cluster state: +(.*)$", told, re.M).group(1)
+
     def health(self, container):
         return self.docker.out("inspect", "--format", "{{.State.Health.Status}}", container,
                                check=False)
@@ -291,6 +336,15 @@ def site(docker, service, story, session_workspace):
     return Site(docker, session_workspace.directory("docker-site"), service, story)
 
 
+def test_image_is_built_where_there_is_none(site):
+    """By whatever needs it first. What it has grown to is told in docker/README.md."""
+    assert 300 << 20 < site.docker.inspect("pgrevive")["Size"] < 550 << 20
+    site.docker("rmi", "pgrevive")
+    version = site.manager("version")
+    assert version.stdout.startswith("pgrevive ") and "building the image pgrevive" in version.stderr
+    assert "building" not in site.manager("version").stderr
+
+
 def test_preview_doctor_and_help_leave_nothing_behind(site, story):
     with site.begin("doctor") as other:  # which neither is in the way of nor removes what it needs
         preview = site.manager("start", "--preview").stdout
@@ -309,6 +363,13 @@ def test_preview_doctor_and_help_leave_nothing_behind(site, story):
                         at.astimezone(zoneinfo.ZoneInfo(zone)).strftime(form), shell={"TZ": zone})
     assert json.loads(told.stdout)["target"] == at.strftime(f"time {form}+00"), message(told)
     assert site.left_behind() == []
+    # Nor does one that Ctrl-C ends.
+    with site.begin("doctor", start_new_session=True) as child:
+        wait_until(lambda: site.processes("container", "doctor"), 60, "it examines", every=0.001)
+        os.killpg(child.pid, signal.SIGINT)
+        said = child.communicate(timeout=60)[0]
+        assert child.returncode == 130, said
+    assert site.left_behind() == []
 
 
 def test_wrong_words_and_settings(site):
@@ -318,7 +379,11 @@ def test_wrong_words_and_settings(site):
         assert result.returncode == 21, message(result)
         return result.stderr
     assert "--timeout: 1 required S missing" in refused("stop", "--timeout")
-    assert "--timeout=soon is no number" in refused("stop", "--timeout=soon")
+    for command in ("stop", "restart"):
+        for seconds in ("soon", "0", "86401", "-1", ""):
+            assert refused(command, f"--timeout={seconds}") == (
+                f"error: --timeout: Value {seconds} not in range 1 to 86400\n  hint: "
+                f"`{site.directory}/cluster-manager.sh {command} --help` explains it\n")
     assert "-n: 1 required N missing" in refused("logs", "-n")
     directory = site.directory / "env-of-compose"
     directory.mkdir()
@@ -329,7 +394,45 @@ def test_wrong_words_and_settings(site):
     for name in ("-a", "ä", "n" * 56):
         site.write_env(CLUSTER_NAME=name)
         assert "55 at most" in refused("start")
+    # No container has that file.
+    (site.directory / "secret-key").write_text(site.values["S3_SECRET_KEY"])
+    (site.directory / "secret-key").chmod(0o600)
+    for path in ("secret-key", site.directory / "secret-key"):
+        site.write_env(S3_SECRET_KEY=None, S3_SECRET_KEY_FILE=path)
+        said = refused("start")
+        assert "S3_SECRET_KEY_FILE: " in said
+        assert "no container has that file: with RUNTIME=docker write the secret itself" in said
+    site.write_env(DOCKER_POSTGRES_APT="deb https://user:word@mirror.example bookworm-pgdg main")
+    assert "DOCKER_POSTGRES_APT names a user" in refused("start")
+    # What every command knows may stand behind it too.
+    other = site.directory / "other.env"
+    (site.directory / ".env").rename(other)
     site.write_env()
+    assert "DOCKER_POSTGRES_APT names a user" in refused("start", "--env-file", other)
+    for words in (("cleanup", "--yes", "--cluster", "staging"), ("stop", "--cluster=staging"),
+                  ("psql", "--cluster", "staging", "replica")):
+        assert "the cluster is the one of .env, postgres-cluster" in refused(*words)
+    for words in (("cleanup", "--yes", "now"), ("rebuild", "replica", "now"), ("status", "now"),
+                  ("restart", "replica", "now"), ("logs", "replica", "restore")):
+        assert f"{words[0]} does not know {words[-1]}" in refused(*words)
+    assert "error: could not convert: --lines = soon" in refused("logs", "-n", "soon")
+    assert "Usage" in site.manager("psql", "--help").stdout
+    # Behind a node they are others' words.
+    for words in (("exec-primary", "env", "--env-file=/nonexistent"), ("psql", "primary", "--cluster", "x")):
+        assert "there is no cluster" in site.manager(*words, check=False).stderr
+    dead = {"DOCKER_HOST": "unix:///nonexistent"}
+    assert "answer: Cannot connect to the Docker daemon" in site.told("status", code=29, shell=dead)["message"]
+    # For programs, too: what the script finds wrong, and what the program does.
+    assert site.told("stop", code=23) == {
+        "kind": "not_found", "exit_code": 23, "message": "there is no cluster 'postgres-cluster' in this Docker",
+        "frames": [], "hint": f"`{site.directory}/cluster-manager.sh start` makes it"}
+    assert site.told("restart", "say \"\\\n\x1bit", code=21)["message"] == (
+        "there is no node 'say \"\\\n\x1bit'")
+    for command in ("test", "status", "rebuild", "console"):
+        assert site.told(command, code=23)["kind"] == "not_found"
+    site.write_env(NODE_TLS="maybe")
+    for command in ("start", "restart", "doctor"):
+        assert "NODE_TLS=maybe cannot be" in site.told(command, code=21)["message"]
     assert site.left_behind() == []
 
 
@@ -343,7 +446,29 @@ def test_what_compose_is_told(site):
     env.write_text("\ufeff" + text)
     shell = {"COMPOSE_FILE": "/nonexistent/other.yml", "COMPOSE_PROJECT_NAME": "other",
              "COMPOSE_PROFILES": "other", "DOCKER_IMAGE": "other", "DOCKER_VOLUMES": "other"}
-    assert "what start would do" in site.manager("start", "--preview", shell=shell).stdout
+    # Called where somebody else's compose file is, which v1 would take.
+    work = site.directory / "other-work"
+    work.mkdir()
+    (work / "docker-compose.yml").write_text("services: {other: {image: other}}\n")
+    assert "what start would do" in site.manager("start", "--preview", shell=shell, cwd=work).stdout
+    # What the image is built of, as the script tells it: by a look at what Compose makes of that.
+    built = {"DOCKER_POSTGRES_MAJOR": "16", "DOCKER_POSTGRES_APT": "deb https://mirror.example x-pgdg main",
+             "DOCKER_LOCALES": "de_DE.UTF-8 C.UTF-8", "DOCKER_PACKAGES": "postgresql-16-postgis-3 less"}
+    site.write_env(**built)
+    told = site.directory / "told-compose"
+    words = '"$1" "$2" "$3" "$4"' + (' "$5"' if rig.COMPOSE else "")
+    with site.instead({"*' run '*": f"exec $docker {words} config >{told}"},
+                      "docker" if rig.COMPOSE else "docker-compose"):
+        site.manager("start", "--preview")
+    for config in (told.read_text(), site.compose("config").stdout):  # and as Compose reads it by itself
+        (arguments,) = re.findall(r"^      args:\n((?:        .*\n)+)", config, re.M)
+        found = dict(line.strip().split(": ", 1) for line in arguments.splitlines())
+        assert {f"DOCKER_{name}": value.strip("'\"") for name, value in found.items()} == built, config
+    # The ports that the README tells of, where nothing is said.
+    site.write_env(POSTGRES_PRIMARY_PORT=None, POSTGRES_REPLICA_PORT=None, ADMINER_PORT=None,
+                   CONSOLE_PORT=None)
+    ports = re.findall(r"127\.0\.0\.1:(\d+):|published: ['\"]?(\d+)", site.compose("config").stdout)
+    assert sorted(a or b for a, b in ports) == ["5433", "5434", "8080", "8081"]
     site.write_env()
     assert site.left_behind() == []
 
@@ -403,7 +528,9 @@ def test_what_others_have_under_the_same_names_stays(site):
     assert site.left_behind() == there
     docker("rm", "-f", REPLICA, "other")
     docker("network", "rm", "postgres-cluster-network")
-    # Compose asks nobody, so the restore service refuses what is in the volume.
+    # Compose asks nobody, so the restore service refuses what is in the volume. It has the image made,
+    # too.
+    docker("rmi", "pgrevive")
     assert site.compose("up", "-d", check=False).returncode != 0
     assert site.docker.inspect(RESTORE)["State"]["ExitCode"] == 26, site.log(RESTORE)
     assert (site.volume("primary") / "pgdata/PG_VERSION").exists()
@@ -421,6 +548,18 @@ def test_taken_port_is_told_before_anything_is_made(site):
 def test_failed_restore_says_why(site):
     """The containers are there, and their logs say what is wrong."""
     site.write_env(REPO_CIPHER_PASS="not the ${passphrase")  # which Compose v2 could not read
+    assert "passphrase" in site.told("start", code=21)["message"]
+    site.compose("down", "--volumes")
+    # By Compose alone the nodes are not even started, and it is the restore's log that says it.
+    site.write_env(REPO_CIPHER_PASS="not the passphrase")
+    failed = site.compose("up", "-d", check=False)
+    assert failed.returncode != 0 and "passphrase" in site.log(RESTORE)
+    assert site.docker.out("ps", "-q", "--filter", f"name={PRIMARY}", "--filter", f"name={REPLICA}") == ""
+    for container in (PRIMARY, REPLICA):
+        said = site.docker("logs", container, check=False)
+        assert not said.stdout and (not said.stderr or "No such container" in said.stderr)
+    site.compose("down", "--volumes")
+    site.write_env(REPO_CIPHER_PASS="not the ${passphrase")
     result = site.manager("start", check=False)
     assert result.returncode == 21 and "  preparing" in result.stdout
     assert result.stderr.startswith("error: ") and "passphrase" in result.stderr
@@ -429,9 +568,10 @@ def test_failed_restore_says_why(site):
     assert "nothing was restored yet" in site.manager("status", check=False).stderr
     assert site.compose("up", "-d", check=False).returncode != 0
     # The nodes say what they wait for.
-    wait_until(lambda: "the volume of primary is not whole: " in site.log(PRIMARY), 60,
-               "the primary says why it does not run")
-    assert "passphrase" in site.log(PRIMARY)
+    for node, container in (("primary", PRIMARY), ("replica", REPLICA)):
+        wait_until(lambda name=container, of=node: f"the volume of {of} is not whole: " in site.log(name),
+                   60, "it says why it does not run")
+        assert "passphrase" in site.log(container)
     # Compose alone knows no zone; the script does, also behind a restore that was told none.
     site.write_env(RECOVERY_TARGET_TYPE="time", RECOVERY_TARGET="2001-11-22 14:05")
     assert site.compose("up", "-d", check=False, shell={"TZ": ""}).returncode != 0
@@ -442,9 +582,50 @@ def test_failed_restore_says_why(site):
     assert site.left_behind() == []
 
 
+def repository_of_its_own(site, story, name):
+    """A copy of the story's, which the containers' user may write to."""
+    repository = site.directory / name
+    shutil.copytree(story.repo.path, repository)
+    for path in (repository, *repository.rglob("*")):
+        os.chown(path, 999, 999)
+    return repository
+
+
+def test_failed_restore_is_continued_by_docker_start(site, story):
+    """Of one that fails in the midst every container's log tells; started again it goes on where it
+    stopped, and the nodes that waited for it come up."""
+    repository = repository_of_its_own(site, story, "failing")
+    site.write_env(REPO_TYPE="posix", REPO_PATH=repository, WAL_ARCHIVE="off", **WITHOUT_S3)
+    # What of the differential backup is small, which is restored last.
+    missing = repository / "backup/main" / story.label / "bundle"
+    missing.rename(site.directory / "bundle")
+    failed = site.manager("start", check=False)
+    assert failed.returncode == 23 and f"{story.label}/bundle" in failed.stderr, message(failed)
+    for container in (RESTORE, PRIMARY, REPLICA):
+        wait_until(lambda name=container: f"{story.label}/bundle" in site.log(name), 60,
+                   f"{container} says why")
+    assert site.docker.inspect(RESTORE)["State"]["ExitCode"] == 23
+    site.docker("start", "-a", RESTORE, check=False)
+    assert site.log(RESTORE).count("phase restoring") == 2
+    assert site.docker.inspect(RESTORE)["State"]["ExitCode"] == 23
+    (site.directory / "bundle").rename(missing)
+    site.docker("start", "-a", RESTORE)
+    status = json.loads((site.volume("primary") / "pgrevive/run/status.json").read_text())
+    assert status["restore"]["bytes_kept"] > 0, status["restore"]
+    # Docker starts a container again within a minute.
+    for container in (PRIMARY, REPLICA):
+        wait_until(lambda name=container: site.sql(name, "select 1", check=False).returncode == 0, 90,
+                   f"{container} comes up by itself")
+        assert site.value(container, MARKERS) == ROWS
+    site.prove_sound()
+    site.compose("down", "--volumes")
+    site.write_env()
+    assert site.left_behind() == []
+
+
 def test_first_start_by_compose_alone_that_is_cut_off_twice(site):
-    """Killed half way the restore goes on when it is started again; when the host has crashed half way
-    Docker does not start it by itself, and the next `up` goes on."""
+    """Killed half way, or stopped, the restore goes on when it is started again; when the host has crashed
+    half way Docker does not start it by itself, and the next `up` goes on."""
     up = ["docker", "compose"] if rig.COMPOSE else ["docker-compose"]
     child = subprocess.Popen([*up, "up", "-d"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL,
@@ -455,19 +636,28 @@ def test_first_start_by_compose_alone_that_is_cut_off_twice(site):
     assert site.docker.inspect(RESTORE)["State"]["ExitCode"] == 137
     assert PRIMARY not in site.docker.out("ps", "--format", "{{.Names}}")
     status = site.volume("primary") / "pgrevive/run/status.json"
-    status.unlink()
-    site.docker("start", RESTORE)
+    def started():
+        status.unlink()
+        site.docker("start", RESTORE)
+    started()
     with subprocess.Popen(["docker", "wait", RESTORE], stdout=subprocess.DEVNULL,
                           **child_options(env=site.docker.environment)) as child:
         site.wait_for_restoring(child)
         site.docker.crash()
     site.docker.start()
     assert site.docker.inspect(RESTORE)["State"]["Status"] == "exited"
+    started()
+    with subprocess.Popen(["docker", "wait", RESTORE], stdout=subprocess.DEVNULL,
+                          **child_options(env=site.docker.environment)) as child:
+        site.wait_for_restoring(child)
+        site.docker("stop", "-t", "120", RESTORE)
+    assert site.docker.inspect(RESTORE)["State"]["ExitCode"] == 31, site.log(RESTORE)
+    assert json.loads(status.read_text())["phase"] == "stopped"
     site.compose("up", "-d")
     site.healthy()
     assert site.docker.inspect(RESTORE)["State"]["ExitCode"] == 0
-    assert site.restores() == 3
-    site.restored = 3
+    site.restored = site.restores()
+    assert site.restored in (3, 4)  # it may have been past it by the time that it was told to stop
 
 
 def test_names_volumes_and_network(site):
@@ -475,36 +665,92 @@ def test_names_volumes_and_network(site):
         PRIMARY, REPLICA, ADMINER, CONSOLE}
     assert site.docker.inspect(RESTORE)["State"]["ExitCode"] == 0
     assert set(site.docker.out("volume", "ls", "-q").split()) >= VOLUMES
+    def own(node):
+        return {f"postgres_cluster_{node}_data": "/var/lib/postgresql/data",
+                f"postgres_cluster_{node}_logs": "/var/log/pgbackrest"}
+    all_of_them = {f"postgres_cluster_{node}_{what}": f"/pgrevive/{node}{place}" for node in
+                   ("primary", "replica") for what, place in (("data", ""), ("logs", "/logs"))}
     for name in (PRIMARY, REPLICA, ADMINER, CONSOLE):
         container = site.docker.inspect(name)
         assert container["Config"]["Hostname"] == name
         assert container["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
         assert list(container["NetworkSettings"]["Networks"]) == ["postgres-cluster-network"]
+        mounts = {mount["Name"]: mount["Destination"] for mount in container["Mounts"]
+                  if mount["Type"] == "volume"}
+        node = name.removeprefix("postgres-cluster-")
+        assert mounts == {
+            PRIMARY: own(node), REPLICA: own(node), ADMINER: {}, CONSOLE: all_of_them}[name]
+
+
+def rows_below(document, head):
+    """The cells of a table's lines."""
+    lines = iter((ROOT / document).read_text("utf-8").splitlines())
+    next(line for line in lines if line.startswith("|") and head in line)
+    table = list(itertools.takewhile(lambda line: line.startswith("|"), lines))
+    assert table.pop(0).startswith("|---")
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table]
+
+
+def lines_of_the_documents():
+    """Each line of a shell that a document says to work with containers, as it is typed."""
+    cells = [row[0] for row in rows_below("docker/README.md", "| there | here |")]
+    for document in ("README.md", "README.pt-BR.md"):
+        table = rows_below(document, "`RUNTIME=docker`")
+        # What is the same stands with the other runtime.
+        cells += [cell for row in table for cell in row[1:]
+                  if "docker" in row[2] or "`./cluster-manager.sh" in row[1]]
+    found = set()
+    for cell in cells:
+        before = ""
+        for code in re.findall(r"`([^`]+)`", cell):
+            program = code.split()[0]
+            if before.startswith("./cluster-manager.sh") and re.fullmatch("[a-z][a-z-]*", code):
+                found.add(f"./cluster-manager.sh {code}")
+            elif before.startswith("psql -h") and code.startswith("-p "):
+                found.add(f"psql -h localhost {code}")
+            elif program in ("docker", "docker-compose", "./cluster-manager.sh", "psql"):
+                before = code
+                if code.startswith("docker exec ... "):
+                    found |= {code.replace("...", node) for node in (PRIMARY, REPLICA)}
+                else:
+                    found.add(code)
+    return found
+
+
+# What each has to say; the others the tests call all along.
+SAID = {
+    f'docker exec {PRIMARY} psql -U postgres -c '
+    '"SELECT client_addr, state, sync_state FROM pg_stat_replication;"': r"{replica} +\| streaming +\| async",
+    f'docker exec {REPLICA} psql -U postgres -c "SELECT pg_is_in_recovery();"': "^ t$",
+    f"docker exec {REPLICA} pg_isready -h {PRIMARY} -p 5432": "accepting connections",
+    f"docker exec {PRIMARY} cat /var/lib/postgresql/data/pgdata/pg_hba.conf": r"\bsamenet\b",
+    f"docker logs {PRIMARY}": "ready to accept connections",
+    f"docker exec -it {PRIMARY} psql -U postgres": "^ *42$",
+    "psql -h localhost -p 5433": "^f$", "psql -h localhost -p 5434": "^t$",
+    **{f"docker exec {node} {line}": said for node in (PRIMARY, REPLICA) for line, said in (
+        ('psql -U postgres -c "\\l"', r"^ testdb "),
+        ("cat /var/log/pgbackrest/main-restore.log", "to primary, replica in one pass"),
+        ("cat /etc/pgbackrest/pgbackrest.conf", r"^\[main\]\npg1-path="),
+        ("pgbackrest --stanza=main info", r"full backup: (.*\n)*.*repo2: ok|repo2: ok(.*\n)*.*full backup: "))}}
 
 
 def test_lines_of_the_reference(site):
-    """Each as it stands there."""
-    line = site.shell
-    streaming = line(f'docker exec {PRIMARY} psql -U postgres -c '
-                     '"SELECT client_addr, state, sync_state FROM pg_stat_replication;"')
+    """Each as it stands in the documents; for the others see the last of all tests."""
+    assert set(SAID) < lines_of_the_documents()
     address = site.docker.inspect(REPLICA)["NetworkSettings"]["Networks"][
         "postgres-cluster-network"]["IPAddress"]
-    assert re.search(rf"{re.escape(address)} +\| streaming +\| async", streaming)
-    assert re.search(r"^ t$", line(f'docker exec {REPLICA} psql -U postgres -c '
-                                   '"SELECT pg_is_in_recovery();"'), re.M)
-    for container in (PRIMARY, REPLICA):
-        assert "testdb" in line(f'docker exec {container} psql -U postgres -c "\\l"')
-        log = line(f"docker exec {container} cat /var/log/pgbackrest/main-restore.log")
-        assert "to primary, replica in one pass" in log
-        conf = line(f"docker exec {container} cat /etc/pgbackrest/pgbackrest.conf")
-        assert "\n[main]\npg1-path=" in conf
-        info = line(f"docker exec {container} pgbackrest --stanza=main info")
-        assert "full backup: " in info and "repo2: ok" in info
-    assert "accepting connections" in line(
-        f"docker exec {REPLICA} pg_isready -h {PRIMARY} -p 5432")
-    hba = line(f"docker exec {PRIMARY} cat /var/lib/postgresql/data/pgdata/pg_hba.conf")
-    assert "samenet" in hba and "trust" not in hba
-    assert "ready to accept connections" in line(f"docker logs {PRIMARY} 2>&1")
+    for line, says in SAID.items():
+        if line.startswith("docker exec -it "):
+            said = on_a_terminal(line.split(), env=site.docker.environment,
+                                 typed="\\pset pager off\nselect 6 * 7 as answer;\n\\q\n")
+        elif line.startswith("psql "):
+            node = {"5433": "primary", "5434": "replica"}[line.split()[-1]]
+            said = site.from_host(node, "select pg_is_in_recovery()")
+        else:
+            said = site.shell(f"{line} 2>&1")
+        assert re.search(says.replace("{replica}", re.escape(address)), said, re.M), f"{line}: {said}"
+    hba = site.shell(f"docker exec {PRIMARY} cat /var/lib/postgresql/data/pgdata/pg_hba.conf")
+    assert "trust" not in hba
 
 
 def test_restored_rows_replication_and_refused_writes(site):
@@ -564,7 +810,7 @@ def test_console_sees_all_and_cannot_tell_docker_anything(site):
     def healthy():  # which Adminer was not, a moment ago
         seen = console.json("/api/v1/status")["status"]
         return seen["healthy"] and seen
-    told = wait_until(healthy, 30, "the console sees that all is well")
+    told = wait_until(healthy, 120, "the console sees that all is well")
     assert told["runtime"] == "docker"
     assert [(node["name"], node["state"], node["replication"]) for node in told["nodes"]] == [
         ("primary", "accepting", ""), ("replica", "accepting", "streaming")]
@@ -596,7 +842,7 @@ def test_secrets_are_nobodys_to_see(site):
     secrets = {name: spelling for name, value in {
         **{name: site.values[name] for name in site.values
            if name.endswith(("PASSWORD", "_KEY", "_PASS"))},
-        "of the .env that lay there when the image was built": IN_BUILD_CONTEXT}.items()
+        "of an .env that lay there when the image was built": IN_BUILD_CONTEXT}.items()
         for spelling in [layers.spellings(value)]}
     assert len(secrets) == 7
     def of_whom(content):
@@ -624,11 +870,16 @@ def test_image_of_the_dockerfile_has_the_page():
 
 def test_env_is_not_sent_to_who_builds_the_image(docker):
     """Whatever a Dockerfile copies."""
+    there = [path.relative_to(docker.context) for path in docker.context.rglob(".env*")]
+    assert {str(path) for path in there} >= {".env", "docker/.env", "scripts/.env", "src/.env.production"}
     docker("build", "-t", "all-of-it", "-f", "-", docker.context, input="FROM scratch\nCOPY . /\n")
-    sent = [path.partition(": ")[2] for path, _ in layers.files(docker, "all-of-it") if ": " in path]
+    sent = {path.partition(": ")[2]: content for path, content in layers.files(docker, "all-of-it")
+            if ": " in path}
     docker("rmi", "all-of-it")
     assert "docker/env" in sent and "src/cluster/containers.cc" in sent
     assert not [path for path in sent if "/" not in path and not path.startswith("CMake")]
+    secret = layers.spellings(IN_BUILD_CONTEXT)
+    assert not [path for path, content in sent.items() if any(word in content for word in secret)]
 
 
 def test_servers_run_as_postgres(site):
@@ -646,20 +897,46 @@ def test_first_process_buries_orphans(site):
 
 def test_smart_shutdown_waits_and_fast_does_not(site):
     """SIGTERM lets a client finish; SIGINT, as `docker stop` sends it, does not wait for one."""
-    started = site.docker.inspect(REPLICA)["State"]["StartedAt"]
-    site.docker("exec", "-d", REPLICA, "psql", "-U", "postgres", "-c", "select pg_sleep(600)")
-    wait_until(lambda: site.value(REPLICA, "select count(*) from pg_stat_activity where query = "
-                                  "'select pg_sleep(600)'") == "1", 30, "a client works")
-    site.docker("kill", "-s", "TERM", REPLICA)
-    wait_until(lambda: "received smart shutdown request" in site.log(REPLICA), 30,
-               "a smart shutdown")
-    assert site.docker.inspect(REPLICA)["State"]["StartedAt"] == started
-    assert site.docker.inspect(REPLICA)["State"]["Running"]
-    site.docker("stop", "-t", "60", REPLICA)
-    assert "received fast shutdown request" in site.log(REPLICA)
-    assert site.docker.inspect(REPLICA)["State"]["ExitCode"] == 0
+    @contextlib.contextmanager
+    def a_client():
+        with subprocess.Popen(["docker", "exec", "-i", REPLICA, "psql", "-U", "postgres"],
+                              stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                              **child_options(env=site.docker.environment)) as client:
+            client.stdin.write(b"select 'a client';\n")
+            client.stdin.flush()
+            wait_until(lambda: site.value(REPLICA, "select count(*) from pg_stat_activity where query like "
+                                          "'select ''a client''%'") == "1", 30, "a client is there")
+            yield
+    def asked_to_end(times):
+        site.docker("kill", "-s", "TERM", REPLICA)
+        wait_until(lambda: site.log(REPLICA).count("received smart shutdown request") == times, 30,
+                   "a smart shutdown")
+    def state(what):
+        return site.docker.inspect(REPLICA)["State"][what]
+    started = state("StartedAt")
+    with a_client():
+        asked_to_end(1)
+        assert state("StartedAt") == started and state("Running")
+    fast = site.log(REPLICA).count("received fast shutdown request")
+    # With its last client it ends as a server should. Who has asked it to wants it to stay so.
+    wait_until(lambda: state("Status") == "exited", 60, "it has ended")
+    assert state("ExitCode") == 0 and site.state_on_disk("replica") == "shut down in recovery"
+    assert site.log(REPLICA).count("received fast shutdown request") == fast
     site.docker("start", REPLICA)
-    site.healthy(REPLICA)
+    wait_until(lambda: site.sql(REPLICA, "select 1", check=False).returncode == 0, 60, "it is back")
+    with a_client():
+        asked_to_end(2)
+        assert site.state_on_disk("replica") == "in archive recovery"
+        site.docker("stop", "-t", "60", REPLICA)
+    assert site.log(REPLICA).count("received fast shutdown request") == fast + 1
+    assert site.docker.inspect(REPLICA)["State"]["ExitCode"] == 0
+    assert site.state_on_disk("replica") == "shut down in recovery"
+    assert site.state_on_disk("primary") == "in production"
+    site.docker("stop", "-t", "60", PRIMARY)
+    assert site.docker.inspect(PRIMARY)["State"]["ExitCode"] == 0
+    assert site.state_on_disk("primary") == "shut down"
+    site.docker("start", PRIMARY, REPLICA)
+    site.healthy(PRIMARY, REPLICA)
 
 
 def refuses_the_volume_that_another_server_is_on(site):
@@ -705,13 +982,14 @@ def test_health_means_something(site):
     # A primary that answers and takes no writes is not healthy either.
     site.docker("exec", "-u", "postgres", PRIMARY, "sh", "-c", "touch $PGDATA/standby.signal && "
                 "kill -9 $(head -n 1 $PGDATA/postmaster.pid)")
-    def in_recovery():
-        asked = site.docker("exec", PRIMARY, "pgrevive", "container", "health", "primary", check=False)
-        return asked.returncode == 1 and asked.stdout == "the primary is in recovery\n"
-    wait_until(in_recovery, 60, "the primary is not healthy")
+    def is_ill(container, said):  # as Docker itself asked
+        seen = site.docker.inspect(container)["State"]["Health"]
+        return seen["Status"] == "unhealthy" and seen["Log"][-1]["Output"] == said
+    wait_until(lambda: is_ill(PRIMARY, "the primary is in recovery\n"), 60, "the primary is not healthy")
+    assert "(unhealthy)" in site.compose("ps", PRIMARY).stdout
+    assert "(unhealthy)" in site.docker.out("ps", "--filter", f"name={PRIMARY}", "--format", "{{.Status}}")
     site.docker("stop", PRIMARY)
-    wait_until(lambda: asked().returncode == 1, 30, "the replica is not healthy")
-    assert asked().stdout == "the replica does not stream\n"
+    wait_until(lambda: is_ill(REPLICA, "the replica does not stream\n"), 60, "the replica is not healthy")
     assert site.value(REPLICA, "select 1") == "1"
     (site.volume("primary") / "pgdata/standby.signal").unlink()
     refuses_the_volume_that_another_server_is_on(site)
@@ -795,18 +1073,32 @@ def test_down_and_up_need_no_restore_and_a_port_of_0_is_none(site):
 
 def test_commands_of_the_manager(site):
     site.docker("rm", RESTORE)  # as `docker container prune` does
-    status = site.manager("status").stdout
+    # The last test brought it up by Compose alone, which returns earlier.
+    wait_until(lambda: site.manager("status", check=False).returncode == 0, 120, "all is set up", every=1)
+    status = site.manager("status", check=False).stdout  # a busy machine may miss a look at one thing
     assert re.search(r"^primary +primary +\d+ +accepting", status, re.M)
     assert re.search(r"^replica +replica +\d+ +accepting .* streaming", status, re.M)
-    nodes = json.loads(site.manager("status", "--json").stdout)["nodes"]
+    nodes = json.loads(site.manager("status", "--json", check=False).stdout)["nodes"]
     assert [node["port"] for node in nodes] == [site.ports["primary"], site.ports["replica"]]
     assert "11 passed, 0 failed" in site.manager("test").stdout
+    assert len([check for check in site.told("test")["checks"] if check["result"] == "passed"]) == 11
+    assert {check["result"] for check in site.told("doctor")["checks"]} == {"ok", "not_applicable"}
     assert site.manager("psql-primary", "-Atc", "select count(*) from docs").stdout == "1500\n"
     assert site.manager("exec-replica", "printenv", "PGDATA").stdout == (
         "/var/lib/postgresql/data/pgdata\n")
     assert site.manager("exec-replica", "--", "sh", "-c", "id -un; echo $PGHOST:$PGPORT; psql -Atc "
                         "'select current_user, current_database()'").stdout == (
         "postgres\n/var/run/postgresql:5432\npostgres|testdb\n")
+    assert site.manager("psql-replica", "-Atc", "select pg_is_in_recovery()").stdout == "t\n"
+    # Where the passwords are, those who come from there need none.
+    assert site.manager("exec-primary", "--", "psql", "-w", "-h", REPLICA, "-Atc",
+                        "select pg_is_in_recovery()").stdout == "t\n"
+    for words in (("exec-replica", "nosuch"), ("exec", "primary", "/nonexistent/x", "y")):
+        unknown = site.manager(*words, check=False)
+        assert unknown.returncode == 23, message(unknown)
+        assert unknown.stderr == f"error: there is no program {words[1 if len(words) == 2 else 2]}\n"
+    assert site.manager("exec-primary", "sh", "-c", 'echo "$1"; exit 7', "-", "a  b", check=False
+                        ).returncode == 7
     assert "started streaming WAL" in site.manager("logs-replica", "-n", "200").stdout
     assert "full" in site.manager("info").stdout
     there = site.manager("start", "--set", "x", check=False)
@@ -842,12 +1134,127 @@ def test_commands_of_the_manager(site):
     warning = "the console listens on 0.0.0.0 (CONSOLE_LISTEN)"
     assert warning in restarted and warning in site.manager("status").stdout
     assert site.manager("console", "--json", "--tokens", check=False).returncode == 21
+    told = site.told("restart")
+    assert told["done"] == "restart" and told["already_running"] is False
     assert restarted.startswith("stopped\nstarting postgres-cluster in containers\n")
     assert "postgres-cluster is running" in restarted and str(site.ports["primary"]) in restarted
     assert site.streams_over_tls()
     told = json.loads(site.manager("start", "--json").stdout)
     assert told["done"] == "start" and told["already_running"] is True
     assert [node["state"] for node in told["status"]["nodes"]] == ["accepting"] * 2
+
+
+def test_logs_are_those_of_the_local_runtime(site):
+    """Prefixes, the order of times, as many lines as were asked for of all together, and no passwords."""
+    def asks(container, word):
+        site.sql(container, f"select '{word}', $$password 'of-nobody'$$ from nowhere", check=False)
+    for i in range(3):
+        asks(REPLICA, f"said-{i}")
+        asks(PRIMARY, f"said-{i}")
+    lines = site.manager("logs", "-n", "12").stdout.splitlines()
+    assert len(lines) == 12
+    shape = r"(primary|replica|restore|adminer|console) *\| (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+)"
+    shown = [re.match(shape, line) for line in lines]
+    assert all(shown) and len({line.index("|") for line in lines}) == 1, lines
+    assert [found.group(2) for found in shown] == sorted(found.group(2) for found in shown)
+    assert {found.group(1) for found in shown} == {"primary", "replica"}
+    for words in (("logs-primary", "-n", "2"), ("logs", "primary", "-n2")):
+        lines = site.manager(*words).stdout.splitlines()
+        assert [line[:10] for line in lines] == ["primary | "] * 2, lines
+        assert "said-2" in lines[1] and "password '***'" in lines[1] and "of-nobody" not in lines[1]
+    assert site.manager("logs", "restore", "-n", "0").stdout == ""
+    # What comes later than that.
+    with site.begin("logs", "-f", "-n", "1", start_new_session=True) as child:
+        first = child.stdout.readline()
+        assert "said-2" in first, first
+        wait_until(lambda: len(site.processes("container", "logs")) == 4, 60, "all are followed")
+        said = ""
+        for container in (PRIMARY, REPLICA):
+            asks(container, "followed")
+        while said.count("'followed'") < 2:
+            line = child.stdout.readline()
+            assert line, said
+            said += line
+        os.killpg(child.pid, signal.SIGINT)
+        said += child.communicate(timeout=60)[0]
+        assert child.returncode == 0
+    assert "primary | " in said and "replica | " in said and "said-2" not in said
+    assert said.count("password '***'") == 2 and "of-nobody" not in said
+    wait_until(lambda: not site.processes("container", "logs"), 30, "nothing is left of it")
+
+
+@contextlib.contextmanager
+def standing_still(site, container):
+    """A server that takes its time to end, as one does that has much to write."""
+    def tell(signal_name):
+        site.docker("exec", container, "sh", "-c", f"kill -{signal_name} $(head -n 1 $PGDATA/postmaster.pid)")
+    tell("STOP")
+    try:
+        yield
+    finally:
+        tell("CONT")
+
+
+def test_stop_kills_nothing(site):
+    """What takes longer than it is given is told as in the local runtime, and ends by itself; Docker does
+    not start it again."""
+    def state():
+        return site.docker.inspect(REPLICA)["State"]
+    with standing_still(site, REPLICA):
+        late = site.told("stop", "--timeout=1", code=30)
+        assert late["kind"] == "busy" and late["message"].endswith(" is still stopping")
+        # All were asked, and the others need not wait for it.
+        wait_until(lambda: site.docker.out("ps", "--format", "{{.Names}}") == REPLICA, 60, "the others end")
+        for words in (("stop", "--timeout", "2"), ("restart", "--timeout=1")):
+            late = site.manager(*words, check=False)
+            assert late.returncode == 30 and not late.stdout.startswith("stopped"), message(late)
+            assert late.stderr == ("error: the server of replica is still stopping\n"
+                                   f"  hint: its log: docker logs {REPLICA}\n")
+            assert state()["Running"]
+    wait_until(lambda: state()["Status"] == "exited", 60, "it ends by itself")
+    assert state()["ExitCode"] == 0 and site.state_on_disk("replica") == "shut down in recovery"
+    assert site.state_on_disk("primary") == "shut down"
+    assert site.manager("stop", "--timeout", "0086400").stdout == "nothing was running\n"
+    site.manager("start")
+    # It is not thrown away while it may still write.
+    with standing_still(site, REPLICA):
+        script = site.directory / "scripts/docker-runtime.sh"
+        text = script.read_text()
+        script.write_text(text.replace("SECONDS + 120", "SECONDS + 2"))
+        late = site.manager("rebuild", "--yes", check=False)
+        script.write_text(text)
+        assert late.returncode == 30 and "the server of replica is still stopping" in late.stderr
+    wait_until(lambda: state()["Status"] == "exited", 60, "it ends by itself")
+    assert state()["ExitCode"] == 0 and site.docker.inspect(PRIMARY)["State"]["Running"]
+    site.manager("start")
+    site.healthy()
+
+
+def test_docker_that_does_not_answer_is_no_reason_to_remove_anything(site):
+    """What there is of the cluster is then not known; nor is it where the image is gone."""
+    site.docker("rm", RESTORE, check=False)
+    site.write_env()
+    # By what it says of itself the client warns of its own, and that is no answer.
+    for words, asked in (("volume ls", "doctor"), ("container inspect", "status"),
+                         ("container inspect", "start"), ("volume inspect", "start"),
+                         ("network inspect", "cleanup --yes"), ("ps -a", "start")):
+        for end in ("echo 'WARNING: of itself' >&2; echo no answer >&2; exit 1", "exit 125"):
+            with site.instead({f"'{words} '*": end}):
+                failed = site.manager(*asked.split(), check=False)
+            assert failed.returncode == 29, f"{words}: {message(failed)}"
+            assert "Docker does not say what there is of cluster postgres-cluster" in failed.stderr
+    assert set(site.docker.out("volume", "ls", "-q").split()) == VOLUMES
+    # What a start finds out by itself, when nobody is beside it any more, is told all the same.
+    with site.instead({"*State.Restarting*": f'echo >>{site.path}/asked; '
+                       f'[ $(/usr/bin/wc -l <{site.path}/asked) != 2 ] || {{ echo one moment >&2; exit 1; }}'}):
+        failed = site.manager("start", check=False)
+    assert failed.returncode == 29 and "cluster postgres-cluster: one moment" in failed.stderr
+    assert site.docker.inspect(PRIMARY)["State"]["Running"]
+    # No registry is asked, nor anything run with .env that has the name.
+    with site.instead({"'container inspect'*": "echo No such container >&2; exit 1",
+                       "'image inspect'*": "exit 1", "run*": "echo ran >&2; exit 1"}):
+        failed = site.manager("status", check=False)
+    assert "the image pgrevive of cluster postgres-cluster is not in this Docker" in failed.stderr
 
 
 @pytest.mark.skipif(rig.COMPOSE is not None, reason="v1 is held")
@@ -864,7 +1271,7 @@ def test_stop_of_a_start_that_is_about_to_bring_the_nodes_up(site):
         wait_until(waits.exists, 60, "the volumes are whole, and the nodes come up")
         assert site.manager("stop").stdout == "stopped\n"
         go.touch()
-        wait_until(lambda: not set(pathlib.Path("/tmp").glob("pgrevive-start.*")) - logs, 60,
+        wait_until(lambda: not set(pathlib.Path("/tmp").glob("pgrevive-start.*")) - logs, 240,
                    "the start has ended")
     finally:
         program.unlink()
@@ -954,6 +1361,7 @@ def test_image_alone(site, service):
             assert child.wait(20) == 130
 
 
+@pytest.mark.thorough
 def test_image_of_another_major(docker, workspace):
     """One that is not Debian's comes from where POSTGRES_APT says."""
     tree = workspace.directory("tree", "usr", "lib", "postgresql")
@@ -1024,10 +1432,7 @@ def look_and_stop_looking(site, *words):
 def test_local_repository_taken_over_by_a_start_that_nobody_looks_at(site, story):
     """REPO_TYPE=posix and WAL_ARCHIVE=source, which makes it one to be written, to a target of the
     command line, by a start that goes on when Ctrl-C ends the looking."""
-    repository = site.directory / "repository"
-    shutil.copytree(story.repo.path, repository)
-    for path in (repository, *repository.rglob("*")):
-        os.chown(path, 999, 999)  # the containers' user
+    repository = repository_of_its_own(site, story, "repository")
     site.write_env(REPO_TYPE="posix", REPO_PATH=repository, WAL_ARCHIVE="source",
                    WAL_ARCHIVE_SILENCE=0, NODE_TLS="on", CONSOLE_LISTEN="0.0.0.0", **WITHOUT_S3)
     shown = look_and_stop_looking(site, "--type", "name", "--target", "half way")
@@ -1092,6 +1497,9 @@ def test_restart_rebuild_and_reindex(site):
     assert json.loads(site.manager("restart", "primary", "--json").stdout)["state"] == "done"
     assert started(PRIMARY) != primary
     assert site.manager("rebuild", check=False, input="no\n").returncode == 31
+    assert site.told("rebuild", "primary", "--yes", code=21)["message"] == "rebuild is for a replica"
+    told = site.told("rebuild", "--yes")
+    assert (told["act"], told["node"], told["state"]) == ("rebuild", "replica", "done")
     primary = started(PRIMARY)
     old = "/var/lib/postgresql/data/pgdata/of-the-old-one"
     site.docker("exec", REPLICA, "touch", old)
@@ -1127,8 +1535,8 @@ def test_rebuild_that_nobody_looks_at_and_that_is_cut_off(site):
 def test_anew_to_another_target(site, story):
     """Nothing is thrown away before the new one is known to be possible; its target is not .env's,
     and no later start is told of it."""
-    refused = site.manager("start", "--anew", "--yes", check=False)
-    assert "WAL_ARCHIVE=source: a cluster that archives" in refused.stderr
+    refused = site.told("start", "--anew", "--yes", code=21)
+    assert "WAL_ARCHIVE=source: a cluster that archives" in refused["message"]
     site.write_env(REPO_TYPE="posix", REPO_PATH=site.directory / "repository", WAL_ARCHIVE="off",
                    NODE_TLS="on", **WITHOUT_S3)
     words = ("start", "--anew", "--type", "immediate", "--set", story.repo.labels[0])
@@ -1182,9 +1590,7 @@ def test_second_cluster_beside_it_without_a_backup(site):
     """RESTORE_FROM_BACKUP=false, shown on a terminal phase by phase, of a name that is none of a Compose
     project, without Adminer and console. Whichever of the two is removed, the other stays."""
     first = set(site.left_behind()) - {"postgres_cluster_other"}  # another test's
-    site.write_env(RESTORE_FROM_BACKUP="false", WAL_ARCHIVE_TYPE="posix", WAL_ARCHIVE_S3_ACCESS_KEY=None,
-                   WAL_ARCHIVE_S3_SECRET_KEY=None, CLUSTER_NAME="Second.One", ADMINER_PORT=0,
-                   CONSOLE_PORT=0)
+    site.write_env(**EMPTY, CLUSTER_NAME="Second.One")
     shown = site.manager_on_a_terminal("start")
     lines = [line.rsplit("\x1b[K", 1)[-1] for line in shown.split("\n")]
     for phase in ("preparing", "configuring", "joining replicas"):
@@ -1204,3 +1610,53 @@ def test_second_cluster_beside_it_without_a_backup(site):
     site.manager("cleanup", "--yes")
     for kind in ("ps -aq", "volume ls -qf name=Second", "network ls -qf name=Second"):
         assert site.docker.out(*kind.split()) == ""
+
+
+@pytest.mark.thorough(words=(("start", "--detach"),))
+@pytest.mark.parametrize("words", [("start",), ("start", "--detach")], ids=" ".join)
+def test_start_that_waits_for_a_cleanup(site, words):
+    """Of what is removed by the one that it waits for it makes nothing anew."""
+    site.write_env(**EMPTY)
+    site.manager("start")
+    with open(site.directory / "docker-compose.yml", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with site.begin(*words) as child:
+            said = ""
+            while "waiting for another call" not in said:
+                line = child.stdout.readline()
+                assert line, said
+                said += line
+            site.compose("down", "--volumes")
+            fcntl.flock(file, fcntl.LOCK_UN)
+            said = child.communicate(timeout=120)[0]
+    assert child.returncode == 31 and "cluster postgres-cluster was removed meanwhile" in said, said
+    assert set(site.left_behind()) <= {"postgres_cluster_other"}
+
+
+def test_cleanup_leaves_what_has_the_name_of_a_service_that_is_left_out(site):
+    """With ADMINER_PORT=0 a cluster has no Adminer, and somebody else's may have its name."""
+    site.write_env(**EMPTY)
+    site.manager("start")
+    site.docker("run", "-d", "--name", ADMINER, "--entrypoint", "sleep", "pgrevive", "600")
+    site.manager("stop")
+    assert site.docker.out("ps", "--format", "{{.Names}}") == ADMINER
+    assert site.manager("cleanup", "--yes").stdout == (
+        "removed the containers, volumes and network of postgres-cluster\n"
+        f"kept    container {ADMINER}, which is not of this cluster\n")
+    assert set(site.left_behind()) <= {ADMINER, "postgres_cluster_other"}
+    assert site.docker.inspect(ADMINER)["State"]["Running"]
+    site.docker("rm", "-f", ADMINER)
+
+
+def test_each_line_of_the_documents_was_run(site, request):
+    """By these tests, all along."""
+    here = {item.name for item in request.session.items if item.module is request.module}
+    missing = [name for name, test in vars(request.module).items() if name.startswith("test_")
+               and not {mark.name for mark in getattr(test, "pytestmark", [])} & {"thorough", "skipif"}
+               and not any(item.partition("[")[0] == name for item in here)]
+    if missing:
+        pytest.skip(f"of all of them, and there is no {missing[0]}")
+    # Whichever generation of Compose they run with.
+    def whose(lines):
+        return {line.replace("docker-compose", "docker compose") for line in lines}
+    assert whose(lines_of_the_documents() - set(SAID)) <= whose(site.called)

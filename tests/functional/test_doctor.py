@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import threading
@@ -14,14 +15,17 @@ import pytest
 
 from rig import repofiles
 from rig.backrest import write_conf
+from rig.browser import amount
 from rig.case import DENIED, NOT_FOUND, SYSTEM, UNAVAILABLE, USAGE
 from rig.cluster import PASSWORD, Cluster
 from rig.postgres import binaries, server_user
-from rig.process import free_port, run
+from rig.process import free_port, run, wait_until
 from rig.program import ROOT, message
 from rig.rgw import THERE, Authority
 from rig.s3 import S3, source_values
 from rig.story import CIPHER_PASS
+from rig.throttle import SlowLine
+from rig.workspace import give
 
 WAY = ["DNS", "endpoint", "TLS chain", "S3 service", "clock", "region", "signature", "URI style",
        "list"]
@@ -308,6 +312,33 @@ def test_no_such_name(doctor):
     doctor.only("DNS", "nosuch.invalid", "S3_ENDPOINT", not_run=WAY[1:])
 
 
+def test_slow_line(doctor, gateway, bucket, prefix, story, space):
+    """What is told of the line is what it gives, and how long the backup would take on it."""
+    s3, own, rate = S3(gateway), "slow-line", 2_000_000
+    s3.make_bucket(own)
+    run(["s3cmd", "-c", s3.config, "cp", "--recursive", f"s3://{bucket.name}/{prefix}/",
+         f"s3://{own}/repo/"])
+    # More than goes through while it is tried, which the objects of a small backup are not.
+    large = space.path / "large"
+    large.write_bytes(os.urandom(16 << 20))
+    s3.put(large, own, f"repo/backup/main/{story.label}/bundle/999")
+    line = SlowLine(gateway.port, rate)
+    try:
+        doctor.values.update(S3_BUCKET=own, S3_PATH="/repo",
+                             S3_ENDPOINT=f"https://localhost:{line.port}")
+        lines = doctor.json(0)
+    finally:
+        line.close()
+    told = lines["throughput"]["detail"]
+    found = re.fullmatch(r"(\S+ \S?B)/s \((\S+ \S?B) by \d requests at a time\); "
+                         r"the backup's (\S+ \S?B) would take (.+)", told)
+    assert found, told
+    assert amount(found[1]) == pytest.approx(rate, rel=0.2), told
+    assert amount(found[2]) == pytest.approx(3 * rate, rel=0.2), told  # of three seconds
+    assert amount(found[4]) == pytest.approx(amount(found[3]) / amount(found[1]), rel=0.1), told
+    assert re.fullmatch(r"\d+\.\d ms, the median of some requests", lines["round trip"]["detail"])
+
+
 # Keys that may do only a part.
 
 @pytest.fixture
@@ -571,9 +602,48 @@ def test_too_small_a_disk(local, space):
         run(["umount", mount])
 
 
-def test_too_much_shared_memory(local):
+def test_too_small_a_disk_of_a_replica(pgrevive, space, story):
+    """It is the place of the replica that is named, and not the directory that has room for all else."""
+    cluster = Cluster(pgrevive, space.directory("d5"), {**story.values(), "WAL_ARCHIVE": "off"},
+                      name="narrow")
+    replica = cluster.root / "replica"
+    try:
+        cluster.start_and_kill()
+        wait_until(lambda: not cluster.status()["supervisor_running"], 20, "it has ended")
+        for node in ("primary", "replica"):
+            shutil.rmtree(cluster.root / node)
+        replica.mkdir()
+        mounted = run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", replica], check=False)
+        if mounted.returncode != 0:
+            pytest.skip(f"NOT TESTED: a small disk, because none can be mounted: {mounted.stderr}")
+        try:
+            give(replica, server_user())
+            checks = json.loads(cluster.run("doctor", "--json", check=False).stdout)["checks"]
+            spaces = {line["result"]: line["detail"] for line in checks if line["name"] == "disk space"}
+            assert [line["name"] for line in checks if line["result"] == "failed"] == ["disk space"]
+            assert spaces["failed"].startswith(f"{replica}/data has 16"), spaces
+            assert "of 1 node do not fit" in spaces["failed"], spaces
+            assert re.fullmatch(f"{cluster.root}: .* of 1 node to come", spaces["ok"]), spaces
+            refused = cluster.start(check=False)
+            assert refused.returncode == SYSTEM, message(refused)
+            assert spaces["failed"] in refused.stderr, message(refused)
+            assert list(replica.iterdir()) == [] and not (cluster.root / "primary").exists()
+        finally:
+            run(["umount", replica])
+    finally:
+        cluster.gone()
+
+
+def test_too_much_shared_memory(local, space):
+    """`start` is told the same, before there is anything."""
     local.values["SHARED_BUFFERS"] = "4TB"
-    local.only("memory", "SHARED_BUFFERS", "2 x 4.4 TB")
+    local.cluster.home = space.directory("memory")
+    lines = local.only("memory", "SHARED_BUFFERS", "2 x 4.4 TB")
+    refused = local.cluster.start(check=False)
+    assert refused.returncode == SYSTEM, message(refused)
+    assert lines["memory"]["detail"] in refused.stderr, message(refused)
+    assert lines["memory"]["remedy"] in refused.stderr, message(refused)
+    assert list(local.cluster.home.iterdir()) == []
 
 
 def test_directory_of_something_else(local, space):

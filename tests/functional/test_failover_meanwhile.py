@@ -186,6 +186,40 @@ def test_named(cluster, service, living):
     assert status["recovery_end"]["timeline"] == 1
 
 
+@pytest.mark.thorough(named=("2",))
+@pytest.mark.parametrize("named", ["2", ""])
+def test_lost_with_all_its_wal(pgrevive, space, living, named):
+    """All WAL of the timeline that is followed goes away before it is its turn, and its history stays: what
+    is left of the line is not taken for all of it. Once it is back, the next start goes on."""
+    living.fail_over()
+    repository = repofiles.copy(living.repo.path, space.path / f"repo-{named}")
+    cluster = Cluster(pgrevive, space.directory("h"), {
+        "REPO_TYPE": "posix", "REPO_PATH": repository, "PGBACKREST_STANZA": "main",
+        "RECOVERY_TARGET_TIMELINE": named, "WAL_ARCHIVE": "off", "ADMINER_PORT": 0}, name="lost")
+    segments = {path: space.path / name for name, path in repofiles.archive(repository).items()
+                if name.startswith("00000002") and len(name) == 24}
+    newest = max(repofiles.segments(repository))
+    assert newest.startswith("00000002")
+    try:
+        start = cluster.start_in_background()
+        wait_until((cluster.root / "primary" / "data").exists, 60, "the restore begins", every=0.001)
+        for path, aside in segments.items():
+            path.rename(aside)
+        start.process.wait(60)
+        result = cluster.start(check=False)
+        assert result.returncode == 23 and newest in result.stderr, message(result)
+        cluster.prove_unopened()
+        for path, aside in segments.items():
+            aside.rename(path)
+        cluster.start()
+        for node in ("primary", "replica"):
+            assert cluster.sql(node, MARKERS) == "1a,1b,1c,2a"
+        assert cluster.status()["supervisor"]["recovery_end"]["timeline"] == 2
+    finally:
+        cluster.gone()
+        shutil.rmtree(cluster.home)
+
+
 def test_stopped_in_between(cluster, service, living):
     """A `start` that goes on does so on the line that was begun, though a new one would choose the
     other: it knows what was replayed, not what should have been."""

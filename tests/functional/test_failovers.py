@@ -121,10 +121,12 @@ def make_cluster(pgrevive, space):
 
 @pytest.mark.parametrize("backup, target, expected, ancestors", [
     pytest.param(0, Target("default"), LATEST, [1, 2, 4, 5], id="latest"),
-    pytest.param(2, Target("default"), LATEST, [1, 2, 4, 5], id="latest from the last backup"),
+    pytest.param(2, Target("default"), LATEST, [1, 2, 4, 5], id="latest from the last backup",
+                 marks=pytest.mark.thorough),
     pytest.param(1, Target("immediate"), rows_to("2a"), [1, 2], id="immediate on 2"),
     # 2d was archived on 2 itself only in the ".partial" of a segment.
-    pytest.param(0, Target("default", timeline="2"), rows_to("2d"), [1, 2], id="timeline 2"),
+    pytest.param(0, Target("default", timeline="2"), rows_to("2d"), [1, 2], id="timeline 2",
+                 marks=pytest.mark.thorough),
     pytest.param(1, Target("default", timeline="3"), rows_to("2d", "3a"), [1, 2, 3], id="timeline 3"),
 ])
 def test_end_of_a_line(make_cluster, failovers, backup, target, expected, ancestors):
@@ -151,8 +153,10 @@ def break_off_the_promotion(cluster):
 
 
 @pytest.mark.parametrize("kind, timeline, backup, named", [
-    ("time", 1, 0, False), ("time", 2, 0, True), ("time", 2, 1, False), ("time", 4, 1, False),
-    ("time", 5, 0, True), ("lsn", 4, 1, False), ("name", 2, 0, True)])
+    ("time", 1, 0, False), ("time", 4, 1, False), ("lsn", 4, 1, False), ("name", 2, 0, True),
+    pytest.param("time", 2, 0, True, marks=pytest.mark.thorough),
+    pytest.param("time", 2, 1, False, marks=pytest.mark.thorough),
+    pytest.param("time", 5, 0, True, marks=pytest.mark.thorough)])
 def test_before_a_failover(make_cluster, failovers, kind, timeline, backup, named):
     """On the way to the latest timeline, which a point before its beginning is not part of: what is
     made of it left the timeline that the point lies on, and says so. From the newest backup before it,

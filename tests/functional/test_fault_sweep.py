@@ -131,10 +131,10 @@ def struck(sweep_of):
     if POINTS or CASES == "all":
         pytest.skip("others are asked for")
 
-    def strike(family, function, role, name, fault, then=()):
+    def strike(family, function, role, name, fault, then=(), words=()):
         point = Point(Call(function, role, name), 1)
         return sweep_of(family).run(
-            Case(family, 0, point, fault, "stays" if then else "once", then))
+            Case(family, 0, point, fault, "stays" if then else "once", then), words=words)
     return strike
 
 
@@ -145,15 +145,24 @@ def test_full_disk_is_named(struck):
     assert outcome.verdict == "stopped" and "No space left" in outcome.said, outcome
 
 
-def test_half_a_start_is_no_obstacle(struck):
+@pytest.mark.thorough(words=(["--reindex"],))
+@pytest.mark.parametrize("words", [[], ["--reindex"]], ids=["plain", "reindex"])
+def test_half_a_start_is_no_obstacle(struck, words):
     """One that made a directory and could not say whose it is is followed by one that does."""
-    outcome = struck("calls", "rename", "start", "@/pgrevive.json", "EROFS", READ_ONLY)
+    outcome = struck("calls", "rename", "start", "@/pgrevive.json", "EROFS", READ_ONLY, words=words)
     assert outcome.verdict == "stopped", outcome
 
 
 def test_no_memory_is_no_missing_postgresql(struck):
     outcome = struck("starts", "execve", "start", "postgres", "ENOMEM", ("execve",))
     assert outcome.verdict == "stopped" and "Cannot allocate memory" in outcome.said, outcome
+
+
+def test_a_log_that_cannot_be_read_is_not_no_reason(struck):
+    """Where nothing can be read any more, not even why the supervisor has ended."""
+    outcome = struck("calls", "read", "supervise", "@/settings.json", "EIO", ("read", "pread"))
+    assert outcome.verdict == "stopped", outcome
+    assert "supervisor.log: Input/output error" in outcome.said, outcome
 
 
 def test_adminer_that_cannot_start(struck):

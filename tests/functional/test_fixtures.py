@@ -35,6 +35,7 @@ def compare(fixture, label, data, what):
             assert entry.mode == "0600", path
 
 
+@pytest.mark.thorough(way=("s3",), kind=("full", "incr"))
 @pytest.mark.parametrize("way", ["directory", "s3"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ALL)

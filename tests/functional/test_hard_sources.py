@@ -128,9 +128,8 @@ def hard(session_workspace, production):
     wait_until(lambda: int(source.sql(RUNS, "testdb")) > ran, 30, "the job runs on the source")
     auto.write_text(kept)
     source.sql("select pg_create_restore_point('raised')")
-    late = directory / "late"
-    late.mkdir(mode=0o700)
-    give(late, server_user())
+    late = directory / "mnt" / "late"
+    make_place(late)
     source.sql(f"create tablespace late location '{late}'")
     source.sql("create table late_t tablespace late as select generate_series(1, 1000) i", "testdb")
     source.work()
@@ -147,11 +146,16 @@ def hard(session_workspace, production):
     auto.write_text("")
     source.stop()
     shutil.rmtree(source.directory)
-    shutil.rmtree(late)
-    late.mkdir(mode=0o700)  # as on a host that was prepared for it
-    give(late, server_user())
+    shutil.rmtree(late.parent)
+    make_place(late)  # as on a host that was prepared for it
     production.hears_of_nobody_from_now_on()
     return repo.finished(), late, ran
+
+
+def make_place(place):
+    for directory in (place.parent, place):
+        directory.mkdir(mode=0o700, exist_ok=True)
+        give(directory, server_user())
 
 
 def brings_no_slot(source, repo, label):
@@ -202,10 +206,20 @@ def test_comes_up_without_a_human(pgrevive, space, hard, production):
         assert all(dropped.values())
         for name in HOST_BOUND:
             assert name in told, told
+        # And what is another than there: with what it was and what it is.
+        changed = cluster.status()["supervisor"]["changed_settings"]
+        by_itself = {"max_connections": 100, "max_worker_processes": 8, "max_wal_senders": 10,
+                     "max_prepared_transactions": 0, "max_locks_per_transaction": 64}
+        for line in [*(f"{name}: {by_itself[name]} -> {high}, demanded by the WAL"
+                       for name, (_, high) in DEMANDS.items()),
+                     "pg_hba.conf: the cluster has its own in conf/; the source's stays in the data "
+                     "directory, and is not in force"]:
+            assert line in changed and f"\n  {line}\n" in told, (line, changed, told)
+        assert "local all all reject" in (cluster.root / "primary/data/pg_hba.conf").read_text()
         # Of roles and databases they came with the data: said, and not changed.
-        assert "role The Boss: session_preload_libraries names" in told, told
+        assert "ALTER ROLE The Boss: session_preload_libraries names" in told, told
         assert "(no_such_either)" in told, told
-        assert "database postgres: default_transaction_isolation = serializable" in told, told
+        assert "ALTER DATABASE postgres: default_transaction_isolation = serializable" in told, told
         assert cluster.run("test").returncode == 0
         assert cluster.sql("primary", ACTED) == cluster.sql("primary", RUNS) == str(ran)
         # Who wants it has it, and then it acts: so it would have all along.
@@ -223,8 +237,7 @@ def test_comes_up_without_a_human(pgrevive, space, hard, production):
         assert "not PostgreSQL's own run here as they did on the source: pg_cron launcher" in told_again, \
             told_again
         # The tablespace that WAL made lies where it lay on the source, and is the primary's alone.
-        places = {node: cluster.sql(node, "select pg_tablespace_location(oid) from pg_tablespace "
-                                    "where spcname = 'late'") for node in ("primary", "replica")}
+        places = places_of_late(cluster)
         assert places["primary"] == str(late)
         assert places["replica"].startswith(str(cluster.root / "replica")), places
         assert f"tablespace in {late}" in told and "copied from the primary" in told, told
@@ -265,20 +278,102 @@ def not_with_the_memory_of_the_source(cluster):
     assert result.returncode != 0 and "shared memory" in result.stderr, message(result)
 
 
-def test_place_of_a_later_tablespace_is_missing(pgrevive, space, hard):
-    """PostgreSQL cannot go on without it: said with its remedy, and `start` goes on once it is there."""
+def places_of_late(cluster):
+    return {node: cluster.sql(node, "select pg_tablespace_location(oid) from pg_tablespace "
+                              "where spcname = 'late'") for node in ("primary", "replica")}
+
+
+def let_amcheck_in(cluster):
+    """What the source has set for all of its sessions keeps a look out of a replica."""
+    cluster.sql("primary", 'alter role "The Boss" reset all')
+    cluster.sql("primary", "alter database postgres reset all")
+    cluster.caught_up()
+
+
+def test_place_of_a_later_tablespace_is_made(pgrevive, space, hard):
+    """As on any other host than the source's: it is there when the server asks for it, somebody is told,
+    and it goes with the cluster."""
     repo, late, _ = hard
-    shutil.rmtree(late)
-    cluster = Cluster(pgrevive, space.directory("h"), values(repo, REPLICAS=0), name="missing")
+    shutil.rmtree(late.parent)
+    cluster = Cluster(pgrevive, space.directory("h"), values(repo), name="makes")
+    told = f"the WAL of the source makes a tablespace in {late}, which this host did not have"
+    try:
+        assert told in cluster.start().stdout
+        assert any(told in warning for warning in cluster.status()["supervisor"]["warnings"])
+        log = (cluster.root / "primary" / "logs" / "postgresql.log").read_text()
+        assert f"made the directory {late} for tablespace" in log
+        assert {path.stat().st_mode & 0o7777 for path in (late, late.parent)} == {0o700}
+        for anew in (False, True):
+            if anew:
+                cluster.start("--anew", "--yes")  # and finds its place free
+            cluster.caught_up()
+            for node in ("primary", "replica"):
+                assert cluster.sql(node, "select count(*) from late_t") == "1000"
+            places = places_of_late(cluster)
+            assert places["primary"] == str(late)
+            assert places["replica"].startswith(str(cluster.root / "replica")), places
+        foreign = late.parent / "of somebody else"
+        foreign.touch()
+        let_amcheck_in(cluster)
+        assert soundness.prove(cluster) == ["primary", "replica"]
+        removed = cluster.run("cleanup", "--yes").stdout
+        assert f"removed {late}\n" in removed, removed
+        assert f"kept    {late.parent}, made for a tablespace: Directory not empty" in removed, removed
+        assert [*late.parent.iterdir()] == [foreign]
+        foreign.unlink()
+    finally:
+        cluster.gone()
+        make_place(late)
+
+
+def test_place_of_a_later_tablespace_goes_with_its_node(pgrevive, space, hard):
+    """Also where that has become a replica, and is made anew."""
+    repo, late, _ = hard
+    shutil.rmtree(late.parent)
+    cluster = Cluster(pgrevive, space.directory("h"), values(repo), name="leaves")
+    try:
+        cluster.start()
+        cluster.run("switchover", "replica")
+        cluster.caught_up()
+        assert places_of_late(cluster)["replica"] == str(late)
+        cluster.run("rebuild", "replica", "--yes")
+        cluster.caught_up()
+        assert places_of_late(cluster)["replica"].startswith(str(cluster.root / "replica"))
+        assert not late.parent.exists()
+        for node in ("primary", "replica"):
+            assert cluster.sql(node, "select count(*) from late_t") == "1000"
+        let_amcheck_in(cluster)
+        assert soundness.prove(cluster) == ["primary", "replica"]
+    finally:
+        cluster.gone()
+        make_place(late)
+
+
+def test_place_of_a_later_tablespace_is_denied(pgrevive, space, hard):
+    """Where it cannot be made PostgreSQL cannot go on: said with its remedy, and `start` goes on once it
+    is there."""
+    repo, late, _ = hard
+    shutil.rmtree(late.parent)
+    late.parent.mkdir()
+    late.parent.chmod(0o555)
+    cluster = Cluster(pgrevive, space.directory("h"), values(repo, REPLICAS=0), name="denied")
     try:
         result = cluster.start(check=False)
         assert result.returncode == 27, message(result)
         assert f'"{late}" does not exist' in result.stderr, message(result)
         assert "Create this directory" in result.stderr, message(result)
         assert cluster.status()["supervisor"]["recovery_end"] is None
-        late.mkdir(mode=0o700)
-        give(late, server_user())
+        log = (cluster.root / "primary" / "logs" / "postgresql.log").read_text()
+        assert "no directory was made for tablespace" in log and f"{late}: Permission denied" in log
+        late.parent.chmod(0o755)
+        make_place(late)
         cluster.start()
         assert cluster.sql("primary", "select count(*) from late_t") == "1000"
+        # What a person has made is nobody's to remove.
+        assert soundness.prove(cluster) == ["primary"]
+        assert f"kept    tablespace in {late}" in cluster.run("cleanup", "--yes").stdout
+        assert [path.name[:6] for path in late.iterdir()] == ["PG_15_"]
     finally:
         cluster.gone()
+        shutil.rmtree(late.parent)
+        make_place(late)

@@ -293,6 +293,7 @@ def test_stored_and_plain_size_lie_together(hostile):
     hostile.refused(SYSTEM, "not enough space", "pg_data/PG_VERSION")
 
 
+@pytest.mark.thorough(form=(1, 3))
 @pytest.mark.parametrize("form", [1, 3, 5, 7], ids=["gz", "lz4", "zst", "bz2"])
 def test_zip_bomb(pgrevive, workspace, matrix, form):
     """A gigabyte of zeros where the manifest speaks of three bytes: no more than these are written
@@ -464,6 +465,7 @@ MAPS = {
 }
 
 
+@pytest.mark.thorough(kind=("enormous-stored", "no-such-backup"))
 @pytest.mark.parametrize("kind", MAPS)
 def test_block_map_that_lies(pgrevive, workspace, unpack_fixture, kind):
     fixture = unpack_fixture("pg15-lz4-bundle-block")

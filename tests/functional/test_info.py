@@ -8,7 +8,7 @@ import json
 import pytest
 
 from rig.fixtures import ALL
-from rig.matrix import FORMS
+from rig.matrix import FORMS, FURTHER
 from rig.values import moment
 
 BY_NAME = {form.name: form for form in FORMS}
@@ -47,6 +47,7 @@ def ours(pgrevive, conf, *arguments):
     return json.loads(pgrevive("info", "--config", conf, "--output=json", *arguments).stdout)
 
 
+@pytest.mark.thorough(form=FURTHER)
 @pytest.mark.parametrize("form", BY_NAME)
 def test_like_pgbackrest(pgrevive, matrix, form):
     """Every form of repository, with three backups and their WAL."""

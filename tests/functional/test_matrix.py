@@ -13,7 +13,7 @@ import shutil
 import pytest
 
 from rig import tree
-from rig.matrix import FORMS, KINDS
+from rig.matrix import FORMS, FURTHER, KINDS
 from rig.postgres import binaries
 
 BY_NAME = {form.name: form for form in FORMS}
@@ -79,6 +79,7 @@ def compare(nodes, workspace, expected, what):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.thorough(form=FURTHER)
 @pytest.mark.parametrize("form", BY_NAME)
 def test_from_directory(pgrevive, workspace, oracle, form, kind):
     """Every label of every form, from the local directory."""
@@ -88,6 +89,7 @@ def test_from_directory(pgrevive, workspace, oracle, form, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.thorough(form=FURTHER)
 @pytest.mark.parametrize("form", BY_NAME)
 def test_from_s3(pgrevive, workspace, oracle, s3_conf, form, kind):
     """Every label of every form, from Ceph RGW over TLS with the certificate checked."""

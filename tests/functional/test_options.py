@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from rig import seals, soundness
+from rig import browser, seals, soundness
 from rig.cluster import PASSWORD, AdminerBrowser, Cluster
 from rig.postgres import binaries, server_user
 from rig.process import consecutive_ports, free_port, listening, run, wait_until
@@ -36,7 +36,8 @@ def cluster(pgrevive, space, story, bucket):
         "LISTEN_ADDRESSES": "127.0.0.1,127.0.0.2",
         "ALLOWED_NETWORKS": "127.0.0.4/30, 10.11.0.0/16", "ADMINER_LISTEN": "127.0.0.3",
         "POSTGRES_BIN": programs, "RETENTION_FULL": 7, "RETENTION_DIFF": 9,
-        "PGBACKREST_PROCESS_MAX": 3, "WAL_ARCHIVE_PATH": f"/{OWN_ARCHIVE}"}, name="options")
+        "PGBACKREST_PROCESS_MAX": 3, "WAL_ARCHIVE_PATH": f"/{OWN_ARCHIVE}",
+        "CONSOLE_PORT": free_port()}, name="options")
     cluster.values["POSTGRES_REPLICA_PORT"] = cluster.replica_port = consecutive_ports(2)
     cluster.write_env()
     try:
@@ -63,6 +64,21 @@ def test_two_replicas(cluster):
         assert word in text
     assert cluster.run("psql", "replica-2", "-Atc",
                        "select pg_is_in_recovery()").stdout.strip() == "t"
+
+
+def test_two_replicas_on_the_page(cluster):
+    """Each beside the primary, with its link and its line, also where there is little room."""
+    browser.install()
+    url = f"http://127.0.0.1:{cluster.values['CONSOLE_PORT']}/"
+    for language, link in (("en-US", "streaming"), ("pt-BR", "recebendo")):
+        looked = browser.look(url, language=language, widths=[1280, 360, 720])
+        assert looked["complaints"] == looked["violations"] == [] and looked["rules_passed"] > 20, looked
+        for width, shown in looked["widths"].items():
+            assert shown == {"broken": [], "scroll_width": int(width)}, looked["widths"]
+        last = looked["last"]
+        assert list(last["nodes"]) == NODES
+        assert [told.removeprefix("→ ") for told in last["links"]] == [link, link]
+        assert [told.split(":")[0] for told in last["legend"]] == NODES[1:]
 
 
 @pytest.mark.parametrize("node", NODES)

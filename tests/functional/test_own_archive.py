@@ -2,18 +2,17 @@
 and keys that may only read."""
 
 import json
-import pathlib
 import shutil
-import stat
 import time
 
 import pytest
 
-from rig import seals, soundness
+from rig import browser, seals, secrecy, soundness
 from rig.backrest import BackrestRepo
 from rig.cluster import Cluster, command_lines
 from rig.postgres import SourceCluster, server_user
-from rig.process import run, wait_until
+from rig.console import Console
+from rig.process import free_port, run, wait_until
 from rig.program import message
 from rig.s3 import S3
 from rig.workspace import Workspace
@@ -156,12 +155,33 @@ def test_keys_that_may_only_read(cluster, bucket):
     assert bucket.listing(BUCKET) == before
 
 
-def readable_by_others(root, secret):
-    """The files below root that hold the secret and that more than their owner may read."""
-    return [path for path in pathlib.Path(root).rglob("*")
-            if path.is_file() and not path.is_symlink()
-            and stat.S_IMODE(path.stat().st_mode) & 0o077
-            and secret.encode() in path.read_bytes()]
+def test_archive_inside_the_source(make, bucket):
+    """Whatever these keys may: nothing is ever written there, and nobody finds out by trying."""
+    before = bucket.listing(BUCKET)
+    for path in (f"/{PREFIX}/wal", f"/{PREFIX}", f"/{PREFIX}/archive/main/"):
+        cluster = make(WAL_ARCHIVE_PATH=path)
+        result = cluster.start(check=False)
+        assert result.returncode == USAGE, message(result)
+        for words in ("WAL_ARCHIVE_PATH", PREFIX, "lies in the source repository", "hint: "):
+            assert words in result.stderr, message(result)
+        assert not cluster.root.exists()
+        assert bucket.listing(BUCKET) == before
+
+
+def on_page(cluster, label="Archiving", **told):
+    """What the page says of the archive; how many segments are in it is what the primary counts."""
+    browser.install()
+    console = Console(cluster.values["CONSOLE_PORT"])
+    count = "select archived_count from pg_stat_archiver"
+    before = int(cluster.sql("primary", count))
+    since = time.time() * 1000
+    wait_until(lambda: console.json("/api/v1/status")["time_ms"] > since, 30, "it has looked")
+    looked = browser.look(f"http://127.0.0.1:{console.port}/", width=720, **told)
+    assert looked["complaints"] == looked["violations"] == [], looked
+    assert looked["scroll_width"] <= 720
+    shown = looked["last"]["archive"]
+    assert before <= int(shown[label].split(" ")[0]) <= int(cluster.sql("primary", count)), shown
+    return shown
 
 
 def test_bucket_and_keys_of_its_own(make, bucket, own_bucket, gateway):
@@ -169,7 +189,7 @@ def test_bucket_and_keys_of_its_own(make, bucket, own_bucket, gateway):
     before = bucket.listing(BUCKET)
     cluster = make(**keys_of("S3", READER), WAL_ARCHIVE_S3_BUCKET=OWN_BUCKET,
                    **keys_of("WAL_ARCHIVE_S3", WRITER), WAL_ARCHIVE_CIPHER_PASS=OWN_PASS,
-                   WAL_ARCHIVE_BACKUP="full", REPLICAS=1)
+                   WAL_ARCHIVE_BACKUP="full", REPLICAS=1, CONSOLE_PORT=free_port())
     report = json.loads(cluster.run("doctor", "--json").stdout)
     line = next(line for line in report["checks"] if line["name"] == "own archive's bucket")
     assert line["result"] == "ok" and OWN_BUCKET in line["detail"], line
@@ -183,6 +203,7 @@ def test_bucket_and_keys_of_its_own(make, bucket, own_bucket, gateway):
     label = cluster.status()["archive_backup"]
     assert label.endswith("F")
     assert f"{place}, newest backup {label}" in cluster.run("status").stdout
+    assert on_page(cluster)["Backup in it"] == label
     log = (cluster.root / "logs" / "supervisor.log").read_text()
     assert f"the first full backup into the cluster's own archive is made: {label}" in log
     cluster.sql("primary", "insert into t values (2)")
@@ -199,9 +220,10 @@ def test_bucket_and_keys_of_its_own(make, bucket, own_bucket, gateway):
     fetched.unlink()
 
     seen = command_lines() + cluster.logs() + json.dumps(cluster.status())
-    for secret in (WRITER[1], OWN_PASS, READER[1]):
-        assert secret not in seen
-        assert readable_by_others(cluster.root, secret) == []
+    secrets = secrecy.of(cluster)
+    assert {"S3_SECRET_KEY", "WAL_ARCHIVE_S3_SECRET_KEY", "WAL_ARCHIVE_CIPHER_PASS"} <= set(secrets)
+    assert secrecy.told(secrets, seen.encode()) == []
+    assert secrecy.kept(cluster, secrets) == (set(secrets), [])
     assert cluster.run("test", check=False).returncode == 0
     assert soundness.prove(cluster) == ["primary", "replica"]
     # It is the first one, and no other start makes one more.
@@ -238,7 +260,8 @@ def test_own_keys_that_may_not_write(make, bucket, own_bucket):
 
     for name in [name for name in cluster.values if name.startswith("WAL_ARCHIVE_")]:
         del cluster.values[name]
-    cluster.values.update(WAL_ARCHIVE_TYPE="posix", **keys_of("S3", READER))
+    cluster.values.update(WAL_ARCHIVE_TYPE="posix", CONSOLE_PORT=free_port(),
+                          **keys_of("S3", READER))
     cluster.write_env()
     before = bucket.listing(BUCKET)
     cluster.start()
@@ -246,6 +269,10 @@ def test_own_keys_that_may_not_write(make, bucket, own_bucket):
     assert cluster.status()["archive"] == str(cluster.root / "archive")
     assert cluster.status()["archive_backup"] == ""
     assert "no backup in it yet" in cluster.run("status").stdout
+    # There is no replica on it either.
+    assert on_page(cluster)["Backup in it"] == "none yet: nothing can be restored from it"
+    assert on_page(cluster, "Arquivamento", language="pt-BR")["Backup nele"] == \
+        "nenhum ainda: nada pode ser restaurado dele"
     assert list((cluster.root / "archive" / "archive" / "main").glob("15-1/*/*"))
     assert bucket.listing(BUCKET) == before
 

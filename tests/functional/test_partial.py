@@ -269,6 +269,17 @@ def test_archive_mode_that_cannot_be(pgrevive, workspace, shop, mode, kind, code
     assert not data.exists()
 
 
+def test_archive_mode_always(pgrevive, workspace, shop):
+    """Along a timeline that is named the server may get segments without their end."""
+    def told(place, *words):
+        return pgrevive.restore(shop.repos["files"].conf, {"ours": workspace.path / place}, *words,
+                                tablespaces=workspace.path / f"{place}-ts").stderr
+    warning = "archives what it replays (archive_mode = always)"
+    assert warning in told("named", "--type=default", "--target-timeline=1")
+    assert warning not in told("off", "--type=default", "--target-timeline=1", "--archive-mode=off")
+    assert warning not in told("latest", "--type=default")
+
+
 @pytest.mark.parametrize("kind", ["default", "standby", "none"])
 def test_archive_mode_off(pgrevive, workspace, shop, kind):
     """As pgBackRest writes it; for --type=none too, where pgBackRest forgets it."""
@@ -287,17 +298,26 @@ def run_postgres(data, setting):
 
 
 def test_tablespaces_of_each_node(pgrevive, workspace, shop):
-    """NODE:ID=DIR for every node, with a choice of databases."""
+    """NODE:ID=DIR for every node, with a choice of databases; a server finds it there."""
     repo = shop.repos["bundled"]
     expected = oracle(repo, workspace, "--db-include=shop")
     nodes = {name: workspace.path / name for name in ("primary", "replica")}
     places = {"primary": workspace.path / "ssd", "replica": workspace.path / "disk"}
-    pgrevive.restore(repo.conf, nodes, "--db-include=shop",
-                     "--tablespace-map", f"primary:fast={places['primary']}",
-                     "--tablespace-map", f"replica:{shop.tablespace}={places['replica']}")
+    words = ["--db-include=shop", "--tablespace-map", f"primary:fast={places['primary']}",
+             "--tablespace-map", f"replica:{shop.tablespace}={places['replica']}"]
+    pgrevive.restore(repo.conf, nodes, *words)
     for name, data in nodes.items():
         assert os.readlink(data / "pg_tblspc" / shop.tablespace) == str(places[name])
         tree.assert_equal(expected, tree.data_directory(data), name)
+    # As the backup has it: its WAL moves the table out of there.
+    pgrevive.restore(repo.conf, nodes, *words, "--delta", "--type=immediate",
+                     "--target-action=promote", "--archive-mode=off")
+    for name, data in nodes.items():
+        with recovered(data, workspace.path, database="shop", archive_mode=None,
+                       max_prepared_transactions=4) as server:
+            assert server.sql("select pg_tablespace_location(reltablespace) from pg_class "
+                              "where relname = 'orders'", "shop") == str(places[name])
+            assert server.sql(ORDERS, "shop") == "2000 2001000"
 
 
 @pytest.mark.parametrize("maps, text", [
@@ -336,12 +356,27 @@ def assert_whole(cluster):
     cluster.caught_up(database="shop")
 
 
+def assert_fetched(cluster, told, shop):
+    """What the preview says of a part of the backup is what its restore then fetched; bundles have some
+    more between what is wanted, which saves requests."""
+    restored = cluster.status()["restores"][-1]["progress"]
+    whole = shop.repos["bundled"].info()[0]["backup"][-1]["info"]["repository"]["size"]
+    assert told["fetch_bytes"] <= restored["fetched"] < 1.1 * told["fetch_bytes"] + (64 << 10)
+    assert told["fetch_bytes"] < 0.9 * whole, (told["fetch_bytes"], whole)
+    stored = [path.stat().st_size for name, path
+              in repofiles.archive(shop.repos["bundled"].path).items()
+              if len(name) == 24 and told["wal"]["first"] <= name <= told["wal"]["last"]]
+    assert told["wal"]["fetch_bytes"] == sum(stored) and len(stored) == told["wal"]["segments"]
+
+
 def test_cluster_of_one_database(pgrevive, space, shop):
     """DB_INCLUDE: both nodes come up, the rest is listed, and dropped when that is asked for."""
     cluster = make_cluster(pgrevive, space, shop, "one", {"DB_INCLUDE": "shop"})
     rest = ["fast only", "odd name ü", "testdb"]
+    told = json.loads(cluster.run("start", "--preview", "--json").stdout)
     try:
         text = cluster.start().stdout
+        assert_fetched(cluster, told, shop)
         line = next(line for line in text.splitlines() if "DROP DATABASE" in line)
         assert all(f"{name} ({shop.oids[name]})" in line for name in rest), line
         assert "subscription feed was removed" in text

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import pwd
+import re
 
 import pytest
 
@@ -81,6 +82,10 @@ def test_environment_of_every_process(cluster):
         result = run(["cat", f"/proc/{supervisor}/environ"], user=pwd.getpwuid(owner).pw_name,
                      check=False)
         assert result.returncode != 0 and "Permission denied" in result.stderr
+    # Nor does what holds passwords of who logs in write any of it to a disk.
+    php = next(pid for pid, name in own.items() if "php" in name)
+    limits = pathlib.Path(f"/proc/{php}/limits").read_text()
+    assert re.search(r"^Max core file size +0 +0 ", limits, re.M), limits
     # And what it was told by .env is all that counts.
     cluster.run("test")
 

@@ -23,7 +23,7 @@ def slow_values(story, bucket, space):
     """An .env's settings for the story's repository at the end of a slow line: a restore takes
     some seconds."""
     prefix = bucket.upload_once(story.repo.path, "story/pgbackrest")
-    line = SlowLine(bucket.gateway.port, 2 << 20)
+    line = SlowLine(bucket.gateway.port, 1 << 20)
     yield {**cluster_values(bucket, prefix), "S3_ENDPOINT": f"https://localhost:{line.port}",
            "S3_VERIFY_TLS": "false", "REPO_CIPHER_PASS": CIPHER_PASS}
     line.close()
@@ -102,6 +102,9 @@ def test_start_on_a_terminal(pgrevive, space, slow_values):
         # The terminal is gone, the cluster is not.
         assert cluster.status()["supervisor_running"] is True
         assert cluster.sql("replica", MARKERS) == ROWS
+        # WAL_ARCHIVE=off
+        assert cluster.sql("primary", "show archive_mode") == "off"
+        assert cluster.status()["archiving"] == "off"
     finally:
         cluster.gone()
 
@@ -111,19 +114,25 @@ def is_cheap_to_watch(pgrevive, cluster):
     its files are gone for a moment, as when it is made anew."""
     settings = cluster.root / "settings.json"
     hidden = cluster.root / "settings.hidden"
-    moments = [threading.Timer(1.5, settings.rename, [hidden]), threading.Timer(4, hidden.rename, [settings])]
-    for moment in moments:
-        moment.start()
     file = cluster.root / "primary" / "data" / "large"
-    grows = threading.Timer(2.5, lambda: file.touch() or os.truncate(file, 1 << 30))
-    grows.start()
+    timers = [threading.Timer(1.5, settings.rename, [hidden]), threading.Timer(4, hidden.rename, [settings]),
+              threading.Timer(2.5, lambda: file.touch() or os.truncate(file, 1 << 30))]
     sized = r"primary +15\.\S+ +\d+ +(\S+ \S?B) "
+    # Until it has been seen again, and some more.
     text = on_a_terminal([pgrevive.path, "--env-file", cluster.env_file, "status", "--watch"], 80,
-                         env=cluster.environment, until=f"(?s)(?:{sized}.*?){{5}}")
-    for timer in (grows, *moments):
+                         env=cluster.environment, then=lambda: [timer.start() for timer in timers],
+                         until=f"(?s)cannot look.*\x1b\\[Hcluster (?:.*{sized}){{3}}")
+    for timer in timers:
         timer.join()
     file.unlink()
     assert len(set(re.findall(sized, text))) == 1, text
+    # What was seen last stays, and it is told that it is no longer so.
+    seen = ["\n".join(screen) for screen in screens(text)]
+    blind = [screen.startswith("cannot look at the cluster: ") for screen in seen]
+    assert any(blind) and not blind[0] and not blind[-1], text
+    for screen in seen[blind.index(True):][:blind.count(True)]:
+        assert re.search(r"settings\.json: No such file or\s+directory\nas it was \d+ s ago:\n\ncluster ",
+                         screen), screen
 
 
 def test_status_watched_on_a_terminal(pgrevive, space, slow_values):

@@ -2,15 +2,17 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
+import signal
 
 import pytest
 
 from rig.backrest import BackrestRepo, write_conf
 from rig.cluster import Cluster
 from rig.console import Described
-from rig.postgres import SourceCluster, server_user
+from rig.postgres import SourceCluster, binaries, server_user
 from rig.process import run, wait_until
 from rig.program import ROOT, message
 from rig.restored import recovered
@@ -46,6 +48,7 @@ class Story:
         self.offline, self.online = [backup["label"] for backup in self.repo.info()[0]["backup"]]
         source.work(100)
         source.mark("after-online")
+        self.later = source.sql("select pg_current_wal_insert_lsn()")
         source.switch_wal()
         # The middle one of these is nothing but one table's rows.
         for _ in range(3):
@@ -219,11 +222,16 @@ def test_offline_backup_and_a_gap(make_cluster, story, own_repository):
     assert not (cluster.root / "primary" / "data").exists()
 
 
+@pytest.mark.thorough(kind=("offline",), which=("filled",))
+@pytest.mark.thorough(kind=("online",), which=("newest_wal",))
 @pytest.mark.parametrize("kind", ["offline", "online"])
-def test_segment_that_is_lost_during_the_restore(make_cluster, story, own_repository, kind):
-    """It was there when the archive was looked at and is gone when it is its turn: nothing is opened.
-    Where it comes back, the next start goes on."""
-    lost = next(path for path in story.segments(own_repository) if path.name[:24] == story.filled)
+@pytest.mark.parametrize("which", ["filled", "newest_wal"])
+def test_segment_that_is_lost_during_the_restore(make_cluster, story, own_repository, kind, which):
+    """It was there when the archive was looked at and is gone when it is its turn, between others or the
+    newest, behind which nothing shows that it is missing: nothing is opened. Where it comes back, the
+    next start goes on."""
+    lost = next(path for path in story.segments(own_repository)
+                if path.name[:24] == getattr(story, which))
     cluster = make_cluster(story.values(getattr(story, kind), REPO_PATH=own_repository))
     start = cluster.start_in_background()
     wait_until((cluster.root / "primary" / "data").exists, 60, "the restore begins", every=0.001)
@@ -318,6 +326,91 @@ def test_target_of_an_interrupted_start_holds_on(make_cluster, story, own_reposi
     first.write_bytes(kept)
     assert "still" in cluster.start().stdout
     assert rows(cluster) == "before-offline,after-offline"
+
+
+def asked(cluster, statement):
+    """What the primary says to one who comes through its socket while it recovers; None: nothing yet."""
+    result = run([binaries() / "psql", "-X", "-A", "-t", "-h", cluster.root / "run", "-p",
+                  str(cluster.primary_port), "-U", "postgres", "-d", "postgres", "-c", statement],
+                 check=False)
+    return result.stdout.rstrip("\n") if result.returncode == 0 else None
+
+
+def leave_paused(cluster, lsn):
+    """A start to that LSN whose supervisor dies while the server stands there."""
+    start = cluster.start_in_background("--type", "lsn", "--target", lsn)
+    wait_until(lambda: (cluster.root / "primary" / "data" / "postmaster.pid").exists(), 60,
+               "its server is started", every=0.002)
+    os.kill(int((cluster.root / "run" / "supervisor.lock").read_text()), signal.SIGSTOP)
+    wait_until(lambda: asked(cluster, "select pg_get_wal_replay_pause_state()") == "paused", 60,
+               "replay is at the target")
+    cluster.kill_supervisor()
+    start.process.wait(60)
+
+
+def test_another_target_that_was_passed(make_cluster, story):
+    """What files have gone past they are not turned back to, and no target behind it is either."""
+    cluster = make_cluster(story.values(story.offline))
+    leave_paused(cluster, story.later)
+    assert asked(cluster, "checkpoint") == "CHECKPOINT"
+
+    for words in (("lsn", "--target", story.here), ("name", "--target", "here"), ("immediate",),
+                  ("time", "--target", story.moment)):
+        result = cluster.start("--type", *words, check=False)
+        assert result.returncode == USAGE, message(result)
+        assert "cannot be reached any more" in result.stderr, message(result)
+        assert "start --anew" in result.stderr, message(result)
+        assert unpromoted(cluster)
+    result = cluster.start("--set", story.online, "--type", "default", check=False)
+    assert result.returncode == USAGE and f"not of {story.online}" in result.stderr, message(result)
+
+    # What was refused counts no more.
+    assert "still" in cluster.start().stdout
+    assert rows(cluster).endswith("after-here,after-online")
+
+
+def test_archive_that_ends_before_what_was_replayed(make_cluster, story, own_repository):
+    """Of the segment that replay stood in only the beginning is there any more: no end of a recovery."""
+    cluster = make_cluster(story.values(story.offline, REPO_PATH=own_repository))
+    leave_paused(cluster, story.later)
+    assert asked(cluster, "checkpoint") == "CHECKPOINT"
+    cluster.kill_server("primary")
+    place = int(story.later.split("/")[1], 16)
+    stood_in = f"{1:08X}{0:08X}{place >> 20:08X}"
+    behind = {path: path.read_bytes() for path in story.segments(own_repository)
+              if path.name[:24] >= stood_in}
+    first = min(behind)
+    owner = first.owner(), first.group()
+    cut = behind[first][:(place & 0xFFFFF) // 2 // 8192 * 8192].ljust(1 << 20, b"\0")
+    partial = first.with_name(f"{stood_in}.partial-{hashlib.sha1(cut).hexdigest()}")
+    partial.write_bytes(cut)
+    shutil.chown(partial, *owner)
+    for path in behind:
+        path.unlink()
+
+    result = cluster.start("--type", "default", "--target-timeline", "1", check=False)
+    assert result.returncode == NOT_FOUND, message(result)
+    assert f"only the beginning of WAL segment {stood_in}" in result.stderr, message(result)
+    # What it had replayed last is the switch to the next.
+    assert f"needs the WAL up to 0/{((place >> 20) + 1) << 20:X}" in result.stderr, message(result)
+    assert unpromoted(cluster)
+
+    partial.unlink()
+    for path, content in behind.items():
+        path.write_bytes(content)
+        shutil.chown(path, *owner)
+    cluster.start()
+    assert rows(cluster).endswith("after-online,last")
+
+
+def test_server_on_the_way_to_another_target(make_cluster, story):
+    """It outlives its supervisor, paused at its target; a start with one further on goes there."""
+    cluster = make_cluster(story.values(story.offline))
+    leave_paused(cluster, story.here)
+
+    cluster.start("--type", "time", "--target", story.moment)
+    assert rows(cluster) == "before-offline,after-offline,after-here"
+    assert "recovery goes on to time" in (cluster.root / "logs" / "supervisor.log").read_text()
 
 
 def unused_lsn(story):

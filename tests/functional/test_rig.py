@@ -23,16 +23,28 @@ def restored(matrix, session_workspace):
             for name, jobs in (("one", 1), ("two", 4))]
 
 
-def test_docker_is_missing_only_where_its_programs_are(monkeypatch, workspace):
-    """All else that keeps a daemon from running fails, whatever the environment says."""
+def test_docker_is_missing_only_where_nobody_can_run_it(monkeypatch, workspace):
+    """That is skipped where the environment says so. All else that keeps a daemon from running fails,
+    whatever that says."""
+    daemon = docker.Docker(workspace.path)
+    def missing(what):
+        assert docker.missing().startswith(what)
+        monkeypatch.delenv("PGREVIVE_TEST_WITHOUT_DOCKER", raising=False)
+        with pytest.raises(AssertionError, match="no Docker daemon can run here"):
+            docker.started(daemon)
+        monkeypatch.setenv("PGREVIVE_TEST_WITHOUT_DOCKER", "1")
+        with pytest.raises(pytest.skip.Exception), pytest.warns(UserWarning, match="NOTHING OF RUNTIME"):
+            docker.started(daemon)
     monkeypatch.setenv("PATH", str(workspace.path))
-    assert docker.missing().startswith("no dockerd, docker, docker-compose, mmdebstrap, iptables (")
+    missing("no dockerd, docker, docker-compose, mmdebstrap, iptables (")
     for name in docker.PROGRAMS:
-        (workspace.path / name).symlink_to("/bin/false")
-    assert docker.missing() == ""
+        (workspace.path / name).symlink_to(shutil.which("false", path="/usr/bin:/bin"))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(Failed, match="root only"):
-        docker.Docker(workspace.path).start()
+    missing("dockerd runs as root only")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert docker.missing() == ""
+    with pytest.raises(Failed, match="dockerd ended"):
+        docker.started(daemon)
 
 
 def test_two_restores_of_one_backup_are_equal(restored):

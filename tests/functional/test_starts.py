@@ -12,6 +12,7 @@ import pytest
 
 from rig import soundness
 from rig.cluster import PASSWORD, Cluster, command_lines
+from rig.faulty_calls import FaultyCalls
 from rig.process import run, wait_until
 from rig.program import message
 from rig.s3 import cluster_values
@@ -168,6 +169,24 @@ def test_with_a_pgbackrest_conf(pgrevive, space, story):
         for again in (["--config", conf], []):
             cluster.run("restart", *again)
             assert cluster.sql("replica", MARKERS) == ROWS
+    finally:
+        cluster.gone()
+
+
+def test_name_of_a_new_cluster_is_synced(pgrevive, space, story):
+    """Its directory, and that above it which is made for it, before anything is written there."""
+    cluster = Cluster(pgrevive, space.path / "h12", {
+        **story.values(), "WAL_ARCHIVE": "off", "ADMINER_PORT": 0}, name="named")
+    cluster.home /= "deep"
+    calls = FaultyCalls(space.path / "named-calls", space.path)
+    try:
+        pgrevive("--env-file", cluster.env_file, "start",
+                 env={**cluster.environment, **calls.watched()})
+        cluster.noticed("start")
+        made = [str(call) for call in calls.calls() if call.role == "start"]
+        written = made.index("rename|start|@/h#/deep/named/pgrevive.json")
+        for place in ("@", "@/h#", "@/h#/deep"):
+            assert f"fsync|start|{place}" in made[:written], made[:written]
     finally:
         cluster.gone()
 

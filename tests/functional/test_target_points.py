@@ -1,6 +1,7 @@
 """Targets that only the WAL tells the place of: names of restore points and numbers of transactions are
 looked for in the archive before the first byte, and decide which backup is restored."""
 
+import concurrent.futures
 import datetime
 import itertools
 import json
@@ -37,7 +38,9 @@ class Points:
         source.prepare_load("testdb", accounts=500)
         self.lsns = {}  # of restore points, as the server told them
         self.xids = {}
+        self.moments = {}  # behind restore points
         self.first = repo.backup("full")
+        self.next_second(source)
         source.mark("one")
         self.xids["two"] = self.transaction(source, "two")
         self.point(source, "first")
@@ -51,6 +54,7 @@ class Points:
         fork = source.sql("select pg_current_wal_insert_lsn()")
         source.mark("first-line")
         self.during = self.backup_under_load()
+        self.next_second(source)
         source.mark("six")
         self.point(source, "twice")
         self.xids["seven"] = self.transaction(source, "seven")
@@ -68,8 +72,14 @@ class Points:
         return server.sql(f"begin; insert into markers (what) values ('{what}'); "
                           "select txid_current(); commit", "testdb")
 
+    @staticmethod
+    def next_second(server):
+        """Of a backup's end only the second is known, so that a time within it cannot be had."""
+        server.sql("select pg_sleep_until(date_trunc('second', clock_timestamp()) + interval '1 second')")
+
     def point(self, server, name):
-        self.lsns[name] = server.sql(f"select pg_create_restore_point('{name}')")
+        self.lsns[name], self.moments[name] = server.sql(
+            f"select pg_create_restore_point('{name}'), clock_timestamp()").split("|")
 
     def backup_under_load(self):
         """Takes the second backup; returns restore point and transaction that lie within it."""
@@ -329,16 +339,38 @@ def test_refused_before_the_first_byte(cluster, points, space):
 
 
 def test_gap(make_cluster, points, space):
-    """What lies before it can be had, what lies behind it is refused, and the gap is named."""
+    """What lies before it can be had, what lies behind it is refused before the first byte, whatever the
+    target is; the gap is named, and how far one can come."""
     repository = repofiles.copy(points.repo.path, space.path / "gap")
     place = lsn(points.lsns["late"]) - 1
     lost = f"{1:08X}{place >> 32:08X}{(place & 0xffffffff) >> 20:08X}"
     before = [name for name in repofiles.segments(repository) if name < lost][-1]
     repofiles.archive(repository)[before].unlink()
+    end = f"{int(before[8:16], 16):X}/{int(before[16:], 16) << 20:X}"
     cluster = make_cluster(points.values(REPO_PATH=repository))
+    assert preview(cluster, "name", "first")["reachable"] is True
     text = refused(cluster, "name", "late")
     assert f"segment {before} is missing" in text and points.second in text, text
-    assert preview(cluster, "name", "first")["reachable"] is True
+
+    late, seven = points.lsns["late"], points.xids["seven"]
+    targets = {"name": ("late", "restore point 'late' is not in the archive"),
+               "xid": (seven, f"transaction {seven} is not in the archive, which has a gap at {end}"),
+               "lsn": (late, f"the target LSN {late} is not in the archive, which has a gap at {end}"),
+               "time": (points.moments["late"], "is not in the archive, where the newest transaction "
+                                                "before its gap is of 2")}
+    # Each waits whether the gap closes.
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        starts = {kind: (own, pool.submit(own.start, "--type", kind, "--target", target, *FIRST_LINE,
+                                          check=False))
+                  for kind, (target, _) in targets.items()
+                  for own in [make_cluster(points.values(REPO_PATH=repository))]}
+    for kind, (own, start) in starts.items():
+        result = start.result()
+        assert result.returncode == NOT_FOUND, (kind, message(result))
+        for part in (targets[kind][1], f"segment {before} is missing", f"LSN {end}", points.second,
+                     "can be recovered from", "on timeline 1"):
+            assert part in result.stderr, (kind, part, message(result))
+        assert not own.root.exists(), kind
 
 
 def test_start_at_a_name(cluster, points):
@@ -362,24 +394,33 @@ def test_start_at_a_transaction_of_another_timeline(cluster, points):
     assert end["lsn"] == told["point"]["end_lsn"] and end["timeline"] == 2
 
 
-@pytest.mark.parametrize("name, words, rows, line", [
-    pytest.param("two", [], "one,two", [1, 2], id="inclusive"),
-    pytest.param("two", ["--target-exclusive"], "one", [1, 2], id="exclusive"),
-    pytest.param("of two", ["--target-timeline", "2"], "one,two,three,four,five,second-line", [1, 2],
-                 id="on timeline 2"),
+SECOND_LINE = ["--target-timeline", "2"]
+
+
+@pytest.mark.parametrize("kind, name, words, rows, line", [
+    pytest.param("xid", "two", [], "one,two", [1, 2], id="xid"),
+    pytest.param("xid", "two", ["--target-exclusive"], "one", [1, 2], id="xid, exclusive"),
+    pytest.param("xid", "of two", SECOND_LINE, "one,two,three,four,five,second-line", [1, 2],
+                 id="xid on timeline 2"),
     # The same number is that of another transaction there.
-    pytest.param("of two", ["--target-timeline", "1"], "one,two,three,four,five,first-line", [1],
-                 id="on timeline 1")])
-def test_restore_command_alone(pgrevive, points, space, name, words, rows, line):
-    """It takes the backup of the point by itself, and a server that is started by hand on what it makes
-    ends at the transaction, or just before it. Its new timeline comes of the one that was followed."""
+    pytest.param("xid", "of two", FIRST_LINE, "one,two,three,four,five,first-line", [1],
+                 id="xid on timeline 1"),
+    pytest.param("name", "first", [], "one,two", [1, 2], id="name"),
+    pytest.param("lsn", "first", [], "one,two", [1, 2], id="lsn"),
+    pytest.param("time", "first", [], "one,two", [1, 2], id="time")])
+def test_restore_command_alone(pgrevive, points, space, kind, name, words, rows, line):
+    """It takes the backup of the point by itself, which is not the newest, and a server that is started by
+    hand on what it makes ends there, or just before it. Its new timeline comes of the one that was
+    followed."""
     place = space.directory(f"alone-{next(_numbers)}", owner=server_user())
-    xid = points.xids[name]
-    result = pgrevive.restore(points.repo.conf, {"primary": place / "data"}, "--type", "xid",
-                              "--target", xid, "--target-action", "promote", *words,
+    target = {"xid": points.xids, "lsn": points.lsns, "time": points.moments,
+              "name": {name: name}}[kind][name]
+    result = pgrevive.restore(points.repo.conf, {"primary": place / "data"}, "--type", kind,
+                              "--target", target, "--target-action", "promote", *words,
                               user=server_user())
-    assert f"commit of transaction {xid} at " in result.stdout
-    assert f"restoring backup {points.first} " in result.stdout
+    told = {"xid": f"commit of transaction {target} at ", "name": f"restore point '{name}' at "}
+    assert told.get(kind, "") in result.stdout, message(result)
+    assert f"restoring backup {points.first} " in result.stdout, message(result)
     with recovered(place / "data", place) as server:
         assert server.sql(MARKERS, "testdb") == rows
         assert ancestors(server) == line

@@ -61,6 +61,7 @@ def rows_of_cluster(pgrevive, space, name, values, target, look=None):
         end = status["recovery_end"]
         assert (told["backup"]["label"], told["timeline"], told["wal"]["last"]) == (
             status["backup_label"], end["timeline"], end["last_replayed_wal"])
+        assert_told(cluster, target, end)
         found = {node: cluster.sql(node, MARKERS) for node in ("primary", "replica")}
         cluster.sql("primary", "insert into markers (what) values ('of the new line')")
         cluster.caught_up()
@@ -72,6 +73,24 @@ def rows_of_cluster(pgrevive, space, name, values, target, look=None):
         cluster.gone()
 
 
+def assert_told(cluster, target, end):
+    """The proof of the end, to people too: in the status, and in the log that stays."""
+    log = (cluster.root / "logs" / "supervisor.log").read_text()
+    # Said when replay ends, and once more with what the promotion made of it.
+    line = [line for line in log.splitlines() if "recovery ended at" in line][-1]
+    for text in (" ".join(cluster.run("status").stdout.split()), line):
+        assert f"(target: {end['target']})" in text, text
+        if target.kind == "time":
+            commit = f"last commit {end['last_commit_time']}, "
+            assert re.search(re.escape(commit) + (r"(?!0\.0 )[^;]* before the target" if target.exclusive
+                                                  else "at the target"), text), text
+        if target.kind == "immediate":
+            left = end["wal_left"]
+            assert (f"newest in the archive: {end['newest_archived_wal']}, {left} "
+                    f"segment{'s' * (left != 1)} further") in text, text
+
+
+@pytest.mark.thorough(name=("xid, exclusive", "lsn, exclusive"))
 @pytest.mark.parametrize("name", EXPECTED)
 def test_target(pgrevive, space, story, name):
     target = story.targets[name]
@@ -86,6 +105,7 @@ def test_target(pgrevive, space, story, name):
     assert end["wal_left"] == int(story.newest_wal[8:], 16) - last, end
     assert (end["wal_left"] > 0) == (name == "immediate"), end  # others lie in the newest segment
     if target.kind == "time":
+        assert moment(end["target"].removeprefix("time ")) == moment(target.value), end
         before = moment(target.value) - moment(end["last_commit_time"])
         assert end["before_target_us"] == before / datetime.timedelta(microseconds=1)
         assert (end["before_target_us"] > 0) == target.exclusive

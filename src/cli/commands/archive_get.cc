@@ -14,16 +14,36 @@
 #include "cli/print.h"
 #include "cli/signals.h"
 #include "cluster/node_files.h"
+#include "cluster/state_directory.h"
 #include "postgres/control_file.h"
 #include "spool/report.h"
 
 namespace pgrevive::cli {
 namespace {
 
-Source load_own_archive(const ArchiveGetWords& words) {
+// The cluster's own archive, as that pgbackrest.conf tells it.
+Source load_own_archive(const std::filesystem::path& config, const ArchiveGetWords& words) {
   return load_source(
-      {.env_file = {}, .cluster = {}, .config = words.own_config, .stanza = words.global.stanza},
-      {}, "archive-get");
+      {.env_file = {}, .cluster = {}, .config = config, .stanza = words.global.stanza}, {},
+      "archive-get");
+}
+
+// Into a repository goes nothing but what pgBackRest writes.
+std::optional<wal::TablespaceGuard::Making> making(const ArchiveGetWords& words,
+                                                   const Source& source) {
+  if (words.keep_out.empty()) return {};
+  wal::TablespaceGuard::Making making{
+      .keep_out = {words.keep_out},
+      .tell = [](const std::string& text) { err("warning: {}\n", text); }};
+  const auto keep_out = [&](const Source& of) {
+    for (const auto& [number, options] : of.repositories)
+      if (!options.path.empty()) making.keep_out.push_back(options.path);
+  };
+  keep_out(source);
+  std::error_code ignored;
+  const auto own = cluster::StateDirectory(words.keep_out).pgbackrest_conf();
+  if (std::filesystem::exists(own, ignored)) keep_out(load_own_archive(own, words));
+  return making;
 }
 
 // All repositories in order. One that cannot be opened is only a failure if no other delivers, and
@@ -44,8 +64,8 @@ wal::Outcome get(const ArchiveGetWords& words) {
   std::optional<wal::Fork> fork;
   if (!words.fork.empty()) fork = wal::Fork::load(words.fork);
   const bool own = fork && !words.own_config.empty() && fork->is_own(words.name);
-  const Source source =
-      own ? load_own_archive(words) : load_source(words.global, words.repository, "archive-get");
+  const Source source = own ? load_own_archive(words.own_config, words)
+                            : load_source(words.global, words.repository, "archive-get");
   const OpenArchives open = open_archives(source, control);
   wal::Request request{.name = words.name,
                        .destination = words.destination.is_absolute()
@@ -63,7 +83,7 @@ wal::Outcome get(const ArchiveGetWords& words) {
                   std::filesystem::exists(data_directory / "backup_label", ignored)
                       ? postgres::Lsn()  // it says where replay begins, and pg_control does not
                       : control.redo,
-                  words.tablespaces);
+                  words.tablespaces, making(words, source));
     request.guard = &*guard;
   }
   const wal::Outcome outcome = wal::archive_get(open.all(), control.wal_segment_size, request);
@@ -133,6 +153,11 @@ void add_archive_get(Parser& parser) {
                    "Refuse WAL that would make a tablespace where another cluster has one;\n"
                    "FILE remembers what was let through")
       ->type_name("FILE");
+  command
+      ->add_option("--make-tablespaces-outside", words->keep_out,
+                   "With --guard-tablespaces: make the directories of tablespaces that the host\n"
+                   "lacks; none in DIR, in a repository or in a database cluster")
+      ->type_name("DIR");
   command
       ->add_option("--data-directory", words->data_directory,
                    "The server's data directory (default: working directory)")

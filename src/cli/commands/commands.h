@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -54,6 +55,11 @@ int ask_supervisor(const GlobalOptions& global, cluster::Act act, const std::str
                    bool json);
 int ask_supervisor(const cluster::StateDirectory& directory, cluster::Act act,
                    const std::string& node, bool json);
+
+// Shows what comes on a descriptor as `logs` does: each line is one of a log's, "primary\ttext",
+// and `names` are all logs, "primary,replica". To its end, and then the last lines of all; to be
+// followed, as it comes.
+int show_streamed_logs(int descriptor, const std::string& names, bool follow, std::size_t lines);
 
 // What `status` and `test` print of a cluster, and their exit code.
 int show_status(const cluster::StateDirectory& directory, bool json);

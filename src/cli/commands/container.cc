@@ -55,6 +55,8 @@ struct ContainerWords {
   bool watch = false;
   bool reindexed = false;
   bool ran = false;
+  bool follow = false;
+  std::size_t lines = static_cast<std::size_t>(-1);
 };
 
 // What `start` was called with about backup and target. The restore service has it from its
@@ -249,6 +251,7 @@ int work(const GlobalOptions& global, const ContainerWords& words, bool json) {
   };
   // Who goes to no target is not told in which zone it is given, and reads it all the same.
   if (is({"node", "adminer", "rebuild", "follow"})) ::setenv("TZ", "UTC", 0);
+  if (is({"logs"})) return show_streamed_logs(STDIN_FILENO, words.node, words.follow, words.lines);
   if (is({"health"})) return health(words.node);
   if (is({"coming-up"})) return containers::is_coming_up(words.node) ? 0 : 1;
   if (is({"console"})) return run_console();
@@ -284,16 +287,18 @@ void add_container(Parser& parser) {
   auto words = std::make_shared<ContainerWords>();
   command->add_option("WORK", words->work)
       ->required()
-      ->check(CLI::IsMember({"restore",       "follow",     "node",     "adminer",  "health",
-                             "status",        "test",       "report",   "check",    "preview",
-                             "doctor",        "check-anew", "make-way", "rebuild",  "restart",
-                             "reindex",       "reindexing", "console",  "get",      "token",
-                             "check-cleanup", "coming-up",  "started",  "restarted"}));
+      ->check(CLI::IsMember({"restore",       "follow",     "node",     "adminer",   "health",
+                             "status",        "test",       "report",   "check",     "preview",
+                             "doctor",        "check-anew", "make-way", "rebuild",   "restart",
+                             "reindex",       "reindexing", "console",  "get",       "token",
+                             "check-cleanup", "coming-up",  "started",  "restarted", "logs"}));
   command->add_option("NODE", words->node);
   command->add_option("--since-ms", words->since_ms);
   command->add_flag("-w,--watch", words->watch);
   command->add_flag("--reindexed", words->reindexed);
   command->add_flag("--ran", words->ran);
+  command->add_flag("--follow", words->follow);
+  command->add_option("--lines", words->lines);
   command->add_flag("--json", parser.json);
   command->callback([&parser, words] {
     parser.work = [&parser, words] { return work(parser.global, *words, parser.json); };

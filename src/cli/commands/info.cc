@@ -46,8 +46,9 @@ cluster::TargetPreview preview_of(const IndexedRepository& entry, const InfoWord
   if (!outlook)
     throw Error(ErrorKind::corrupt,
                 "backup.info does not say which cluster backup " + choice.label.text() + " is of");
+  const auto wal = stored_wal(choice, *outlook);
   auto preview = cluster::preview_target(entry.options, choice.backup(), target,
-                                         *std::move(outlook), choice.lookup.point);
+                                         *std::move(outlook), choice.lookup.point, wal);
   cluster::estimate(preview, entry.options);
   return preview;
 }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <map>
@@ -13,6 +14,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "cli/cluster_choice.h"
 #include "cli/commands/commands.h"
 #include "cli/log_merge.h"
@@ -138,6 +140,35 @@ int run_logs(const GlobalOptions& global, const std::string& what, bool follow, 
 }
 
 }  // namespace
+
+int show_streamed_logs(int descriptor, const std::string& names, bool follow, std::size_t lines) {
+  std::vector<LogText> logs;
+  for (const std::string& name : split(names, ',')) logs.push_back({name, ""});
+  std::string rest;
+  char buffer[64 << 10];
+  for (;;) {
+    const ssize_t count = ::read(descriptor, buffer, sizeof buffer);
+    if (count < 0 && errno == EINTR) continue;
+    if (count > 0)
+      rest.append(buffer, static_cast<std::size_t>(count));
+    else if (!rest.empty() && !rest.ends_with('\n'))
+      rest += '\n';
+    const std::size_t whole = rest.rfind('\n') + 1;
+    for (std::string_view text(rest.data(), whole); !text.empty();) {
+      const std::string_view line = text.substr(0, text.find('\n') + 1);
+      text.remove_prefix(line.size());
+      const std::size_t tab = line.find('\t');
+      const auto log = std::ranges::find(logs, line.substr(0, tab), &LogText::prefix);
+      if (tab != std::string_view::npos && log != logs.end()) log->text += line.substr(tab + 1);
+    }
+    rest.erase(0, whole);
+    if (follow || count <= 0) {
+      if (!print(merge_logs(logs, lines))) return 0;
+      for (LogText& log : logs) log.text.clear();
+    }
+    if (count <= 0) return 0;
+  }
+}
 
 void add_logs(Parser& parser) {
   CLI::App* command = parser.app.add_subcommand(

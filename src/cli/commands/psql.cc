@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/private_memory.h"
 #include "cli/cluster_choice.h"
 #include "cli/commands/commands.h"
 #include "cluster/cluster.h"
@@ -32,6 +33,7 @@ void become_owner(const cluster::StateDirectory& directory) {
     throw system_error(errno,
                        fmt::format("cannot become the owner of {}", directory.root().string()));
   }
+  keep_memory_private();
   if (user != nullptr) {
     setenv("HOME", user->pw_dir, 1);
     setenv("USER", user->pw_name, 1);

@@ -19,6 +19,7 @@
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "cluster/target_point.h"
+#include "postgres/conf_file.h"
 
 namespace pgrevive::cli {
 namespace {
@@ -32,8 +33,8 @@ class Display : public restore::Observer {
     status_.phase = cluster::Phase::restoring;
   }
 
-  void warning(const std::string& text) override {
-    status_.warnings.push_back(text);
+  void warning(const Notice& notice) override {
+    status_.notices.push_back(notice);
     show();
   }
   void progress(const restore::Progress& progress) override {
@@ -72,6 +73,15 @@ bool readable_by(const std::filesystem::path& file, const Identity& owner) {
     if (directory == directory.root_path()) break;
   }
   return allowed(file, 4);
+}
+
+// Whether a server on that directory archives what it replays, as far as its own files say.
+bool archives_always(const std::filesystem::path& data_directory) {
+  auto settings = postgres::load_conf(data_directory / "postgresql.conf", nullptr, data_directory);
+  for (auto& [name, value] : postgres::load_conf(data_directory / "postgresql.auto.conf"))
+    settings[name] = value;
+  const auto mode = settings.find("archive_mode");
+  return mode != settings.end() && mode->second == "always";
 }
 
 // What has become of the databases that were not wanted, and what is to be done about it.
@@ -143,6 +153,13 @@ int run_restore(const GlobalOptions& global, const RestoreWords& given) {
     if (plan.target.type == restore::RecoveryType::none ||
         plan.target.type == restore::RecoveryType::preserve) {
       continue;
+    }
+    // archive-get leaves out of such a segment what the line does not have.
+    if (plan.line && archives_always(node.data_directory)) {
+      err("warning: {} archives what it replays (archive_mode = always), and along a timeline that "
+          "was named this can be a segment whose end is left out; restore with --archive-mode off, "
+          "or set archive_mode to on before the server starts\n",
+          node.data_directory.string());
     }
     if (owner && owner->uid != 0) {
       std::vector<std::filesystem::path> needed = source.files;

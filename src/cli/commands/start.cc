@@ -166,7 +166,8 @@ void apply_target(const TargetWords& words, bool anew, const cluster::StateDirec
 int show_preview(const cluster::Settings& settings, const cluster::StateDirectory& directory,
                  bool json) {
   cluster::refuse_half_removed(directory);
-  const auto preview = cluster::make_preview(settings, directory, watch_search());
+  const auto preview =
+      cluster::make_preview(settings, directory, watch_search(), cluster::Places::judged);
   out("{}", json ? cluster::to_json(preview) : cluster::to_text(preview, settings.cluster_name));
   const Error* problem = preview.problem();
   if (problem == nullptr) return 0;

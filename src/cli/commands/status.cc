@@ -31,20 +31,29 @@ int watch_status(const cluster::StateDirectory& directory) {
   const bool redrawn = stdout_terminal().interactive;
   cluster::Onlooker onlooker(directory);
   bool good = false;
+  std::string last;  // what was seen
+  auto seen = std::chrono::steady_clock::now();
   int left = 0;                          // of the patience; none before there was a look
   if (redrawn) out("\x1b[?25l\x1b[2J");  // no cursor, an empty screen
   do {
-    cluster::Sight sight;
+    std::string text;
     try {
-      sight = onlooker.look();
+      const cluster::Sight sight = onlooker.look();
       left = kPatience;
-    } catch (...) {
-      if (left-- > 0) continue;
-      if (redrawn) out("\x1b[?25h");
-      throw;
+      good = healthy(sight.status);
+      text = last = watch_text(sight);
+      seen = std::chrono::steady_clock::now();
+    } catch (const std::exception& error) {
+      if (left-- <= 0) {
+        if (redrawn) out("\x1b[?25h");
+        throw;
+      }
+      good = false;
+      text = stale_watch_text(
+          last,
+          std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - seen),
+          error.what());
     }
-    good = healthy(sight.status);
-    const std::string text = watch_text(sight);
     if (redrawn) {
       const Terminal terminal = stdout_terminal();
       out("{}", redraw(text, terminal.width, terminal.height));

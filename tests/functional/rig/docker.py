@@ -4,18 +4,26 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
+import warnings
 
+import pytest
+
+from rig.cluster import env_text
 from rig.process import Daemon, Failed, run, wait_until
 from rig.program import ROOT
 
 PACKAGES = ["docker.io", "docker-compose", "mmdebstrap", "iptables"]
 PROGRAMS = ["dockerd", "docker", "docker-compose", "mmdebstrap", "iptables"]
 
-# Debian has v1 only. A plugin of Docker's client that is named here is used for it, as a person has
-# Compose v2; for a run by hand.
+# Debian 12 has v1 only. A plugin of Docker's client that is named here is used for all of it, as a person
+# has Compose v2; for a run by hand.
 COMPOSE = os.environ.get("PGREVIVE_TEST_COMPOSE")
+
+# A secret of whoever builds an image, in each .env that lies about in what it is built of.
+IN_CONTEXT = "of-whoever-builds-the-image-7c41"
 
 BASE = "debian:bookworm-slim"  # the tag that the Dockerfile names
 # Addresses of the daemon's networks: no default bridge, so that another daemon's is left alone.
@@ -23,9 +31,23 @@ ADDRESSES = "base=10.231.0.0/16,size=24"
 
 
 def missing():
-    """The programs that are not installed here, with the packages that bring them; empty if all are."""
+    """Why no daemon can be asked to run here: the programs that are not installed, with the packages that
+    bring them, or that nobody may run them; empty if it can."""
     absent = [name for name in PROGRAMS if shutil.which(name) is None]
-    return f"no {', '.join(absent)} (packages: {' '.join(PACKAGES)})" if absent else ""
+    if absent:
+        return f"no {', '.join(absent)} (packages: {' '.join(PACKAGES)})"
+    return "" if os.geteuid() == 0 else "dockerd runs as root only"
+
+
+def started(daemon):
+    """Starts it. Where it is missing, that is skipped by who says that this is meant; one that does not come
+    up fails, whatever the environment says."""
+    why_not = missing()
+    if why_not and os.environ.get("PGREVIVE_TEST_WITHOUT_DOCKER") == "1":
+        warnings.warn(f"NOTHING OF RUNTIME=docker IS TESTED HERE: {why_not}", stacklevel=1)
+        pytest.skip(why_not)
+    assert not why_not, f"no Docker daemon can run here: {why_not}"
+    return daemon.start()
 
 
 def _apt_of_host():
@@ -57,8 +79,6 @@ class Docker:
             (plugins / "docker-compose").symlink_to(COMPOSE)
 
     def start(self):
-        if os.geteuid() != 0:
-            raise Failed("dockerd runs as root only")
         # It gives its own containerd 15 seconds to answer, which a busy machine may not.
         for _ in range(4):
             if self._start():
@@ -151,29 +171,42 @@ class Docker:
         self("import", archive, BASE)
         archive.unlink()
 
-    def make_context(self, env):
-        """A checkout as far as an image is made of it, with somebody's .env in it."""
+    def make_context(self):
+        """A checkout as far as an image is made of it, with somebody's settings in it."""
         self.context = self.directory / "context"
         self.context.mkdir()
         for name in ("Dockerfile", ".dockerignore", "docker", "scripts", "CMakeLists.txt",
                      "CMakePresets.json", "cmake", "src"):
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
             copy(ROOT / name, self.context / name)
-        (self.context / ".env").write_text(env)
+        for name in (".env", "docker/.env", "scripts/.env", "src/.env.production"):
+            (self.context / name).write_text(env_text({"S3_SECRET_KEY": IN_CONTEXT}))
 
     def make_image(self, pgrevive, tag="pgrevive"):
-        """What the Dockerfile makes, with the programs that are there instead of its last stage,
-        which compiles them anew for minutes."""
-        self("build", "--network", "host", "--target", "runtime", "-t", f"{tag}-runtime",
-             self.context, timeout=900)
-        place = self.directory / "programs"
-        place.mkdir(exist_ok=True)
+        """What the Dockerfile makes, as a checkout has it that lay_checkout() fills."""
+        self.programs = self.directory / "programs"
+        self.programs.mkdir()
         for program in (pgrevive.path, pgrevive.archive_get):
-            run(["strip", "-o", place / program.name, program])
-        (place / "Dockerfile").write_text(
-            f"FROM {tag}-runtime\nCOPY pgrevive pgrevive-archive-get /usr/local/bin/\n")
-        self("build", "-t", tag, place)
-        return tag
+            run(["strip", "-o", self.programs / program.name, program])
+        place = self.directory / "image"
+        place.mkdir()
+        self.lay_checkout(place)
+        self("build", "--network", "host", "-t", tag, place, timeout=900)
+
+    def lay_checkout(self, place):
+        """What an image is made of, but for its stage that compiles the programs anew, for minutes: that
+        has those that are there."""
+        text, stages = re.subn(r"^FROM \S+ AS compiler\n.*?(?=\nFROM runtime\n)",
+                               "FROM runtime AS compiler\nCOPY programs /out\n",
+                               (ROOT / "Dockerfile").read_text(), flags=re.S | re.M)
+        assert stages == 1
+        (place / "Dockerfile").write_text(text)
+        (place / ".dockerignore").write_text(
+            (ROOT / ".dockerignore").read_text().replace("!src\n", "!src\n!programs\n"))
+        shutil.copytree(ROOT / "docker", place / "docker", dirs_exist_ok=True)
+        shutil.copytree(self.programs, place / "programs")
+        for name in (".env", "docker/.env", "programs/.env"):
+            (place / name).write_text(env_text({"S3_SECRET_KEY": IN_CONTEXT}))
 
     def network_of_host(self, name="pgrevive-host"):
         """Makes a network and returns the address that the host has in it, where containers of

@@ -39,6 +39,9 @@ FORMS = [
     Form("none", cipher=False, bundle=False),
 ]
 
+# What --thorough adds where a test goes through all forms; each value of each kind is in the others.
+FURTHER = [FORMS[number].name for number in (2, 5, 7, 8)]
+
 
 class Matrix:
     """Makes a repository when it is first asked for, and keeps it."""

@@ -148,15 +148,18 @@ def consecutive_ports(count):
 
 
 def wait_until(condition, seconds, what, every=0.1):
-    """Waits until condition() is true and returns what it said."""
+    """Waits until condition() is true and returns what it said. What takes long to ask is asked less
+    often, so that who waits is not what keeps the machine busy."""
     end = time.monotonic() + seconds
     while True:
+        began = time.monotonic()
         value = condition()
         if value:
             return value
-        if time.monotonic() > end:
+        now = time.monotonic()
+        if now > end:
             raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(every)
+        time.sleep(max(every, min(now - began, 1)))
 
 
 def listening(port):

@@ -37,6 +37,7 @@ create table large as select i, repeat('x', 1000) filler from generate_series(1,
         source.sql("create subscription feed connection 'host=/nowhere dbname=x' publication p "
                    "with (connect = false, slot_name = 'of_the_source'); "
                    "alter subscription feed enable", "testdb")
+        source.sql("alter system set archive_mode = 'always'")
         self.oids_at_backup = self._oids()
         for repo in self.repos.values():
             repo.create_stanza()

@@ -47,6 +47,11 @@ class Target:
         return {name: value for name, value in names.items() if value}
 
 
+# Backups know whole seconds, and so does who picks a moment with a mouse: between one backup and what
+# comes next there is a whole second on a fast machine, too.
+APART = 2  # s
+
+
 class Story:
     """A source that is gone, and what it left behind."""
 
@@ -61,9 +66,11 @@ class Story:
         source.mark("before-backup")
         self.repo.backup("full")
         source.mark("after-full")
+        time.sleep(APART)
         source.work()
         self.repo.backup("diff")
         source.mark("after-diff")
+        time.sleep(APART)
         self.targets = self._targets()
         source.work(500)
         # The archive ends in the midst of what others write, as that of a source that dies does.

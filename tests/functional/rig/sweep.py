@@ -44,8 +44,9 @@ S3_KINDS = {
     "error_in_200": "InternalError|XML|checksum|match|format|passphrase|bytes|header|asked for",
 }
 
-DISK_FULL = ("write", "pwrite", "create", "mkdir", "fallocate", "symlink", "uring")
-READ_ONLY = ("create", "open-to-write", "mkdir", "symlink", "rename", "unlink", "ftruncate")
+DISK_FULL = ("write", "pwrite", "create", "mkdir", "fallocate", "symlink", "link", "uring")
+READ_ONLY = ("create", "open-to-write", "mkdir", "symlink", "link", "rename", "unlink",
+             "ftruncate")
 _NO_DESCRIPTORS = ("open", "create", "open-to-write", "pipe")
 
 # Function to faults: (name, what is done, functions that fail from then on).
@@ -56,7 +57,7 @@ _CALL_FAULTS = {
                ("EROFS", "stays", READ_ONLY), ("EMFILE", "once", ())],
     "open": [("EMFILE", "once", ()), ("EIO", "once", ())],
     "open-to-write": [("EMFILE", "once", ()), ("EROFS", "stays", READ_ONLY)],
-    "read": [("EIO", "once", ()), ("EIO", "stays", ("read",))],
+    "read": [("EIO", "once", ()), ("EIO", "stays", ("read", "pread"))],
     "mkdir": [("ENOSPC", "stays", DISK_FULL), ("EROFS", "stays", READ_ONLY)],
     "ftruncate": [("ENOSPC", "once", ()), ("EIO", "once", ())],
     "fallocate": [("ENOSPC", "once", ()), ("EOPNOTSUPP", "once", ())],
@@ -67,6 +68,7 @@ _CALL_FAULTS = {
     "getaddrinfo": [("EAGAIN", "once", ()), ("EAGAIN", "stays", ("getaddrinfo",))],
 }
 for _function, _like in (("pwrite", "write"), ("uring", "write"), ("symlink", "mkdir"),
+                         ("link", "mkdir"), ("pread", "read"),
                          ("fdatasync", "fsync"), ("syncfs", "fsync"), ("fchown", "fchmod"),
                          ("futimens", "fchmod")):
     _CALL_FAULTS[_function] = _CALL_FAULTS[_like]
@@ -169,7 +171,7 @@ class Sweep:
         requests = list(self.service.journal)
         self._clean()
         changes = [call for call in calls
-                   if call.role in _OURS and call.function not in ("read", "open")]
+                   if call.role in _OURS and call.function not in ("read", "pread", "open")]
         ranged = {request.path for request in requests if request.ranged}
         self.points = {
             "s3": [dataclasses.replace(point, ranged=point.what in ranged)
@@ -229,13 +231,13 @@ class Sweep:
 
     # One run.
 
-    def run(self, case, prove=False):
-        """`prove`: of a cluster that came up in the end also every page and every index is looked at,
-        which takes a while."""
+    def run(self, case, prove=False, words=()):
+        """`words`: more for `start`. `prove`: of a cluster that came up in the end also every page and
+        every index is looked at, which takes a while."""
         began = time.monotonic()
         verdict, said = "WRONG", ""
         try:
-            verdict, said = self._judged(case)
+            verdict, said = self._judged(case, words)
             if prove and verdict in ("right", "stopped"):
                 soundness.prove(self.cluster)
         except Exception as why:  # a judge that stumbles has not found it right
@@ -260,9 +262,9 @@ class Sweep:
         except Exception as why:
             return f"no status: {why}"
 
-    def _judged(self, case):
+    def _judged(self, case, words):
         rule = self._arm(case)
-        result = self.cluster.start(check=False, timeout=_MOST_SECONDS)
+        result = self.cluster.start(*words, check=False, timeout=_MOST_SECONDS)
         hits = rule.hits if rule is not None else len(self.calls.hits())
         if case.fault in ("kill-primary", "kill-replica"):
             hits -= 1  # the second line says that there was somebody to kill
@@ -280,7 +282,7 @@ class Sweep:
             return "right", ""
         first = next((line for line in message(result).splitlines() if "error" in line), "")
         self._opened_only_if_right()
-        again = self.cluster.start(check=False, timeout=_MOST_SECONDS)
+        again = self.cluster.start(*words, check=False, timeout=_MOST_SECONDS)
         _expect(again.returncode == 0,
                 f"a second start failed as well: first {message(result)}\nthen {message(again)}\n"
                 f"{self.cluster.logs()}")

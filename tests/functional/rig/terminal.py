@@ -4,11 +4,17 @@ import fcntl
 import os
 import pty
 import re
+import select
+import signal
 import struct
 import subprocess
 import termios
+import time
 
 from rig.process import child_options
+
+
+LIMIT = 300  # seconds for all of a command
 
 
 def _own_terminal():
@@ -16,10 +22,10 @@ def _own_terminal():
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-def on_a_terminal(command, columns=80, typed="", user=None, env=None, until=None, code=0):
+def on_a_terminal(command, columns=80, typed="", user=None, env=None, until=None, code=0, then=None):
     """Runs a command on a terminal of that width, where somebody types something as soon as there is
     something to see, and presses Ctrl-C once `until` (a regular expression) is to be seen; returns
-    what was to be seen, and takes only that exit code."""
+    what was to be seen, and takes only that exit code. `then` is called when there is something."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     modes = termios.tcgetattr(theirs)
@@ -31,8 +37,17 @@ def on_a_terminal(command, columns=80, typed="", user=None, env=None, until=None
         os.close(theirs)
         output = b""
         try:
-            while block := os.read(ours, 65536):
+            end = time.monotonic() + LIMIT
+            while True:
+                if not select.select([ours], [], [], max(0, end - time.monotonic()))[0]:
+                    os.killpg(child.pid, signal.SIGKILL)
+                    raise AssertionError(f"not over after {LIMIT} s:\n{output.decode(errors='replace')}")
+                if not (block := os.read(ours, 65536)):
+                    break
                 output += block
+                if then:
+                    then()
+                    then = None
                 if typed:
                     os.write(ours, typed.encode())
                     typed = ""

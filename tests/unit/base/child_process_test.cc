@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -215,6 +216,16 @@ TEST(ChildProcess, WritesItsLogAsTheUserItIsRunAs) {
   struct stat log {};
   ASSERT_EQ(::stat((directory / "log").c_str(), &log), 0);
   EXPECT_EQ(log.st_uid, command.identity->uid);
+}
+
+TEST(ChildProcess, WritesNoCoreDumpWhereItIsToldSo) {
+  auto command = shell("ulimit -H -c");
+  command.without_core = true;
+  EXPECT_EQ(run(command).out, "0\n");
+  rlimit ours{};
+  ASSERT_EQ(::getrlimit(RLIMIT_CORE, &ours), 0);
+  if (ours.rlim_max == 0) GTEST_SKIP() << "none are written here anyhow";
+  EXPECT_NE(run(shell("ulimit -H -c")).out, "0\n");
 }
 
 TEST(ChildProcess, HasItsOwnGroupOrItsOwnSession) {
@@ -448,7 +459,8 @@ class Orphans : public testing::Test {
 
   // A process that has ended, and whose parent went before it.
   static pid_t make_orphan() {
-    const auto pid = parse_unsigned(trim(run(shell("(sleep 0.05; exit 0) >&- 2>&- & echo $!")).out));
+    const auto pid =
+        parse_unsigned(trim(run(shell("(sleep 0.05; exit 0) >&- 2>&- & echo $!")).out));
     EXPECT_TRUE(pid && ends(static_cast<pid_t>(*pid)));
     return static_cast<pid_t>(pid.value_or(0));
   }

@@ -356,6 +356,21 @@ TEST(FileLock, WhoAsksForItIsNotTakenForItsHolder) {
   EXPECT_FALSE(FileLock::is_held(path));
 }
 
+TEST(WholePath, IsAbsoluteAndOneForOneDirectory) {
+  EXPECT_EQ(whole_path("/ssd/"), "/ssd");
+  EXPECT_EQ(whole_path("/ssd/./a/../b//"), "/ssd/b");
+  EXPECT_EQ(whole_path("/"), "/");
+  EXPECT_EQ(whole_path("a"), std::filesystem::current_path() / "a");
+}
+
+TEST(LiesIn, IsToldByWholeNames) {
+  EXPECT_TRUE(lies_in("/a/b", "/a"));
+  EXPECT_TRUE(lies_in("/a", "/a"));
+  EXPECT_TRUE(lies_in("/a", "/"));
+  EXPECT_FALSE(lies_in("/ab", "/a"));
+  EXPECT_FALSE(lies_in("/a", "/a/b"));
+}
+
 TEST(DiskSpace, IsThatOfTheNearestExistingAncestor) {
   TempDir directory;
 

@@ -118,6 +118,7 @@ TEST(EnvFile, TakesEveryName) {
       "RESTORE_SET=20240115-020000F\nRECOVERY_TARGET_TYPE=time\n"
       "RECOVERY_TARGET='2026-11-22 14:05:00+00'\nRECOVERY_TARGET_EXCLUSIVE=y\n"
       "DB_INCLUDE='shop, odd name,16400'\nDB_EXCLUDE=old\nDB_DROP_LEFT_OUT=true\n"
+      "TABLESPACE_MAP='fast=/ssd/, replica-2:16385=/disk'\nTABLESPACE_MAP_ALL=/srv\n"
       "RECOVERY_TARGET_TIMELINE=latest\nWAL_ARCHIVE=source\nWAL_ARCHIVE_PATH=/"
       "wal\nRETENTION_FULL=5\n"
       "RETENTION_DIFF=6\nSHARED_BUFFERS=256MB\nEFFECTIVE_CACHE_SIZE=1GB\nMAINTENANCE_WORK_MEM="
@@ -137,6 +138,14 @@ TEST(EnvFile, TakesEveryName) {
   EXPECT_THAT(made.console_hosts, ElementsAre("a.example", "b"));
   EXPECT_EQ(made.replicas, 2);
   EXPECT_EQ(made.replica_rebuild, cluster::ReplicaRebuild::backup);
+  ASSERT_EQ(made.tablespaces.entries.size(), 2u);
+  EXPECT_EQ(made.tablespaces.entries[0].node, "");
+  EXPECT_EQ(made.tablespaces.entries[0].tablespace, "fast");
+  EXPECT_EQ(made.tablespaces.entries[0].directory, "/ssd");
+  EXPECT_EQ(made.tablespaces.entries[1].node, "replica-2");
+  EXPECT_EQ(made.tablespaces.entries[1].tablespace, "16385");
+  EXPECT_EQ(made.tablespaces.entries[1].directory, "/disk");
+  EXPECT_EQ(made.tablespaces.all, "/srv");
   EXPECT_EQ(made.listen_addresses, "*");
   EXPECT_THAT(made.allowed_networks, ElementsAre("10.0.0.0/8", "fd00::1/128"));
   EXPECT_EQ(made.repository.stanza, "prod");
@@ -291,6 +300,11 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"target_lsn", "RECOVERY_TARGET_TYPE=lsn\nRECOVERY_TARGET=0", "write an LSN"},
         Bad{"target_alone", "RECOVERY_TARGET=x", "needs RECOVERY_TARGET_TYPE"},
         Bad{"db_include", "DB_INCLUDE=shop,,old", "names of databases with commas"},
+        Bad{"tablespace_map", "TABLESPACE_MAP=fast", "write TABLESPACE=DIRECTORY"},
+        Bad{"tablespace_map_relative", "TABLESPACE_MAP=fast=ssd", "write TABLESPACE=DIRECTORY"},
+        Bad{"tablespace_map_node", "TABLESPACE_MAP=replica-2:fast=/ssd",
+            "there is no node replica-2 (the nodes are primary, replica)"},
+        Bad{"tablespace_map_all", "TABLESPACE_MAP_ALL=srv", "beginning with /"},
         Bad{"wal_archive", "WAL_ARCHIVE=on", "write own, source or off"},
         Bad{"wal_archive_path", "WAL_ARCHIVE_PATH=wal", "beginning with /"},
         Bad{"archive_type", "WAL_ARCHIVE_TYPE=azure", "write s3, or posix"},

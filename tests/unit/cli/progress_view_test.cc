@@ -65,7 +65,7 @@ TEST(ProgressView, WritesPlainLinesWhereNobodyLooks) {
   status.wal_segments_total = 12;
   status.wal_segments_done = 3;
   status.replay_lsn = "0/5000028";
-  status.warnings = {"a file had page checksum errors when it was backed up"};
+  status.notices = {{.text = "a file had page checksum errors when it was backed up"}};
   EXPECT_EQ(view.update(status, 11'600ms),
             "  warning: a file had page checksum errors when it was backed up\n"
             "  restoring         10.0 s, 1 GB in 1000 files, 100 MB/s\n"
@@ -120,7 +120,7 @@ TEST(ProgressView, PutsAWarningAboveTheLineBeingRedrawn) {
   ProgressView view(ProgressView::Output::terminal, 80);
   view.update(restoring(0, 0), 1500ms);
   SupervisorStatus status = restoring(0, 0);
-  status.warnings = {"careful"};
+  status.notices = {{.text = "careful"}};
 
   EXPECT_THAT(view.update(status, 1600ms),
               testing::StartsWith("\r\x1b[K  warning: careful\n  restoring "));

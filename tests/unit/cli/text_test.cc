@@ -18,6 +18,7 @@ namespace {
 
 using cluster::Check;
 using cluster::Phase;
+using testing::EndsWith;
 using testing::HasSubstr;
 
 cluster::RecoveryEnd recovery_end() {
@@ -44,7 +45,7 @@ cluster::ClusterStatus running() {
   status.supervisor.restore = {
       .files_total = 1204, .files_done = 1204, .bytes_total = 48'000'000, .bytes_done = 48'000'000};
   status.supervisor.recovery_end = recovery_end();
-  status.supervisor.warnings = {"the source had one"};
+  status.supervisor.notices = {{.text = "the source had one"}};
   status.nodes = {{.name = "primary",
                    .role = "primary",
                    .port = 5433,
@@ -117,6 +118,12 @@ TEST(StatusText, TellsArchivedWalThatWasNotReplayed) {
   end.before_target_us = 1'500'000;
   EXPECT_THAT(recovery_text(end),
               HasSubstr("last commit 2026-11-22 14:05:09+00, 1.5 s before the target\n"));
+  end.before_target_us = 12'345;
+  EXPECT_THAT(recovery_text(end), HasSubstr(", 12.3 ms before the target\n"));
+  end.before_target_us = 1;
+  EXPECT_THAT(recovery_text(end), HasSubstr(", 1 us before the target\n"));
+  end.before_target_us = 0;
+  EXPECT_THAT(recovery_text(end), HasSubstr(", at the target\n"));
 }
 
 TEST(StatusText, ShowsWhatIsWrong) {
@@ -194,6 +201,13 @@ TEST(WatchText, TellsWhatIsLeftOfEachPhaseAndHowFast) {
   EXPECT_THAT(watch_text(sight), HasSubstr("\nphases     restoring 1.5 s, recovering 1.0 s\n"));
 }
 
+TEST(WatchText, IsThatOfTheLastLookWhereNoneSucceedsAndSaysSo) {
+  EXPECT_EQ(
+      stale_watch_text("demo: running\n", std::chrono::seconds(3), "/c/x: Input/output error"),
+      "cannot look at the cluster: /c/x: Input/output error\nas it was 3 s ago:\n\n"
+      "demo: running\n");
+}
+
 TEST(StatusText, TellsWhatWorkersDoWhatIsWrongAndHowRestoresWent) {
   cluster::ClusterStatus status = running();
   status.supervisor.phase = Phase::restoring;
@@ -212,12 +226,13 @@ TEST(StatusText, TellsWhatWorkersDoWhatIsWrongAndHowRestoresWent) {
   const std::string text = status_text(status);
 
   for (const std::string& line : split(text, '\n')) EXPECT_LE(line.size(), 80u) << line;
-  EXPECT_THAT(text, HasSubstr("\nretries    5, 2 of them because the storage asked for fewer\n"
-                              "worker 1   ...name-that-is-longer-than-its-room  1 MB of 4 MB, "
-                              "15 more\n"
-                              "worker 2   waits\n"
-                              "problem    only 52 GB are free on the disk of primary\n"
+  EXPECT_THAT(text, HasSubstr("\nproblem    only 52 GB are free on the disk of primary\n"
                               "           make room: PostgreSQL stops when the disk is full\n"));
+  // Last, where a screen may end before them.
+  EXPECT_THAT(text, EndsWith("\nretries    5, 2 of them because the storage asked for fewer\n"
+                             "worker 1   ...name-that-is-longer-than-its-room  1 MB of 4 MB, "
+                             "15 more\n"
+                             "worker 2   waits\n"));
   EXPECT_THAT(text, HasSubstr("\nrestores   2026-11-22 14:05:00+00  done in 9.0 s, 48 MB\n"));
 }
 
@@ -268,6 +283,7 @@ TEST(RunningReport, TellsHowToConnectAndWhatWasDone) {
   settings.replicas = 2;
   cluster::SupervisorStatus status = running().supervisor;
   status.dropped_settings = {"ssl_cert_file = '/etc/ssl/x': belongs to the source's host"};
+  status.changed_settings = {"max_connections: 100 -> 420, demanded by the WAL"};
 
   EXPECT_EQ(running_report(settings, status),
             "\n"
@@ -287,7 +303,9 @@ TEST(RunningReport, TellsHowToConnectAndWhatWasDone) {
             "             promoted to timeline 2 at 0/50000A0\n"
             "  warning    the source had one\n"
             "not taken over from the source's configuration:\n"
-            "  ssl_cert_file = '/etc/ssl/x': belongs to the source's host\n");
+            "  ssl_cert_file = '/etc/ssl/x': belongs to the source's host\n"
+            "other than in the source's configuration:\n"
+            "  max_connections: 100 -> 420, demanded by the WAL\n");
 }
 
 TEST(RunningReport, SaysLessWhereNothingWasRestored) {
@@ -298,8 +316,9 @@ TEST(RunningReport, SaysLessWhereNothingWasRestored) {
   settings.console_port = 0;
   cluster::SupervisorStatus status = running().supervisor;
   status.phases = {{Phase::preparing, 1000, 1500}, {Phase::running, 3000, 0}};
-  status.warnings.clear();
+  status.notices.clear();
   status.dropped_settings = {"ssl = on"};
+  status.changed_settings = {"max_connections: 100 -> 420, demanded by the WAL"};
 
   EXPECT_EQ(running_report(settings, status),
             "\n"
@@ -311,10 +330,15 @@ TEST(RunningReport, SaysLessWhereNothingWasRestored) {
 }
 
 TEST(ChecksText, CountsWhatFailed) {
-  const std::vector<Check> checks{
-      {"both nodes answer", Check::Result::passed, "15.20, 15.20"},
-      {"a write to the replica is refused", Check::Result::failed, "it was taken"},
-      {"WAL archiving works", Check::Result::not_applicable, "WAL_ARCHIVE=off"}};
+  const std::vector<Check> checks{{.name = "both nodes answer", .detail = "15.20, 15.20"},
+                                  {.id = "refuses_writes",
+                                   .node = "replica",
+                                   .name = "a write to the replica is refused",
+                                   .result = Check::Result::failed,
+                                   .detail = "it was taken"},
+                                  {.name = "WAL archiving works",
+                                   .result = Check::Result::not_applicable,
+                                   .detail = "WAL_ARCHIVE=off"}};
 
   EXPECT_EQ(checks_text(checks),
             "  ok    both nodes answer                  15.20, 15.20\n"
@@ -324,6 +348,8 @@ TEST(ChecksText, CountsWhatFailed) {
             "1 passed, 1 failed, 1 do not apply\n");
   const auto json = nlohmann::json::parse(checks_json(checks));
   EXPECT_EQ(json["passed"], false);
+  EXPECT_EQ(json["checks"][1]["id"], "refuses_writes");
+  EXPECT_EQ(json["checks"][1]["node"], "replica");
   EXPECT_EQ(json["checks"][1]["result"], "failed");
   EXPECT_EQ(json["checks"][2]["result"], "not_applicable");
 }

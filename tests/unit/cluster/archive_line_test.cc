@@ -169,6 +169,14 @@ TEST_F(ArchiveLineTest, TheEndOfALineMayBeASegmentThatNobodyFinished) {
   EXPECT_EQ(newest(choose("5")), "000000020000000000000009 unfinished");
 }
 
+// Timeline 3 was left as well, by one that is not followed, before it had written a whole one.
+TEST_F(ArchiveLineTest, ALineMayHaveNoMoreOfItsOwnThanASegmentThatNobodyFinished) {
+  storage_->put(
+      "archive/main/15-1/0000000300000000/000000030000000000000007.partial-" + std::string(40, 'a'),
+      "");
+  EXPECT_EQ(newest(choose("3")), "000000030000000000000007 unfinished");
+}
+
 TEST_F(ArchiveLineTest, AnArchiveWithNothingOnTheLineHasNoNewest) {
   const auto line = choose("2");
 

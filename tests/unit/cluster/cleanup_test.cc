@@ -186,6 +186,40 @@ TEST_F(CleanupByRootTest, GivesAllNodesTheirNamesBackWhereOneCannotBeSetAside) {
   EXPECT_TRUE(fs::exists(directory_.logs("replica")));
 }
 
+TEST_F(CleanupTest, RemovesTheProgramsOfARestoreThatWasKilledAndNothingElseOfSuchAName) {
+  const auto make = [&](const std::string& name, const std::string& file) {
+    make_directories(root_ / name);
+    write_file_atomic(root_ / name / file, "x");
+    return root_ / name;
+  };
+  const auto left = make("state.programs-aB3xYz", "pgrevive");
+  write_file_atomic(left / "pgrevive-archive-get", "x");
+  const auto cut_off = make("state.programs-000000", ".pgrevive.tmp.Aa1234");
+  const auto cluster = make("state.programs-abcdef", "pgrevive.json");
+  const auto others = make("other.programs-abcdef", "pgrevive");
+  const auto longer = make("state.programs-abcdefg", "pgrevive");
+  fs::create_directory_symlink(left, root_ / "state.programs-link00");
+
+  const auto done = cleanup(directory_);
+
+  EXPECT_FALSE(fs::exists(left));
+  EXPECT_FALSE(fs::exists(cut_off));
+  EXPECT_THAT(done.removed, testing::Contains(testing::HasSubstr(left.string())));
+  for (const auto& path : {cluster, others, longer}) EXPECT_FALSE(fs::is_empty(path)) << path;
+  EXPECT_TRUE(fs::is_symlink(root_ / "state.programs-link00"));
+}
+
+TEST_F(CleanupTest, LeavesProgramsOfSomebodyElse) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a directory away";
+  const auto left = root_ / "state.programs-aB3xYz";
+  make_directories(left);
+  ASSERT_EQ(::chown(left.c_str(), 65534, 65534), 0);
+
+  cleanup(directory_);
+
+  EXPECT_TRUE(fs::exists(left));
+}
+
 TEST_F(CleanupTest, LeavesADirectoryAloneThatIsNotOurs) {
   fs::remove(directory_.marker());
 

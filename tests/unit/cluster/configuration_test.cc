@@ -102,6 +102,36 @@ TEST(PostgresqlConf, NeverGoesBelowWhatTheWalDemandsOrTheSourceHad) {
   EXPECT_THAT(text, Not(HasSubstr("'200'")));
 }
 
+TEST(ChangedParameters, SayWhatTheyWereAndWhy) {
+  auto configuration = node();
+  configuration.floor = {.max_connections = 300,
+                         .max_worker_processes = 4,
+                         .max_wal_senders = 25,
+                         .max_prepared_xacts = 0,
+                         .max_locks_per_xact = 64};
+  configuration.source = {{"max_connections", "50"}, {"max_worker_processes", "16"}};
+  configuration.replication_origins = 20;
+  EXPECT_THAT(changed_parameters(configuration, {}),
+              testing::ElementsAre("max_connections: 50 -> 300, demanded by the WAL",
+                                   "max_wal_senders: 10 -> 25, demanded by the WAL",
+                                   "max_replication_slots: 10 -> 84, room for the replication "
+                                   "origins that came with the data"));
+
+  configuration.floor = {};
+  configuration.replication_origins = 0;
+  configuration.source = {{"max_connections", "50"}, {"max_wal_senders", "20"}};
+  Settings settings;
+  settings.max_wal_senders = 7;
+  EXPECT_THAT(changed_parameters(configuration, settings),
+              testing::ElementsAre("max_connections: 50 -> 100, the least that a cluster here has",
+                                   "max_wal_senders: 20 -> 7, as MAX_WAL_SENDERS says, with room "
+                                   "for replicas"));
+
+  EXPECT_EQ(difference({.max_connections = 300, .max_wal_senders = 15},
+                       {.max_connections = 420, .max_wal_senders = 33}),
+            "max_connections 300 -> 420, max_wal_senders 15 -> 33");
+}
+
 TEST(PostgresqlConf, HasNamesThatItsVersionKnows) {
   EXPECT_THAT(conf(node(15)), HasSubstr("wal_keep_size"));
   EXPECT_THAT(conf(node(12)), HasSubstr("wal_keep_segments"));
@@ -147,6 +177,20 @@ TEST(PgHba, AsksForScramFromLocalhostAndAllowedNetworks) {
                         "host +replication +pgrevive_replication +10.1.0.0/16 +scram-sha-256"));
   EXPECT_THAT(text, Not(HasSubstr("trust")));
   EXPECT_THAT(text, Not(HasSubstr("0.0.0.0")));
+}
+
+TEST(PgHba, LetsTheRoleForReplicationIntoNoDatabase) {
+  for (const bool tls : {false, true}) {
+    Settings settings;
+    settings.node_tls = tls;
+    settings.allowed_networks = {"10.1.0.0/16"};
+
+    const auto text = pg_hba_conf(Stage::primary, settings, Version::of_major(15));
+
+    // The first line that fits counts.
+    EXPECT_THAT(text, testing::ContainsRegex("all +pgrevive_replication +all +reject\n"));
+    EXPECT_LT(text.find("reject"), text.find("scram-sha-256", text.find("peer"))) << text;
+  }
 }
 
 TEST(PgHba, AsksForTlsOfWhoComesByTcpWhereNodesSpeakIt) {

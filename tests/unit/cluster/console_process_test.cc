@@ -15,17 +15,21 @@ Settings listening_on(const std::string& address) {
 }
 
 TEST(ConsoleExposure, IsToldWhereOthersThanThisHostMayLook) {
-  for (const auto* address : {"0.0.0.0", "::", "192.0.2.7", "fd00::7"})
-    EXPECT_THAT(console_exposure(listening_on(address)),
+  for (const auto* address : {"0.0.0.0", "::", "192.0.2.7", "fd00::7"}) {
+    const auto exposure = console_exposure(listening_on(address)).value();
+    EXPECT_THAT(exposure.text,
                 HasSubstr(std::string("listens on ") + address + " (CONSOLE_LISTEN), port 8080"));
+    EXPECT_TRUE(tells_of_exposure(exposure));
+  }
+  EXPECT_FALSE(tells_of_exposure({.text = "Adminer is off"}));
 }
 
 TEST(ConsoleExposure, IsNoneOnThisHostAndOfAConsoleThatIsOff) {
   for (const auto* address : {"127.0.0.1", "127.0.0.2", "::1"})
-    EXPECT_EQ(console_exposure(listening_on(address)), "");
+    EXPECT_FALSE(console_exposure(listening_on(address)));
   auto off = listening_on("0.0.0.0");
   off.console_port = 0;
-  EXPECT_EQ(console_exposure(off), "");
+  EXPECT_FALSE(console_exposure(off));
 }
 
 }  // namespace

@@ -9,9 +9,13 @@
 #include <gmock/gmock.h>
 
 #include "base/error.h"
+#include "cluster/configuration.h"
 #include "cluster/doctor_host.h"
 #include "cluster/doctor_way.h"
 #include "cluster/findings.h"
+#include "cluster/host.h"
+#include "cluster/needed_locales.h"
+#include "cluster/preflight.h"
 #include "cluster/throughput.h"
 #include "repository/layout.h"
 #include "storage/posix.h"
@@ -28,6 +32,7 @@ using storage::S3Options;
 using storage::UriStyle;
 using storage::s3::Cause;
 using storage::s3::Probe;
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -213,6 +218,46 @@ TEST(Locales, AreThoseThatTheDatabasesNeed) {
   EXPECT_THAT(lacking.detail, Not(HasSubstr("other")));
   EXPECT_THAT(lacking.remedy, HasSubstr("'pt_BR.UTF-8 UTF-8' in /etc/locale.gen"));
   EXPECT_THAT(lacking.remedy, Not(HasSubstr("restart")));
+}
+
+TEST(Locales, AreMissedBeforeAStartOnlyWhereItWouldComeToNothing) {
+  const auto has = [](const std::string& name) { return name != "pt_BR.UTF-8"; };
+  const postgres::DatabaseRow postgres{"postgres", "C", "C"};
+  const postgres::DatabaseRow with{"template1", "pt_BR.UTF-8", "pt_BR.UTF-8"};
+  const postgres::DatabaseRow without{"template1", "C", "C"};
+  const postgres::DatabaseRow shop{"shop", "C", "pt_BR.UTF-8"};
+  const auto refused = [&](const Databases& databases, const std::string& set_up) {
+    try {
+      refuse_without_locales(databases, set_up, has);
+      return std::string();
+    } catch (const Error& error) {
+      return error.text();
+    }
+  };
+
+  EXPECT_EQ(refused({}, "shop"), "");
+  EXPECT_THAT(
+      refused({{1, without}, {5, postgres}, {9, shop}}, "shop"),
+      AllOf(HasSubstr("nobody can connect to shop"), HasSubstr("install the locale pt_BR")));
+  EXPECT_EQ(refused({{1, without}, {5, postgres}, {9, shop}}, "new"), "");
+  EXPECT_THAT(refused({{1, with}, {5, postgres}}, "new"), HasSubstr("connect to template1"))
+      << "of which it would be made";
+  EXPECT_EQ(refused({{1, with}, {5, postgres}, {9, {"app", "C", "C"}}}, "app"), "")
+      << "we are let in by postgres";
+  EXPECT_THAT(refused({{1, with}, {9, {"app", "C", "C"}}}, "app"), HasSubstr("template1"))
+      << "there is no postgres";
+  EXPECT_EQ(refused({{1, without}, {9, shop}, {8, {"shop", "C", "C"}}}, "shop"), "")
+      << "which of the two rows is the present one is not known";
+}
+
+TEST(Memory, IsRefusedWhereOneServerCannotHaveIt) {
+  EXPECT_TRUE(gives_shared_memory(1u << 20, 3));
+  EXPECT_FALSE(gives_shared_memory(std::uint64_t{1} << 62, 1)) << "no process has the addresses";
+  Settings settings;
+  settings.shared_buffers = "16MB";
+  EXPECT_NO_THROW(check_memory(settings, Mapping::tried));
+  settings.shared_buffers = "512TB";
+  EXPECT_THROW(check_memory(settings, Mapping::not_tried), Error);
 }
 
 TEST(FindingsList, ALookThatThrowsIsAFailureWithARemedy) {

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/file.h"
 #include "support/temp_dir.h"
 
 namespace pgrevive::cluster {
@@ -29,9 +30,24 @@ TEST(HoldsFiles, IsNotTrueOfWhatAStartMakesBeforeTheMarker) {
   EXPECT_FALSE(holds_files(directory));
 }
 
+TEST(HoldsFiles, IsNotTrueOfWhatWaitsInRun) {
+  const test::TempDir temporary;
+  const StateDirectory directory(temporary.path() / "trial");
+  make_directories(directory.run());
+  const auto held = FileLock::try_acquire(directory.supervisor_lock());
+  ASSERT_TRUE(held) << "as containers::lock_volume() takes it";
+  EXPECT_FALSE(holds_files(directory));
+  touch(directory.reindex_request());
+  touch(directory.run() / ".reindex.tmp.d65BDk");
+  EXPECT_FALSE(holds_files(directory));
+  fs::remove(directory.reindex_request());
+  fs::create_symlink(temporary.path(), directory.reindex_request());
+  EXPECT_TRUE(holds_files(directory)) << "a link is nothing that we make";
+}
+
 TEST(HoldsFiles, IsTrueOfAnythingElse) {
-  for (const char* name : {"notes.txt", ".profile", "run/status.json", "primary/data/PG_VERSION",
-                           ".notes.tmp.d65BDk"}) {
+  for (const char* name : {"notes.txt", ".profile", "run/status.json", "run/notes.txt",
+                           "primary/data/PG_VERSION", ".notes.tmp.d65BDk"}) {
     const test::TempDir temporary;
     const StateDirectory directory(temporary.path() / "trial");
     touch(directory.root() / name);

@@ -61,6 +61,11 @@ TEST(LinesBeside, AreThoseThatWentOnBehindTheParting) {
   EXPECT_EQ(beside()[0].parting.text(), "0/580000");
   EXPECT_EQ(beside_text(beside()[0], Timeline(2)),
             "timeline 1 goes on beside timeline 2 from 0/580000 to 0/700000");
+  auto told = beside()[0];
+  told.newest = 0;
+  EXPECT_EQ(beside_text(told, Timeline(2)),
+            "timeline 1 goes on beside timeline 2 from 0/580000 to 0/700000, newest transaction "
+            "1970-01-01 00:00:00+00");
 }
 
 }  // namespace

@@ -50,6 +50,7 @@ TEST_F(StateFiles, ARecordComesBackAsItWasSaved) {
   record.source_user = "dba";
   record.left_out = {{16400, "shop"}, {16401, ""}};
   record.line = 3;
+  record.furthest = {.line = 3, .segment = "000000030000000000000009"};
   record.promoting = true;
   record.promoted = true;
   record.set_up = true;
@@ -79,6 +80,7 @@ TEST_F(StateFiles, ARecordComesBackAsItWasSaved) {
   EXPECT_EQ(back->left_out[0].text(), "shop (16400)");
   EXPECT_EQ(back->recovery_end->fork_lsn, "0/4");
   EXPECT_EQ(back->line, 3u);
+  EXPECT_EQ(back->furthest, record.furthest);
   EXPECT_EQ(back->source_newest, record.source_newest);
   EXPECT_TRUE(back->took_over);
   EXPECT_EQ(back->own_backup, "20240116-020000F");

@@ -47,6 +47,7 @@ struct Case {
                                        {segment(1, 10), 40}, {segment(1, 11), 50}};
   Lsn last_record = Lsn(12 * std::uint64_t{kSize} - 1);  // full to its last byte
   mutable std::set<std::string> asked = {};
+  mutable Lsn looked_until = {};
 
   Outlook judge(RecoveryType type, const std::string& target = {}, bool exclusive = false,
                 bool exact = true) const {
@@ -55,19 +56,21 @@ struct Case {
     wanted.type = type;
     wanted.target = target;
     wanted.exclusive = exclusive;
-    return judge_target(
-        made, repository::find_recovery_points(made, {made}, contents), kSize, line, wanted,
-        {.latest_transaction = [&](const std::string& name) -> std::optional<std::int64_t> {
-           asked.insert(name);
-           const auto found = newest.find(name);
-           if (found == newest.end()) return {};
-           return (1704067200 + found->second) * kSecond;
-         },
-         .newest_record = [&](const std::string& name) -> std::optional<Lsn> {
-           asked.insert(name);
-           return last_record;
-         }},
-        exact);
+    return judge_target(made, repository::find_recovery_points(made, {made}, contents), kSize, line,
+                        wanted,
+                        {.latest_transaction = [&](const std::string& name,
+                                                   Lsn until) -> std::optional<std::int64_t> {
+                           asked.insert(name);
+                           looked_until = until;
+                           const auto found = newest.find(name);
+                           if (found == newest.end()) return {};
+                           return (1704067200 + found->second) * kSecond;
+                         },
+                         .newest_record = [&](const std::string& name) -> std::optional<Lsn> {
+                           asked.insert(name);
+                           return last_record;
+                         }},
+                        exact);
   }
   std::string complaint(RecoveryType type, const std::string& target = {}) const {
     const auto outlook = judge(type, target);
@@ -228,7 +231,13 @@ TEST(Outlook, OfATimelineWithoutWalEndsWhereItLeftTheOneBefore) {
   const auto outlook = branched.judge(RecoveryType::latest);
   EXPECT_FALSE(outlook.problem) << outlook.problem->text();
   EXPECT_EQ(outlook.end, Lsn(8 * std::uint64_t{kSize} + 1000));
+  EXPECT_EQ(outlook.timeline, Timeline(2));
   EXPECT_EQ(outlook.segments, 4u);
+  // What ended in the old timeline's segment before it was left.
+  const auto time = branched.judge(RecoveryType::time, "2024-01-01 00:00:15+00");
+  EXPECT_FALSE(time.problem) << time.problem->text();
+  EXPECT_EQ(time.last_segment, segment(1, 8));
+  EXPECT_EQ(branched.looked_until, outlook.end);
   EXPECT_TRUE(branched.judge(RecoveryType::lsn, "0/8000FFF").problem);
 }
 

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/file.h"
+#include "support/page_words.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -36,20 +36,12 @@ TEST(Problems, ThereAreNoneOfASoundCluster) {
   EXPECT_TRUE(healthy(sound()));
 }
 
-// A line of the page's words: `  p_lag: '...',`.
-std::string word_of_page(const std::string& name) {
-  static const auto words = read_file(TEST_DATA_DIR "/../../src/console/page/src/words.ts");
-  const auto begin = words.find("\n  " + name + ": '");
-  return begin == std::string::npos ? "" : words.substr(begin, words.find('\n', begin + 1) - begin);
-}
-
 // The page says each in another language too, with nothing in it that nobody tells.
 void is_said_by_the_page(const Problem& problem) {
   for (const char* kind : {"p_", "r_"}) {
-    const auto word = word_of_page(kind + problem.id);
+    const auto word = test::word_of_page(kind + problem.id);
     EXPECT_NE(word, "") << kind << problem.id;
-    for (auto at = word.find('{'); at != std::string::npos; at = word.find('{', at + 1)) {
-      const auto value = word.substr(at + 1, word.find('}', at) - at - 1);
+    for (const auto& value : test::values_in(word)) {
       const bool either = value == "lag_bytes" || value == "lag_seconds";
       EXPECT_TRUE(value == "subject" || either || problem.values.contains(value)) << word;
     }

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -44,8 +45,10 @@ SupervisorStatus full() {
       .indexes_total = 4, .indexes_done = 3, .now = "public.i in d", .failures = {"f"}};
   status.error = "went wrong\n  while testing";
   status.exit_code = 27;
-  status.warnings = {"a", "b"};
+  status.notices = {{.id = "made", .text = "made in /b", .values = {{"place", "/b"}}},
+                    {.text = "of an older version"}};
   status.dropped_settings = {"port: ours"};
+  status.changed_settings = {"max_connections: 100 -> 420, demanded by the WAL"};
   status.restarts = 3;
   return status;
 }
@@ -63,6 +66,19 @@ TEST(StatusJson, KeepsEveryField) {
 
 TEST(StatusJson, KeepsAnUnknownRecoveryEndUnknown) {
   EXPECT_FALSE(status_from_json(to_json(SupervisorStatus{})).recovery_end);
+}
+
+TEST(StatusJson, HasTheTextsOfWarningsAlone) {
+  const auto j = nlohmann::json::parse(to_json(full()));
+  EXPECT_EQ(j.at("warnings"), nlohmann::json({"made in /b", "of an older version"}));
+  EXPECT_EQ(status_from_json(j.dump()).notices, full().notices);
+}
+
+TEST(StatusJson, OfAnOlderVersionHasOnlyThose) {
+  auto j = nlohmann::json::parse(to_json(full()));
+  j.erase("notices");
+  EXPECT_EQ(status_from_json(j.dump()).notices,
+            (std::vector<Notice>{{.text = "made in /b"}, {.text = "of an older version"}}));
 }
 
 TEST(StatusJson, WritesWhatIsNotUtf8WithoutFailing) {

@@ -64,12 +64,11 @@ TEST(RebuildChoice, FollowsTheWish) {
 TEST(RebuildChoice, NeverTakesABackupThatCannotBeHad) {
   auto seen = facts();
   seen.obstacle = "it is gone";
-  for (const auto wish :
-       {ReplicaRebuild::sooner, ReplicaRebuild::backup}) {
+  for (const auto wish : {ReplicaRebuild::sooner, ReplicaRebuild::backup}) {
     const auto choice = choose_rebuild(wish, seen);
     EXPECT_FALSE(choice.from_backup);
-    EXPECT_EQ(choice.why,
-              "copied from the primary: not from the backup, because it is gone");
+    EXPECT_EQ(choice.why, "copied from the primary: not from the backup, because it is gone");
+    EXPECT_EQ(choice.obstacle, "it is gone");
   }
 }
 

@@ -137,6 +137,31 @@ TEST(RecoveryEnd, IsProvenWhenTheServerGoesOnAskingForTheRestOfALongRecord) {
   EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::going_on);
 }
 
+// Nothing follows it that would leave a gap.
+TEST(RecoveryEnd, IsNoneWhereTheArchiveReachedFurtherOnce) {
+  auto view = at_the_end();
+  view.lost = segment(7).name();
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::going_on) << "the list may have been short";
+  view.chasing = true;
+  EXPECT_EQ(judge_recovery(latest(), view).kind, Kind::going_on);
+
+  view.asked_since_settled = true;
+  const auto verdict = judge_recovery(latest(), view);
+  ASSERT_EQ(verdict.kind, Kind::failed);
+  EXPECT_TRUE(verdict.exhausted);
+  EXPECT_EQ(verdict.error->kind(), ErrorKind::not_found);
+  EXPECT_THAT(verdict.error->what(), testing::HasSubstr(segment(7).name()));
+
+  auto goal = latest();
+  goal.target = {.type = RecoveryType::name, .target = "before"};
+  const auto missed = judge_recovery(goal, view);
+  ASSERT_EQ(missed.kind, Kind::failed);
+  EXPECT_THAT(missed.error->what(), testing::HasSubstr("name before was not reached"));
+  EXPECT_THAT(missed.error->what(), testing::HasSubstr(segment(7).name()));
+  view.paused = true;
+  EXPECT_EQ(judge_recovery(goal, view).kind, Kind::ended);
+}
+
 TEST(RecoveryEnd, IsReachedWhenAnAbandonedTimelineGoesOnInTheArchive) {
   auto view = at_the_end();
   view.newest = segment(5, 2);
@@ -206,6 +231,26 @@ TEST(RecoveryEnd, IsAtTheTargetWhenTheServerPausedThere) {
   view.paused = true;
 
   EXPECT_EQ(judge_recovery(goal, view).kind, Kind::ended);
+}
+
+TEST(RecoveryEnd, IsNotTheTargetWhereTheServerPausedPastIt) {
+  auto goal = latest();
+  goal.target = {.type = RecoveryType::time, .target = "2026-11-22 14:05:00+00"};
+  auto view = at_the_end();
+  view.paused = true;
+  view.last_commit_time = "2026-11-22 14:05:00.000000+00";
+  EXPECT_FALSE(overran(goal, view));
+  view.last_commit_time = "2026-11-22 14:05:00.000001+00";
+  ASSERT_TRUE(overran(goal, view));
+  EXPECT_THAT(overran(goal, view)->text(), testing::HasSubstr("past its target time 2026"));
+  view.paused = false;
+  EXPECT_FALSE(overran(goal, view));
+
+  goal.target = {.type = RecoveryType::immediate};
+  view.paused = true;
+  EXPECT_TRUE(overran(goal, view));
+  view.replayed = goal.backup_stop->next().end();
+  EXPECT_FALSE(overran(goal, view));
 }
 
 TEST(RecoveryEnd, FailsWhenTheArchiveEndsBeforeTheTarget) {

@@ -55,6 +55,25 @@ TEST(RepairPlan, RefreshesAVersionBehindTheLastIndexThatNeedsIt) {
                           "alter collation \"public\".\"unused\" refresh version"));
 }
 
+TEST(RepairPlan, RefreshesAllThatNoIndexNeedsAtOnce) {
+  auto unknown = collation(9, "unknown");
+  unknown.host_version.clear();
+  const DatabaseFindings database{.database = "d",
+                                  .collations = {the_default(), collation(7, "pt"),
+                                                 collation(8, "de"), unknown, collation(12, "ka")},
+                                  .indexes = {index("i", {8})}};
+
+  const auto steps = plan_repair(database, k15);
+
+  EXPECT_THAT(statements(steps),
+              ElementsAre("reindex index concurrently \"public\".\"i\"",
+                          "alter collation \"public\".\"de\" refresh version",
+                          "alter database \"d\" refresh collation version",
+                          "update pg_catalog.pg_collation set collversion = "
+                          "pg_catalog.pg_collation_actual_version(oid) where oid in (7, 12)"));
+  EXPECT_EQ(steps.back().object, "2 collations that no index needs");
+}
+
 TEST(RepairPlan, KeepsAVersionWhereNoneWasKept) {
   auto unknown = the_default();
   unknown.source_version.clear();

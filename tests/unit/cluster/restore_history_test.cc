@@ -63,8 +63,11 @@ TEST(RestoreHistory, KeepsTheLastTwentyTheNewestFirst) {
   make_directories(directory.path() / "logs");
   EXPECT_TRUE(load_restores(state).empty());
 
-  for (std::int64_t i = 1; i <= 25; ++i)
-    note_restore(state, *past_restore(restored(i * 1000), "failed", "why", i * 1000 + 500));
+  for (std::int64_t i = 1; i <= 25; ++i) {
+    auto restore = *past_restore(restored(i * 1000), "failed", "why", i * 1000 + 500);
+    restore.exit_code = 22;
+    note_restore(state, restore);
+  }
   // The last one went on, and came to its end.
   note_restore(state, *past_restore(restored(25'000), "done", "", 26'000));
 
@@ -75,6 +78,7 @@ TEST(RestoreHistory, KeepsTheLastTwentyTheNewestFirst) {
   EXPECT_EQ(restores[0].backup_label, "20261122-020000F");
   EXPECT_EQ(restores[1].outcome, "failed");
   EXPECT_EQ(restores[1].error, "why");
+  EXPECT_EQ(restores[1].exit_code, 22);
   EXPECT_EQ(restores[1].began_ms(), 24'000);
 }
 

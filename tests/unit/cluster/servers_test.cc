@@ -15,6 +15,14 @@
 namespace pgrevive::cluster {
 namespace {
 
+TEST(LinesOfALog, ThatCannotBeReadAreNotNoReason) {
+  const test::TempDir directory;
+  EXPECT_EQ(last_lines(directory.path()),
+            "cannot read " + directory.path().string() + ": Is a directory");
+  EXPECT_EQ(why_it_ended(directory.path()), last_lines(directory.path()));
+  EXPECT_EQ(last_lines(directory.path() / "none"), "");
+}
+
 TEST(LinesOfALog, AreToldWithoutPasswords) {
   const test::TempDir directory;
   const auto log = directory.path() / "postgresql.log";
@@ -26,6 +34,15 @@ TEST(LinesOfALog, AreToldWithoutPasswords) {
   EXPECT_EQ(why_it_ended(log),
             "14:05 [1] FATAL:  invalid connection option \"password\": \"***\" | "
             "14:05 [1] HINT:  not password='***'");
+}
+
+TEST(LinesOfALog, SayWhyItEndedAndNotWhoWasRefusedMeanwhile) {
+  const test::TempDir directory;
+  const auto log = directory.path() / "postgresql.log";
+  write_file_atomic(log,
+                    "14:05 [1] FATAL:  directory \"/mnt/late\" does not exist\n"
+                    "14:05 [2] a@b FATAL:  the database system is in recovery mode\n");
+  EXPECT_EQ(why_it_ended(log), "14:05 [1] FATAL:  directory \"/mnt/late\" does not exist");
 }
 
 // A server in its first moments, which may be as long as a crash's files are many: no

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 
@@ -61,6 +62,8 @@ Settings unusual() {
                                .again = {}};
   settings.databases = {.include = {"shop", "16400"}, .exclude = {"old"}};
   settings.drop_left_out = true;
+  settings.tablespaces = {
+      .entries = {{.node = "replica", .tablespace = "fast", .directory = "/ssd"}}, .all = "/srv"};
   settings.process_max = 7;
   settings.wal_archive = WalArchiveMode::off;
   settings.own_archive = {.type = repository::RepositoryOptions::Type::s3,
@@ -86,6 +89,9 @@ Settings unusual() {
   settings.max_replication_slots = 21;
   settings.postgres_binaries = "/opt/pg/bin";
   settings.containers = true;
+  settings.lines_beside = {
+      {.id = "line_beside", .text = "timeline 1 goes on", .values = {{"beside", "1"}}}};
+  settings.missing_locales = {{.text = "no locale"}};
   return settings;
 }
 
@@ -127,6 +133,16 @@ TEST(SettingsJson, ReadsAnArchivesPathWhereItWasOnce) {
   text.replace(at, text.find('}', at) + 1 - at, "\"wal_archive_path\": \"/before\"");
 
   EXPECT_EQ(from_json(text).own_archive.path, "/before");
+}
+
+TEST(SettingsJson, ReadsWarningsThatAreTextsAlone) {
+  auto j = nlohmann::json::parse(to_json(unusual()));
+  j["lines_beside"] = {"timeline 1 goes on"};
+  j.erase("missing_locales");
+  const auto settings = from_json(j.dump());
+
+  EXPECT_EQ(settings.lines_beside, std::vector<Notice>{{.text = "timeline 1 goes on"}});
+  EXPECT_TRUE(settings.missing_locales.empty());
 }
 
 TEST(SettingsJson, RefusesWhatIsNotWhole) {

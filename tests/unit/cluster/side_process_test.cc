@@ -51,7 +51,7 @@ TEST(SideProcess, LeavesNoneRunningThatNobodyWouldFind) {
   process.start(deaf(mark));
 
   EXPECT_FALSE(runs(mark));
-  EXPECT_EQ(board.status().warnings.size(), 1u);
+  EXPECT_EQ(board.status().notices.size(), 1u);
 }
 
 TEST(StopSideProcess, KillsOneThatDoesNotObey) {

@@ -135,17 +135,18 @@ TEST(SourceSettings, LeavesOutWhatActsOnTheServersThatItKnows) {
 
 TEST(SourceSettings, OfARoleOrADatabaseAreTroubleWhereTheyBreakSessions) {
   const auto trouble = [](const std::string& setting) {
-    return own_setting_trouble(setting, {.has_library =
-                                             [](const std::string& name) {
-                                               return name == "here" || name == "plugins/local";
-                                             },
-                                         .has_locale = {},
-                                         .has_time_zone = {}});
+    const auto told = own_setting_trouble(
+        "ALTER ROLE app", setting,
+        {.has_library =
+             [](const std::string& name) { return name == "here" || name == "plugins/local"; },
+         .has_locale = {},
+         .has_time_zone = {}});
+    return told ? told->text : "";
   };
 
   EXPECT_EQ(trouble("session_preload_libraries=\"$libdir/gone\", here, away"),
-            "session_preload_libraries names what is not installed here (gone, away): no session "
-            "begins with it");
+            "ALTER ROLE app: session_preload_libraries names what is not installed here (gone, "
+            "away): no session begins with it");
   EXPECT_EQ(trouble("session_preload_libraries=here"), "");
   EXPECT_EQ(trouble("session_preload_libraries=\"\""), "");
   EXPECT_EQ(trouble("local_preload_libraries=local"), "");

@@ -113,6 +113,26 @@ TEST(Server, RefusesWhatItCannotRead) {
   EXPECT_THAT(answer, testing::EndsWith("<closed>"));
 }
 
+TEST(Server, RefusesInTheWordsOfWhoServes) {
+  RunningServer server({.jobs = 0, .refusal = [](int status, const std::string& reason) {
+                          return ServerResponse{.status = status,
+                                                .type = "application/json",
+                                                .body = "{\"why\": \"" + reason + "\"}\n",
+                                                .headers = {{"X-Of", "ours"}}};
+                        }});
+  RawClient busy(server->port());
+  busy.get("/later");
+  const auto answer = busy.read_to("}\n");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 503 Service Unavailable\r\n"));
+  EXPECT_THAT(answer, HasSubstr("Content-Type: application/json\r\n"));
+  EXPECT_THAT(answer, HasSubstr("X-Of: ours\r\n"));
+  EXPECT_THAT(answer, HasSubstr("{\"why\": \"too much to do at once; try again\"}\n"));
+
+  RawClient wrong(server->port());
+  wrong.send("hello\r\n\r\n");
+  EXPECT_THAT(wrong.read_to("<never>"), HasSubstr("\r\n\r\n{\"why\": "));
+}
+
 TEST(Server, ServesOthersWhileAJobTakesItsTime) {
   RunningServer server({.jobs = 1});
   RawClient slow(server->port());

@@ -31,7 +31,7 @@ using testing::HasSubstr;
 class Listener : public Observer {
  public:
   void message(const std::string& text) override { messages.push_back(text); }
-  void warning(const std::string& text) override { warnings.push_back(text); }
+  void warning(const Notice& notice) override { warnings.push_back(notice.text); }
   void progress(const Progress& progress) override { last = progress; }
 
   std::vector<std::string> messages;
@@ -156,7 +156,7 @@ TEST_P(RestoreForms, MakesEveryNodeEqualToTheBackup) {
   EXPECT_EQ(summary.progress.bytes_done, summary.progress.bytes_total);
   EXPECT_EQ(summary.progress.requests, requests());
   EXPECT_EQ(listener_.last.files_done, summary.progress.files_done);
-  EXPECT_EQ(summary.warnings, std::vector<std::string>{});
+  EXPECT_TRUE(summary.warnings.empty());
 }
 
 // More files than a worker has on its way at a time, of sizes around those of blocks and pages.
@@ -211,7 +211,7 @@ TEST_F(RestoreTest, Bz2FilesOfManyBlocksAreRestoredAndFetchedAgainWhereTheyAreDa
 
   expect_equal_to_the_backup();
   ASSERT_EQ(summary.warnings.size(), 1u);
-  EXPECT_THAT(summary.warnings[0], HasSubstr("pg_data/base/1/1"));
+  EXPECT_THAT(summary.warnings[0].text, HasSubstr("pg_data/base/1/1"));
 }
 
 TEST_F(RestoreTest, APlainPgControlIsPublishedOfAnOfflineBackup) {
@@ -246,8 +246,8 @@ TEST_F(RestoreTest, BytesDamagedOnTheWayAreFetchedAgain) {
 
   expect_equal_to_the_backup();
   ASSERT_EQ(summary.warnings.size(), 1u);
-  EXPECT_THAT(summary.warnings[0], HasSubstr("checksum does not match"));
-  EXPECT_THAT(summary.warnings[0], HasSubstr("pg_data/large"));
+  EXPECT_THAT(summary.warnings[0].text, HasSubstr("checksum does not match"));
+  EXPECT_THAT(summary.warnings[0].text, HasSubstr("pg_data/large"));
   EXPECT_EQ(summary.progress.bytes_done, summary.progress.bytes_total);
 }
 
@@ -663,7 +663,8 @@ TEST_F(RestoreTest, ABackupWithoutPgControlIsRestoredWithAWarning) {
 
   const auto summary = run(options());
 
-  EXPECT_THAT(summary.warnings, testing::Contains(HasSubstr("cannot start")));
+  EXPECT_THAT(summary.warnings,
+              testing::Contains(testing::Field(&Notice::text, HasSubstr("cannot start"))));
   EXPECT_FALSE(fs::exists(root_ / "primary/pgrevive.restore"));
   EXPECT_EQ(inspect_directory(root_ / "primary"), DirectoryState::foreign);
 }
@@ -688,8 +689,10 @@ TEST_F(RestoreTest, OwnersAreTheBackupsOrTheOneNamed) {
   EXPECT_EQ(owner_of("primary/known"),
             std::pair(find_user("daemon").value(), find_group("daemon").value()));
   EXPECT_EQ(owner_of("primary/unknown"), (std::pair<uid_t, gid_t>(1234, 4321)));
-  EXPECT_THAT(summary.warnings, testing::Contains(HasSubstr("user no-such-user-here")));
-  EXPECT_THAT(summary.warnings, testing::Contains(HasSubstr("does not know the group")));
+  EXPECT_THAT(summary.warnings, testing::Contains(testing::Field(
+                                    &Notice::text, HasSubstr("user no-such-user-here"))));
+  EXPECT_THAT(summary.warnings, testing::Contains(testing::Field(
+                                    &Notice::text, HasSubstr("does not know the group"))));
 
   auto named = options();
   named.delta = true;
@@ -706,7 +709,8 @@ TEST_F(RestoreTest, PageErrorsThatTheBackupSawAreSaid) {
 
   const auto summary = run(options());
 
-  EXPECT_THAT(summary.warnings, testing::Contains(HasSubstr("base/1/10")));
+  EXPECT_THAT(summary.warnings,
+              testing::Contains(testing::Field(&Notice::text, HasSubstr("base/1/10"))));
 }
 
 TEST_F(RestoreTest, ADirectoryIsToldByWhatItHolds) {

@@ -126,10 +126,10 @@ TEST_F(TargetTest, LinkedDirectoriesAndFilesBecomePlainOnes) {
   const auto layout = make_layout(manifest_, {node("a")});
 
   ASSERT_EQ(layout.warnings.size(), 2u);
-  EXPECT_EQ(layout.warnings[0],
+  EXPECT_EQ(layout.warnings[0].text,
             "pg_data/pg_wal was a link to /wal on the source and is restored as a plain directory "
             "in the data directory");
-  EXPECT_THAT(layout.warnings[1], testing::HasSubstr("/etc/pg/pg_hba.conf"));
+  EXPECT_THAT(layout.warnings[1].text, testing::HasSubstr("/etc/pg/pg_hba.conf"));
 }
 
 TEST_F(TargetTest, DirectoriesOfNodesMustNotTouch) {

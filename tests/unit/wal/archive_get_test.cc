@@ -236,6 +236,22 @@ TEST_F(ArchiveGet, WaitsForASegmentThatIsStillBeingPushed) {
   EXPECT_EQ(delivered(), wal(name));
 }
 
+// An unfinished one may end before the line leaves the timeline.
+TEST_F(ArchiveGet, TakesAWholeSegmentOfAnyArchiveBeforeAnUnfinishedOne) {
+  const std::string name = "000000010000000000000005";
+  archive_.put_plain("00000003.history", "1\t0/580000\tnone\n");
+  archive_.put(name + ".partial");
+  const auto whole = wal(name, 'w');
+  second_.put(name, whole);
+  auto wanted = request(name);
+  wanted.line = FollowedLine{.timeline = Timeline(3), .left_in = {name}};
+
+  EXPECT_EQ(archive_get({archive_.get(), second_.get()}, kSize, wanted), Outcome::delivered);
+
+  EXPECT_EQ(delivered().substr(0, 0x80000), whole.substr(0, 0x80000));
+  EXPECT_EQ(delivered().substr(0x80000), std::string(kSize - 0x80000, '\0'));
+}
+
 // The replica of a primary that was promoted to timeline 3 at 0/680000, on a line that left 1 at
 // 0/380000.
 class ForkedReplica : public ArchiveGet {

@@ -2,11 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "support/temp_dir.h"
 #include "support/throws.h"
+#include "wal/tablespace_memory.h"
 
 namespace pgrevive::wal {
 namespace {
@@ -15,6 +17,9 @@ using postgres::Lsn;
 using postgres::Timeline;
 using postgres::WalSegment;
 using test::throws;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
 
 constexpr const char* kVersion = "PG_15_202209061";
 constexpr std::uint32_t kSize = 1u << 20;
@@ -32,7 +37,8 @@ class Guard : public testing::Test {
         .check(records, kFifth);
   }
   TablespaceRecord record(const std::string& name, Lsn begin = kPosition) const {
-    return {.begin = begin, .previous = kBefore, .oid = 16500, .path = (directory_ / name).string()};
+    return {
+        .begin = begin, .previous = kBefore, .oid = 16500, .path = (directory_ / name).string()};
   }
   void take(const std::string& name) const { make_directories(directory_ / name / kVersion); }
   void server(const std::string& pid) const {
@@ -93,6 +99,61 @@ TEST_F(Guard, ALinkToAnotherPlaceIsNoReason) {
 TEST_F(Guard, DoesNotJudgeWhatIsNotReplayed) {
   take("late");
   EXPECT_EQ(check({record("late")}, Lsn(kPosition.value() + 1)), std::nullopt);
+}
+
+// As somebody who is not root, which makes nothing.
+class MakingGuard : public Guard {
+ protected:
+  MakingGuard() {
+    if (::geteuid() != 0) return;
+    EXPECT_EQ(::chown(directory_.path().c_str(), kNobody, kNobody), 0);
+    EXPECT_EQ(::seteuid(kNobody), 0);
+  }
+  ~MakingGuard() override { EXPECT_TRUE(::getuid() != 0 || ::seteuid(0) == 0); }
+
+  std::optional<Lsn> make(std::vector<TablespaceRecord> records) {
+    return TablespaceGuard(directory_ / "data", kVersion, {}, directory_ / "memory",
+                           TablespaceGuard::Making{
+                               .keep_out = {directory_ / "repository"},
+                               .tell = [&](const std::string& text) { told_.push_back(text); }})
+        .check(records, kFifth);
+  }
+  std::vector<std::filesystem::path> made() const {
+    return TablespaceMemory(directory_ / "memory").places_of(directory_ / "data").made;
+  }
+
+  static constexpr uid_t kNobody = 65534;
+  std::vector<std::string> told_;
+};
+
+TEST_F(MakingGuard, MakesWhatIsAbsentAndRemembersIt) {
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(make({record("mnt/late")}), std::nullopt);
+    EXPECT_TRUE(std::filesystem::is_directory(directory_ / "mnt/late"));
+    EXPECT_THAT(made(), ElementsAre(directory_ / "mnt", directory_ / "mnt/late"));
+    EXPECT_THAT(told_, ElementsAre(HasSubstr("made the directory")));
+  }
+  // The server makes its own in it, and may replay that once more.
+  take("mnt/late");
+  EXPECT_EQ(make({record("mnt/late")}), std::nullopt);
+}
+
+TEST_F(MakingGuard, LetsThroughWhatItCannotMake) {
+  EXPECT_EQ(make({record("repository/late")}), std::nullopt);
+  EXPECT_THAT(made(), ElementsAre());
+  EXPECT_THAT(told_, ElementsAre(AllOf(HasSubstr("no directory was made for tablespace 16500"),
+                                       HasSubstr("it would lie in"))));
+}
+
+TEST_F(MakingGuard, MakesNothingForWhatIsNotHandedOut) {
+  take("taken");
+  auto before = record("before");
+  auto behind = record("behind");
+  before.oid = 16501;
+  behind.oid = 16502;
+  EXPECT_EQ(make({before, record("taken"), behind}), kPosition);
+  EXPECT_THAT(made(), ElementsAre(directory_ / "before"));
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "behind"));
 }
 
 }  // namespace

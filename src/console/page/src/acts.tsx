@@ -1,8 +1,10 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { act, cameUp, get, Refused, type RequestReport, type Status, type View } from './api';
-import { language, named, t, words, type Word } from './words';
+import { kindOf, language, named, t, words, type Word } from './words';
 
 interface Check {
+  id: string;
+  node: string;
   name: string;
   result: string;
   detail: string;
@@ -18,9 +20,8 @@ interface Said {
 
 // A failure in plain words: pgrevive tells it in English, and everybody else of what kind it is.
 export function failure(message: string, exitCode: number, act: string): Omit<Said, 'of'> {
-  const kind = `k_${exitCode}`;
-  if (language === 'en' || !(kind in words)) return { text: t('actFailed', { act, message }) };
-  return { text: t('actFailed', { act, message: t(kind as Word) }), detail: message };
+  const kind = kindOf(exitCode);
+  return kind ? { text: t('actFailed', { act, message: kind }), detail: message } : { text: t('actFailed', { act, message }) };
 }
 
 // Something that may be done, and what is asked before. With `typed` the name of the cluster has to be
@@ -66,7 +67,8 @@ export function useActs() {
       if (error instanceof Refused) failed(`${error.message}. ${error.hint}`, error.exitCode);
       else if (became === 'up') say(done);
       else if (became !== null && became !== 'lost') failed(became.failed, became.exitCode);
-      else failed(lost ? t('noAnswer') : String(error), 0);
+      else if (lost) failed(t('noAnswer'), 0);
+      else say(since === 0 ? 'actUnasked' : of === 'test' ? 'testUnanswered' : 'actUnanswered');
     }
     setBusy(false);
   };
@@ -145,6 +147,12 @@ export function ActDialog({ acts, cluster }: { acts: Acts; cluster: string }) {
   );
 }
 
+// What was checked is ours to say; what came of it others have said.
+function CheckName({ check }: { check: Check }) {
+  const key = `c_${check.id}`;
+  return language !== 'en' && key in words ? <>{t(key as Word, { node: check.node })}</> : <span lang="en">{check.name}</span>;
+}
+
 function LastRequest({ request }: { request: RequestReport }) {
   return (
     <p class={request.state === 'failed' ? 'error' : ''} data-request={request.state}>
@@ -201,7 +209,8 @@ export function ActsView({ acts, status }: { acts: Acts; status: Status }) {
             <ul class="checks">
               {acts.checks.map((check) => (
                 <li key={check.name} class={check.result === 'failed' ? 'error' : ''}>
-                  {named(check.result)}: <span lang="en">{check.name}, {check.detail}</span>
+                  {named(check.result)}: <CheckName check={check} />
+                  <span lang="en">, {check.detail}</span>
                 </li>
               ))}
             </ul>

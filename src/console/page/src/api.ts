@@ -60,9 +60,17 @@ export interface Problem {
   values: Record<string, string>;
 }
 
+// A warning: of its kind `values` are what its text has beside the words.
+export interface Notice {
+  id: string;
+  text: string;
+  values: Record<string, string>;
+}
+
 export interface PastRestore {
   outcome: string;
   error: string;
+  exit_code: number; // of a kind of failure; 0: there was none, or an older version noted it
   backup_label: string;
   began_ms: number;
   ended_ms: number;
@@ -83,6 +91,7 @@ export interface Status {
   archiving_ok: boolean;
   archiver: { archived: number; failed: number; last_archived_seconds_ago: number | null } | null;
   archive: string;
+  archive_backup: string | null; // the newest in it, '' none; null: the archive is not its own
   adminer_url: string;
   restores: PastRestore[];
   supervisor: {
@@ -98,7 +107,7 @@ export interface Status {
     wal_segments_total: number;
     wal_segments_done: number;
     replay_lsn: string;
-    warnings: string[];
+    notices: Notice[];
     recovery_end: { target: string; lsn: string; timeline: number; last_commit_time: string } | null;
   };
 }
@@ -141,7 +150,7 @@ export interface Backup {
   recovery: {
     from: number;
     missing: string;
-    lines: { timeline: number; last_segment: string; reaches: number; gaps: Gap[] }[];
+    lines: { timeline: number; last_segment: string; end_lsn: string; reaches: number; gaps: Gap[] }[];
   } | null;
 }
 
@@ -169,7 +178,7 @@ export interface Preview {
   reachable?: boolean | null;
   problem?: { message: string; hint: string; exit_code: number };
   timeline?: number | null;
-  wal?: { first: string; last: string; segments: number; gaps: Gap[] } | null;
+  wal?: { first: string; last: string; segments: number; fetch_bytes: number | null; gaps: Gap[] } | null;
   fetch_seconds?: number | null;
   replay_seconds?: number | null;
 }
@@ -194,9 +203,10 @@ export class Refused extends Error {
 }
 
 async function answer<T>(response: Response): Promise<T> {
-  const body = await response.json();
-  if (!response.ok) throw new Refused(body.error?.message ?? response.statusText, body.error?.hint ?? '', body.error?.exit_code ?? 0);
-  return body as T;
+  if (response.ok) return (await response.json()) as T;
+  // Who stands between us and the console may answer with a page of its own.
+  const body = await response.json().catch(() => ({}));
+  throw new Refused(body.error?.message ?? `${response.status} ${response.statusText}`.trim(), body.error?.hint ?? '', body.error?.exit_code ?? 0);
 }
 
 export async function get<T>(path: string): Promise<T> {

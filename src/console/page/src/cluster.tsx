@@ -1,4 +1,4 @@
-import type { Node, Problem, Sample, Status, View } from './api';
+import type { Node, Notice, Problem, Sample, Status, View } from './api';
 import { LagChart } from './chart';
 import { Facts } from './facts';
 import { bytes, count, duration } from './format';
@@ -34,7 +34,11 @@ function NodeCard({ node, now }: { node: Node; now: number }) {
         </p>
       </div>
       <Facts facts={facts} />
-      {node.error && <p class="error">{node.error}</p>}
+      {node.error && (
+        <p class="error" lang="en">
+          {node.error}
+        </p>
+      )}
     </article>
   );
 }
@@ -44,12 +48,12 @@ function Coded({ text }: { text: string }) {
   return <>{text.split('`').map((part, i) => (i % 2 === 1 ? <code key={i}>{part}</code> : part))}</>;
 }
 
-// What a problem's text has beside its words, as it is read here.
+// What the text of a problem or a warning has beside its words, as it is read here.
 function readable(values: Record<string, string>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(values).map(([name, value]) => [
       name,
-      name.endsWith('_bytes') ? bytes(Number(value)) : name.endsWith('_seconds') ? duration(Number(value) * 1000) : name === 'state' ? named(value || 'unknown') : name === 'exit_code' ? t((`k_${value}` in words ? `k_${value}` : 'k_20') as Word) : value,
+      name.endsWith('_bytes') ? bytes(Number(value)) : name.endsWith('_seconds') ? duration(Number(value) * 1000) : name === 'state' ? named(value || 'unknown') : name === 'program' ? named(value) : name === 'exit_code' ? t((`k_${value}` in words ? `k_${value}` : 'k_20') as Word) : value,
     ]),
   );
 }
@@ -66,12 +70,30 @@ function ProblemItem({ problem }: { problem: Problem }) {
       <p lang={known ? undefined : 'en'}>{known ? t(key as Word, values) : problem.text}</p>
       {remedy && (
         <p>
-          {t('remedy')}: <Coded text={remedy} />
+          {t('remedy')}:{' '}
+          <span lang={known ? undefined : 'en'}>
+            <Coded text={remedy} />
+          </span>
         </p>
       )}
       {known && problem.values.error && (
         <p lang="en" class="detail">
           {problem.values.error}
+        </p>
+      )}
+    </li>
+  );
+}
+
+function NoticeItem({ notice }: { notice: Notice }) {
+  const key = `w_${notice.id}`;
+  const known = language !== 'en' && key in words;
+  return (
+    <li data-notice={notice.id}>
+      <p lang={known ? undefined : 'en'}>{known ? t(key as Word, readable(notice.values)) : notice.text}</p>
+      {known && notice.values.error && (
+        <p lang="en" class="detail">
+          {notice.values.error}
         </p>
       )}
     </li>
@@ -97,12 +119,14 @@ function archive(status: Status): [string, string][] {
     facts.push([t('archiving'), archiver.failed > 0 ? `${told}, ${t('failures', { count: count(archiver.failed) })}` : told]);
   } else if (archiver) {
     facts.push([t('archiving'), archiver.failed > 0 ? `${t('noneArchived')}, ${t('failures', { count: count(archiver.failed) })}` : t('noneArchived')]);
-  } else if (status.archiving !== 'off' && status.nodes[0].state !== 'accepting') {
-    facts.push([t('archiving'), t('archivingUnknown')]);
+  } else if (status.archiving !== 'off') {
+    // One that answers may be in recovery still.
+    facts.push([t('archiving'), t(status.nodes[0].state === 'accepting' ? 'archivingNotYet' : 'archivingUnknown')]);
   } else {
     facts.push([t('archiving'), named(status.archiving)]);
   }
   if (status.archive) facts.push([t('archive'), status.archive]);
+  if (status.archive_backup !== null) facts.push([t('backupInIt'), status.archive_backup || t('noBackupInIt')]);
   if (status.adminer_url) facts.push([t('adminer'), status.adminer_url.replace(/\/$/, '')]);
   return facts;
 }
@@ -137,12 +161,12 @@ export function ClusterView({ view, samples }: { view: View; samples: Sample[] }
       <div class="card">
         <Facts facts={archive(status)} wide />
       </div>
-      {status.supervisor.warnings.length > 0 && (
+      {status.supervisor.notices.length > 0 && (
         <details class="card" id="warnings">
           <summary>
-            {t('warnings')}: {count(status.supervisor.warnings.length)}
+            {t('warnings')}: {count(status.supervisor.notices.length)}
           </summary>
-          <ul lang="en">{status.supervisor.warnings.map((warning) => <li key={warning}>{warning}</li>)}</ul>
+          <ul>{status.supervisor.notices.map((notice) => <NoticeItem key={notice.text} notice={notice} />)}</ul>
         </details>
       )}
       <div class="card">

@@ -1,9 +1,10 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { get, type Logs } from './api';
+import { get, Refused, type Logs } from './api';
 import { bytes, count } from './format';
 import { t } from './words';
 
 const most = 500; // lines that are kept
+const lost = '\0'; // where lines are missing; the server sends none such
 
 // One log, with what is in it of a search, and what comes.
 export function LogsView({ nodes, docker }: { nodes: string[]; docker: boolean }) {
@@ -11,12 +12,14 @@ export function LogsView({ nodes, docker }: { nodes: string[]; docker: boolean }
   const [search, setSearch] = useState('');
   const [follow, setFollow] = useState(false);
   const [logs, setLogs] = useState<Logs | null>(null);
+  const [failure, setFailure] = useState('');
   const place = useRef<HTMLPreElement>(null);
   const atEnd = useRef(true); // who has gone back to read stays there
 
   useEffect(() => {
     let over = false;
     let next = -1;
+    let again: ReturnType<typeof setTimeout> | undefined;
     let reading = false; // a search in a large log may take longer than the pause between two
     const read = async () => {
       if (reading) return;
@@ -26,12 +29,16 @@ export function LogsView({ nodes, docker }: { nodes: string[]; docker: boolean }
         const found = await get<Logs>(`/api/v1/logs?${query}`);
         if (over) return;
         const whole = next < 0 || found.next < next;
-        const lost = !whole && (found.searched_from > next || found.skipped > 0);
+        const misses = !whole && (found.searched_from > next || found.skipped > 0);
         next = found.next;
         if (whole) atEnd.current = true;
-        if (whole || found.lines.length > 0) setLogs((before) => (whole || !before ? found : { ...before, lines: [...before.lines, ...(lost ? [t('lostLines')] : []), ...found.lines].slice(-most) }));
-      } catch {
-        // The connection is lost, which is said above.
+        setFailure('');
+        if (whole || found.lines.length > 0) setLogs((before) => (whole || !before ? found : { ...before, lines: [...before.lines, ...(misses ? [lost] : []), ...found.lines].slice(-most) }));
+      } catch (error) {
+        // The connection is lost, which is said above, or too many search just now, which passes.
+        if (over) return;
+        setFailure(error instanceof Refused && !/^too many/.test(error.message) ? error.message : '');
+        if (!follow) again = setTimeout(read, 1000);
       } finally {
         reading = false;
       }
@@ -42,6 +49,7 @@ export function LogsView({ nodes, docker }: { nodes: string[]; docker: boolean }
     return () => {
       over = true;
       clearTimeout(first);
+      clearTimeout(again);
       clearInterval(timer);
     };
   }, [of, search, follow]);
@@ -80,8 +88,23 @@ export function LogsView({ nodes, docker }: { nodes: string[]; docker: boolean }
         )}
         {logs && logs.searched_from > 0 && <p class="soft" id="log-part">{t('notSearched', { size: bytes(logs.next - logs.searched_from) })}</p>}
         {logs && logs.skipped > 0 && <p class="soft" id="log-skipped">{t('skippedLines', { count: count(logs.skipped) })}</p>}
-        <pre ref={place} onScroll={({ currentTarget: at }) => (atEnd.current = at.scrollTop + at.clientHeight >= at.scrollHeight - 4)} tabIndex={0} role="group" lang="en" aria-label={`${t('logs')}: ${of}`}>
-          {logs && logs.lines.length > 0 ? logs.lines.join('\n') : t('noLines')}
+        {failure && (
+          <p class="error" role="alert" id="log-failure">
+            {t('logUnread')}: <span lang="en">{failure}</span>
+          </p>
+        )}
+        <pre ref={place} onScroll={({ currentTarget: at }) => (atEnd.current = at.scrollTop + at.clientHeight >= at.scrollHeight - 4)} tabIndex={0} role="group" aria-label={`${t('logs')}: ${of}`}>
+          {logs && logs.lines.length > 0
+            ? logs.lines
+                .join('\n')
+                .split(`${lost}\n`)
+                .map((part, i) => (
+                  <span key={i}>
+                    {i > 0 && `${t('lostLines')}\n`}
+                    <span lang="en">{part}</span>
+                  </span>
+                ))
+            : failure === '' && t('noLines')}
         </pre>
       </div>
     </section>

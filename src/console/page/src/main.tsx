@@ -40,6 +40,13 @@ function thinned(samples: Sample[]): Sample[] {
   return result;
 }
 
+// What the server has of a time, and of before and since what was seen here.
+function withHistory(held: Sample[], told: Sample[]): Sample[] {
+  if (told.length === 0) return held;
+  const [first, last] = [told[0].time_ms, told.at(-1)!.time_ms];
+  return thinned([...held.filter(({ time_ms }) => time_ms < first), ...told, ...held.filter(({ time_ms }) => time_ms > last)]);
+}
+
 function sampleOf(view: View): Sample {
   const nodes: Sample['nodes'] = {};
   for (const node of view.status.nodes) nodes[node.name] = { lag_bytes: node.lag_bytes, lag_seconds: node.lag_seconds };
@@ -65,40 +72,43 @@ function Page() {
   const acts = useActs();
 
   useEffect(() => {
-    get<{ samples: Sample[] }>('/api/v1/history').then(
-      (history) => setSamples((newer) => [...history.samples, ...newer.filter((sample) => sample.time_ms > (history.samples.at(-1)?.time_ms ?? 0))]),
-      () => undefined,
-    );
+    const recall = () =>
+      get<{ samples: Sample[] }>('/api/v1/history').then(
+        ({ samples: told }) => setSamples((held) => withHistory(held, told)),
+        () => undefined,
+      );
+    void recall();
     let events: EventSource;
     let heard = Date.now();
     let seen = 0;
+    let troubled = false;
+    const judge = (next: '' | 'lost' | 'stale') => {
+      // What was seen by the server alone belongs to the line, too.
+      if (troubled && next === '') void recall();
+      troubled = next !== '';
+      setTrouble(next);
+    };
     const listen = () => {
       heard = Date.now();
       events = new EventSource('/api/v1/events');
       events.addEventListener('status', (event) => {
         const next = JSON.parse(event.data) as View;
         // Whoever listens anew is told of the last look first, however old.
-        if (next.failure) {
-          heard = Date.now();
-          setTrouble('stale');
-        } else if (next.time_ms !== seen) {
-          heard = Date.now();
-          setTrouble('');
-        } else {
-          setTrouble((before) => before && 'stale');
-        }
+        const again = next.time_ms === seen;
+        if (!again || next.failure) heard = Date.now();
+        judge(next.failure || (again && Date.now() - next.time_ms > silence) ? 'stale' : '');
         seen = next.time_ms;
         setView(next);
         setSamples((before) => (before.at(-1)?.time_ms === next.time_ms ? before : thinned([...before, sampleOf(next)])));
       });
       // The browser tries again by itself, but for an answer that is none.
-      events.onerror = () => setTrouble('lost');
+      events.onerror = () => judge('lost');
     };
     listen();
     // Nobody tells of a host that is gone.
     const watch = setInterval(() => {
       if (Date.now() - heard < silence && events.readyState !== EventSource.CLOSED) return;
-      setTrouble((before) => before || 'lost');
+      if (!troubled) judge('lost');
       events.close();
       listen();
     }, 5_000);

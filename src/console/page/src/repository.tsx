@@ -5,7 +5,7 @@ import { get, Refused, type Backup, type Preview, type Repository } from './api'
 import { Facts } from './facts';
 import { bytes, count, duration, moment, toLocalInput, toPostgres, zoned } from './format';
 import { Legend, reach, Timeline } from './timeline';
-import { language, named, t, words, type Word } from './words';
+import { kindOf, language, named, t } from './words';
 
 interface Window {
   from: number;
@@ -68,17 +68,12 @@ function Backups({ backups }: { backups: Backup[] }) {
   );
 }
 
-// What pgrevive says of what it could not do: in English, and everywhere else of what kind it is.
-function kindOf(exitCode: number): string {
-  return language !== 'en' && `k_${exitCode}` in words ? t(`k_${exitCode}` as Word) : '';
-}
-
 // The moments next to one that lies in no window.
 function Nearest({ windows, at }: { windows: Window[]; at: number }) {
-  if (windows.some((window) => earliest(window) <= at && at <= latest(window))) return null;
-  const before = windows.filter((window) => latest(window) < at).at(-1);
+  if (windows.some((window) => earliest(window) <= at && at <= window.to)) return null;
+  const before = windows.filter((window) => window.to < at).at(-1);
   const after = windows.find((window) => earliest(window) > at);
-  const near = { to: before ? moment(latest(before) * 1000) : '', from: after ? moment(earliest(after) * 1000) : '' };
+  const near = { to: before ? moment(before.to * 1000) : '', from: after ? moment(earliest(after) * 1000) : '' };
   return <p id="nearest">{t(before && after ? 'between' : before ? 'upTo' : 'fromOn', near)}</p>;
 }
 
@@ -86,7 +81,7 @@ function Nearest({ windows, at }: { windows: Window[]; at: number }) {
 function PreviewResult({ preview, windows, at }: { preview: Preview; windows: Window[]; at: number }) {
   if (!preview.restores) return <p>{t('nothingToRestore')}</p>;
   const facts: [string, string][] = [
-    [t('fetch'), bytes(preview.fetch_bytes!)],
+    [t('fetch'), preview.wal?.fetch_bytes ? t('fetchOf', { size: bytes(preview.fetch_bytes!), wal: bytes(preview.wal.fetch_bytes) }) : bytes(preview.fetch_bytes!)],
     [t('write'), t('writeOf', { nodes: preview.nodes!, size: bytes(preview.node_bytes!), free: bytes(preview.free_bytes!) })],
   ];
   const seconds = (preview.fetch_seconds ?? 0) + (preview.replay_seconds ?? 0);
@@ -154,7 +149,8 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
         setRepository(found);
         setUnread(found.error);
       },
-      (error: Error) => setUnread(error.message),
+      // That the connection is lost is said above.
+      (error: Error) => error instanceof Refused && setUnread(error.message),
     );
   // While the cluster is brought up nobody reads it.
   const known = repository !== null && repository.read_ms > 0;
@@ -183,6 +179,7 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
   const wish = { ...goal, ...(along ? { timeline: along } : {}) };
   const ask = async (event: Event) => {
     event.preventDefault();
+    if (asking) return;
     setAsking(true);
     setPreview(null);
     setFailure(null);
@@ -218,7 +215,7 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
               {repository.place}
               {repository.stanza?.encrypted ? `, ${t('encrypted')}` : ''}
             </p>
-            <p class="soft">
+            <p class="soft" aria-live="polite">
               {t('readAt', { time: moment(repository.read_ms) })}{' '}
               <button type="button" onClick={() => void read(true)}>
                 {t('readAgain')}
@@ -291,7 +288,8 @@ export function RepositoryView({ cluster, docker, acts }: { cluster: string; doc
                 </select>
               </label>
             )}
-            <button type="submit" disabled={asking}>
+            {/* One that is disabled loses the focus. */}
+            <button type="submit" aria-disabled={asking}>
               {t('preview')}
             </button>
           </div>

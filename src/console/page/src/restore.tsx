@@ -2,7 +2,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { get, type Logs, type PastRestore, type PhaseTime, type View, type Worker } from './api';
 import { Facts } from './facts';
 import { bytes, count, duration, exactly, moment } from './format';
-import { language, named, t, type Word } from './words';
+import { kindOf, language, named, t, words, type Word } from './words';
 
 const working = ['preparing', 'restoring', 'recovering', 'promoting', 'configuring', 'joining', 'reindexing'];
 // Of a restore from the first to the last.
@@ -157,10 +157,23 @@ function LogTail({ live, of }: { live: boolean; of: string }) {
   return (
     <details class="card" open={live}>
       <summary>{t('log')}</summary>
-      <pre tabIndex={0} role="group" lang="en" aria-label={t('log')}>
-        {lines.join('\n')}
+      <pre tabIndex={0} role="group" aria-label={t('log')}>
+        <span lang="en">{lines.join('\n')}</span>
       </pre>
     </details>
+  );
+}
+
+// Of what kind the failure was, and what pgrevive said of it in English.
+function Why({ restore }: { restore: PastRestore }) {
+  const kind = kindOf(restore.exit_code);
+  return (
+    <>
+      {kind && <span class="why">{kind}</span>}
+      <span class={kind ? 'why detail' : 'why'} lang="en">
+        {restore.error.split('\n')[0]}
+      </span>
+    </>
   );
 }
 
@@ -189,11 +202,7 @@ function Past({ restores }: { restores: PastRestore[] }) {
                   <td>{moment(restore.began_ms)}</td>
                   <td class={restore.outcome === 'done' ? 'good' : 'bad'}>
                     {named(restore.outcome)}
-                    {restore.error && (
-                      <span class="why" lang="en">
-                        {restore.error.split('\n')[0]}
-                      </span>
-                    )}
+                    {restore.error && <Why restore={restore} />}
                   </td>
                   <td class="number">{duration(restore.ended_ms - restore.began_ms)}</td>
                   <td class="number">{bytes(restore.progress.bytes_total)}</td>
@@ -207,6 +216,13 @@ function Past({ restores }: { restores: PastRestore[] }) {
       )}
     </div>
   );
+}
+
+// What recovery was to lead to, which pgrevive calls "latest" or "time 2026-11-29 18:28:57+00".
+function targetOf(text: string): string {
+  const [type] = text.split(' ', 1);
+  const key = `to_${type}`;
+  return key in words ? t(key as Word, { value: text.slice(type.length + 1) }) : text;
 }
 
 export function RestoreView({ view }: { view: View }) {
@@ -229,7 +245,7 @@ export function RestoreView({ view }: { view: View }) {
         {supervisor.phase === 'restoring' && workers.length > 0 && <Workers workers={workers} />}
         {end && (
           <p id="recovery-end">
-            {t('recoveryEnd', { lsn: end.lsn, timeline: end.timeline, target: named(end.target) })}.{' '}
+            {t('recoveryEnd', { lsn: end.lsn, timeline: end.timeline, target: targetOf(end.target) })}.{' '}
             {end.last_commit_time && t('lastCommit', { time: exactly(end.last_commit_time) })}
           </p>
         )}

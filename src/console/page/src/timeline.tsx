@@ -6,17 +6,29 @@ export function reach(backup: Backup): number {
   return Math.max(backup.stopped, ...(backup.recovery?.lines.map((line) => line.reaches) ?? []));
 }
 
-// Where a segment stands among others of its cluster, whatever its timeline. The last eight digits
-// count to 256 with the usual size of segments.
-function place(segment: string): number {
-  return parseInt(segment.slice(8, 16), 16) + parseInt(segment.slice(16, 24), 16) / 256;
+const whole = 2 ** 32; // bytes of the segments that have the same sixteen digits before their last eight
+
+// Bytes of a segment, as the end of a line tells; the usual size where there is none, and no gap.
+export function segmentSize(backups: Backup[]): number {
+  for (const { last_segment, end_lsn } of backups.flatMap((backup) => backup.recovery?.lines ?? [])) {
+    if (!last_segment) continue;
+    const [high, low] = end_lsn.split('/').map((part) => parseInt(part, 16));
+    return ((high - parseInt(last_segment.slice(8, 16), 16)) * whole + low) / (parseInt(last_segment.slice(16, 24), 16) + 1);
+  }
+  return 16 << 20;
+}
+
+// Where a segment stands among others of its cluster, whatever its timeline.
+function place(segment: string, size: number): number {
+  return parseInt(segment.slice(8, 16), 16) + (parseInt(segment.slice(16, 24), 16) * size) / whole;
 }
 
 // About when a segment was written: between the ends of backups, which tell both.
 export function timeOf(segment: string, backups: Backup[], end: number): number {
-  const known = backups.filter((backup) => backup.wal_last).map((backup) => ({ at: place(backup.wal_last), time: backup.stopped }));
+  const size = segmentSize(backups);
+  const known = backups.filter((backup) => backup.wal_last).map((backup) => ({ at: place(backup.wal_last, size), time: backup.stopped }));
   known.sort((a, b) => a.at - b.at);
-  const at = place(segment);
+  const at = place(segment, size);
   const before = known.filter((entry) => entry.at <= at).at(-1);
   const after = known.find((entry) => entry.at > at);
   if (!before) return after?.time ?? end;
@@ -37,11 +49,6 @@ export function Timeline({ backups, from, to, chosen, width }: { backups: Backup
   const height = backups.length * lane + 8;
   return (
     <svg class="timeline" width={width} height={height} role="img" aria-label={t('timelineOf')}>
-      <defs>
-        <pattern id="hatch" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
-          <line x1="0" y1="0" x2="0" y2="5" class="hatch" />
-        </pattern>
-      </defs>
       {backups.map((backup, i) => {
         const prior = backup.prior === null ? undefined : row.get(backup.prior);
         const size = 5 + 6 * Math.sqrt(backup.size / largest);

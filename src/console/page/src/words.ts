@@ -10,10 +10,10 @@ const en = {
   restoring: 'restoring', stopped: 'stopped', preparing: 'preparing', promoting: 'promoting',
   configuring: 'configuring', joining: 'joining replicas', reindexing: 'reindexing', running: 'running', stateProblems: '{state}, {count} problems', stateProblem: '{state}, 1 problem',
   stopping: 'stopping', failed: 'failed',
-  off: 'off', latest: 'latest', archivingUnknown: 'not known: the primary does not answer', streaming: 'streaming', disconnected: 'disconnected', catchup: 'catching up',
+  off: 'off', to_latest: 'latest', to_immediate: 'immediate', to_time: 'time {value}', to_name: 'name {value}', to_lsn: 'lsn {value}', to_xid: 'xid {value}', archivingUnknown: 'not known: the primary does not answer', archivingNotYet: 'not known yet', streaming: 'streaming', disconnected: 'disconnected', catchup: 'catching up', startup: 'beginning',
   state: 'State', port: 'Port', timeline: 'Timeline', lsn: 'LSN', lag: 'Lag', connections: 'Connections',
   disk: 'Disk free', diskOf: '{free} of {total}', data: 'Data', uptime: 'Up for', version: 'Version',
-  archiving: 'Archiving', archive: 'Archive', lagOverTime: 'Replication lag over time', lagMost: 'at most {lag}',
+  archiving: 'Archiving', archive: 'Archive', backupInIt: 'Backup in it', noBackupInIt: 'none yet: nothing can be restored from it', lagOverTime: 'Replication lag over time', lagMost: 'at most {lag}',
   noReplicas: 'There are no replicas.', seconds: 'seconds',
   phases: 'Phases', files: 'Files', bytes: 'Bytes', rate: 'Rate now', average: 'Average', left: 'Time left',
   fetched: 'Fetched', requests: 'Requests', retries: 'Retries', backup: 'Backup', segments: 'WAL segments',
@@ -27,12 +27,12 @@ const en = {
   choose: 'Recover to', toEnd: 'The end of the archive (newest)', toMoment: 'A moment', moment: 'Moment (your time zone)', slide: 'Moment on the timeline', preview: 'Preview',
   previewing: 'Asking the repository', reachable: 'The archive holds this moment.', reachableEnd: 'The archive leads to its end without a gap.', unreachableEnd: 'The end of the archive cannot be reached.',
   unreachable: 'This moment cannot be reached.', unsure: 'Whether the archive holds it is known only after replay.',
-  fetch: 'To fetch', write: 'To write', writeOf: '{nodes} × {size}; {free} free', time: 'Time', about: 'about {time}', wal: 'WAL', nothingToRestore: 'Nothing would be restored.',
+  fetch: 'To fetch', fetchOf: '{size}, and {wal} of WAL', write: 'To write', writeOf: '{nodes} × {size}; {free} free', time: 'Time', about: 'about {time}', wal: 'WAL', nothingToRestore: 'Nothing would be restored.',
   token: 'Token', tokenHelp: 'prints it. It is kept until this tab is closed.',
   test: 'Test', start: 'Start', stop: 'Stop', restart: 'Restart', workingOn: 'Working: {act}', actDone: '{act}: done', actBegun: '{act}: begun', actGoesOn: '{act}: goes on; the state tells how it ends',
-  actFailed: '{act}: {message}', noAnswer: 'no answer came, and nothing runs; see the log of the supervisor', sureStop: 'Stop all servers of {cluster}?', sureRestart: 'Stop all servers of {cluster} and start them again?',
+  actFailed: '{act}: {message}', noAnswer: 'no answer came, and nothing runs; see the log of the supervisor', actUnanswered: '{act}: no answer came; the state tells how it ends', testUnanswered: '{act}: no answer came; try again', actUnasked: '{act}: pgrevive does not answer, and was asked for nothing', sureStop: 'Stop all servers of {cluster}?', sureRestart: 'Stop all servers of {cluster} and start them again?',
   yes: 'Yes', no: 'No', passed: 'passed', not_applicable: 'does not apply',
-  dockerLog: 'This one is of the recovery; since then the server logs to its container:', logs: 'Logs', follow: 'Follow', search: 'Search', range: 'Range', quarter: '15 minutes', day: '24 hours', whichLog: 'Log', noLines: 'No lines.', notSearched: 'Of this log only the last {size} were looked at.', skippedLines: '{count} earlier lines fit too.', lostLines: '… more came than can be shown …', workers: 'Workers', worker: 'Worker', doing: 'File', waiting: 'waiting',
+  'the console': 'the console', 'Adminer\'s web server': 'Adminer\'s web server', dockerLog: 'This one is of the recovery; since then the server logs to its container:', logs: 'Logs', follow: 'Follow', search: 'Search', range: 'Range', quarter: '15 minutes', day: '24 hours', whichLog: 'Log', logUnread: 'This log cannot be read', noLines: 'No lines.', notSearched: 'Of this log only the last {size} were looked at.', skippedLines: '{count} earlier lines fit too.', lostLines: '… more came than can be shown …', workers: 'Workers', worker: 'Worker', doing: 'File', waiting: 'waiting',
   more: 'and {count} more', throttled: 'Throttled', retriesAndThrottled: '{retries}, {throttled} throttled', interrupted: 'interrupted',
   lastTime: 'last time {time}', timeUnknown: 'time unknown', leftUnknown: 'time left unknown', unknown: 'unknown', leftOf: '{time} left', node: 'Node', rebuild: 'Rebuild', switchover: 'Switch over', 'restart-node': 'Restart',
   sureRestartNode: 'Restart the server of {node}? Its connections end.', sureSwitchover: 'Let {node} and the primary change places? All connections end; nothing that was committed is lost.',
@@ -45,8 +45,9 @@ const en = {
   along: 'Timeline', newest: 'automatic', upTo: 'Choose a moment up to {to}.', fromOn: 'Choose a moment from {from} on.', between: 'Choose a moment up to {to}, or one from {from} on.', repositoryUnread: 'The repository could not be read', lastCommit: 'The newest transaction in it is of {time}.', segmentsPerSecond: '{count} WAL segments/s',
 };
 
-// What pgrevive says in English by itself: problems (p_), what to do about them (r_), and of what kind a
-// failure is (k_, by its exit code).
+// What pgrevive says in English by itself: problems (p_), what to do about them (r_), warnings (w_), of
+// what kind a failure is (k_, by its exit code), and the checks of a test (c_). What somebody else has
+// said ({error}) is shown beside them.
 const told = {
   p_failed: 'O cluster não subiu: {exit_code}.',
   r_failed: 'Veja a causa e depois inicie (`start`): ele continua de onde parou.',
@@ -72,6 +73,52 @@ const told = {
   r_collations: '`start --reindex` reconstrói exatamente esses.',
   p_half_removed: 'O cluster está sendo removido, ou isso foi interrompido: {place} é do que resta.',
   r_half_removed: '`cleanup` termina; `start --anew` também, e o refaz.',
+  w_link_to_directory: '{name} era um link para {place} na origem, e é restaurado como diretório comum dentro do diretório de dados.',
+  w_link_to_file: '{name} era um link para {place} na origem, e é restaurado como arquivo comum no diretório de dados.',
+  w_user_unknown: 'Este host não conhece o usuário {user} do backup; os arquivos dele ficam com o dono do diretório de dados.',
+  w_group_unknown: 'Este host não conhece o grupo {group} do backup; os arquivos dele ficam com o grupo do diretório de dados.',
+  w_user_nameless: 'O backup não diz de que usuário são alguns arquivos; eles ficam com o dono do diretório de dados.',
+  w_group_nameless: 'O backup não diz de que grupo são alguns arquivos; eles ficam com o grupo do diretório de dados.',
+  w_page_errors: 'O backup achou na origem páginas com checksum errado; são restauradas como estavam. Arquivos com elas: {count}, o primeiro é {file}.',
+  w_no_pg_control: 'O backup não tem pg_control: o que se restaurou dele não pode iniciar.',
+  w_fetched_again: '{file}, lido de {object} (bytes {begin} a {end}), veio danificado e é baixado de novo.',
+  w_locale_missing: 'Este host não tem o locale {locale}, e sem ele ninguém se conecta a {databases}: instale-o.',
+  w_locale_missing_in_debian: 'Este host não tem o locale {locale}, e sem ele ninguém se conecta a {databases}: instale-o (no Debian: pacote locales, a linha “{line}” em /etc/locale.gen, locale-gen).',
+  w_locale_missing_in_image: 'A imagem não tem o locale {locale}, e sem ele ninguém se conecta a {databases}: ponha-o em DOCKER_LOCALES (docker/README.md) e refaça a imagem (docker compose build postgres-cluster-restore).',
+  w_line_beside: 'A timeline {beside} continua ao lado da timeline {timeline}, de {lsn} a {end}.',
+  w_line_beside_until: 'A timeline {beside} continua ao lado da timeline {timeline}, de {lsn} a {end}; a transação mais recente nela é de {time}.',
+  w_line_followed: 'A timeline {newer} foi aberta enquanto a timeline {timeline} era recuperada, pois houve failover na origem; a recuperação segue por ela a partir de {lsn}.',
+  w_line_not_followed: 'A timeline {newer} foi aberta enquanto isso e não é seguida: ela se separou em {left}, e a recuperação já estava em {lsn}. Para segui-la, refaça o cluster com RECOVERY_TARGET_TIMELINE={newer}.',
+  w_offline_backup_alone: 'Só o backup, feito com o servidor parado, é recuperado.',
+  w_tablespace_made: 'O WAL da origem cria um tablespace em {place}, que não havia neste host: o diretório foi criado, e será removido com o cluster.',
+  w_tablespace_kept: 'Algo que foi criado para um tablespace não pôde ser removido.',
+  w_tablespace_apart: 'O WAL da origem criou um tablespace em {place}, onde fica agora o do primário; {node} é copiada do primário, com um lugar próprio para ele.',
+  w_subscription_removed: 'A subscription {subscription} foi removida: o banco de dados dela ficou de fora.',
+  w_subscription_disabled: 'A subscription {subscription} do banco de dados {database} foi desativada: ela é da origem.',
+  w_left_out_empty: 'Ficaram de fora, vazios e sem utilidade: {databases}. Remova-os com DROP DATABASE, ou defina DB_DROP_LEFT_OUT=true e reinicie.',
+  w_left_out_stays: 'O banco de dados {database} ficou de fora e não pôde ser removido.',
+  w_setting_serializable: '{whose}: {setting} = serializable, e com isso nenhuma consulta funciona em uma réplica.',
+  w_setting_library: '{whose}: {setting} pede o que não está instalado aqui ({libraries}), e com isso nenhuma sessão começa.',
+  w_foreign_workers: 'Processos em segundo plano que não são do próprio PostgreSQL rodam aqui como na origem: {workers}. Veja que não façam nada do que a produção faz.',
+  w_login_triggers: 'Event triggers da origem rodam quando um cliente se conecta, em {databases}; as sessões do próprio pgrevive não os rodam. Se avisam outros sistemas: ALTER EVENT TRIGGER ... DISABLE, ou ALTER SYSTEM SET event_triggers = off.',
+  w_md5_passwords: 'Não se conectam, até que recebam uma senha nova, as roles com senha MD5: {roles}.',
+  w_prepared_transactions: 'Transações preparadas que vieram com o backup e mantêm os seus locks: {count}; veja pg_prepared_xacts.',
+  w_rows_misplaced: 'Banco de dados {database}: pela collation deste host há em {partition} linhas que são de outra partição; mova-as (apague e insira de novo).',
+  w_rows_not_looked_at: 'Banco de dados {database}: não se verificou se há em {table} linhas que pela collation deste host são de outra partição, pois ela é particionada por funções de roles que não são superusuários, e essas não se executam aqui como um.',
+  w_archiving_not_set_up: 'O arquivamento de WAL não pôde ser verificado; o primário guarda o WAL até que funcione.',
+  w_first_backup_failed: 'O primeiro backup no arquivo de WAL do próprio cluster falhou.',
+  w_own_backup_unknown: 'Não se sabe se há um backup no arquivo de WAL do próprio cluster.',
+  w_copied_unasked: '{node} é copiada do primário, pois não pode ser refeita do backup.',
+  w_copied_instead: '{node} é copiada do primário, pois o backup não pôde ser restaurado.',
+  w_copied_in_the_end: '{node} foi restaurada do backup {backup}, mas não chegou a receber do primário, e é agora copiada dele.',
+  w_console_exposed: 'O console atende em {address} (CONSOLE_LISTEN), porta {port}, por HTTP sem criptografia: quem o alcança pode olhar, e um token enviado a ele pode ser lido no caminho.',
+  w_program_dies: 'Termina sempre de novo: {program}.',
+  w_program_does_not_start: 'Não inicia: {program}.',
+  w_adminer_off: 'O Adminer está desligado.',
+  w_adminer_no_php: 'O Adminer está desligado: não há php (pacote php-cli do Debian).',
+  w_adminer_not_installed: 'O Adminer está desligado: não está instalado (pacote adminer do Debian).',
+  w_adminer_no_pgsql: 'O Adminer está desligado: o PHP não fala com o PostgreSQL (pacote php-pgsql do Debian).',
+  w_adminer_no_ipv4: 'O Adminer está desligado: ele só alcança servidores por IPv4, e LISTEN_ADDRESSES não tem nenhum endereço assim.',
   k_20: 'um erro no próprio pgrevive; relate-o com o log',
   k_21: 'um valor ou uma configuração não serve',
   k_22: 'o armazenamento não respondeu, ou falta WAL nele; veja a rede e o servidor, e tente de novo',
@@ -84,6 +131,15 @@ const told = {
   k_29: 'o sistema falhou: disco cheio, erro de leitura ou limite atingido',
   k_30: 'outro processo ocupa o que é preciso; tente de novo',
   k_31: 'foi cancelado',
+  c_answers: '{node} responde',
+  c_role: '{node} tem o seu papel',
+  c_streams: '{node} recebe do primário',
+  c_row: 'uma linha chega a {node}',
+  c_refuses_writes: '{node} recusa gravações',
+  c_same_cluster: '{node} é do mesmo cluster',
+  c_databases: 'os bancos de dados restaurados estão lá',
+  c_archiving: 'o arquivamento de WAL funciona',
+  c_adminer: 'o Adminer responde',
 };
 
 export type Word = keyof typeof en | keyof typeof told;
@@ -98,10 +154,10 @@ const pt: Record<keyof typeof en, string> = {
   restoring: 'restaurando', stopped: 'parado', preparing: 'preparando', promoting: 'promovendo',
   configuring: 'configurando', joining: 'conectando réplicas', reindexing: 'reindexando', running: 'no ar', stateProblems: '{state}, {count} problemas', stateProblem: '{state}, 1 problema',
   stopping: 'parando', failed: 'falhou',
-  off: 'desligado', latest: 'o mais recente', archivingUnknown: 'não se sabe: o primário não responde', streaming: 'recebendo', disconnected: 'desconectada', catchup: 'alcançando',
+  off: 'desligado', to_latest: 'o mais recente', to_immediate: 'assim que consistente', to_time: 'momento {value}', to_name: 'ponto de restauração {value}', to_lsn: 'LSN {value}', to_xid: 'transação {value}', archivingUnknown: 'não se sabe: o primário não responde', archivingNotYet: 'ainda não se sabe', streaming: 'recebendo', disconnected: 'desconectada', catchup: 'alcançando', startup: 'começando',
   state: 'Estado', port: 'Porta', timeline: 'Timeline', lsn: 'LSN', lag: 'Atraso', connections: 'Conexões',
   disk: 'Disco livre', diskOf: '{free} de {total}', data: 'Dados', uptime: 'No ar há', version: 'Versão',
-  archiving: 'Arquivamento', archive: 'Arquivo de WAL', lagOverTime: 'Atraso da replicação ao longo do tempo', lagMost: 'no máximo {lag}',
+  archiving: 'Arquivamento', archive: 'Arquivo de WAL', backupInIt: 'Backup nele', noBackupInIt: 'nenhum ainda: nada pode ser restaurado dele', lagOverTime: 'Atraso da replicação ao longo do tempo', lagMost: 'no máximo {lag}',
   noReplicas: 'Não há réplicas.', seconds: 'segundos',
   phases: 'Fases', files: 'Arquivos', bytes: 'Bytes', rate: 'Taxa agora', average: 'Média', left: 'Tempo restante',
   fetched: 'Baixado', requests: 'Requisições', retries: 'Repetições', backup: 'Backup', segments: 'Segmentos de WAL',
@@ -115,12 +171,12 @@ const pt: Record<keyof typeof en, string> = {
   choose: 'Recuperar até', toEnd: 'O fim do arquivo de WAL (o mais recente)', toMoment: 'Um momento', moment: 'Momento (no seu fuso)', slide: 'Momento na linha do tempo', preview: 'Prever',
   previewing: 'Consultando o repositório', reachable: 'O arquivo de WAL contém esse momento.', reachableEnd: 'O arquivo de WAL leva até o fim sem lacuna.', unreachableEnd: 'O fim do arquivo de WAL não pode ser alcançado.',
   unreachable: 'Esse momento não pode ser alcançado.', unsure: 'Só depois do replay se sabe se o arquivo de WAL o contém.',
-  fetch: 'A baixar', write: 'A gravar', writeOf: '{nodes} × {size}; {free} livres', time: 'Tempo', about: 'cerca de {time}', wal: 'WAL', nothingToRestore: 'Nada seria restaurado.',
+  fetch: 'A baixar', fetchOf: '{size}, e {wal} de WAL', write: 'A gravar', writeOf: '{nodes} × {size}; {free} livres', time: 'Tempo', about: 'cerca de {time}', wal: 'WAL', nothingToRestore: 'Nada seria restaurado.',
   token: 'Token', tokenHelp: 'o mostra. Fica guardado até esta aba ser fechada.',
   test: 'Testar', start: 'Iniciar', stop: 'Parar', restart: 'Reiniciar', workingOn: 'Em andamento: {act}', actDone: '{act}: concluído', actBegun: '{act}: começou', actGoesOn: '{act}: continua; o estado diz como termina',
-  actFailed: '{act}: {message}', noAnswer: 'não houve resposta, e nada roda; veja o log do supervisor', sureStop: 'Parar todos os servidores de {cluster}?', sureRestart: 'Parar todos os servidores de {cluster} e iniciá-los de novo?',
+  actFailed: '{act}: {message}', noAnswer: 'não houve resposta, e nada roda; veja o log do supervisor', actUnanswered: '{act}: não houve resposta; o estado diz como termina', testUnanswered: '{act}: não houve resposta; tente de novo', actUnasked: '{act}: o pgrevive não responde, e nada lhe foi pedido', sureStop: 'Parar todos os servidores de {cluster}?', sureRestart: 'Parar todos os servidores de {cluster} e iniciá-los de novo?',
   yes: 'Sim', no: 'Não', passed: 'passou', not_applicable: 'não se aplica',
-  dockerLog: 'Este é o da recuperação; desde então o servidor escreve no log do seu contêiner:', logs: 'Logs', follow: 'Acompanhar', search: 'Buscar', range: 'Período', quarter: '15 minutos', day: '24 horas', whichLog: 'Log', noLines: 'Nenhuma linha.', notSearched: 'Deste log só os últimos {size} foram vistos.', skippedLines: '{count} linhas anteriores também servem.', lostLines: '… veio mais do que se pode mostrar …', workers: 'Workers', worker: 'Worker', doing: 'Arquivo', waiting: 'em espera',
+  'the console': 'o console', 'Adminer\'s web server': 'o servidor web do Adminer', dockerLog: 'Este é o da recuperação; desde então o servidor escreve no log do seu contêiner:', logs: 'Logs', follow: 'Acompanhar', search: 'Buscar', range: 'Período', quarter: '15 minutos', day: '24 horas', whichLog: 'Log', logUnread: 'Este log não pode ser lido', noLines: 'Nenhuma linha.', notSearched: 'Deste log só os últimos {size} foram vistos.', skippedLines: '{count} linhas anteriores também servem.', lostLines: '… veio mais do que se pode mostrar …', workers: 'Workers', worker: 'Worker', doing: 'Arquivo', waiting: 'em espera',
   more: 'e mais {count}', throttled: 'Limitadas', retriesAndThrottled: '{retries}, {throttled} por limite do servidor', interrupted: 'interrompida',
   lastTime: 'da última vez {time}', timeUnknown: 'tempo desconhecido', leftUnknown: 'tempo restante desconhecido', unknown: 'desconhecido', leftOf: 'faltam {time}', node: 'Nó', rebuild: 'Refazer', switchover: 'Trocar de papel', 'restart-node': 'Reiniciar',
   sureRestartNode: 'Reiniciar o servidor de {node}? As conexões dele terminam.', sureSwitchover: 'Trocar {node} e o primário de lugar? Todas as conexões terminam; nada que foi confirmado se perde.',
@@ -139,6 +195,12 @@ export const words: Partial<Record<string, string>> = language === 'en' ? en : {
 
 export function t(word: Word, values: Record<string, string | number> = {}): string {
   return (words[word] ?? word).replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ''));
+}
+
+// Of what kind a failure is that pgrevive tells in English; empty where that is read.
+export function kindOf(exitCode: number): string {
+  const kind = `k_${exitCode}`;
+  return language !== 'en' && kind in words ? t(kind as Word) : '';
 }
 
 // What the servers and the supervisor call their states; as they call it where we have no word.

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cluster/settings.h"
+#include "cluster/state_directory.h"
+#include "console/view.h"
+
+// What the console tells goes through here where it has words of others in it: lines of logs, and
+// errors, which may quote them.
+namespace pgrevive::console {
+
+// Passwords, keys and passphrases of the cluster, with their quotes doubled too; not those that are
+// so short that they would mask everything.
+std::vector<std::string> known_secrets(const cluster::StateDirectory& directory,
+                                       const cluster::Settings& settings);
+// The same with the settings that the cluster has, which throws where they cannot be read.
+std::vector<std::string> known_secrets(const cluster::StateDirectory& directory);
+
+// Servers log statements that failed, and one may set a password or have one in it: what follows
+// the word `password` (postgres/log_passwords.h) is replaced, and the secrets that are known. Pure.
+std::string without_secrets(std::string_view text, const std::vector<std::string>& secrets);
+
+// The same of what went wrong, as a look at the cluster found it. Pure.
+void mask_errors(View& view, const std::vector<std::string>& secrets);
+
+}  // namespace pgrevive::console
