@@ -104,6 +104,8 @@ struct ClientOptions {
   // the request and what the certificate has to name. Empty or 0: as the URL says.
   std::string connect_host;
   int connect_port = 0;
+  // Whatever the environment says of proxies: of a server on this host, that none of them reaches.
+  bool no_proxy = false;
   // Name, TCP and TLS together.
   std::chrono::milliseconds connect_timeout{10'000};
   // Time spent waiting for the server (not for our own callback) in which fewer than stall_rate

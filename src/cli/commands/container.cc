@@ -222,7 +222,7 @@ std::string own_console() {
 
 std::string trouble_of_console() {
   if (!console_is_wanted()) return {};
-  const http::Client client({.connect_timeout = std::chrono::seconds(3)});
+  const http::Client client({.no_proxy = true, .connect_timeout = std::chrono::seconds(3)});
   const auto response =
       client.perform({.url = own_console() + "healthz"}, [](const http::Response&, ByteView) {});
   if (response.failure) return "the console does not answer: " + response.failure->text;

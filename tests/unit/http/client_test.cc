@@ -5,6 +5,7 @@
 #include <set>
 #include <thread>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "support/scripted_http_server.h"
@@ -66,6 +67,22 @@ TEST(Client, SendsTargetAndHeadersAsTheyStand) {
   EXPECT_EQ(requests[0].header("range"), "bytes=1-2");
   EXPECT_TRUE(requests[0].headers.contains("x-empty"));
   EXPECT_FALSE(requests[0].headers.contains("accept-encoding"));
+}
+
+TEST(Client, LeavesAProxyOutForAServerOfThisHost) {
+  ScriptedHttpServer server{{.body = "here"}};
+  const auto proxy = fmt::format("http://127.0.0.1:{}/", closed_port());
+  for (const char* name : {"no_proxy", "NO_PROXY"}) ::unsetenv(name);  // of this process alone
+  ASSERT_EQ(::setenv("http_proxy", proxy.c_str(), 1), 0);
+
+  const auto by_proxy = get(Client({}), server.url("/"));
+  const auto direct = get(Client({.no_proxy = true}), server.url("/"));
+  ::unsetenv("http_proxy");
+
+  ASSERT_TRUE(by_proxy.response.failure);
+  EXPECT_EQ(by_proxy.response.failure->trouble, Trouble::connect);
+  EXPECT_FALSE(direct.response.failure);
+  EXPECT_EQ(direct.body, "here");
 }
 
 TEST(Client, TellsTheRouteToThoseWhoAsk) {
