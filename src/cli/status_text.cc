@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "cli/collations_text.h"
 #include "cli/front_door.h"
+#include "cli/lag_line.h"
 #include "cli/running_report.h"
 #include "cluster/problems.h"
 #include "cluster/recovery_end.h"
@@ -233,18 +234,38 @@ std::string archive_text(const cluster::ClusterStatus& status) {
       status.archive, status.state_directory + "/pgbackrest/pgbackrest.conf");
 }
 
+// What only who looks again and again sees.
+struct Watched {
+  const cluster::Sight& sight;
+  const Beside& beside;
+  bool blocks;
+};
+
+std::string lags_text(const Watched& watched) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& node : watched.sight.status.nodes)
+    if (const auto line =
+            lag_line(watched.beside.lags, node.name, watched.sight.time_ms, watched.blocks);
+        !line.empty())
+      rows.push_back({node.name, line});
+  auto text = table(rows);
+  if (text.empty()) return text;
+  text.pop_back();
+  return fact("lag", text);
+}
+
 // `watched` is null where nobody looks again.
-std::string text_of(const cluster::ClusterStatus& status, const cluster::Sight* watched) {
+std::string text_of(const cluster::ClusterStatus& status, const Watched* watched) {
   const cluster::SupervisorStatus& supervisor = status.supervisor;
   std::string text = fact("cluster", fmt::format("{}: {}", status.cluster_name, headline(status)));
   text += fact("directory", status.state_directory);
   if (!supervisor.backup_label.empty()) text += fact("backup", supervisor.backup_label);
-  if (watched != nullptr) text += phases_text(*watched);
+  if (watched != nullptr) text += phases_text(watched->sight);
   if (status.supervisor_running) {
     const std::string detail =
-        phase_detail(supervisor, watched != nullptr ? watched->rates : cluster::Rates{}, 0);
+        phase_detail(supervisor, watched != nullptr ? watched->sight.rates : cluster::Rates{}, 0);
     if (!detail.empty()) text += fact("progress", detail);
-    if (watched != nullptr) text += rates_text(*watched);
+    if (watched != nullptr) text += rates_text(watched->sight);
   }
   text += problems_text(status);
 
@@ -269,6 +290,7 @@ std::string text_of(const cluster::ClusterStatus& status, const cluster::Sight* 
   }
   text += "\n" + table(rows, {2, 3, 4, 5}) + "\n";
 
+  if (watched != nullptr) text += lags_text(*watched);
   for (const cluster::NodeStatus& node : status.nodes) {
     if (!node.error.empty()) text += fact(node.name, node.error);
     if (!node.made_because.empty()) text += fact(node.name, node.made_because);
@@ -285,6 +307,8 @@ std::string text_of(const cluster::ClusterStatus& status, const cluster::Sight* 
     text += fact("archiving", status.archiving + (status.archiving_ok ? "" : "  TROUBLE"));
   }
   if (!status.archive.empty()) text += fact("archive", archive_text(status));
+  if (watched != nullptr && !watched->beside.source.empty())
+    text += fact("source", watched->beside.source);
   if (!status.console_url.empty()) text += fact("console", status.console_url);
   if (!status.adminer_url.empty()) {
     text +=
@@ -312,6 +336,8 @@ std::string text_of(const cluster::ClusterStatus& status, const cluster::Sight* 
   if (supervisor.phase == Phase::failed && !supervisor.error.empty()) {
     text += fact("error", supervisor.error);
   }
+  if (watched != nullptr && !watched->beside.log.empty())
+    text += fact("log", fmt::format("{}", fmt::join(watched->beside.log, "\n")));
   // A line for each worker, of which a host may have many: last, where a screen has no room for
   // all.
   if (status.supervisor_running && supervisor.phase == Phase::restoring)
@@ -323,7 +349,10 @@ std::string text_of(const cluster::ClusterStatus& status, const cluster::Sight* 
 
 std::string status_text(const cluster::ClusterStatus& status) { return text_of(status, nullptr); }
 
-std::string watch_text(const cluster::Sight& sight) { return text_of(sight.status, &sight); }
+std::string watch_text(const cluster::Sight& sight, const Beside& beside, bool blocks) {
+  const Watched watched{.sight = sight, .beside = beside, .blocks = blocks};
+  return text_of(sight.status, &watched);
+}
 
 std::string stale_watch_text(const std::string& last, std::chrono::seconds ago,
                              const std::string& error) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/lookout.h"
 #include "cli/progress_view.h"
 #include "cluster/onlooker.h"
 
@@ -11,8 +12,10 @@ namespace pgrevive::cli {
 
 // `status` for a person, at most 80 columns where the values allow it.
 std::string status_text(const cluster::ClusterStatus& status);
-// The same for who looks again and again, with how far the phases are and how fast.
-std::string watch_text(const cluster::Sight& sight);
+// The same for who looks again and again, with how far the phases are and how fast, how far
+// replicas were behind over time (drawn where the terminal has `blocks` for it), the source and the
+// restore's log.
+std::string watch_text(const cluster::Sight& sight, const Beside& beside, bool blocks);
 // That of the last look, where the looks since then failed, the newest with `error`.
 std::string stale_watch_text(const std::string& last, std::chrono::seconds ago,
                              const std::string& error);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/file.h"
 
 namespace pgrevive::console {
 namespace {
@@ -32,6 +33,8 @@ bool raise_in_minute(LagSample& last, const LagSample& other) {
 }
 
 constexpr int kVersion = 1;
+// A day of the most nodes that a history is read of has less.
+constexpr std::uintmax_t kLongestText = 16 << 20;
 constexpr std::size_t kMostNodes = 100;
 // Of a day, with the minute that it begins in and the one that it ends in.
 constexpr std::size_t kMostMinutes = LagHistory::kKeptMs / LagHistory::kStepMs + 2;
@@ -119,6 +122,25 @@ std::optional<LagHistory> LagHistory::parse(std::string_view text) try {
   return {};
 } catch (const Error&) {
   return {};
+}
+
+LagSample lag_sample(const cluster::Sight& sight) {
+  LagSample sample{.time_ms = sight.time_ms, .lags = {}};
+  for (const auto& node : sight.status.nodes)
+    if (node.name != "primary")
+      sample.lags[node.name] = {.bytes = node.lag_bytes, .seconds = node.lag_seconds};
+  return sample;
+}
+
+LagHistory kept_lags(const cluster::StateDirectory& directory) {
+  std::error_code failure;
+  if (std::filesystem::file_size(directory.lags(), failure) > kLongestText || failure) return {};
+  try {
+    return LagHistory::parse(read_file_if_exists(directory.lags()).value_or(""))
+        .value_or(LagHistory());
+  } catch (const Error&) {
+    return {};
+  }
 }
 
 }  // namespace pgrevive::console

@@ -10,6 +10,9 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "cluster/onlooker.h"
+#include "cluster/state_directory.h"
+
 namespace pgrevive::console {
 
 // How far replicas were behind at one moment.
@@ -22,6 +25,8 @@ struct LagSample {
   std::map<std::string, Lag> lags;  // by node
 };
 nlohmann::json to_value(const LagSample& sample);
+// What a look at the cluster found.
+LagSample lag_sample(const cluster::Sight& sight);
 
 // Samples of a day: those of the last quarter of an hour as they came, of what is older one for
 // each minute, with the greatest lag that was seen in it. Used by one thread at a time.
@@ -44,5 +49,9 @@ class LagHistory {
   std::deque<LagSample> fine_;
   std::deque<LagSample> coarse_;
 };
+
+// What the cluster's console kept; empty where there is nothing, or nothing that can be read. Does
+// not throw.
+LagHistory kept_lags(const cluster::StateDirectory& directory);
 
 }  // namespace pgrevive::console

@@ -90,6 +90,16 @@ Chosen chosen_lines(const std::string& text, std::size_t most, const std::string
   return chosen;
 }
 
+// As far as it is there.
+Piece read_log(const std::filesystem::path& path, std::optional<off_t> from, off_t most) {
+  try {
+    return read_piece(path, from, most);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::not_found) throw;
+    return {};  // nothing was written yet
+  }
+}
+
 json find_lines(const cluster::StateDirectory& directory, const http::ServerRequest& request) {
   const auto settings = cluster::from_json(read_file(directory.settings()));
   const auto logs = logs_of(directory, settings);
@@ -103,13 +113,7 @@ json find_lines(const cluster::StateDirectory& directory, const http::ServerRequ
   if (const auto given = parse_unsigned(request.parameter("from").value_or("")))
     from = static_cast<off_t>(std::min<std::uint64_t>(*given, 1ULL << 62));
 
-  Piece piece;
-  try {
-    piece = read_piece(found->second, from, search.empty() ? kTail : kSearched);
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::not_found) throw;
-    // Nothing was written yet.
-  }
+  const auto piece = read_log(found->second, from, search.empty() ? kTail : kSearched);
   const auto chosen = chosen_lines(piece.text, most, search, known_secrets(directory, settings));
   json names = json::array();
   for (const auto& log : logs) names.push_back(log.first);
@@ -122,6 +126,18 @@ json find_lines(const cluster::StateDirectory& directory, const http::ServerRequ
 }
 
 }  // namespace
+
+std::vector<std::string> last_log_lines(const cluster::StateDirectory& directory,
+                                        const std::string& of, std::size_t most) {
+  const auto settings = cluster::from_json(read_file(directory.settings()));
+  for (const auto& [name, path] : logs_of(directory, settings)) {
+    if (name != of) continue;
+    const auto chosen =
+        chosen_lines(read_log(path, {}, kTail).text, most, "", known_secrets(directory, settings));
+    return {chosen.lines.begin(), chosen.lines.end()};
+  }
+  return {};
+}
 
 http::ServerResponse logs(const cluster::StateDirectory& directory,
                           const http::ServerRequest& request) {

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <cstddef>
+#include <string>
+#include <vector>
+
 #include "cluster/state_directory.h"
 #include "http/server.h"
 
@@ -15,5 +19,10 @@ namespace pgrevive::console {
 //   from    "next" of an earlier answer: only what was written since
 http::ServerResponse logs(const cluster::StateDirectory& directory,
                           const http::ServerRequest& request);
+
+// The last lines of the log that is called `of` there, as they would be told; none where nothing
+// was written yet. Throws where it cannot be read.
+std::vector<std::string> last_log_lines(const cluster::StateDirectory& directory,
+                                        const std::string& of, std::size_t most);
 
 }  // namespace pgrevive::console

@@ -21,8 +21,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kReadEvery = 10min;
 constexpr auto kKeepEvery = 60s;
-// A day of the most nodes that a history is read of has less.
-constexpr std::uintmax_t kLongestHistory = 16 << 20;
 
 std::int64_t unix_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -37,24 +35,6 @@ void rest(const std::stop_token& stop, std::chrono::milliseconds time) {
   condition.wait_for(lock, stop, time, [] { return false; });
 }
 
-LagSample sample_of(const View& view) {
-  LagSample sample{.time_ms = view.time_ms, .lags = {}};
-  for (const auto& node : view.status.nodes)
-    if (node.name != "primary")
-      sample.lags[node.name] = {.bytes = node.lag_bytes, .seconds = node.lag_seconds};
-  return sample;
-}
-
-LagHistory kept_history(const std::filesystem::path& path) {
-  std::error_code failure;
-  if (std::filesystem::file_size(path, failure) > kLongestHistory || failure) return {};
-  try {
-    return LagHistory::parse(read_file_if_exists(path).value_or("")).value_or(LagHistory());
-  } catch (const Error&) {
-    return {};
-  }
-}
-
 }  // namespace
 
 Watcher::Watcher(cluster::StateDirectory directory, Told told)
@@ -62,7 +42,7 @@ Watcher::Watcher(cluster::StateDirectory directory, Told told)
       told_(std::move(told)),
       onlooker_(directory_),
       kept_(Clock::now()) {
-  state_.lock()->lags = kept_history(directory_.lags());
+  state_.lock()->lags = kept_lags(directory_);
   look();
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
@@ -125,7 +105,7 @@ void Watcher::look() {
   {
     auto state = state_.lock();
     state->view = next;
-    state->lags.add(sample_of(*next));
+    state->lags.add(lag_sample(*next));
   }
   told_.looked(*next);
 }

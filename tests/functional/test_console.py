@@ -22,6 +22,7 @@ from rig.process import free_port, wait_until
 from rig.program import ROOT
 from rig.s3 import cluster_values
 from rig.story import CIPHER_PASS, MARKERS, ROWS
+from rig.terminal import on_a_terminal, screens
 from rig.throttle import SlowLine
 
 
@@ -434,6 +435,18 @@ def test_the_command_line_gets_all_of_it(seen):
     assert "pgrevive_healthy" in seen.run("console", "--get", "metrics").stdout
     wrong = seen.run("console", "--get", "api/v1/nothing", check=False)
     assert wrong.returncode == 1 and json.loads(wrong.stdout)["error"]["message"]
+
+
+def test_who_watches_in_a_terminal_sees_the_source(seen):
+    """As the console read it, asked past any proxy."""
+    text = on_a_terminal([seen.pgrevive.path, "--env-file", seen.env_file, "status", "--watch"], 80,
+                         env={**seen.environment, "http_proxy": "http://127.0.0.1:9/", "no_proxy": ""},
+                         until=r"(?s)\nsource .{0,400}recoverable from ")
+    known = seen.console.json("/api/v1/repository")
+    [shown] = re.findall(r"^source +((?:.*\n)(?: {11}.*\n)*)", "\n".join(screens(text)[-1]) + "\n", re.M)
+    lines = [line.strip() for line in shown.splitlines()]
+    assert re.sub(r"\s", "", lines[0]).startswith(known["place"][:40]), shown
+    assert sum(line.startswith("recoverable from ") for line in lines) == len(known["recoverable"]) > 0
 
 
 def test_whom_it_refuses(seen):

@@ -697,8 +697,37 @@ def leads_to_something(value, path):
     return any(leads_to_something(entry, rest) for entry in value)
 
 
+# Fields of what the page takes from the console (api.ts) that a command's JSON has under another name,
+# which is pgBackRest's where it has one; and those that are not shown but say in which words it is.
+BY_ANOTHER_NAME = {
+    "started": "[].backup[].timestamp.start", "stopped": "[].backup[].timestamp.stop",
+    "repository_size": "[].backup[].info.repository", "encrypted": "[].cipher",
+    "wal_first": "[].backup[].archive.start", "wal_last": "[].backup[].archive.stop",
+    "page_errors": "[].backup[].error", "last_segment": "[].backup[].recovery.line[].last-segment",
+    "end_lsn": "[].backup[].recovery.line[].end-lsn", "act": "supervisor.request",
+    "gaps": "[].backup[].recovery.line[].gap[].first"}
+NOT_SHOWN = {"id", "of", "values", "restores", "current"}
+OF_A_REFUSAL = {"problem", "message", "hint"}  # of a preview, which no command is asked for below
+
+
+def test_each_thing_that_the_page_gets_is_in_the_table():
+    """So that the test below sees what comes to be shown later."""
+    named = {path for _, paths in parity() for path in paths}
+    words = {word.removesuffix("[]") for path in named for word in path.split(".")}
+    api = (ROOT / "src" / "console" / "page" / "src" / "api.ts").read_text("utf-8")
+    fields = 0
+    for interface, body in re.findall(r"export interface (\w+) \{\n(.*?)\n\}", api, re.S):
+        for field in re.findall(r"(\w+)\??:", re.sub("//.*", "", body)):
+            fields += 1
+            assert field in words | NOT_SHOWN | OF_A_REFUSAL or BY_ANOTHER_NAME.get(field) in named, \
+                f"{interface}.{field}"
+    assert fields > 100
+
+
 # Of a cluster that runs, archives nothing, has no Adminer, and was asked for nothing yet.
-NOTHING_THERE = {"archiver", "archive_backup", "supervisor.request", "problems[].text",
+NOTHING_THERE = {"archiver.archived", "archiver.failed", "archiver.last_archived_seconds_ago",
+                 "archive_backup", "problems[].grave", "problems[].subject", "target", "timeline",
+                 "wal.gaps", "error", "stanza.databases[].recovery_problem", "supervisor.request", "problems[].text",
                  "problems[].remedy", "pace.left_ms", "pace.wal_left_ms",
                  "[].backup[].recovery.missing"}
 

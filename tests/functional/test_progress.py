@@ -143,7 +143,7 @@ def test_status_watched_on_a_terminal(pgrevive, space, slow_values):
     try:
         cluster.start("--detach")
         text = on_a_terminal([pgrevive.path, "--env-file", cluster.env_file, "status", "--watch"], 80,
-                             env=cluster.environment, until="watched: running since")
+                             env={**cluster.environment, "LC_ALL": "C.UTF-8"}, until="watched: running since")
         seen = screens(text)
         restoring = [match for screen in seen for line in screen
                      if (match := re.match(r"progress +(\d+) %", line))]
@@ -153,6 +153,8 @@ def test_status_watched_on_a_terminal(pgrevive, space, slow_values):
         lines = [line for screen in seen for line in screen]
         assert any(re.match(r"rate +\S+ \S?B/s now, \S+ \S?B/s on average; \S+ \S?B fetched", line)
                    for line in lines), seen
+        # The end of its log is there as soon as it has one.
+        assert any(re.match(r"log +\d{4}-\d\d-\d\d .* INFO: ", line) for line in lines), lines
         for phase in (r"restoring +\d\S* s  \d\S* \S+ left", "recovering +-  time unknown",
                       "joining replicas +-  time unknown"):
             assert any(re.search(f" {phase}$", line) for line in lines), (phase, seen)
@@ -166,6 +168,11 @@ def test_status_watched_on_a_terminal(pgrevive, space, slow_values):
         assert re.search(r"^phases +preparing \d\S* s, restoring ", last, re.MULTILINE), last
         lag = re.search(r"^replica .* streaming +(\S+ \S?B), \d\.\d s$", last, re.MULTILINE)
         assert lag, last
+        # Over time, with what a terminal has for it; nobody here keeps looking at the source.
+        drawn = re.search(r"^lag +replica  ([▁▂▃▄▅▆▇█ ]+)  at most \S+ \S?B, \d+\.\d s in 15 min$", last,
+                          re.MULTILINE)
+        assert drawn and drawn[1].strip(), last
+        assert not re.search("^(source|log) ", last, re.MULTILINE), last
         is_cheap_to_watch(pgrevive, cluster)
     finally:
         cluster.gone()

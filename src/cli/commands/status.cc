@@ -4,6 +4,8 @@
 
 #include "cli/cluster_choice.h"
 #include "cli/commands/commands.h"
+#include "cli/lag_line.h"
+#include "cli/lookout.h"
 #include "cli/print.h"
 #include "cli/signals.h"
 #include "cli/status_text.h"
@@ -29,7 +31,9 @@ constexpr int kPatience = 30;
 int watch_status(const cluster::StateDirectory& directory) {
   const StopOnSignal stop;
   const bool redrawn = stdout_terminal().interactive;
+  const bool blocks = utf8_locale();
   cluster::Onlooker onlooker(directory);
+  Lookout lookout(directory);
   bool good = false;
   std::string last;  // what was seen
   auto seen = std::chrono::steady_clock::now();
@@ -41,7 +45,7 @@ int watch_status(const cluster::StateDirectory& directory) {
       const cluster::Sight sight = onlooker.look();
       left = kPatience;
       good = healthy(sight.status);
-      text = last = watch_text(sight);
+      text = last = watch_text(sight, lookout.look(sight), blocks);
       seen = std::chrono::steady_clock::now();
     } catch (const std::exception& error) {
       if (left-- <= 0) {

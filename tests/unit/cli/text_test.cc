@@ -174,7 +174,7 @@ TEST(WatchText, TellsWhatIsLeftOfEachPhaseAndHowFast) {
                         .requests = 12};
   sight.rates = {.bytes_per_second = 1e6, .average_bytes_per_second = 5e5, .left_ms = 2000};
   sight.status.restores = {{.outcome = "done", .phases = {{Phase::recovering, 1000, 4000}}}};
-  const std::string text = watch_text(sight);
+  const std::string text = watch_text(sight, {}, false);
   for (const std::string& line : split(text, '\n')) EXPECT_LE(line.size(), 80u) << line;
   EXPECT_THAT(text, HasSubstr("\nphases     preparing          1.5 s\n"
                               "           restoring         17.5 s  2.0 s left\n"
@@ -191,14 +191,33 @@ TEST(WatchText, TellsWhatIsLeftOfEachPhaseAndHowFast) {
   supervisor.wal_segments_total = 30;
   supervisor.wal_segments_done = 12;
   sight.rates = {.segments_per_second = 1.5, .wal_left_ms = 12'000};
-  EXPECT_THAT(watch_text(sight), HasSubstr("           recovering        17.5 s  12.0 s left\n"));
-  EXPECT_THAT(watch_text(sight), HasSubstr("\nprogress   12 of 30 WAL segments, 12.0 s left\n"
-                                           "rate       1.5 WAL segments/s now\n"));
+  EXPECT_THAT(watch_text(sight, {}, false),
+              HasSubstr("           recovering        17.5 s  12.0 s left\n"));
+  EXPECT_THAT(watch_text(sight, {}, false),
+              HasSubstr("\nprogress   12 of 30 WAL segments, 12.0 s left\n"
+                        "rate       1.5 WAL segments/s now\n"));
 
   supervisor.phase = Phase::running;
   supervisor.phases = {
       {Phase::restoring, 1000, 2500}, {Phase::recovering, 2500, 3500}, {Phase::running, 3500, 0}};
-  EXPECT_THAT(watch_text(sight), HasSubstr("\nphases     restoring 1.5 s, recovering 1.0 s\n"));
+  EXPECT_THAT(watch_text(sight, {}, false),
+              HasSubstr("\nphases     restoring 1.5 s, recovering 1.0 s\n"));
+}
+
+TEST(WatchText, TellsOfTheLagOverTimeTheSourceAndTheRestoresLog) {
+  cluster::Sight sight{.time_ms = 20'000, .status = running()};
+  Beside beside{.lags = {{.time_ms = 19'000, .lags = {{"replica", {.bytes = 2000}}}}},
+                .log = {"P00 INFO: one", "P00 INFO: two"},
+                .source = "s3://b/p\nrecoverable from a to b"};
+  const auto text = watch_text(sight, beside, true);
+  EXPECT_THAT(text, HasSubstr("\nlag        replica  █  at most 2 kB in 15 min\n"));
+  EXPECT_THAT(text, HasSubstr("\nsource     s3://b/p\n           recoverable from a to b\n"));
+  EXPECT_THAT(text, HasSubstr("\nlog        P00 INFO: one\n           P00 INFO: two\n"));
+  EXPECT_THAT(watch_text(sight, beside, false),
+              HasSubstr("\nlag        replica  at most 2 kB in 15 min\n"));
+  const auto bare = watch_text(sight, {}, true);
+  for (const char* name : {"\nlag ", "\nsource ", "\nlog "})
+    EXPECT_THAT(bare, testing::Not(HasSubstr(name)));
 }
 
 TEST(WatchText, IsThatOfTheLastLookWhereNoneSucceedsAndSaysSo) {

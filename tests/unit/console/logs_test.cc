@@ -118,6 +118,16 @@ TEST_F(Logs, ShowNothingThatATerminalOrAPageWouldObey) {
   EXPECT_EQ(line.find('\x1b'), std::string::npos);
 }
 
+TEST_F(Logs, EndWithTheLastLinesForWhoDoesNotAsk) {
+  EXPECT_TRUE(last_log_lines(state_, "primary", 2).empty());  // nothing was written yet
+  write("one\ntwo hunter22\nthree \x1b[31m\nfou");
+  const auto lines = last_log_lines(state_, "primary", 2);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0], "two ***");
+  EXPECT_EQ(lines[1].find('\x1b'), std::string::npos);
+  EXPECT_TRUE(last_log_lines(state_, "nobody", 2).empty());
+}
+
 TEST_F(Logs, AreOfNodesFirstAndOfTheSupervisorUnasked) {
   set([](cluster::Settings& settings) { settings.replicas = 1; });
   const auto said = ask("");
