@@ -200,7 +200,7 @@ void resolve_tablespaces(restore::Options& options,
     std::map<std::string, std::filesystem::path> resolved;
     for (const auto& [id, directory] : node.tablespace_map) {
       const auto found =
-          std::ranges::find_if(targets, [&](const repository::ManifestTarget& target) {
+          std::ranges::find_if(targets, [&id = id](const repository::ManifestTarget& target) {
             return target.tablespace_oid != 0 &&
                    (std::to_string(target.tablespace_oid) == id || target.tablespace_name == id);
           });

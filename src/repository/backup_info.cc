@@ -74,9 +74,9 @@ Backup parse_backup(std::string_view label, std::string_view value) {
       if (json.take_null()) return;
       json.array([&] { backup.references.push_back(BackupLabel::parse(json.string())); });
     } else if (key == "backup-timestamp-start") {
-      backup.timestamp_start = json.signed_number();
+      backup.timestamp_start = json.unix_time();
     } else if (key == "backup-timestamp-stop") {
-      backup.timestamp_stop = json.signed_number();
+      backup.timestamp_stop = json.unix_time();
     } else if (key == "db-id") {
       backup.database_id = json.small_number();
     } else if (key == "option-online") {

@@ -322,6 +322,18 @@ std::int64_t JsonReader::signed_number() {
   return -static_cast<std::int64_t>(size_number());
 }
 
+std::int64_t JsonReader::unix_time() {
+  constexpr std::uint64_t kYear2200 = 7'258'118'400;
+  skip_blanks();
+  const char* const begin = at_;
+  const std::uint64_t value = unsigned_number();
+  if (value >= kYear2200) {
+    at_ = begin;
+    fail("a time before 2200");
+  }
+  return static_cast<std::int64_t>(value);
+}
+
 bool JsonReader::boolean() {
   if (take_word("true")) return true;
   if (take_word("false")) return false;

@@ -54,6 +54,9 @@ class JsonReader {
   std::uint64_t size_number();
   std::uint32_t small_number();  // from 0 to 2^32 - 1
   std::int64_t signed_number();
+  // Unix seconds, from 1970 to the end of 2199: what is later is a lie, and no clock of ours holds
+  // it.
+  std::int64_t unix_time();
   bool boolean();
   // Reads the value if it is this one; else reads nothing.
   bool take_null() { return take_word("null"); }

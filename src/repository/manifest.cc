@@ -190,11 +190,11 @@ class ManifestReader : public Sink {
       for (const auto& label : split(json.string(), ','))
         into_.references.push_back(BackupLabel::parse(label));
     } else if (key == "backup-timestamp-copy-start") {
-      into_.timestamp_copy_start = json.signed_number();
+      into_.timestamp_copy_start = json.unix_time();
     } else if (key == "backup-timestamp-start") {
-      into_.timestamp_start = json.signed_number();
+      into_.timestamp_start = json.unix_time();
     } else if (key == "backup-timestamp-stop") {
-      into_.timestamp_stop = json.signed_number();
+      into_.timestamp_stop = json.unix_time();
     }
   }
 

@@ -102,6 +102,10 @@ TEST(JsonReader, RefusesNumbersOutOfRange) {
               throws(ErrorKind::corrupt, "below 2^32"));
   EXPECT_EQ(JsonReader("9223372036854775807").size_number(), 9223372036854775807u);
   EXPECT_EQ(JsonReader("-5").signed_number(), -5);
+  EXPECT_EQ(JsonReader("7258118399").unix_time(), 7258118399);
+  EXPECT_THAT([] { JsonReader("7258118400").unix_time(); },
+              throws(ErrorKind::corrupt, "a time before 2200"));
+  EXPECT_THAT([] { JsonReader("-1").unix_time(); }, throws(ErrorKind::corrupt, "whole"));
 }
 
 TEST(JsonReader, RefusesAValueOfAnotherKind) {
