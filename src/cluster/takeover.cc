@@ -1,11 +1,13 @@
 #include "cluster/takeover.h"
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/unix_time.h"
 #include "postgres/history.h"
 #include "repository/layout.h"
 #include "repository/open.h"
@@ -50,7 +52,7 @@ struct Beside {
     std::map<std::string, system_clock::time_point> came;
     for (const auto& entry : repository.storage().list(directory))
       if (entry.modified != 0)
-        came[directory + "/" + entry.name] = system_clock::from_time_t(entry.modified);
+        came[directory + "/" + entry.name] = system_clock::from_time_t(std::min(entry.modified, kUnixTimeEnd));
     return came;
   }
 };

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/guarded.h"
 #include "base/text.h"
+#include "base/unix_time.h"
 
 namespace pgrevive::http {
 namespace {
@@ -216,7 +217,7 @@ CURLcode use_store(CURL*, void* context, void* store) {
 
 std::optional<std::chrono::system_clock::time_point> parse_date(const std::string& text) {
   const std::time_t time = curl_getdate(text.c_str(), nullptr);
-  if (time == -1) return {};
+  if (!is_unix_time(time)) return {};
   return std::chrono::system_clock::from_time_t(time);
 }
 

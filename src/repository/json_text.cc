@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/unix_time.h"
 
 namespace pgrevive::repository {
 
@@ -323,11 +324,10 @@ std::int64_t JsonReader::signed_number() {
 }
 
 std::int64_t JsonReader::unix_time() {
-  constexpr std::uint64_t kYear2200 = 7'258'118'400;
   skip_blanks();
   const char* const begin = at_;
   const std::uint64_t value = unsigned_number();
-  if (value >= kYear2200) {
+  if (value >= static_cast<std::uint64_t>(kUnixTimeEnd)) {
     at_ = begin;
     fail("a time before 2200");
   }

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/unix_time.h"
 #include "storage/s3/uri.h"
 
 namespace pgrevive::storage::s3 {
@@ -48,7 +49,8 @@ std::int64_t parse_time(std::string_view text) {
   if (!text.ends_with('Z') || !day.ok() || hour < 0 || minute < 0 || second < 0) return 0;
   const std::chrono::sys_seconds time = std::chrono::sys_days(day) + std::chrono::hours(hour) +
                                         std::chrono::minutes(minute) + std::chrono::seconds(second);
-  return time.time_since_epoch().count();
+  const std::int64_t unix_seconds = time.time_since_epoch().count();
+  return is_unix_time(unix_seconds) ? unix_seconds : 0;
 }
 
 }  // namespace

@@ -401,6 +401,9 @@ TEST(Response, RetryAfterIsSecondsOrADate) {
   EXPECT_EQ(wait("Thu, 23 May 2013 00:00:00 GMT"), milliseconds(0));
   EXPECT_EQ(wait("99999999999999"), std::chrono::hours(24));
   EXPECT_EQ(wait("soon"), std::nullopt);
+  // The last moment that is one, and the next.
+  EXPECT_TRUE(date({.headers = {{"Date", "Tue, 31 Dec 2199 23:59:59 GMT"}}}));
+  EXPECT_EQ(date({.headers = {{"Date", "Wed, 01 Jan 2200 00:00:00 GMT"}}}), std::nullopt);
   EXPECT_EQ(retry_after({}, now), std::nullopt);
 }
 

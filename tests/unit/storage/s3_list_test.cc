@@ -38,7 +38,8 @@ TEST(ParseList, GivesObjectsAndDirectories) {
 
 TEST(ParseList, TakesATimeThatIsNoneForUnknown) {
   for (const char* time : {"", "yesterday", "2013-13-24T00:00:00Z", "2013-05-24 00:00:00",
-                           "2013-05-24T", "2013-05-24Txx:00:00Z"}) {
+                           "2013-05-24T", "2013-05-24Txx:00:00Z", "2200-01-01T00:00:00.000Z",
+                           "1969-12-31T23:59:59.000Z"}) {
     const auto list = parse_list(page(kLast + "<Contents><Key>a</Key><LastModified>" + time +
                                       "</LastModified><Size>1</Size></Contents>"),
                                  "");
