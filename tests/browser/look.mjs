@@ -41,6 +41,8 @@
 //                                   was said, and what was to be seen then
 //   stale                           it says "stale" on standard error when the page tells that what it
 //                                   shows is old, and waits until it is not: `stale` is what was told
+//   day                             `day` is what is to be seen once the lag of 24 hours was chosen, and
+//                                   "quarter" what is when that of 15 minutes was again
 //   answers                         what is answered at a path of the API, whatever the console says
 //   refuses                         with what status and text somebody in between refuses what is asked
 //                                   at a path: {PATH: [STATUS, TEXT]}
@@ -159,6 +161,8 @@ const look = () =>
       picture: document.querySelectorAll('.timeline .backup').length,
       chart: document.querySelectorAll('.chart canvas').length,
       drawn: drawn(),
+      span: [...document.querySelectorAll('#cluster [aria-pressed=true]')].map((button) => button.innerText),
+      restore_log: document.querySelector('#restore pre')?.textContent.trim().split('\n') ?? [],
       log_failure: text('#log-failure'),
       log_lines: text('#logs pre'),
     };
@@ -298,6 +302,12 @@ if (told.stale) {
   await page.waitForSelector('[data-trouble]', { state: 'detached', timeout: 60_000 });
 }
 seen.picture = await picture();
+if (told.day) {
+  for (const [name, text] of [['day', '24 hours'], ['quarter', '15 minutes']]) {
+    await page.getByRole('button', { name: text, exact: true }).click();
+    seen[name] = await look();
+  }
+}
 if (told.keyboard) {
   seen.stops = [];
   await tab((now) => {

@@ -139,6 +139,13 @@ def test_a_restore_in_the_browser(seen):
     assert looks[-1]["end"].endswith(
         f"is of {last:%b} {last.day}, {last.year}, {last.hour % 12 or 12}:{last:%M:%S}"
         f".{last.microsecond // 1000:03} {last:%p} UTC."), (looks[-1]["end"], told)
+    # Of its log the last lines, whole and in order; at the end those that are the last.
+    log = [line for line in (seen.root / "primary" / "logs" / "main-restore.log").read_text().split("\n") if line]
+    tails = [look["restore_log"] for look in looks if look["restore_log"]]
+    assert len({tuple(tail) for tail in tails}) > 2
+    for tail in tails:
+        assert len(tail) <= 12 and tail in [log[at:at + len(tail)] for at in range(len(log))], tail
+    assert max(log.index(tail[-1]) for tail in tails) > len(log) - 5, (tails[-1], log[-5:])
     # What was read of the log is not read again.
     assert any(re.search(r"logs\?of=restore&lines=\d+&from=\d", asked)
                for asked in seen.watched["requests"])
@@ -431,6 +438,20 @@ def test_an_archive_that_nobody_can_read(seen):
     last = looked["last"]
     assert last["no_source"].startswith("This cluster was not made of a backup"), last
     assert last["windows"] == last["alerts"] == []
+
+
+def test_the_lag_of_a_day_and_of_its_end(seen):
+    """What lies further back is drawn when one asks for it."""
+    now = int(time.time() * 1000)
+    samples = [{"time_ms": now - age * 60_000, "nodes": {"replica": {"lag_bytes": 5, "lag_seconds": lag}}}
+               for age, lag in ((300, 1.0), (299, 40.0), (298, 1.0), (10, 2.0), (9, 2.0))]
+    looked = browser.look(seen.url, day=True, answers={"/api/v1/history": {"samples": samples}},
+                          screenshot=picture("day"))
+    is_sound(looked, seen.url)
+    for look, span, most in ((looked["day"], "24 hours", "40 s"), (looked["quarter"], "15 minutes", "2 s")):
+        assert look["span"] == [span] and look["drawn"] > 0, look
+        [legend] = look["legend"]
+        assert legend == f"replica: at most {most}", look
 
 
 def test_a_look_that_fails_is_told(seen):
