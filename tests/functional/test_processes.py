@@ -4,6 +4,10 @@ import os
 import pathlib
 import pwd
 import re
+import resource
+import signal
+import socket
+import subprocess
 
 import pytest
 
@@ -88,6 +92,36 @@ def test_environment_of_every_process(cluster):
     assert re.search(r"^Max core file size +0 +0 ", limits, re.M), limits
     # And what it was told by .env is all that counts.
     cluster.run("test")
+
+
+def dumps_core(command, began, cwd):
+    """Whether the kernel writes a core dump of it, when it is killed by a fault after `began()`, where
+    nothing but the process itself forbids that."""
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    with subprocess.Popen(command, cwd=cwd, stderr=subprocess.DEVNULL,
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, unlimited)) as child:
+        began()
+        child.send_signal(signal.SIGSEGV)
+        _, status = os.waitpid(child.pid, 0)
+        child.returncode = -signal.SIGSEGV
+    assert os.WTERMSIG(status) == signal.SIGSEGV
+    return os.WCOREDUMP(status)
+
+
+def test_a_fault_leaves_no_core_dump(pgrevive, space):
+    """Which would have the keys in it."""
+    if resource.getrlimit(resource.RLIMIT_CORE)[1] != resource.RLIM_INFINITY and os.geteuid() != 0:
+        pytest.fail("core dumps are forbidden here, so that nothing can be seen; run it as root")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        settings = space.path / "silent.env"
+        settings.write_text("REPO_TYPE=s3\nS3_BUCKET=b\nS3_REGION=r\nS3_ACCESS_KEY=k\nS3_PATH=/p\n"
+                            f"S3_SECRET_KEY={CANARY}\n"
+                            f"S3_ENDPOINT=http://127.0.0.1:{silent.getsockname()[1]}\n")
+        settings.chmod(0o600)
+        assert not dumps_core([pgrevive.path, "--env-file", settings, "info"], silent.accept, space.path)
+    # One that says nothing of it leaves one.
+    assert dumps_core(["sleep", "60"], lambda: None, space.path)
 
 
 def test_replica_that_was_half_restored_dropped_and_wanted_again(cluster):
