@@ -25,7 +25,7 @@ fi
 # What a target may take of an input: more than this teaches it nothing and makes it slow.
 max_len() {
   case "$1" in
-    wal|target_records) echo 24576 ;;
+    wal|target_records|catalog_file|role_files) echo 24576 ;;
     manifest|backup_info|info_file) echo 8192 ;;
     *) echo 4096 ;;
   esac
