@@ -8,6 +8,10 @@ for part in compose own start; do
   . "${BASH_SOURCE[0]%/*}/docker/$part.sh"
 done
 
+# How this is called for the same cluster: what is told to be done next works as it stands.
+door=$0
+[ "${env_file:-}" = "$(readlink -f "${here:-.}/.env")" ] || printf -v door '%s --env-file %q' "$0" "${env_file:-}"
+
 docker_prepare() {
   command -v docker >/dev/null || fail "RUNTIME=docker needs docker" "install Docker, or set RUNTIME=local"
   local why
@@ -74,7 +78,7 @@ check_node() {
 check_seconds() {
   local number=${2#"${2%%[!0]*}"}
   [[ $number =~ ^[0-9]{1,5}$ ]] && [ "$number" -le 86400 ] ||
-    fail "--timeout: Value $2 not in range 1 to 86400" "\`$0 $1 --help\` explains it" 21
+    fail "--timeout: Value $2 not in range 1 to 86400" "\`$door $1 --help\` explains it" 21
 }
 
 # stop [--timeout S] [--json]
@@ -83,7 +87,7 @@ docker_stop() {
   while [ $# -gt 0 ]; do
     case "$1" in
       --timeout)
-        [ $# -gt 1 ] || fail "--timeout: 1 required S missing" "\`$0 stop --help\` explains it" 21
+        [ $# -gt 1 ] || fail "--timeout: 1 required S missing" "\`$door stop --help\` explains it" 21
         seconds=$2
         shift ;;
       --timeout=*) seconds=${1#*=} ;;
@@ -122,7 +126,7 @@ docker_restart() {
     case "$1" in
       --json) json=yes ;;
       --timeout)
-        [ $# -gt 1 ] || fail "--timeout: 1 required S missing" "\`$0 restart --help\` explains it" 21
+        [ $# -gt 1 ] || fail "--timeout: 1 required S missing" "\`$door restart --help\` explains it" 21
         limit=("--timeout=$2")
         shift ;;
       --timeout=*) limit=("$1") ;;
@@ -171,7 +175,7 @@ docker_rebuild() {
   check_node "$node"
   runs primary ||
     fail "the primary's container does not run, and a replica is made anew from a primary that serves" \
-      "\`$0 start\` brings the cluster up" 23
+      "\`$door start\` brings the cluster up" 23
   [ "$node" = replica ] || fail "rebuild is for a replica" "name the replica" 21
   if [ -z "$yes" ]; then
     printf 'This throws the data of %s away and makes it anew. Type yes to go on: ' "$node"
@@ -201,7 +205,7 @@ make_anew() {
   local code=0 id
   trap '' HUP
   id=$(state_of "$1" '{{.Id}}') || exit
-  [ -n "$id" ] || fail "there is no container $name-$1" "\`$0 start\` makes it" 23
+  [ -n "$id" ] || fail "there is no container $name-$1" "\`$door start\` makes it" 23
   (stop_those $((SECONDS + 120)) "$id") || code=$?
   # One that is still stopping has not been touched, and ends.
   [ $code != 30 ] || return $code
@@ -217,7 +221,7 @@ docker_logs() {
     case "$1" in
       -f|--follow) follow=yes ;;
       -n|--lines)
-        [ $# -gt 1 ] || fail "$1: 1 required N missing" "\`$0 logs --help\` explains it" 21
+        [ $# -gt 1 ] || fail "$1: 1 required N missing" "\`$door logs --help\` explains it" 21
         lines=$2
         shift ;;
       --lines=*) lines=${1#*=} ;;
@@ -230,10 +234,10 @@ docker_logs() {
     esac
     shift
   done
-  [[ $lines =~ ^[0-9]{1,18}$ ]] || fail "could not convert: --lines = $lines" "\`$0 logs --help\` explains it" 21
+  [[ $lines =~ ^[0-9]{1,18}$ ]] || fail "could not convert: --lines = $lines" "\`$door logs --help\` explains it" 21
   need_cluster
   if [ -n "$node" ]; then
-    exists "$node" || fail "there is no container $name-$node" "\`$0 start\` makes it" 23
+    exists "$node" || fail "there is no container $name-$node" "\`$door start\` makes it" 23
     nodes=("$node")
   else
     for node in primary replica restore adminer console; do
@@ -313,7 +317,7 @@ docker_console() {
   done
   need_cluster
   [[ " ${wanted[*]} " == *" console "* ]] ||
-    fail "cluster $name has no console (CONSOLE_PORT=0)" "give it a port in .env, then \`$0 restart\`" 23
+    fail "cluster $name has no console (CONSOLE_PORT=0)" "give it a port in .env, then \`$door restart\`" 23
   if [ ${#words[@]} -gt 0 ]; then
     container=$(container_of console) || exit
     docker exec "$container" pgrevive container "${words[@]}"
@@ -366,7 +370,7 @@ part() {
 }
 
 # Words that a command has no place for.
-unknown() { fail "$1 does not know $2" "\`$0 $1 --help\` lists the options" 21; }
+unknown() { fail "$1 does not know $2" "\`$door $1 --help\` lists the options" 21; }
 
 # Sorts the words behind a command: what is any command's goes to those that stood before it. Of psql and exec
 # what stands behind the node is for others.
@@ -409,7 +413,7 @@ docker_command() {
     rebuild) docker_rebuild "$@" ;;
     switchover)
       fail "switchover exchanges the directories of two nodes, and with RUNTIME=docker each is a volume of its own" \
-        "\`$0 restart primary\` starts its server anew, \`$0 rebuild\` makes the replica anew; for one that takes over use RUNTIME=local" 21 ;;
+        "\`$door restart primary\` starts its server anew, \`$door rebuild\` makes the replica anew; for one that takes over use RUNTIME=local" 21 ;;
     status|test)
       for word in "$@"; do
         case "$command $word" in
@@ -429,6 +433,6 @@ docker_command() {
     restore|archive-get|prefetch)
       fail "$command makes files of this host, which RUNTIME=docker leaves alone" \
         "docker run --rm -v DIR:DIR pgrevive $command ..., or RUNTIME=local" 21 ;;
-    *) fail "there is no command '$command'" "\`$0 help\` lists all commands" 21 ;;
+    *) fail "there is no command '$command'" "\`$door help\` lists all commands" 21 ;;
   esac
 }

@@ -127,14 +127,14 @@ cluster_volumes() {
 need_cluster() {
   local found
   found=$(cluster_volumes)
-  [ -n "$found" ] || fail "there is no cluster '$name' in this Docker" "\`$0 start\` makes it" 23
+  [ -n "$found" ] || fail "there is no cluster '$name' in this Docker" "\`$door start\` makes it" 23
 }
 # For who has waited: what somebody has removed is not made again by a call that found it there.
 refuse_removed() {
   local found
   [ -n "$there" ] || return 0
   found=$(cluster_volumes)
-  [ -n "$found" ] || fail "cluster $name was removed meanwhile" "\`$0 start\` makes it anew" 31
+  [ -n "$found" ] || fail "cluster $name was removed meanwhile" "\`$door start\` makes it anew" 31
 }
 
 # Of the one that the cluster was made of, as long as that is known.
@@ -302,7 +302,7 @@ docker_cleanup() {
 container_of() {
   local state
   state=$(state_of "$1" '{{.Id}} {{.State.Running}}') || exit
-  [ -n "$state" ] || fail "there is no container $name-$1" "\`$0 start\` makes it" 23
-  [ "${state#* }" = true ] || fail "$name-$1 does not run" "\`$0 start\` starts it" 23
+  [ -n "$state" ] || fail "there is no container $name-$1" "\`$door start\` makes it" 23
+  [ "${state#* }" = true ] || fail "$name-$1 does not run" "\`$door start\` starts it" 23
   echo "${state% *}"
 }

@@ -225,7 +225,7 @@ std::string collations_of(const cluster::Settings& settings,
   const auto findings = cluster::CollationFindings::load(directory.collations());
   if (!findings) return {};
   return collations_text(*findings, call_for(settings.cluster_name),
-                         directory.collations().string());
+                         cluster::place_of_collations(directory, settings));
 }
 
 void check_reindexed(const cluster::SupervisorStatus& status) {

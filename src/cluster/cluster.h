@@ -134,6 +134,9 @@ ClusterStatus collect_status(const StateDirectory& directory, Look look = Look::
 std::uint64_t data_bytes(const StateDirectory& directory, const std::string& node,
                          const std::stop_token& stop = {});
 std::string to_json(const ClusterStatus& status);
+// Where a person finds all that is known of collations: a path, or with containers the words that
+// show it.
+std::string place_of_collations(const StateDirectory& directory, const Settings& settings);
 
 // The checks of `test`, in order; run one after the other with a bound on each.
 struct Check {

@@ -183,6 +183,9 @@ class Site:
             assert not told["hint"] or f"  hint: {told['hint']}\n" in result.stderr
         return told
 
+    def told_status(self):
+        return json.loads(self.manager("status", "--json", check=False).stdout)
+
     def begin(self, *words, **options):
         """The same, and it is not waited for."""
         return subprocess.Popen([self.directory / "cluster-manager.sh", *words],
@@ -1511,6 +1514,43 @@ def test_restart_rebuild_and_reindex(site):
     assert "  reindexed  0 of 0 indexes" in shown
     site.healthy()
     assert ", 0 failed" in site.manager("test").stdout
+    shown = site.manager("status", check=False).stdout
+    assert re.search(r"^asked for  rebuild of replica: done$", shown, re.M), shown
+
+
+def test_status_is_of_all_nodes(site):
+    """Each has its own container, and a person sees what one supervisor of all would tell; what is to be
+    done against what is wrong works on the host as it stands."""
+    def shown():
+        return site.manager("status", check=False).stdout
+    assert re.search(f"^directory  /var/lib/postgresql/data/pgrevive in {PRIMARY}$", shown(), re.M)
+    for container in (PRIMARY, REPLICA):
+        site.docker("exec", container, "test", "-d", site.told_status()["nodes"][0]["data_directory"])
+    before = site.told_status()["supervisor"]["restarts"]
+    site.docker("exec", REPLICA, "sh", "-c", "kill -9 $(head -n 1 $PGDATA/postmaster.pid)")
+    wait_until(lambda: site.told_status()["supervisor"]["restarts"] == before + 1, 60,
+               "that it was started again is seen")
+    assert re.search(rf"^restarts   {before + 1} \(a server died", shown(), re.M)
+    site.healthy(REPLICA)
+    site.manager("restart", "replica")
+    assert re.search("^asked for  restart of replica: done$", shown(), re.M)
+    # Which the primary does not know.
+    site.sql(REPLICA, "select pg_promote()")
+    wait_until(lambda: "problem    replica was promoted" in shown(), 60, "it is seen", every=1)
+    (act,) = re.findall(r"^ +if nobody needs what was written to it: `(.*)` makes it anew$", shown(), re.M)
+    # The words of a command that fails name the file of settings, where that is not the usual one.
+    other = site.directory / "of all.env"
+    shutil.copy2(site.directory / ".env", other)
+    left = site.manager("--env-file", other, "rebuild", check=False, input="no\n")
+    assert left.returncode == 31
+    console = site.manager("--env-file", other, "stop", "--timeout=no", check=False)
+    line = re.search("hint: `(.* stop) --help`", console.stderr).group(1)
+    assert line == f"{site.directory}/cluster-manager.sh --env-file {str(other).replace(' ', chr(92) + ' ')} stop"
+    assert "Usage" in run(["bash", "-c", f"{line} --help"], env=site.commands_environment()).stdout
+    site.manager(*act.split(), "--yes")
+    site.healthy(REPLICA)
+    assert "problem " not in shown()
+    assert re.search(r"^asked for  rebuild of replica: done$", shown(), re.M)
 
 
 def test_rebuild_that_nobody_looks_at_and_that_is_cut_off(site):

@@ -25,6 +25,7 @@
 #include "cluster/cluster.h"
 #include "cluster/console_process.h"
 #include "cluster/container_node.h"
+#include "cluster/container_status.h"
 #include "cluster/containers.h"
 #include "cluster/doctor.h"
 #include "cluster/identity_scope.h"
@@ -109,7 +110,8 @@ cluster::Settings settings_anew(const GlobalOptions& global, bool tell) {
 
 void report_running(const cluster::StateDirectory& directory, bool reindexed) {
   const auto settings = cluster::from_json(read_file(directory.settings()));
-  const auto status = cluster::read_status(directory).value_or(cluster::SupervisorStatus{});
+  const auto status =
+      containers::read_as_one(directory, settings).value_or(cluster::SupervisorStatus{});
   out("{}", running_report(settings, status, collations_of(settings, directory)));
   if (reindexed) check_reindexed(status);
 }
@@ -188,13 +190,7 @@ int check_cleanup() {
 }
 
 int rebuild(const cluster::Settings& settings, const std::string& node, bool json) {
-  cluster::RequestReport report{.act = std::string(cluster::name(cluster::Act::rebuild)),
-                                .node = node,
-                                .state = "done",
-                                .began_ms = cluster::unix_milliseconds()};
-  report.id = fmt::format("{}-{}", report.began_ms, ::getpid());
-  containers::rebuild_node(settings, node);
-  report.ended_ms = cluster::unix_milliseconds();
+  const auto report = containers::rebuild_node(settings, node);
   out("{}", json ? cluster::to_value(report).dump(2) + "\n" : report_text(report));
   return 0;
 }
@@ -301,7 +297,13 @@ void add_container(Parser& parser) {
   command->add_option("--lines", words->lines);
   command->add_flag("--json", parser.json);
   command->callback([&parser, words] {
-    parser.work = [&parser, words] { return work(parser.global, *words, parser.json); };
+    parser.work = [&parser, words] {
+      try {
+        return work(parser.global, *words, parser.json);
+      } catch (const Error& error) {
+        throw containers::in_words_of_docker(error);
+      }
+    };
   });
 }
 
