@@ -116,9 +116,10 @@ mount_bound() {
   mounts+=(--mount "type=bind,readonly,\"source=${1//\"/\"\"}\",\"target=${2//\"/\"\"}\"")
 }
 
-# pgrevive with everybody's volumes, beside the running nodes.
+# pgrevive with everybody's volumes, beside the running nodes; `test` on the host's own network, where users
+# are, whose way is by the published ports.
 look() {
-  local input=() network=none mounts image
+  local input=() network=none mounts image address
   need_cluster
   refuse_other_volumes
   image=$(our_image) || exit
@@ -127,6 +128,11 @@ look() {
   tell_mounts
   [ -z "$(our_network)" ] || network=$name-network
   [ "$1" != follow ] || input=(-i)
+  if [ "$1" = test ]; then
+    network=host
+    address=$(address_here DOCKER_LISTEN)
+    set -- "$@" --published "${address//[\[\]]/}"
+  fi
   docker run --rm --pull never "${input[@]}" --label "$looks_at" "${mounts[@]}" --network "$network" \
     "${hand_over[@]}" "$image" container "$@"
 }

@@ -146,7 +146,9 @@ struct Check {
   enum class Result { passed, failed, not_applicable } result = Result::passed;
   std::string detail;
 };
-std::vector<Check> run_checks(const StateDirectory& directory);
+// Nodes in containers are asked inside of their network, or where it is given, at that address of
+// Docker's host, which publishes their ports: as a user does, from that host.
+std::vector<Check> run_checks(const StateDirectory& directory, const std::string& published = {});
 
 // What `psql` and `exec` need: PGHOST, PGPORT, PGUSER, PGDATABASE, PGDATA, PGPASSFILE, and a PATH
 // with the server's binaries first. Throws Error{usage} for an unknown node.

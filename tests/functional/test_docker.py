@@ -827,6 +827,7 @@ def test_console_sees_all_and_cannot_tell_docker_anything(site):
     assert console.act("test", "no token")[0] == 401
     status, done = console.act("test", token)
     assert status == 200 and done["passed"], done
+    assert f" on {PRIMARY}:5432, " in done["checks"][0]["detail"]  # which is no user's way
     started = site.from_host("replica", "select pg_postmaster_start_time()")
     status, done = console.act("restart-node", token, node="replica")
     assert status == 200, done
@@ -1083,7 +1084,18 @@ def test_commands_of_the_manager(site):
     assert re.search(r"^replica +replica +\d+ +accepting .* streaming", status, re.M)
     nodes = json.loads(site.manager("status", "--json", check=False).stdout)["nodes"]
     assert [node["port"] for node in nodes] == [site.ports["primary"], site.ports["replica"]]
-    assert "11 passed, 0 failed" in site.manager("test").stdout
+    told = site.manager("test").stdout
+    assert "11 passed, 0 failed" in told
+    for node in ("primary", "replica"):  # where users connect to
+        assert re.search(rf"^  ok +{node} answers +PostgreSQL [0-9.]+.* on port {site.ports[node]}, ", told, re.M)
+    # By no other way, though all is well behind a port that nobody reaches.
+    settings = site.volume("primary") / "pgrevive/settings.json"
+    told = settings.read_text()
+    settings.write_text(json.dumps({**json.loads(told), "replica_port": 1}))
+    failed = site.manager("test", check=False)
+    settings.write_text(told)
+    assert failed.returncode == 1 and "FAIL  replica answers" in failed.stdout, message(failed)
+    assert "  ok    primary answers" in failed.stdout and "port 1 failed" in failed.stdout
     assert len([check for check in site.told("test")["checks"] if check["result"] == "passed"]) == 11
     assert {check["result"] for check in site.told("doctor")["checks"]} == {"ok", "not_applicable"}
     assert site.manager("psql-primary", "-Atc", "select count(*) from docs").stdout == "1500\n"

@@ -63,7 +63,8 @@ int show_streamed_logs(int descriptor, const std::string& names, bool follow, st
 
 // What `status` and `test` print of a cluster, and their exit code.
 int show_status(const cluster::StateDirectory& directory, bool json);
-int show_checks(const cluster::StateDirectory& directory, bool json);
+int show_checks(const cluster::StateDirectory& directory, bool json,
+                const std::string& published = {});
 int watch_status(const cluster::StateDirectory& directory);
 // Prints what the console at that address (http://HOST:PORT/) answers to a GET of `path`. Returns 0
 // where that is 200.

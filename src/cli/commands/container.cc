@@ -57,6 +57,7 @@ struct ContainerWords {
   bool reindexed = false;
   bool ran = false;
   bool follow = false;
+  std::string published;
   std::size_t lines = static_cast<std::size_t>(-1);
 };
 
@@ -156,7 +157,7 @@ int look(const ContainerWords& words, bool json) {
                           json);
   if (words.work == "status")
     return words.watch ? watch_status(directory) : show_status(directory, json);
-  return show_checks(directory, json);
+  return show_checks(directory, json, words.published);
 }
 
 // Asked by one that need not see a cluster.
@@ -295,6 +296,7 @@ void add_container(Parser& parser) {
   command->add_flag("--ran", words->ran);
   command->add_flag("--follow", words->follow);
   command->add_option("--lines", words->lines);
+  command->add_option("--published", words->published);
   command->add_flag("--json", parser.json);
   command->callback([&parser, words] {
     parser.work = [&parser, words] {
