@@ -4,7 +4,7 @@
 # What knows the cluster from the inside is pgrevive in a container that sees the volumes of all nodes
 # (`look`); the rest is Docker's own.
 
-for part in compose own start; do
+for part in compose own start logs; do
   . "${BASH_SOURCE[0]%/*}/docker/$part.sh"
 done
 
@@ -213,65 +213,6 @@ make_anew() {
   # But not where all was stopped meanwhile.
   ! runs primary || quietly docker start "$name-$1" >/dev/null
   return $code
-}
-
-docker_logs() {
-  local node= lines=100 follow= nodes=() image now
-  while [ $# -gt 0 ]; do
-    case "$1" in
-      -f|--follow) follow=yes ;;
-      -n|--lines)
-        [ $# -gt 1 ] || fail "$1: 1 required N missing" "\`$door logs --help\` explains it" 21
-        lines=$2
-        shift ;;
-      --lines=*) lines=${1#*=} ;;
-      -n*) lines=${1#-n} ;;
-      primary|replica|restore|adminer|console)
-        [ -z "$node" ] || unknown logs "$1"
-        node=$1 ;;
-      -*) unknown logs "$1" ;;
-      *) fail "there is no node '$1'" "it is primary, replica, restore, adminer or console" 21 ;;
-    esac
-    shift
-  done
-  [[ $lines =~ ^[0-9]{1,18}$ ]] || fail "could not convert: --lines = $lines" "\`$door logs --help\` explains it" 21
-  need_cluster
-  if [ -n "$node" ]; then
-    exists "$node" || fail "there is no container $name-$node" "\`$door start\` makes it" 23
-    nodes=("$node")
-  else
-    for node in primary replica restore adminer console; do
-      ! exists $node || nodes+=("$node")
-    done
-  fi
-  image=$(our_image) || exit
-  # What is followed begins where that ends.
-  [ -z "$follow" ] || now=$(date +%s.%N)
-  for node in "${nodes[@]}"; do
-    log_of "$node" --tail "$lines" ${follow:+--until "$now"}
-  done | show_logs --lines "$lines"
-  [ -n "$follow" ] || return 0
-  # One program each: of lines that come from several at once, long ones would be torn apart, and passwords
-  # in them. They hear of no key, and end with this; the key that ends it is no failure.
-  trap 'for node in $(jobs -p); do kill -- "-$node" 2>/dev/null || true; done; wait' EXIT
-  trap 'exit 0' INT
-  trap 'exit 143' TERM
-  trap 'exit 129' HUP
-  set -m
-  for node in "${nodes[@]}"; do
-    log_of "$node" --follow --since "$now" | show_logs --follow &
-  done
-  wait
-}
-# Each line with its node's name, and a tab behind that.
-log_of() {
-  docker logs "${@:2}" "$name-$1" 2>&1 | LC_ALL=C sed -u "s/^/$1\t/"
-}
-# As the program in the image shows those of the local runtime: in the order of their times, with a prefix
-# each, passwords masked.
-show_logs() {
-  local IFS=,
-  docker run --rm --pull never -i --label "$looks_at" --network none "$image" container logs "${nodes[*]}" "$@"
 }
 
 # exec [NODE] [--] [COMMAND...]: as the servers' user, with the environment that it has in the local runtime.

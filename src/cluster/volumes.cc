@@ -152,7 +152,7 @@ void hand_over(const StateDirectory& whole, const std::string& node) {
   load_marker(whole).save(own);
 }
 
-// Lets what is said on the way go where a supervisor's words go.
+// Lets what is said on the way go where a supervisor's words go, beside the node's other logs.
 class SaidInLog {
  public:
   explicit SaidInLog(const std::filesystem::path& log) : before_(::dup(STDERR_FILENO)) {
@@ -201,7 +201,7 @@ void make_from_primary(Settings settings, const std::string& node, RequestReport
   StopSignals signals;
   auto marker = load_marker(directory);
   marker.socket_directory = kSockets;
-  const SaidInLog said(volume_of(node).supervisor_log());
+  const SaidInLog said(directory.logs(node) / "supervisor.log");
   // Its own container says it on, where this comes to nothing.
   StatusBoard board(volume_of(node), before_it_is_made(node, settings, rebuild));
   const auto version =

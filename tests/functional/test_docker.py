@@ -247,10 +247,10 @@ class Site:
         return self.value(PRIMARY, "select ssl, version from pg_stat_ssl join pg_stat_replication "
                                    "using (pid)") == "t|TLSv1.3"
 
-    def volume(self, node):
+    def volume(self, node, what="data"):
         """Where the host has a node's data."""
         return pathlib.Path(self.docker.out("volume", "inspect", "--format", "{{.Mountpoint}}",
-                                            f"postgres_cluster_{node}_data"))
+                                            f"postgres_cluster_{node}_{what}"))
 
     def processes(self, *words):
         """Of pgrevive in containers, called with these words: each that is no child of such a one, as it
@@ -1182,7 +1182,8 @@ def test_logs_are_those_of_the_local_runtime(site):
     with site.begin("logs", "-f", "-n", "1", start_new_session=True) as child:
         first = child.stdout.readline()
         assert "said-2" in first, first
-        wait_until(lambda: len(site.processes("container", "logs")) == 4, 60, "all are followed")
+        # One for each container, also for those that may come, and one for files.
+        wait_until(lambda: len(site.processes("container", "logs")) == 6, 60, "all are followed")
         said = ""
         for container in (PRIMARY, REPLICA):
             asks(container, "followed")
@@ -1190,12 +1191,38 @@ def test_logs_are_those_of_the_local_runtime(site):
             line = child.stdout.readline()
             assert line, said
             said += line
+        # A container that is started again goes on being followed, with what its server says at its end.
+        def until(text, log):
+            nonlocal said
+            while not re.search(rf"^{log} \\| .*{text}", said, re.M):
+                line = child.stdout.readline()
+                assert line, said
+                said += line
+        site.docker("restart", "-t", "60", REPLICA)
+        until("database system is shut down", "replica")
+        until("started streaming WAL", "replica")
+        assert said.count("received fast shutdown request") == 1
+        assert said.count("entering standby mode") == 1
+        # And files that the node had before it had a container.
+        with open(site.volume("replica", "logs") / "later.log", "w", encoding="utf-8") as file:
+            file.write("2026-01-01 00:00:00.000 UTC written later\n")
+        until("written later", "replica")
+        (site.volume("replica", "logs") / "later.log").unlink()
         os.killpg(child.pid, signal.SIGINT)
         said += child.communicate(timeout=60)[0]
         assert child.returncode == 0
     assert "primary | " in said and "replica | " in said and "said-2" not in said
     assert said.count("password '***'") == 2 and "of-nobody" not in said
     wait_until(lambda: not site.processes("container", "logs"), 30, "nothing is left of it")
+    # Of the time before there was a container of its own.
+    lines = site.manager("logs", "primary", "-n", "999999").stdout
+    assert re.search(r"^primary \| .*to primary, replica in one pass$", lines, re.M)
+    assert re.search(r"^primary \| .*LOG:  archive recovery complete", lines, re.M)
+    refused = site.manager("logs", "supervisor", check=False)
+    assert refused.returncode == 21 and "with RUNTIME=docker there is no supervisor" in refused.stderr
+    assert "primary, replica, restore, adminer or console" in re.sub(
+        r"\s+", " ", site.manager("logs", "--help").stdout)
+    site.healthy(REPLICA)
 
 
 @contextlib.contextmanager

@@ -57,6 +57,8 @@ struct ContainerWords {
   bool reindexed = false;
   bool ran = false;
   bool follow = false;
+  bool files = false;
+  std::string from;
   std::string published;
   std::size_t lines = static_cast<std::size_t>(-1);
 };
@@ -233,6 +235,15 @@ int health(const std::string& node) {
   return trouble.empty() ? 0 : 1;
 }
 
+// Of containers what Docker has comes on the standard input; what nodes wrote before they had one
+// each is in files.
+int show_logs(const ContainerWords& words) {
+  const auto volumes = containers::where_volumes_are();
+  if (words.files && words.follow) return follow_log_files(volumes, words.node, words.from);
+  return show_streamed_logs(STDIN_FILENO, words.node, words.follow, words.lines,
+                            words.files ? &volumes : nullptr);
+}
+
 int show_token() {
   const auto token = cluster::read_console_token(containers::where_volumes_are());
   if (!token)
@@ -248,7 +259,7 @@ int work(const GlobalOptions& global, const ContainerWords& words, bool json) {
   };
   // Who goes to no target is not told in which zone it is given, and reads it all the same.
   if (is({"node", "adminer", "rebuild", "follow"})) ::setenv("TZ", "UTC", 0);
-  if (is({"logs"})) return show_streamed_logs(STDIN_FILENO, words.node, words.follow, words.lines);
+  if (is({"logs"})) return show_logs(words);
   if (is({"health"})) return health(words.node);
   if (is({"coming-up"})) return containers::is_coming_up(words.node) ? 0 : 1;
   if (is({"console"})) return run_console();
@@ -295,6 +306,8 @@ void add_container(Parser& parser) {
   command->add_flag("--reindexed", words->reindexed);
   command->add_flag("--ran", words->ran);
   command->add_flag("--follow", words->follow);
+  command->add_flag("--files", words->files);
+  command->add_option("--from", words->from);
   command->add_option("--lines", words->lines);
   command->add_option("--published", words->published);
   command->add_flag("--json", parser.json);
