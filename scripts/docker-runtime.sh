@@ -216,20 +216,35 @@ make_anew() {
 }
 
 # exec [NODE] [--] [COMMAND...]: as the servers' user, with the environment that it has in the local runtime.
+# Where the node's container does not run, in one of its own on the same volume, as there too it needs no
+# server.
 docker_exec() {
-  local node=${1:-primary} container terminal=(-i) passwords=() run
+  local node=${1:-primary} container terminal=(-i) state said image network=none environment words
   check_node "$node"
   [ $# -eq 0 ] || shift
   [ "${1:-}" != -- ] || shift
   need_cluster
-  container=$(container_of "$node") || exit
+  words=("${@:-bash}")
   [ ! -t 0 ] || [ ! -t 1 ] || terminal+=(-t)
+  environment=(--user postgres --env PGHOST=/var/run/postgresql --env PGPORT=5432
+    --env "PGUSER=$(setting POSTGRES_USER postgres)" --env "PGDATABASE=$(setting POSTGRES_DB testdb)")
   # Passwords are in the primary's volume alone.
-  [ "$node" != primary ] || passwords=(--env PGPASSFILE=/var/lib/postgresql/data/pgrevive/secrets/user.pgpass)
-  run='[ -n "$(command -v -- "$1")" ] || { echo "error: there is no program $1" >&2; exit 23; }; exec "$@"'
-  docker exec "${terminal[@]}" --user postgres --env PGHOST=/var/run/postgresql --env PGPORT=5432 \
-    --env "PGUSER=$(setting POSTGRES_USER postgres)" --env "PGDATABASE=$(setting POSTGRES_DB testdb)" \
-    "${passwords[@]}" "$container" sh -c "$run" sh "${@:-bash}"
+  [ "$node" != primary ] ||
+    environment+=(--env PGPASSFILE=/var/lib/postgresql/data/pgrevive/secrets/user.pgpass)
+  state=$(state_of "$node" '{{.Id}} {{.State.Running}}{{.State.Restarting}}') || exit
+  if [ "${state#* }" = truefalse ]; then
+    docker exec "${terminal[@]}" "${environment[@]}" "${state% *}" \
+      pgrevive container exec "$node" -- "${words[@]}"
+    return
+  fi
+  said=$(cluster_volumes) || exit
+  [[ $'\n'$said$'\n' == *$'\n'"${volumes}_${node}_data"$'\n'* ]] ||
+    fail "there is no volume of $node" "\`$door start\` makes it" 23
+  image=$(our_image) || exit
+  [ -z "$(our_network)" ] || network=$name-network
+  docker run --rm --pull never --init "${terminal[@]}" --label "$looks_at" --network "$network" "${environment[@]}" \
+    -v "${volumes}_${node}_data:/var/lib/postgresql/data" -v "${volumes}_${node}_data:/pgrevive/$node" \
+    -v "${volumes}_${node}_logs:/var/log/pgbackrest" "$image" container exec "$node" -- "${words[@]}"
 }
 
 docker_psql() {

@@ -1112,6 +1112,9 @@ def test_commands_of_the_manager(site):
         unknown = site.manager(*words, check=False)
         assert unknown.returncode == 23, message(unknown)
         assert unknown.stderr == f"error: there is no program {words[1 if len(words) == 2 else 2]}\n"
+    denied = site.manager("exec-primary", "--", "/etc/passwd", check=False)
+    assert denied.returncode == 28 and denied.stderr.startswith(
+        "error: cannot run /etc/passwd: Permission denied\n  hint: check the owner and mode")
     assert site.manager("exec-primary", "sh", "-c", 'echo "$1"; exit 7', "-", "a  b", check=False
                         ).returncode == 7
     assert "started streaming WAL" in site.manager("logs-replica", "-n", "200").stdout
@@ -1133,6 +1136,16 @@ def test_commands_of_the_manager(site):
     assert json.loads(site.manager("stop", "--json").stdout) == {"done": "stop", "ran": True}
     assert site.docker.out("ps", "-q") == ""
     assert site.manager("stop").stdout == "nothing was running\n"
+    # What needs no server works on, and psql says itself that there is none.
+    assert "in archive recovery" not in (
+        said := site.manager("exec-replica", "pg_controldata").stdout) and "shut down in recovery" in said
+    assert site.manager("exec-primary", "sh", "-c", "id -un; ls -d $PGDATA; exit 7", check=False
+                        ).stdout == "postgres\n/var/lib/postgresql/data/pgdata\n"
+    for node in ("primary", "replica"):
+        refused = site.manager(f"psql-{node}", "-c", "select 1", check=False)
+        assert refused.returncode == 2, message(refused)
+        assert "psql: error: connection to server" in refused.stderr and "Is the server running" in refused.stderr
+    assert site.docker.out("ps", "-q") == ""
     console = site.manager("console", check=False)
     assert console.returncode == 1 and console.stdout.endswith("/  (does not run)\n")
     # It waits for nobody, though it goes on: what it has to say is still being written.

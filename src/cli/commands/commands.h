@@ -66,6 +66,9 @@ int show_streamed_logs(int descriptor, const std::string& names, bool follow, st
 int follow_log_files(const cluster::StateDirectory& volumes, const std::string& names,
                      const std::string& places);
 
+// From here on this process is that program. Throws Error where it cannot be run.
+[[noreturn]] void become_program(std::vector<std::string> words);
+
 // What `status` and `test` print of a cluster, and their exit code.
 int show_status(const cluster::StateDirectory& directory, bool json);
 int show_checks(const cluster::StateDirectory& directory, bool json,

@@ -253,13 +253,15 @@ int show_token() {
   return 0;
 }
 
-int work(const GlobalOptions& global, const ContainerWords& words, bool json) {
+int work(const GlobalOptions& global, const ContainerWords& words,
+         const std::vector<std::string>& theirs, bool json) {
   const auto is = [&](std::initializer_list<std::string_view> works) {
     return std::ranges::find(works, words.work) != works.end();
   };
   // Who goes to no target is not told in which zone it is given, and reads it all the same.
   if (is({"node", "adminer", "rebuild", "follow"})) ::setenv("TZ", "UTC", 0);
   if (is({"logs"})) return show_logs(words);
+  if (is({"exec"})) become_program(theirs);
   if (is({"health"})) return health(words.node);
   if (is({"coming-up"})) return containers::is_coming_up(words.node) ? 0 : 1;
   if (is({"console"})) return run_console();
@@ -299,7 +301,8 @@ void add_container(Parser& parser) {
                              "status",        "test",       "report",   "check",     "preview",
                              "doctor",        "check-anew", "make-way", "rebuild",   "restart",
                              "reindex",       "reindexing", "console",  "get",       "token",
-                             "check-cleanup", "coming-up",  "started",  "restarted", "logs"}));
+                             "check-cleanup", "coming-up",  "started",  "restarted", "logs",
+                             "exec"}));
   command->add_option("NODE", words->node);
   command->add_option("--since-ms", words->since_ms);
   command->add_flag("-w,--watch", words->watch);
@@ -314,7 +317,7 @@ void add_container(Parser& parser) {
   command->callback([&parser, words] {
     parser.work = [&parser, words] {
       try {
-        return work(parser.global, *words, parser.json);
+        return work(parser.global, *words, parser.theirs, parser.json);
       } catch (const Error& error) {
         throw containers::in_words_of_docker(error);
       }
