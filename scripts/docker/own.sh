@@ -166,6 +166,13 @@ remove_traces() {
   [ -n "$1" ] || docker network rm "$name-network" >/dev/null 2>&1 || true
 }
 
+# What there is of it by name, one a line.
+what_there_is() {
+  docker ps -a "${ours[@]}" --format 'container {{.Names}}' || no_answer "ps failed"
+  docker volume ls "${ours[@]}" --format 'volume {{.Name}}' || no_answer "volume ls failed"
+  docker network ls "${ours[@]}" --format 'network {{.Name}}' || no_answer "network ls failed"
+}
+
 # Not by Compose, which goes by names alone.
 remove_ours() {
   local found
@@ -266,7 +273,7 @@ refuse_users() {
 }
 
 docker_cleanup() {
-  local answer= others stays yes= word found
+  local answer= others stays yes= word found there
   for word in "$@"; do
     case "$word" in -y|--yes) yes=yes ;; *) unknown cleanup "$word" ;; esac
   done
@@ -279,7 +286,8 @@ docker_cleanup() {
   check_cleanup
   stays=$(what_stays)
   if [ -z "$yes" ]; then
-    printf 'This removes cluster %s with its containers and volumes, and cannot be undone.\n' "$name"
+    there=$(what_there_is) || exit
+    printf 'This removes cluster %s with all its data, and cannot be undone:\n  %s\n' "$name" "${there//$'\n'/$'\n'  }"
     [ -z "$stays" ] || printf 'What stays: %s\n' "$stays"
     printf 'The source repository is not touched. Type yes to go on: '
     read -r answer || echo
@@ -291,9 +299,10 @@ docker_cleanup() {
   alone_here
   found=$(tokens)
   drop_tokens "$found"
+  there=$(what_there_is) || exit
   remove_ours
   not_alone_here
-  echo "removed the containers, volumes and network of $name"
+  [ -z "$there" ] || printf 'removed %s\n' "${there//$'\n'/$'\n'removed }"
   [ -z "$stays" ] || echo "kept    $stays"
   [ -z "$others" ] || printf 'kept    %s, which is not of this cluster\n' "${others//$'\n'/, }"
 }

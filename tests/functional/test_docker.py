@@ -1458,11 +1458,16 @@ def test_cleanup_removes_exactly_its_own(site):
     other()
     refused = site.manager("cleanup", check=False, input="no\n")
     assert refused.returncode == 31 and docker.inspect(PRIMARY)["State"]["Running"]
+    gone = [*(f"container {name}" for name in (PRIMARY, REPLICA, ADMINER, CONSOLE, RESTORE)),
+            *(f"volume {name}" for name in VOLUMES), "network postgres-cluster-network"]
+    assert refused.stdout.startswith("This removes cluster postgres-cluster with all its data, and cannot be "
+                                     "undone:\n")
+    assert set(re.findall("^  (.*)$", refused.stdout, re.M)) == set(gone)
     (archive,) = re.findall(r"What stays: (WAL archive in s3://backups/repo-postgres-cluster-\S+, "
                             r"stanza main)\n", refused.stdout)
     site.prove_sound()
-    assert site.manager("cleanup", "--yes").stdout == (
-        f"removed the containers, volumes and network of postgres-cluster\nkept    {archive}\n")
+    *removed, kept = site.manager("cleanup", "--yes").stdout.splitlines()
+    assert sorted(removed) == sorted(f"removed {what}" for what in gone) and kept == f"kept    {archive}"
     assert docker.out("ps", "-a", "--format", "{{.Names}}") == "postgres-cluster-other"
     assert set(docker.out("volume", "ls", "-q").split()) == {"postgres_cluster_other"}
     networks = set(docker.out("network", "ls", "--format", "{{.Name}}").split())
@@ -1732,9 +1737,11 @@ def test_cleanup_leaves_what_has_the_name_of_a_service_that_is_left_out(site):
     site.docker("run", "-d", "--name", ADMINER, "--entrypoint", "sleep", "pgrevive", "600")
     site.manager("stop")
     assert site.docker.out("ps", "--format", "{{.Names}}") == ADMINER
-    assert site.manager("cleanup", "--yes").stdout == (
-        "removed the containers, volumes and network of postgres-cluster\n"
-        f"kept    container {ADMINER}, which is not of this cluster\n")
+    *removed, kept = site.manager("cleanup", "--yes").stdout.splitlines()
+    assert kept == f"kept    container {ADMINER}, which is not of this cluster"
+    assert sorted(removed) == sorted(f"removed {what}" for what in (
+        *(f"container {name}" for name in (PRIMARY, REPLICA, RESTORE)), *(f"volume {name}" for name in VOLUMES),
+        "network postgres-cluster-network"))
     assert set(site.left_behind()) <= {ADMINER, "postgres_cluster_other"}
     assert site.docker.inspect(ADMINER)["State"]["Running"]
     site.docker("rm", "-f", ADMINER)
