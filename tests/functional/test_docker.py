@@ -943,6 +943,50 @@ def test_smart_shutdown_waits_and_fast_does_not(site):
     site.healthy(PRIMARY, REPLICA)
 
 
+def test_immediate_shutdown_waits_for_nothing(site):
+    """SIGQUIT: with a client there, and without a checkpoint, so that the next start recovers; who has
+    asked for it wants it to stay so."""
+    site.sql(PRIMARY, "create table quit as select 42 as answer")
+    with subprocess.Popen(["docker", "exec", "-i", PRIMARY, "psql", "-U", "postgres"], stdin=subprocess.PIPE,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          **child_options(env=site.docker.environment)) as client:
+        client.stdin.write(b"select 'a client';\n")
+        client.stdin.flush()
+        wait_until(lambda: site.value(PRIMARY, "select count(*) from pg_stat_activity where query like "
+                                      "'select ''a client''%'") == "1", 30, "a client is there")
+        site.docker("kill", "-s", "QUIT", PRIMARY)
+        wait_until(lambda: site.docker.inspect(PRIMARY)["State"]["Status"] == "exited", 30, "it has ended")
+        client.stdin.close()
+    assert site.docker.inspect(PRIMARY)["State"]["ExitCode"] == 0
+    assert "received immediate shutdown request" in site.log(PRIMARY)
+    assert site.state_on_disk("primary") == "in production"
+    site.docker("start", PRIMARY)
+    site.healthy(PRIMARY, REPLICA)
+    assert "was not properly shut down; automatic recovery in progress" in site.log(PRIMARY)
+    assert site.value(PRIMARY, "select answer from quit") == "42"
+    site.sql(PRIMARY, "drop table quit")
+
+
+def test_container_that_was_never_well_is_ill_once_its_time_is_over(site):
+    """Nobody waits for it then, nor takes it for one that comes up."""
+    try:
+        for node in ("primary", "replica", "adminer", "console"):
+            site.docker("run", "-d", "--name", f"never-{node}", "--network", "none", "--health-cmd",
+                        f"pgrevive container health {node}", "--health-interval", "1s", "--health-timeout", "9s",
+                        "--health-retries", "2", "--health-start-period", "1s" if node != "replica" else "1h",
+                        "--entrypoint", "sleep", "pgrevive", "600")
+        for node in ("primary", "adminer", "console"):
+            wait_until(lambda name=f"never-{node}": site.health(name) == "unhealthy", 60, f"{node} is ill")
+        (said,) = {look["Output"] for look in site.docker.inspect("never-adminer")["State"]["Health"]["Log"]}
+        assert said == "Adminer does not answer\n"
+        # Within its time it is on its way, however often it was asked.
+        wait_until(lambda: site.docker.inspect("never-replica")["State"]["Health"]["FailingStreak"] == 0
+                   and len(site.docker.inspect("never-replica")["State"]["Health"]["Log"]) > 2, 30, "it was asked")
+        assert site.health("never-replica") == "starting"
+    finally:
+        site.docker("rm", "-f", *(f"never-{node}" for node in ("primary", "replica", "adminer", "console")))
+
+
 def refuses_the_volume_that_another_server_is_on(site):
     """Which may be of another image, and which a container does not see among its processes."""
     data = "/var/lib/postgresql/data"
