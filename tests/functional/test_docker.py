@@ -680,6 +680,8 @@ def test_names_volumes_and_network(site):
         assert list(container["NetworkSettings"]["Networks"]) == ["postgres-cluster-network"]
         mounts = {mount["Name"]: mount["Destination"] for mount in container["Mounts"]
                   if mount["Type"] == "volume"}
+        # Longer than any shutdown takes: Compose and Docker kill what they stop once it is over.
+        assert container["Config"].get("StopTimeout") == (3600 if name in (PRIMARY, REPLICA) else None)
         node = name.removeprefix("postgres-cluster-")
         assert mounts == {
             PRIMARY: own(node), REPLICA: own(node), ADMINER: {}, CONSOLE: all_of_them}[name]
