@@ -187,7 +187,7 @@ leave_to_itself() {
 }
 
 docker_start() {
-  local detach= preview= json= reindex= anew= yes= told=() began ran= rest code ended log services there=${there:-}
+  local detach= preview= json= reindex= anew= yes= told=() began ran= rest code ended log services there=${there:-} i
   start_options "$@"
   [ -n "$there" ] || there=$(cluster_volumes)
   refuse_others
@@ -262,7 +262,23 @@ docker_start() {
     fail "Compose failed" "what it says of that is above"
   fi
   [ $code = 0 ] || exit $code
+  # Of a start that restored nothing there is still all to be shown.
+  shown=
+  if [ -z "$ran" ]; then
+    trap '[ -z "$shown" ] || kill -- "-$shown" 2>/dev/null || true' EXIT
+    set -m
+    part look follow-nodes --since-ms "$began" &
+    shown=$!
+    set +m
+  fi
   wait_for_health
+  if [ -n "$shown" ]; then
+    for ((i = 0; i < 50; i++)); do kill -0 "$shown" 2>/dev/null && sleep 0.1 || break; done
+    kill -- "-$shown" 2>/dev/null || true
+    wait "$shown" || true
+    shown=
+    trap - EXIT
+  fi
   [ -z "$reindex" ] || part look reindexing || code=$?
   [ $code = 0 ] || exit $code
   trap - INT

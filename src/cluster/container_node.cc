@@ -239,6 +239,8 @@ int run_node(const Settings& told, const std::string& node) {
 
   auto first = read_status(directory).value_or(SupervisorStatus{});
   StatusBoard board(directory, as_it_begins(std::move(first), settings));
+  // A start without a restore before it has phases of its own.
+  if (board.status().phases.empty()) board.enter(Phase::preparing);
   // The console has no status of its own; the primary's is what everybody looks at.
   if (const auto exposure = console_exposure(told); exposure && node == "primary")
     board.warn(*exposure);

@@ -1211,6 +1211,9 @@ def test_commands_of_the_manager(site):
     told = site.told("restart")
     assert told["done"] == "restart" and told["already_running"] is False
     assert restarted.startswith("stopped\nstarting postgres-cluster in containers\n")
+    assert re.findall(r"^  (.*\S) +[0-9.]+ s$", restarted.partition("is running")[0], re.M) == [
+        "preparing", "configuring", "joining replicas"]
+    assert re.search(r"^  up after +[0-9.]+ s$", restarted, re.M)
     assert "postgres-cluster is running" in restarted and str(site.ports["primary"]) in restarted
     assert site.streams_over_tls()
     told = json.loads(site.manager("start", "--json").stdout)

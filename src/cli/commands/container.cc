@@ -263,6 +263,7 @@ int work(const GlobalOptions& global, const ContainerWords& words,
   if (is({"logs"})) return show_logs(words);
   if (is({"exec"})) become_program(theirs);
   if (is({"health"})) return health(words.node);
+  if (is({"follow-nodes"})) return follow_nodes(containers::where_volumes_are(), words.since_ms);
   if (is({"coming-up"})) return containers::is_coming_up(words.node) ? 0 : 1;
   if (is({"console"})) return run_console();
   if (is({"get"})) return get_from_console(own_console(), words.node);
@@ -297,12 +298,12 @@ void add_container(Parser& parser) {
   auto words = std::make_shared<ContainerWords>();
   command->add_option("WORK", words->work)
       ->required()
-      ->check(CLI::IsMember({"restore",       "follow",     "node",     "adminer",   "health",
-                             "status",        "test",       "report",   "check",     "preview",
-                             "doctor",        "check-anew", "make-way", "rebuild",   "restart",
-                             "reindex",       "reindexing", "console",  "get",       "token",
-                             "check-cleanup", "coming-up",  "started",  "restarted", "logs",
-                             "exec"}));
+      ->check(CLI::IsMember({"restore",       "follow",      "node",     "adminer",   "health",
+                             "status",        "test",        "report",   "check",     "preview",
+                             "doctor",        "check-anew",  "make-way", "rebuild",   "restart",
+                             "reindex",       "reindexing",  "console",  "get",       "token",
+                             "check-cleanup", "coming-up",   "started",  "restarted", "logs",
+                             "exec",          "follow-nodes"}));
   command->add_option("NODE", words->node);
   command->add_option("--since-ms", words->since_ms);
   command->add_flag("-w,--watch", words->watch);
