@@ -4,9 +4,13 @@
 # What knows the cluster from the inside is pgrevive in a container that sees the volumes of all nodes
 # (`look`); the rest is Docker's own.
 
-for part in compose own start; do
+for part in compose own start logs; do
   . "${BASH_SOURCE[0]%/*}/docker/$part.sh"
 done
+
+# How this is called for the same cluster: what is told to be done next works as it stands.
+door=$0
+[ "${env_file:-}" = "$(readlink -f "${here:-.}/.env")" ] || printf -v door '%s --env-file %q' "$0" "${env_file:-}"
 
 docker_prepare() {
   command -v docker >/dev/null || fail "RUNTIME=docker needs docker" "install Docker, or set RUNTIME=local"
@@ -74,7 +78,7 @@ check_node() {
 check_seconds() {
   local number=${2#"${2%%[!0]*}"}
   [[ $number =~ ^[0-9]{1,5}$ ]] && [ "$number" -le 86400 ] ||
-    fail "--timeout: Value $2 not in range 1 to 86400" "\`$0 $1 --help\` explains it" 21
+    fail "--timeout: Value $2 not in range 1 to 86400" "\`$door $1 --help\` explains it" 21
 }
 
 # stop [--timeout S] [--json]
@@ -83,7 +87,7 @@ docker_stop() {
   while [ $# -gt 0 ]; do
     case "$1" in
       --timeout)
-        [ $# -gt 1 ] || fail "--timeout: 1 required S missing" "\`$0 stop --help\` explains it" 21
+        [ $# -gt 1 ] || fail "--timeout: 1 required S missing" "\`$door stop --help\` explains it" 21
         seconds=$2
         shift ;;
       --timeout=*) seconds=${1#*=} ;;
@@ -122,7 +126,7 @@ docker_restart() {
     case "$1" in
       --json) json=yes ;;
       --timeout)
-        [ $# -gt 1 ] || fail "--timeout: 1 required S missing" "\`$0 restart --help\` explains it" 21
+        [ $# -gt 1 ] || fail "--timeout: 1 required S missing" "\`$door restart --help\` explains it" 21
         limit=("--timeout=$2")
         shift ;;
       --timeout=*) limit=("$1") ;;
@@ -171,7 +175,7 @@ docker_rebuild() {
   check_node "$node"
   runs primary ||
     fail "the primary's container does not run, and a replica is made anew from a primary that serves" \
-      "\`$0 start\` brings the cluster up" 23
+      "\`$door start\` brings the cluster up" 23
   [ "$node" = replica ] || fail "rebuild is for a replica" "name the replica" 21
   if [ -z "$yes" ]; then
     printf 'This throws the data of %s away and makes it anew. Type yes to go on: ' "$node"
@@ -201,7 +205,7 @@ make_anew() {
   local code=0 id
   trap '' HUP
   id=$(state_of "$1" '{{.Id}}') || exit
-  [ -n "$id" ] || fail "there is no container $name-$1" "\`$0 start\` makes it" 23
+  [ -n "$id" ] || fail "there is no container $name-$1" "\`$door start\` makes it" 23
   (stop_those $((SECONDS + 120)) "$id") || code=$?
   # One that is still stopping has not been touched, and ends.
   [ $code != 30 ] || return $code
@@ -211,80 +215,36 @@ make_anew() {
   return $code
 }
 
-docker_logs() {
-  local node= lines=100 follow= nodes=() image now
-  while [ $# -gt 0 ]; do
-    case "$1" in
-      -f|--follow) follow=yes ;;
-      -n|--lines)
-        [ $# -gt 1 ] || fail "$1: 1 required N missing" "\`$0 logs --help\` explains it" 21
-        lines=$2
-        shift ;;
-      --lines=*) lines=${1#*=} ;;
-      -n*) lines=${1#-n} ;;
-      primary|replica|restore|adminer|console)
-        [ -z "$node" ] || unknown logs "$1"
-        node=$1 ;;
-      -*) unknown logs "$1" ;;
-      *) fail "there is no node '$1'" "it is primary, replica, restore, adminer or console" 21 ;;
-    esac
-    shift
-  done
-  [[ $lines =~ ^[0-9]{1,18}$ ]] || fail "could not convert: --lines = $lines" "\`$0 logs --help\` explains it" 21
-  need_cluster
-  if [ -n "$node" ]; then
-    exists "$node" || fail "there is no container $name-$node" "\`$0 start\` makes it" 23
-    nodes=("$node")
-  else
-    for node in primary replica restore adminer console; do
-      ! exists $node || nodes+=("$node")
-    done
-  fi
-  image=$(our_image) || exit
-  # What is followed begins where that ends.
-  [ -z "$follow" ] || now=$(date +%s.%N)
-  for node in "${nodes[@]}"; do
-    log_of "$node" --tail "$lines" ${follow:+--until "$now"}
-  done | show_logs --lines "$lines"
-  [ -n "$follow" ] || return 0
-  # One program each: of lines that come from several at once, long ones would be torn apart, and passwords
-  # in them. They hear of no key, and end with this; the key that ends it is no failure.
-  trap 'for node in $(jobs -p); do kill -- "-$node" 2>/dev/null || true; done; wait' EXIT
-  trap 'exit 0' INT
-  trap 'exit 143' TERM
-  trap 'exit 129' HUP
-  set -m
-  for node in "${nodes[@]}"; do
-    log_of "$node" --follow --since "$now" | show_logs --follow &
-  done
-  wait
-}
-# Each line with its node's name, and a tab behind that.
-log_of() {
-  docker logs "${@:2}" "$name-$1" 2>&1 | LC_ALL=C sed -u "s/^/$1\t/"
-}
-# As the program in the image shows those of the local runtime: in the order of their times, with a prefix
-# each, passwords masked.
-show_logs() {
-  local IFS=,
-  docker run --rm --pull never -i --label "$looks_at" --network none "$image" container logs "${nodes[*]}" "$@"
-}
-
 # exec [NODE] [--] [COMMAND...]: as the servers' user, with the environment that it has in the local runtime.
+# Where the node's container does not run, in one of its own on the same volume, as there too it needs no
+# server.
 docker_exec() {
-  local node=${1:-primary} container terminal=(-i) passwords=() run
+  local node=${1:-primary} container terminal=(-i) state said image network=none environment words
   check_node "$node"
   [ $# -eq 0 ] || shift
   [ "${1:-}" != -- ] || shift
   need_cluster
-  container=$(container_of "$node") || exit
+  words=("${@:-bash}")
   [ ! -t 0 ] || [ ! -t 1 ] || terminal+=(-t)
+  environment=(--user postgres --env PGHOST=/var/run/postgresql --env PGPORT=5432
+    --env "PGUSER=$(setting POSTGRES_USER postgres)" --env "PGDATABASE=$(setting POSTGRES_DB testdb)")
   # Passwords are in the primary's volume alone.
-  [ "$node" != primary ] || passwords=(--env PGPASSFILE=/var/lib/postgresql/data/pgrevive/secrets/user.pgpass)
-  run='[ -n "$(command -v -- "$1")" ] || { echo "error: there is no program $1" >&2; exit 23; }; exec "$@"'
-  docker exec "${terminal[@]}" --user postgres --env PGHOST=/var/run/postgresql --env PGPORT=5432 \
-    --env "PGUSER=$(setting POSTGRES_USER postgres)" --env "PGDATABASE=$(setting POSTGRES_DB testdb)" \
-    "${passwords[@]}" "$container" sh -c "$run" sh "${@:-bash}"
+  [ "$node" != primary ] ||
+    environment+=(--env PGPASSFILE=/var/lib/postgresql/data/pgrevive/secrets/user.pgpass)
+  state=$(state_of "$node" '{{.Id}} {{.State.Running}}{{.State.Restarting}}') || exit
+  if [ "${state#* }" = truefalse ]; then
+    docker exec "${terminal[@]}" "${environment[@]}" "${state% *}" \
+      pgrevive container exec "$node" -- "${words[@]}"
+    return
+  fi
+  said=$(cluster_volumes) || exit
+  [[ $'\n'$said$'\n' == *$'\n'"${volumes}_${node}_data"$'\n'* ]] ||
+    fail "there is no volume of $node" "\`$door start\` makes it" 23
+  image=$(our_image) || exit
+  [ -z "$(our_network)" ] || network=$name-network
+  docker run --rm --pull never --init "${terminal[@]}" --label "$looks_at" --network "$network" "${environment[@]}" \
+    -v "${volumes}_${node}_data:/var/lib/postgresql/data" -v "${volumes}_${node}_data:/pgrevive/$node" \
+    -v "${volumes}_${node}_logs:/var/log/pgbackrest" "$image" container exec "$node" -- "${words[@]}"
 }
 
 docker_psql() {
@@ -313,7 +273,7 @@ docker_console() {
   done
   need_cluster
   [[ " ${wanted[*]} " == *" console "* ]] ||
-    fail "cluster $name has no console (CONSOLE_PORT=0)" "give it a port in .env, then \`$0 restart\`" 23
+    fail "cluster $name has no console (CONSOLE_PORT=0)" "give it a port in .env, then \`$door restart\`" 23
   if [ ${#words[@]} -gt 0 ]; then
     container=$(container_of console) || exit
     docker exec "$container" pgrevive container "${words[@]}"
@@ -366,7 +326,7 @@ part() {
 }
 
 # Words that a command has no place for.
-unknown() { fail "$1 does not know $2" "\`$0 $1 --help\` lists the options" 21; }
+unknown() { fail "$1 does not know $2" "\`$door $1 --help\` lists the options" 21; }
 
 # Sorts the words behind a command: what is any command's goes to those that stood before it. Of psql and exec
 # what stands behind the node is for others.
@@ -409,7 +369,7 @@ docker_command() {
     rebuild) docker_rebuild "$@" ;;
     switchover)
       fail "switchover exchanges the directories of two nodes, and with RUNTIME=docker each is a volume of its own" \
-        "\`$0 restart primary\` starts its server anew, \`$0 rebuild\` makes the replica anew; for one that takes over use RUNTIME=local" 21 ;;
+        "\`$door restart primary\` starts its server anew, \`$door rebuild\` makes the replica anew; for one that takes over use RUNTIME=local" 21 ;;
     status|test)
       for word in "$@"; do
         case "$command $word" in
@@ -429,6 +389,6 @@ docker_command() {
     restore|archive-get|prefetch)
       fail "$command makes files of this host, which RUNTIME=docker leaves alone" \
         "docker run --rm -v DIR:DIR pgrevive $command ..., or RUNTIME=local" 21 ;;
-    *) fail "there is no command '$command'" "\`$0 help\` lists all commands" 21 ;;
+    *) fail "there is no command '$command'" "\`$door help\` lists all commands" 21 ;;
   esac
 }

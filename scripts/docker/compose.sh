@@ -93,7 +93,7 @@ need_image() {
 hand_over=()
 prepare_hand_over() {
   local size
-  hand_over=(-e "PGREVIVE_FRONT_DOOR=$0" -e "TZ=$TZ")
+  hand_over=(-e "PGREVIVE_FRONT_DOOR=$door" -e "TZ=$TZ")
   [ -t 1 ] && [ -z "$json_errors" ] && [ "${TERM:-dumb}" != dumb ] || return 0
   size=$(stty size </dev/tty 2>/dev/null) || return 0
   [ "$size" = "0 0" ] || hand_over+=(-e "PGREVIVE_TERMINAL=${size#* }x${size% *}")
@@ -116,17 +116,23 @@ mount_bound() {
   mounts+=(--mount "type=bind,readonly,\"source=${1//\"/\"\"}\",\"target=${2//\"/\"\"}\"")
 }
 
-# pgrevive with everybody's volumes, beside the running nodes.
+# pgrevive with everybody's volumes, beside the running nodes; `test` on the host's own network, where users
+# are, whose way is by the published ports.
 look() {
-  local input=() network=none mounts image
+  local input=() network=none mounts image address
   need_cluster
   refuse_other_volumes
   image=$(our_image) || exit
   docker image inspect "$image" >/dev/null 2>&1 ||
-    fail "the image $image of cluster $name is not in this Docker" "\`$0 start\` builds it"
+    fail "the image $image of cluster $name is not in this Docker" "\`$door start\` builds it"
   tell_mounts
   [ -z "$(our_network)" ] || network=$name-network
   [ "$1" != follow ] || input=(-i)
+  if [ "$1" = test ]; then
+    network=host
+    address=$(address_here DOCKER_LISTEN)
+    set -- "$@" --published "${address//[\[\]]/}"
+  fi
   docker run --rm --pull never "${input[@]}" --label "$looks_at" "${mounts[@]}" --network "$network" \
     "${hand_over[@]}" "$image" container "$@"
 }

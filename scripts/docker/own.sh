@@ -127,14 +127,14 @@ cluster_volumes() {
 need_cluster() {
   local found
   found=$(cluster_volumes)
-  [ -n "$found" ] || fail "there is no cluster '$name' in this Docker" "\`$0 start\` makes it" 23
+  [ -n "$found" ] || fail "there is no cluster '$name' in this Docker" "\`$door start\` makes it" 23
 }
 # For who has waited: what somebody has removed is not made again by a call that found it there.
 refuse_removed() {
   local found
   [ -n "$there" ] || return 0
   found=$(cluster_volumes)
-  [ -n "$found" ] || fail "cluster $name was removed meanwhile" "\`$0 start\` makes it anew" 31
+  [ -n "$found" ] || fail "cluster $name was removed meanwhile" "\`$door start\` makes it anew" 31
 }
 
 # Of the one that the cluster was made of, as long as that is known.
@@ -164,6 +164,13 @@ remove_traces() {
   found=$(our_volumes)
   [ -z "$found" ] || docker volume rm $found >/dev/null 2>&1 || true
   [ -n "$1" ] || docker network rm "$name-network" >/dev/null 2>&1 || true
+}
+
+# What there is of it by name, one a line.
+what_there_is() {
+  docker ps -a "${ours[@]}" --format 'container {{.Names}}' || no_answer "ps failed"
+  docker volume ls "${ours[@]}" --format 'volume {{.Name}}' || no_answer "volume ls failed"
+  docker network ls "${ours[@]}" --format 'network {{.Name}}' || no_answer "network ls failed"
 }
 
 # Not by Compose, which goes by names alone.
@@ -266,7 +273,7 @@ refuse_users() {
 }
 
 docker_cleanup() {
-  local answer= others stays yes= word found
+  local answer= others stays yes= word found there
   for word in "$@"; do
     case "$word" in -y|--yes) yes=yes ;; *) unknown cleanup "$word" ;; esac
   done
@@ -279,7 +286,8 @@ docker_cleanup() {
   check_cleanup
   stays=$(what_stays)
   if [ -z "$yes" ]; then
-    printf 'This removes cluster %s with its containers and volumes, and cannot be undone.\n' "$name"
+    there=$(what_there_is) || exit
+    printf 'This removes cluster %s with all its data, and cannot be undone:\n  %s\n' "$name" "${there//$'\n'/$'\n'  }"
     [ -z "$stays" ] || printf 'What stays: %s\n' "$stays"
     printf 'The source repository is not touched. Type yes to go on: '
     read -r answer || echo
@@ -291,9 +299,10 @@ docker_cleanup() {
   alone_here
   found=$(tokens)
   drop_tokens "$found"
+  there=$(what_there_is) || exit
   remove_ours
   not_alone_here
-  echo "removed the containers, volumes and network of $name"
+  [ -z "$there" ] || printf 'removed %s\n' "${there//$'\n'/$'\n'removed }"
   [ -z "$stays" ] || echo "kept    $stays"
   [ -z "$others" ] || printf 'kept    %s, which is not of this cluster\n' "${others//$'\n'/, }"
 }
@@ -302,7 +311,7 @@ docker_cleanup() {
 container_of() {
   local state
   state=$(state_of "$1" '{{.Id}} {{.State.Running}}') || exit
-  [ -n "$state" ] || fail "there is no container $name-$1" "\`$0 start\` makes it" 23
-  [ "${state#* }" = true ] || fail "$name-$1 does not run" "\`$0 start\` starts it" 23
+  [ -n "$state" ] || fail "there is no container $name-$1" "\`$door start\` makes it" 23
+  [ "${state#* }" = true ] || fail "$name-$1 does not run" "\`$door start\` starts it" 23
   echo "${state% *}"
 }

@@ -147,7 +147,7 @@ start_options() {
       --anew) anew=yes ;;
       -y|--yes) yes=yes ;;
       --set|--type|--target|--target-timeline)
-        [ $# -gt 0 ] || fail "$word: 1 required TEXT missing" "\`$0 start --help\` lists the options" 21
+        [ $# -gt 0 ] || fail "$word: 1 required TEXT missing" "\`$door start --help\` lists the options" 21
         told+=("$word=$1")
         shift ;;
       --set=*|--type=*|--target=*|--target-timeline=*|--target-exclusive) told+=("$word") ;;
@@ -181,13 +181,13 @@ tell_words() {
 interrupted=
 leave_to_itself() {
   [ -z "$json_errors" ] ||
-    fail "left to itself: it goes on" "\`$0 status\` shows how far it is, \`$0 stop\` ends it" 31
-  printf '\nleft to itself: it goes on. `%s status` shows how far it is, `%s stop` ends it\n' "$0" "$0"
+    fail "left to itself: it goes on" "\`$door status\` shows how far it is, \`$door stop\` ends it" 31
+  printf '\nleft to itself: it goes on. `%s status` shows how far it is, `%s stop` ends it\n' "$door" "$door"
   exit 31
 }
 
 docker_start() {
-  local detach= preview= json= reindex= anew= yes= told=() began ran= rest code ended log services there=${there:-}
+  local detach= preview= json= reindex= anew= yes= told=() began ran= rest code ended log services there=${there:-} i
   start_options "$@"
   [ -n "$there" ] || there=$(cluster_volumes)
   refuse_others
@@ -230,7 +230,7 @@ docker_start() {
   [[ " ${wanted[*]} " != *" console "* ]] || services+=(postgres-cluster-console)
   quietly compose up -d --no-deps "${services[@]}"
   not_alone_here
-  has_token || { stop_services 120; fail "the cluster was stopped before it was up" "\`$0 start\` goes on" 31; }
+  has_token || { stop_services 120; fail "the cluster was stopped before it was up" "\`$door start\` goes on" 31; }
   # Whoever stops looking, or goes away with his terminal, must not keep the nodes from being started:
   # a process group of its own hears of neither.
   log=$(mktemp /tmp/pgrevive-start.XXXXXX)
@@ -240,7 +240,7 @@ docker_start() {
   trap - EXIT
   set +m
   if [ -n "$detach" ]; then
-    echo "$name is being brought up; \`$0 status\` shows how far it is"
+    echo "$name is being brought up; \`$door status\` shows how far it is"
     started
     return
   fi
@@ -255,14 +255,30 @@ docker_start() {
   wait $rest || ended=$?
   if [ $ended != 0 ]; then
     [ -z "$interrupted" ] || leave_to_itself
-    [ $ended != 31 ] || fail "the cluster was stopped before it was up" "\`$0 start\` goes on" 31
+    [ $ended != 31 ] || fail "the cluster was stopped before it was up" "\`$door start\` goes on" 31
     [ $code = 0 ] || exit $code
     cat "$log" >&2 2>/dev/null || true
     rm -f "$log"
     fail "Compose failed" "what it says of that is above"
   fi
   [ $code = 0 ] || exit $code
+  # Of a start that restored nothing there is still all to be shown.
+  shown=
+  if [ -z "$ran" ]; then
+    trap '[ -z "$shown" ] || kill -- "-$shown" 2>/dev/null || true' EXIT
+    set -m
+    part look follow-nodes --since-ms "$began" &
+    shown=$!
+    set +m
+  fi
   wait_for_health
+  if [ -n "$shown" ]; then
+    for ((i = 0; i < 50; i++)); do kill -0 "$shown" 2>/dev/null && sleep 0.1 || break; done
+    kill -- "-$shown" 2>/dev/null || true
+    wait "$shown" || true
+    shown=
+    trap - EXIT
+  fi
   [ -z "$reindex" ] || part look reindexing || code=$?
   [ $code = 0 ] || exit $code
   trap - INT
@@ -329,7 +345,7 @@ wait_for_health() {
         break
       fi
       [ -z "$interrupted" ] || leave_to_itself
-      [ -n "$state" ] || fail "the container $name-$node is gone" "\`$0 start\` makes it again" 23
+      [ -n "$state" ] || fail "the container $name-$node is gone" "\`$door start\` makes it again" 23
       case "$state" in
         running\ "$first"\ *|created\ "$first"\ *)
           # One that recovers from a crash takes the time that it takes. Of one that is up the probes may
@@ -341,7 +357,7 @@ wait_for_health() {
           ! docker exec "$name-$node" pgrevive container coming-up "$node" 2>/dev/null || continue ;;
         exited\ *\ *)
           # By somebody else; one that ends by itself Docker starts again.
-          ended_too_early "$node" || fail "$name-$node was stopped before it was up" "\`$0 start\` starts it" 31 ;;&
+          ended_too_early "$node" || fail "$name-$node was stopped before it was up" "\`$door start\` starts it" 31 ;;&
         restarting\ *|exited\ *)
           if ended_too_early "$node"; then
             quietly docker stop "$name-$node"
@@ -379,7 +395,7 @@ make_way() {
         -e /pgrevive/primary/pgrevive/makes-way; then
       # Programs were told already, unless it was killed.
       [ $code -lt 20 ] || [ $code -gt 31 ] || json_errors=
-      fail "the old data is not all gone yet" "\`$0 start\` goes on, and makes the new cluster" $code
+      fail "the old data is not all gone yet" "\`$door start\` goes on, and makes the new cluster" $code
     fi
     # It was not touched.
     [ "$up" != true ] || docker start "${wanted[@]/#/$name-}" >/dev/null || true

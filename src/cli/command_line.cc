@@ -33,7 +33,8 @@ std::optional<std::size_t> find_command(std::span<const std::string> words) {
 
 SplitWords split_pass_through(std::span<const std::string> words) {
   SplitWords split{{words.begin(), words.end()}, {}};
-  const auto command = find_command(words);
+  auto command = find_command(words);
+  if (command && words[*command] == "container") command = find_plain_word(words, *command + 1);
   if (!command || (words[*command] != "psql" && words[*command] != "exec")) return split;
   const auto node = find_plain_word(words, *command + 1);
   if (!node) return split;

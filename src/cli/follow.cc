@@ -22,6 +22,7 @@
 #include "cli/running_report.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
+#include "cluster/containers.h"
 #include "cluster/reindex.h"
 #include "cluster/silent_end.h"
 #include "cluster/status_board.h"
@@ -97,6 +98,46 @@ cluster::SupervisorStatus until_joined(cluster::SupervisorStatus status) {
     return phase.phase == Phase::stopping || phase.phase == Phase::stopped;
   });
   if (status.phase == Phase::stopping) status.phase = Phase::stopped;
+  return status;
+}
+
+// What a node's container says of its start; nothing of an earlier one.
+std::optional<cluster::SupervisorStatus> fresh_start(const cluster::StateDirectory& directory,
+                                                     std::int64_t since_ms) {
+  auto status = cluster::read_status(directory);
+  if (!status || status->phases.empty() || status->phases.front().began_ms < since_ms) return {};
+  return status;
+}
+
+// One that was not started runs on from before.
+std::optional<cluster::SupervisorStatus> fresh_start_or_one_that_runs(
+    const cluster::StateDirectory& directory, std::int64_t since_ms) {
+  if (auto started = fresh_start(directory, since_ms)) return started;
+  auto status = cluster::read_status(directory);
+  if (!status || status->phase != Phase::running || !cluster::supervisor_running(directory))
+    return {};
+  return status;
+}
+
+// Whether it begins with that of the volumes, which was shown.
+bool is_behind_a_restore(const cluster::SupervisorStatus& status) {
+  return std::ranges::find(status.phases, Phase::joining, &cluster::PhaseTime::phase) !=
+         status.phases.end();
+}
+
+// As one supervisor has it: from when on the primary runs the replica joins, until it runs.
+cluster::SupervisorStatus with_joining(cluster::SupervisorStatus status,
+                                       const std::optional<cluster::SupervisorStatus>& replica) {
+  if (status.phase != Phase::running) return status;
+  auto& joining = status.phases.back();
+  joining.phase = Phase::joining;
+  if (!replica || replica->phase != Phase::running) {
+    status.phase = Phase::joining;
+    return status;
+  }
+  const auto joined = std::max(joining.began_ms, replica->phases.back().began_ms);
+  joining.ended_ms = joined;
+  status.phases.push_back({.phase = Phase::running, .began_ms = joined});
   return status;
 }
 
@@ -225,7 +266,7 @@ std::string collations_of(const cluster::Settings& settings,
   const auto findings = cluster::CollationFindings::load(directory.collations());
   if (!findings) return {};
   return collations_text(*findings, call_for(settings.cluster_name),
-                         directory.collations().string());
+                         cluster::place_of_collations(directory, settings));
 }
 
 void check_reindexed(const cluster::SupervisorStatus& status) {
@@ -281,6 +322,22 @@ int follow_reindex(const cluster::StateDirectory& directory) {
     }
     if (!stop.wait_for(200ms)) return leave_to_itself(view);
   }
+}
+
+int follow_nodes(const cluster::StateDirectory& directory, std::int64_t since_ms) {
+  const auto of_replica = cluster::containers::volume_of("replica");
+  const StopOnSignal stop;
+  ProgressView view = view_for(stdout_terminal());
+  do {
+    const auto primary = fresh_start(directory, since_ms);
+    if (!primary) continue;
+    if (is_behind_a_restore(*primary)) return 0;
+    const auto status = with_joining(*primary, fresh_start_or_one_that_runs(of_replica, since_ms));
+    print(view.update(status, unix_now()));
+    if (status.phase == Phase::running || status.phase == Phase::failed) return 0;
+  } while (stop.wait_for(200ms));
+  print(view.close());
+  return 0;
 }
 
 int follow_service(const cluster::StateDirectory& directory, std::int64_t since_ms, int end) {

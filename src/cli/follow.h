@@ -38,6 +38,10 @@ void check_reindexed(const cluster::SupervisorStatus& status);
 // returns when it is over: 0. Ctrl-C as above.
 int follow_reindex(const cluster::StateDirectory& directory);
 
+// Shows how the containers of a cluster start that needs no restore, from `since_ms` on, until all
+// are up, one has failed, or somebody interrupts it.
+int follow_nodes(const cluster::StateDirectory& directory, std::int64_t since_ms);
+
 // Shows how the service that fills the volumes of containers gets on, as far as it began after
 // `since_ms` (Unix milliseconds), and returns when that container has ended: its exit code then
 // comes on the descriptor `end`. Throws what it failed with. Ctrl-C as above.

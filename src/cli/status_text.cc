@@ -230,8 +230,11 @@ std::string archive_text(const cluster::ClusterStatus& status) {
     return status.archive + ", newest backup " + *status.archive_backup;
   return fmt::format(
       "{}, no backup in it yet, so nothing can be restored from it: set WAL_ARCHIVE_BACKUP=full "
-      "and restart, or run pgbackrest --config={} --stanza=... --type=full backup",
-      status.archive, status.state_directory + "/pgbackrest/pgbackrest.conf");
+      "and restart, or run {}pgbackrest --config={} --stanza=... --type=full backup",
+      status.archive,
+      status.containers ? fmt::format("docker exec -u postgres {}-primary ", status.cluster_name)
+                        : "",
+      status.state_directory + "/pgbackrest/pgbackrest.conf");
 }
 
 // What only who looks again and again sees.
@@ -258,7 +261,10 @@ std::string lags_text(const Watched& watched) {
 std::string text_of(const cluster::ClusterStatus& status, const Watched* watched) {
   const cluster::SupervisorStatus& supervisor = status.supervisor;
   std::string text = fact("cluster", fmt::format("{}: {}", status.cluster_name, headline(status)));
-  text += fact("directory", status.state_directory);
+  text += fact("directory",
+               status.containers
+                   ? fmt::format("{} in {}-primary", status.state_directory, status.cluster_name)
+                   : status.state_directory);
   if (!supervisor.backup_label.empty()) text += fact("backup", supervisor.backup_label);
   if (watched != nullptr) text += phases_text(watched->sight);
   if (status.supervisor_running) {

@@ -37,11 +37,16 @@ bool becomes_true(std::chrono::milliseconds limit, const std::function<bool()>& 
 
 class Checks {
  public:
-  explicit Checks(const StateDirectory& directory)
+  Checks(const StateDirectory& directory, const std::string& published)
       : directory_(directory),
         marker_(load_marker(directory)),
         settings_(from_json(read_file(directory.settings()))),
-        nodes_(node_names(settings_.replicas)) {}
+        nodes_(node_names(settings_.replicas)) {
+    if (published.empty()) return;
+    // From there containers are this host's own programs.
+    settings_.containers = false;
+    settings_.listen_addresses = published;
+  }
 
   std::vector<Check> run() {
     for (const auto& node : nodes_) {
@@ -113,8 +118,11 @@ class Checks {
   std::string answers(const std::string& node) {
     auto connection = open(node);
     return "PostgreSQL " +
-           connection.value("select current_setting('server_version')").value_or("") + " on port " +
-           std::to_string(port_of(settings_, node)) + ", database " + settings_.database;
+           connection.value("select current_setting('server_version')").value_or("") +
+           (settings_.containers
+                ? fmt::format(" on {}:{}", host_of(settings_, node), kContainerPort)
+                : fmt::format(" on port {}", port_of(settings_, node))) +
+           ", database " + settings_.database;
   }
 
   std::string role(const std::string& node) {
@@ -259,6 +267,8 @@ class Checks {
 
 }  // namespace
 
-std::vector<Check> run_checks(const StateDirectory& directory) { return Checks(directory).run(); }
+std::vector<Check> run_checks(const StateDirectory& directory, const std::string& published) {
+  return Checks(directory, published).run();
+}
 
 }  // namespace pgrevive::cluster

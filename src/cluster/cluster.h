@@ -134,6 +134,9 @@ ClusterStatus collect_status(const StateDirectory& directory, Look look = Look::
 std::uint64_t data_bytes(const StateDirectory& directory, const std::string& node,
                          const std::stop_token& stop = {});
 std::string to_json(const ClusterStatus& status);
+// Where a person finds all that is known of collations: a path, or with containers the words that
+// show it.
+std::string place_of_collations(const StateDirectory& directory, const Settings& settings);
 
 // The checks of `test`, in order; run one after the other with a bound on each.
 struct Check {
@@ -143,7 +146,9 @@ struct Check {
   enum class Result { passed, failed, not_applicable } result = Result::passed;
   std::string detail;
 };
-std::vector<Check> run_checks(const StateDirectory& directory);
+// Nodes in containers are asked inside of their network, or where it is given, at that address of
+// Docker's host, which publishes their ports: as a user does, from that host.
+std::vector<Check> run_checks(const StateDirectory& directory, const std::string& published = {});
 
 // What `psql` and `exec` need: PGHOST, PGPORT, PGUSER, PGDATABASE, PGDATA, PGPASSFILE, and a PATH
 // with the server's binaries first. Throws Error{usage} for an unknown node.

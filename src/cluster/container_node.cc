@@ -34,7 +34,6 @@
 namespace pgrevive::cluster::containers {
 namespace {
 
-constexpr const char* kData = "/var/lib/postgresql/data";  // a node's volume in its container
 constexpr const char* kBackrestConf = "/etc/pgbackrest/pgbackrest.conf";
 constexpr const char* kAdminerPlace = "/run/pgrevive";
 constexpr std::chrono::minutes kRestartLimit{10};
@@ -162,6 +161,39 @@ void take_down(Site& site, const std::string& node, const StopSignals& signals) 
   site.board.enter(Phase::stopped);
 }
 
+// What there is to say of a node when its container starts, after what was said last.
+SupervisorStatus as_it_begins(SupervisorStatus status, const Settings& settings) {
+  // What is said of its way up belongs to the start, or the rebuild, that filled the volume.
+  const bool filled =
+      std::ranges::find(status.phases, Phase::running, &PhaseTime::phase) == status.phases.end();
+  const bool cut_off = status.request && status.request->state == "working";
+  if (!filled) status.phases.clear();
+  if (!filled || cut_off) status.request.reset();
+  // One that was stopped begins anew, as a supervisor does; one that died goes on.
+  if (!filled && status.phase == Phase::stopped) {
+    status.restarts = 0;
+    status.notices.clear();
+  }
+  std::erase_if(status.notices, tells_of_exposure);
+  status.cluster_name = settings.cluster_name;
+  status.pid = ::getpid();
+  // Of what died it may still be `running`.
+  status.phase = Phase::preparing;
+  status.error.clear();
+  status.exit_code = 0;
+  status.reindex.reset();
+  return status;
+}
+
+// Until the container is started again, which Docker does by itself, but waits with.
+void tell_failure(StatusBoard& board, const Error& error) {
+  board.change([&](SupervisorStatus& status) {
+    status.error = in_words_of_docker(error).text();
+    status.exit_code = error.exit_code();
+  });
+  board.enter(Phase::failed);
+}
+
 // It says why, where it was the primary's that could not be filled.
 [[noreturn]] void refuse_volume(const std::string& node) {
   const auto status = read_status(volume_of(node));
@@ -206,18 +238,9 @@ int run_node(const Settings& told, const std::string& node) {
   write_file_atomic(directory.settings(), to_json(told));
 
   auto first = read_status(directory).value_or(SupervisorStatus{});
-  first.cluster_name = settings.cluster_name;
-  first.pid = ::getpid();
-  // Of what died it may still be `running`.
-  first.phase = Phase::preparing;
-  first.error.clear();
-  first.request.reset();
-  first.reindex.reset();
-  // The phases of its way up belong to the start that filled the volume, and to no later one.
-  if (std::ranges::find(first.phases, Phase::running, &PhaseTime::phase) != first.phases.end())
-    first.phases.clear();
-  std::erase_if(first.notices, tells_of_exposure);
-  StatusBoard board(directory, std::move(first));
+  StatusBoard board(directory, as_it_begins(std::move(first), settings));
+  // A start without a restore before it has phases of its own.
+  if (board.status().phases.empty()) board.enter(Phase::preparing);
   // The console has no status of its own; the primary's is what everybody looks at.
   if (const auto exposure = console_exposure(told); exposure && node == "primary")
     board.warn(*exposure);
@@ -233,8 +256,11 @@ int run_node(const Settings& told, const std::string& node) {
     watch(site, node);
   } catch (const Error& error) {
     const bool asked = error.kind() == ErrorKind::cancelled && signals.stop().stop_requested();
-    if (!asked) site.servers.stop_all();
-    if (!asked) throw;
+    if (!asked) {
+      site.servers.stop_all();
+      tell_failure(board, error);
+      throw;
+    }
     take_down(site, node, signals);
   }
   return 0;

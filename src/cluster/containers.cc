@@ -1,10 +1,21 @@
 #include "cluster/containers.h"
 
 #include <cstdlib>
+#include <regex>
 
 #include "cluster/backrest_conf.h"
 
 namespace pgrevive::cluster::containers {
+namespace {
+
+// "its log is /pgrevive/replica/logs/postgresql.log" as what shows that log on Docker's host.
+std::string without_paths_of_logs(std::string hint) {
+  static const std::regex place("(its log is|look into) " + std::string(kVolumes) +
+                                "/([a-z0-9-]+)/[^ ;,]*\\.log");
+  return std::regex_replace(hint, place, "look into `logs $2`");
+}
+
+}  // namespace
 
 Settings settings_for(Settings settings) {
   if (settings.replicas != 1)
@@ -34,6 +45,8 @@ Error in_words_of_docker(const Error& error) {
         "anew (docker compose build postgres-cluster-restore), and start again");
   else if (error.hint().find("PGREVIVE_HOME") != std::string::npos)
     result.with_hint("the volumes lie where `docker info` says Docker Root Dir: make room there");
+  else if (const auto words = without_paths_of_logs(error.hint()); words != error.hint())
+    result.with_hint(words);
   return result;
 }
 

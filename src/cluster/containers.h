@@ -13,6 +13,8 @@
 namespace pgrevive::cluster::containers {
 
 inline constexpr const char* kVolumes = "/pgrevive";
+inline constexpr const char* kData =
+    "/var/lib/postgresql/data";  // a node's volume in its container
 inline constexpr const char* kSockets = "/var/run/postgresql";
 
 // The settings as they count in containers. Throws Error{usage} for what containers cannot do.
@@ -20,7 +22,7 @@ inline constexpr const char* kSockets = "/var/run/postgresql";
 Settings settings_for(Settings settings);
 
 // An error with a remedy that helps where servers run in containers of one image, and not the
-// host's own. Pure.
+// host's own, and whose files nobody finds by the paths that volumes have here. Pure.
 Error in_words_of_docker(const Error& error);
 
 // The cluster as a container sees it that has the volumes of all nodes.

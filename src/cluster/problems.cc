@@ -65,7 +65,8 @@ void judge_node(const NodeStatus& node, std::vector<Problem>& problems) {
   }
   if (node.role != "replica") {
     add("promoted", fmt::format("{} was promoted, and is no replica any more", node.name),
-        "if nobody needs what was written to it: `stop`, remove its directory, `start`");
+        fmt::format("if nobody needs what was written to it: `rebuild {}` makes it anew",
+                    node.name));
   } else if (node.replication != "streaming") {
     add("not_streaming",
         fmt::format("{} does not stream from the primary ({})", node.name,
@@ -118,7 +119,8 @@ std::vector<Problem> find_problems(const ClusterStatus& status) {
     if (!status.adminer_url.empty() && !status.adminer_answers)
       problems.push_back({.id = "adminer",
                           .text = "Adminer does not answer at " + status.adminer_url,
-                          .remedy = "it is started again by itself; adminer.log says why it ends",
+                          .remedy = "it is started again by itself; its log (adminer.log, or "
+                                    "`logs adminer` with RUNTIME=docker) says why it ends",
                           .values = {{"url", status.adminer_url}}});
   }
   for (const auto& node : status.nodes) judge_load(node, problems);

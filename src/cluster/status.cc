@@ -11,6 +11,7 @@
 #include "cluster/backrest_conf.h"
 #include "cluster/cluster.h"
 #include "cluster/console_process.h"
+#include "cluster/container_status.h"
 #include "cluster/dialect.h"
 #include "cluster/leftovers.h"
 #include "cluster/made_places.h"
@@ -223,6 +224,11 @@ std::uint64_t data_bytes(const StateDirectory& directory, const std::string& nod
   return bytes;
 }
 
+std::string place_of_collations(const StateDirectory& directory, const Settings& settings) {
+  const auto path = directory.collations().string();
+  return settings.containers ? containers::cat_in_container(settings, "primary", path) : path;
+}
+
 ClusterStatus collect_status(const StateDirectory& directory, Look look) {
   const auto marker = load_marker(directory);
   // A cleanup removes them long before the last of the data.
@@ -233,7 +239,9 @@ ClusterStatus collect_status(const StateDirectory& directory, Look look) {
   status.state_directory = directory.root().string();
   status.containers = settings.containers;
   status.supervisor_running = supervisor_running(directory);
-  status.supervisor = read_status(directory).value_or(SupervisorStatus{});
+  status.supervisor =
+      (settings.containers ? containers::read_as_one(directory, settings) : read_status(directory))
+          .value_or(SupervisorStatus{});
   const auto primary = NodeRecord::load(directory, "primary").value_or(NodeRecord{});
   const auto roles = candidate_roles(settings, primary.source_user, directory.data("primary"));
   const auto version = version_of(directory.data("primary"));
@@ -270,7 +278,7 @@ ClusterStatus collect_status(const StateDirectory& directory, Look look) {
   if (look != Look::quick)
     status.adminer_answers = adminer_answers(settings, std::chrono::seconds(2));
   status.collations = CollationFindings::load(directory.collations());
-  status.collations_file = directory.collations().string();
+  status.collations_file = place_of_collations(directory, settings);
   status.restores = load_restores(directory);
   for (const auto& place : set_aside(directory)) status.half_removed.push_back(place.string());
   // The one that is under way is no past one yet.
@@ -279,6 +287,7 @@ ClusterStatus collect_status(const StateDirectory& directory, Look look) {
       return restore.outcome == "interrupted" &&
              restore.began_ms() == status.supervisor.phases.front().began_ms;
     });
+  if (settings.containers) containers::tell_places_in_containers(status);
   return status;
 }
 

@@ -18,6 +18,7 @@
 #include "cluster/bring_up.h"
 #include "cluster/cluster.h"
 #include "cluster/console_process.h"
+#include "cluster/containers.h"
 #include "cluster/first_backup.h"
 #include "cluster/lost_primary.h"
 #include "cluster/new_cluster.h"
@@ -338,7 +339,7 @@ int bring_up_watch_and_report(const StateDirectory& directory, const Settings& s
       // Who waits for a cluster that was brought up must not go on.
       return until == Until::stopped ? 0 : error.exit_code();
     }
-    fail(board, error);
+    fail(board, settings.containers ? containers::in_words_of_docker(error) : error);
     return error.exit_code();
   } catch (const std::exception& error) {
     const Error internal(ErrorKind::internal, error.what());

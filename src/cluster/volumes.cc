@@ -152,7 +152,7 @@ void hand_over(const StateDirectory& whole, const std::string& node) {
   load_marker(whole).save(own);
 }
 
-// Lets what is said on the way go where a supervisor's words go.
+// Lets what is said on the way go where a supervisor's words go, beside the node's other logs.
 class SaidInLog {
  public:
   explicit SaidInLog(const std::filesystem::path& log) : before_(::dup(STDERR_FILENO)) {
@@ -171,8 +171,29 @@ class SaidInLog {
   int before_;
 };
 
+// Its warnings and the restarts of its server stay said.
+SupervisorStatus before_it_is_made(const std::string& node, const Settings& settings,
+                                   const RequestReport* rebuild) {
+  auto told = read_status(volume_of(node)).value_or(SupervisorStatus{});
+  SupervisorStatus status{.cluster_name = settings.cluster_name, .pid = ::getpid()};
+  status.notices = std::move(told.notices);
+  status.dropped_settings = std::move(told.dropped_settings);
+  status.changed_settings = std::move(told.changed_settings);
+  status.restarts = told.restarts;
+  if (rebuild) status.request = *rebuild;
+  return status;
+}
+
+void end(StatusBoard& board, RequestReport& report, const std::optional<Error>& failure) {
+  report.state = failure ? "failed" : "done";
+  if (failure) report.error = failure->text();
+  report.ended_ms = unix_milliseconds();
+  board.change([&](SupervisorStatus& status) { status.request = report; });
+}
+
 // A replica's part of the way up, with the primary in its own container: the volume has to be held.
-void make_from_primary(Settings settings, const std::string& node, bool anew) {
+// `rebuild` is null where it is only to be made whole.
+void make_from_primary(Settings settings, const std::string& node, RequestReport* rebuild) {
   settings.primary_port = settings.replica_port = kContainerPort;
   const auto directory = seen_from_outside();
   // As the primary is that serves, whatever .env says since.
@@ -180,9 +201,9 @@ void make_from_primary(Settings settings, const std::string& node, bool anew) {
   StopSignals signals;
   auto marker = load_marker(directory);
   marker.socket_directory = kSockets;
-  const SaidInLog said(volume_of(node).supervisor_log());
+  const SaidInLog said(directory.logs(node) / "supervisor.log");
   // Its own container says it on, where this comes to nothing.
-  StatusBoard board(volume_of(node), {.cluster_name = settings.cluster_name, .pid = ::getpid()});
+  StatusBoard board(volume_of(node), before_it_is_made(node, settings, rebuild));
   const auto version =
       postgres::Version::parse(trim(read_file(directory.data("primary") / "PG_VERSION")));
   Workplace workplace(settings, directory, marker, board, signals.stop(), version,
@@ -190,24 +211,30 @@ void make_from_primary(Settings settings, const std::string& node, bool anew) {
   Site& site = workplace.site();
   site.primary_host = host_of(settings, "primary");
   try {
-    if (anew)
+    if (rebuild)
       check_rebuild(site, node);
     else
       check_primary_serves(site);
     board.enter(Phase::joining);
-    if (anew) give_away(directory, node);
+    if (rebuild) give_away(directory, node);
     write_source_conf(site);
     bring_up_replica(site, node);
     site.prefetch.stop();
     board.enter(Phase::stopping);
     site.servers.stop_all();
     hand_over(directory, node);
+    if (rebuild) end(board, *rebuild, {});
     board.enter(Phase::stopped);
-  } catch (const Error& error) {
+  } catch (const Error& original) {
+    const auto error = in_words_of_docker(original);
     site.servers.stop_all();
-    board.change([&](SupervisorStatus& status) { status.error = error.text(); });
+    if (rebuild) end(board, *rebuild, error);
+    board.change([&](SupervisorStatus& status) {
+      status.error = error.text();
+      status.exit_code = error.exit_code();
+    });
     board.enter(Phase::failed);
-    throw;
+    throw error;
   }
 }
 
@@ -264,7 +291,7 @@ int make_whole(Settings& settings, const StateDirectory& directory, const Marker
   }
   if (primary_runs) {
     for (const auto& node : nodes)
-      if (!is_made(directory, node)) make_from_primary(settings, node, false);
+      if (!is_made(directory, node)) make_from_primary(settings, node, nullptr);
     return 0;
   }
   try {
@@ -277,8 +304,13 @@ int make_whole(Settings& settings, const StateDirectory& directory, const Marker
     tell_others_why(settings, directory);
     return result;
   }
-  for (const auto& node : nodes)
-    if (node != "primary") hand_over(directory, node);
+  for (const auto& node : nodes) {
+    if (node == "primary") continue;
+    hand_over(directory, node);
+    // What an attempt before this one failed with is over.
+    std::error_code ignored;
+    std::filesystem::remove(volume_of(node).status(), ignored);
+  }
   return 0;
 }
 
@@ -345,7 +377,12 @@ void go_on_making_way() {
   throw_away(directory, nodes_of(settings));
 }
 
-void rebuild_node(const Settings& told, const std::string& node) {
+RequestReport rebuild_node(const Settings& told, const std::string& node) {
+  RequestReport report{.act = std::string(name(Act::rebuild)),
+                       .node = node,
+                       .state = "working",
+                       .began_ms = unix_milliseconds()};
+  report.id = fmt::format("{}-{}", report.began_ms, ::getpid());
   const auto settings = unheard(told);
   check_fits(settings, Act::rebuild, node);
   const auto owner = find_owner();
@@ -359,7 +396,8 @@ void rebuild_node(const Settings& told, const std::string& node) {
         ErrorKind::busy,
         "the volume of " + node + " is in use by its own container, or by one that makes it anew")
         .with_hint("stop that one, or wait for it");
-  make_from_primary(settings, node, true);
+  make_from_primary(settings, node, &report);
+  return report;
 }
 
 }  // namespace pgrevive::cluster::containers

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "cluster/request.h"
 #include "cluster/settings.h"
 #include "cluster/target_point.h"
 
@@ -26,9 +27,9 @@ void make_way(const Settings& settings, const PointWatch& watch);
 void go_on_making_way();
 
 // Makes a replica anew, from the backup or from the primary, whose container runs on; its own has
-// to be stopped. Returns once it has streamed. Throws Error{postgres} where there is no such
-// primary, with nothing changed; else what was begun is gone on with by the next call, or by
-// fill_volumes().
-void rebuild_node(const Settings& settings, const std::string& node);
+// to be stopped. Returns once it has streamed, and is told of in that node's status from its begin
+// to its end. Throws Error{postgres} where there is no such primary, with nothing changed; else
+// what was begun is gone on with by the next call, or by fill_volumes().
+RequestReport rebuild_node(const Settings& settings, const std::string& node);
 
 }  // namespace pgrevive::cluster::containers

@@ -183,6 +183,9 @@ class Site:
             assert not told["hint"] or f"  hint: {told['hint']}\n" in result.stderr
         return told
 
+    def told_status(self):
+        return json.loads(self.manager("status", "--json", check=False).stdout)
+
     def begin(self, *words, **options):
         """The same, and it is not waited for."""
         return subprocess.Popen([self.directory / "cluster-manager.sh", *words],
@@ -244,10 +247,10 @@ class Site:
         return self.value(PRIMARY, "select ssl, version from pg_stat_ssl join pg_stat_replication "
                                    "using (pid)") == "t|TLSv1.3"
 
-    def volume(self, node):
+    def volume(self, node, what="data"):
         """Where the host has a node's data."""
         return pathlib.Path(self.docker.out("volume", "inspect", "--format", "{{.Mountpoint}}",
-                                            f"postgres_cluster_{node}_data"))
+                                            f"postgres_cluster_{node}_{what}"))
 
     def processes(self, *words):
         """Of pgrevive in containers, called with these words: each that is no child of such a one, as it
@@ -677,6 +680,8 @@ def test_names_volumes_and_network(site):
         assert list(container["NetworkSettings"]["Networks"]) == ["postgres-cluster-network"]
         mounts = {mount["Name"]: mount["Destination"] for mount in container["Mounts"]
                   if mount["Type"] == "volume"}
+        # Longer than any shutdown takes: Compose and Docker kill what they stop once it is over.
+        assert container["Config"].get("StopTimeout") == (3600 if name in (PRIMARY, REPLICA) else None)
         node = name.removeprefix("postgres-cluster-")
         assert mounts == {
             PRIMARY: own(node), REPLICA: own(node), ADMINER: {}, CONSOLE: all_of_them}[name]
@@ -824,6 +829,7 @@ def test_console_sees_all_and_cannot_tell_docker_anything(site):
     assert console.act("test", "no token")[0] == 401
     status, done = console.act("test", token)
     assert status == 200 and done["passed"], done
+    assert f" on {PRIMARY}:5432, " in done["checks"][0]["detail"]  # which is no user's way
     started = site.from_host("replica", "select pg_postmaster_start_time()")
     status, done = console.act("restart-node", token, node="replica")
     assert status == 200, done
@@ -937,6 +943,50 @@ def test_smart_shutdown_waits_and_fast_does_not(site):
     assert site.state_on_disk("primary") == "shut down"
     site.docker("start", PRIMARY, REPLICA)
     site.healthy(PRIMARY, REPLICA)
+
+
+def test_immediate_shutdown_waits_for_nothing(site):
+    """SIGQUIT: with a client there, and without a checkpoint, so that the next start recovers; who has
+    asked for it wants it to stay so."""
+    site.sql(PRIMARY, "create table quit as select 42 as answer")
+    with subprocess.Popen(["docker", "exec", "-i", PRIMARY, "psql", "-U", "postgres"], stdin=subprocess.PIPE,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          **child_options(env=site.docker.environment)) as client:
+        client.stdin.write(b"select 'a client';\n")
+        client.stdin.flush()
+        wait_until(lambda: site.value(PRIMARY, "select count(*) from pg_stat_activity where query like "
+                                      "'select ''a client''%'") == "1", 30, "a client is there")
+        site.docker("kill", "-s", "QUIT", PRIMARY)
+        wait_until(lambda: site.docker.inspect(PRIMARY)["State"]["Status"] == "exited", 30, "it has ended")
+        client.stdin.close()
+    assert site.docker.inspect(PRIMARY)["State"]["ExitCode"] == 0
+    assert "received immediate shutdown request" in site.log(PRIMARY)
+    assert site.state_on_disk("primary") == "in production"
+    site.docker("start", PRIMARY)
+    site.healthy(PRIMARY, REPLICA)
+    assert "was not properly shut down; automatic recovery in progress" in site.log(PRIMARY)
+    assert site.value(PRIMARY, "select answer from quit") == "42"
+    site.sql(PRIMARY, "drop table quit")
+
+
+def test_container_that_was_never_well_is_ill_once_its_time_is_over(site):
+    """Nobody waits for it then, nor takes it for one that comes up."""
+    try:
+        for node in ("primary", "replica", "adminer", "console"):
+            site.docker("run", "-d", "--name", f"never-{node}", "--network", "none", "--health-cmd",
+                        f"pgrevive container health {node}", "--health-interval", "1s", "--health-timeout", "9s",
+                        "--health-retries", "2", "--health-start-period", "1s" if node != "replica" else "1h",
+                        "--entrypoint", "sleep", "pgrevive", "600")
+        for node in ("primary", "adminer", "console"):
+            wait_until(lambda name=f"never-{node}": site.health(name) == "unhealthy", 60, f"{node} is ill")
+        (said,) = {look["Output"] for look in site.docker.inspect("never-adminer")["State"]["Health"]["Log"]}
+        assert said == "Adminer does not answer\n"
+        # Within its time it is on its way, however often it was asked.
+        wait_until(lambda: site.docker.inspect("never-replica")["State"]["Health"]["FailingStreak"] == 0
+                   and len(site.docker.inspect("never-replica")["State"]["Health"]["Log"]) > 2, 30, "it was asked")
+        assert site.health("never-replica") == "starting"
+    finally:
+        site.docker("rm", "-f", *(f"never-{node}" for node in ("primary", "replica", "adminer", "console")))
 
 
 def refuses_the_volume_that_another_server_is_on(site):
@@ -1080,7 +1130,18 @@ def test_commands_of_the_manager(site):
     assert re.search(r"^replica +replica +\d+ +accepting .* streaming", status, re.M)
     nodes = json.loads(site.manager("status", "--json", check=False).stdout)["nodes"]
     assert [node["port"] for node in nodes] == [site.ports["primary"], site.ports["replica"]]
-    assert "11 passed, 0 failed" in site.manager("test").stdout
+    told = site.manager("test").stdout
+    assert "11 passed, 0 failed" in told
+    for node in ("primary", "replica"):  # where users connect to
+        assert re.search(rf"^  ok +{node} answers +PostgreSQL [0-9.]+.* on port {site.ports[node]}, ", told, re.M)
+    # By no other way, though all is well behind a port that nobody reaches.
+    settings = site.volume("primary") / "pgrevive/settings.json"
+    told = settings.read_text()
+    settings.write_text(json.dumps({**json.loads(told), "replica_port": 1}))
+    failed = site.manager("test", check=False)
+    settings.write_text(told)
+    assert failed.returncode == 1 and "FAIL  replica answers" in failed.stdout, message(failed)
+    assert "  ok    primary answers" in failed.stdout and "port 1 failed" in failed.stdout
     assert len([check for check in site.told("test")["checks"] if check["result"] == "passed"]) == 11
     assert {check["result"] for check in site.told("doctor")["checks"]} == {"ok", "not_applicable"}
     assert site.manager("psql-primary", "-Atc", "select count(*) from docs").stdout == "1500\n"
@@ -1097,6 +1158,9 @@ def test_commands_of_the_manager(site):
         unknown = site.manager(*words, check=False)
         assert unknown.returncode == 23, message(unknown)
         assert unknown.stderr == f"error: there is no program {words[1 if len(words) == 2 else 2]}\n"
+    denied = site.manager("exec-primary", "--", "/etc/passwd", check=False)
+    assert denied.returncode == 28 and denied.stderr.startswith(
+        "error: cannot run /etc/passwd: Permission denied\n  hint: check the owner and mode")
     assert site.manager("exec-primary", "sh", "-c", 'echo "$1"; exit 7', "-", "a  b", check=False
                         ).returncode == 7
     assert "started streaming WAL" in site.manager("logs-replica", "-n", "200").stdout
@@ -1118,6 +1182,16 @@ def test_commands_of_the_manager(site):
     assert json.loads(site.manager("stop", "--json").stdout) == {"done": "stop", "ran": True}
     assert site.docker.out("ps", "-q") == ""
     assert site.manager("stop").stdout == "nothing was running\n"
+    # What needs no server works on, and psql says itself that there is none.
+    assert "in archive recovery" not in (
+        said := site.manager("exec-replica", "pg_controldata").stdout) and "shut down in recovery" in said
+    assert site.manager("exec-primary", "sh", "-c", "id -un; ls -d $PGDATA; exit 7", check=False
+                        ).stdout == "postgres\n/var/lib/postgresql/data/pgdata\n"
+    for node in ("primary", "replica"):
+        refused = site.manager(f"psql-{node}", "-c", "select 1", check=False)
+        assert refused.returncode == 2, message(refused)
+        assert "psql: error: connection to server" in refused.stderr and "Is the server running" in refused.stderr
+    assert site.docker.out("ps", "-q") == ""
     console = site.manager("console", check=False)
     assert console.returncode == 1 and console.stdout.endswith("/  (does not run)\n")
     # It waits for nobody, though it goes on: what it has to say is still being written.
@@ -1137,6 +1211,9 @@ def test_commands_of_the_manager(site):
     told = site.told("restart")
     assert told["done"] == "restart" and told["already_running"] is False
     assert restarted.startswith("stopped\nstarting postgres-cluster in containers\n")
+    assert re.findall(r"^  (.*\S) +[0-9.]+ s$", restarted.partition("is running")[0], re.M) == [
+        "preparing", "configuring", "joining replicas"]
+    assert re.search(r"^  up after +[0-9.]+ s$", restarted, re.M)
     assert "postgres-cluster is running" in restarted and str(site.ports["primary"]) in restarted
     assert site.streams_over_tls()
     told = json.loads(site.manager("start", "--json").stdout)
@@ -1167,7 +1244,8 @@ def test_logs_are_those_of_the_local_runtime(site):
     with site.begin("logs", "-f", "-n", "1", start_new_session=True) as child:
         first = child.stdout.readline()
         assert "said-2" in first, first
-        wait_until(lambda: len(site.processes("container", "logs")) == 4, 60, "all are followed")
+        # One for each container, also for those that may come, and one for files.
+        wait_until(lambda: len(site.processes("container", "logs")) == 6, 60, "all are followed")
         said = ""
         for container in (PRIMARY, REPLICA):
             asks(container, "followed")
@@ -1175,12 +1253,38 @@ def test_logs_are_those_of_the_local_runtime(site):
             line = child.stdout.readline()
             assert line, said
             said += line
+        # A container that is started again goes on being followed, with what its server says at its end.
+        def until(text, log):
+            nonlocal said
+            while not re.search(rf"^{log} \\| .*{text}", said, re.M):
+                line = child.stdout.readline()
+                assert line, said
+                said += line
+        site.docker("restart", "-t", "60", REPLICA)
+        until("database system is shut down", "replica")
+        until("started streaming WAL", "replica")
+        assert said.count("received fast shutdown request") == 1
+        assert said.count("entering standby mode") == 1
+        # And files that the node had before it had a container.
+        with open(site.volume("replica", "logs") / "later.log", "w", encoding="utf-8") as file:
+            file.write("2026-01-01 00:00:00.000 UTC written later\n")
+        until("written later", "replica")
+        (site.volume("replica", "logs") / "later.log").unlink()
         os.killpg(child.pid, signal.SIGINT)
         said += child.communicate(timeout=60)[0]
         assert child.returncode == 0
     assert "primary | " in said and "replica | " in said and "said-2" not in said
     assert said.count("password '***'") == 2 and "of-nobody" not in said
     wait_until(lambda: not site.processes("container", "logs"), 30, "nothing is left of it")
+    # Of the time before there was a container of its own.
+    lines = site.manager("logs", "primary", "-n", "999999").stdout
+    assert re.search(r"^primary \| .*to primary, replica in one pass$", lines, re.M)
+    assert re.search(r"^primary \| .*LOG:  archive recovery complete", lines, re.M)
+    refused = site.manager("logs", "supervisor", check=False)
+    assert refused.returncode == 21 and "with RUNTIME=docker there is no supervisor" in refused.stderr
+    assert "primary, replica, restore, adminer or console" in re.sub(
+        r"\s+", " ", site.manager("logs", "--help").stdout)
+    site.healthy(REPLICA)
 
 
 @contextlib.contextmanager
@@ -1403,11 +1507,16 @@ def test_cleanup_removes_exactly_its_own(site):
     other()
     refused = site.manager("cleanup", check=False, input="no\n")
     assert refused.returncode == 31 and docker.inspect(PRIMARY)["State"]["Running"]
+    gone = [*(f"container {name}" for name in (PRIMARY, REPLICA, ADMINER, CONSOLE, RESTORE)),
+            *(f"volume {name}" for name in VOLUMES), "network postgres-cluster-network"]
+    assert refused.stdout.startswith("This removes cluster postgres-cluster with all its data, and cannot be "
+                                     "undone:\n")
+    assert set(re.findall("^  (.*)$", refused.stdout, re.M)) == set(gone)
     (archive,) = re.findall(r"What stays: (WAL archive in s3://backups/repo-postgres-cluster-\S+, "
                             r"stanza main)\n", refused.stdout)
     site.prove_sound()
-    assert site.manager("cleanup", "--yes").stdout == (
-        f"removed the containers, volumes and network of postgres-cluster\nkept    {archive}\n")
+    *removed, kept = site.manager("cleanup", "--yes").stdout.splitlines()
+    assert sorted(removed) == sorted(f"removed {what}" for what in gone) and kept == f"kept    {archive}"
     assert docker.out("ps", "-a", "--format", "{{.Names}}") == "postgres-cluster-other"
     assert set(docker.out("volume", "ls", "-q").split()) == {"postgres_cluster_other"}
     networks = set(docker.out("network", "ls", "--format", "{{.Name}}").split())
@@ -1511,6 +1620,43 @@ def test_restart_rebuild_and_reindex(site):
     assert "  reindexed  0 of 0 indexes" in shown
     site.healthy()
     assert ", 0 failed" in site.manager("test").stdout
+    shown = site.manager("status", check=False).stdout
+    assert re.search(r"^asked for  rebuild of replica: done$", shown, re.M), shown
+
+
+def test_status_is_of_all_nodes(site):
+    """Each has its own container, and a person sees what one supervisor of all would tell; what is to be
+    done against what is wrong works on the host as it stands."""
+    def shown():
+        return site.manager("status", check=False).stdout
+    assert re.search(f"^directory  /var/lib/postgresql/data/pgrevive in {PRIMARY}$", shown(), re.M)
+    for container in (PRIMARY, REPLICA):
+        site.docker("exec", container, "test", "-d", site.told_status()["nodes"][0]["data_directory"])
+    before = site.told_status()["supervisor"]["restarts"]
+    site.docker("exec", REPLICA, "sh", "-c", "kill -9 $(head -n 1 $PGDATA/postmaster.pid)")
+    wait_until(lambda: site.told_status()["supervisor"]["restarts"] == before + 1, 60,
+               "that it was started again is seen")
+    assert re.search(rf"^restarts   {before + 1} \(a server died", shown(), re.M)
+    site.healthy(REPLICA)
+    site.manager("restart", "replica")
+    assert re.search("^asked for  restart of replica: done$", shown(), re.M)
+    # Which the primary does not know.
+    site.sql(REPLICA, "select pg_promote()")
+    wait_until(lambda: "problem    replica was promoted" in shown(), 60, "it is seen", every=1)
+    (act,) = re.findall(r"^ +if nobody needs what was written to it: `(.*)` makes it anew$", shown(), re.M)
+    # The words of a command that fails name the file of settings, where that is not the usual one.
+    other = site.directory / "of all.env"
+    shutil.copy2(site.directory / ".env", other)
+    left = site.manager("--env-file", other, "rebuild", check=False, input="no\n")
+    assert left.returncode == 31
+    console = site.manager("--env-file", other, "stop", "--timeout=no", check=False)
+    line = re.search("hint: `(.* stop) --help`", console.stderr).group(1)
+    assert line == f"{site.directory}/cluster-manager.sh --env-file {str(other).replace(' ', chr(92) + ' ')} stop"
+    assert "Usage" in run(["bash", "-c", f"{line} --help"], env=site.commands_environment()).stdout
+    site.manager(*act.split(), "--yes")
+    site.healthy(REPLICA)
+    assert "problem " not in shown()
+    assert re.search(r"^asked for  rebuild of replica: done$", shown(), re.M)
 
 
 def test_rebuild_that_nobody_looks_at_and_that_is_cut_off(site):
@@ -1640,9 +1786,11 @@ def test_cleanup_leaves_what_has_the_name_of_a_service_that_is_left_out(site):
     site.docker("run", "-d", "--name", ADMINER, "--entrypoint", "sleep", "pgrevive", "600")
     site.manager("stop")
     assert site.docker.out("ps", "--format", "{{.Names}}") == ADMINER
-    assert site.manager("cleanup", "--yes").stdout == (
-        "removed the containers, volumes and network of postgres-cluster\n"
-        f"kept    container {ADMINER}, which is not of this cluster\n")
+    *removed, kept = site.manager("cleanup", "--yes").stdout.splitlines()
+    assert kept == f"kept    container {ADMINER}, which is not of this cluster"
+    assert sorted(removed) == sorted(f"removed {what}" for what in (
+        *(f"container {name}" for name in (PRIMARY, REPLICA, RESTORE)), *(f"volume {name}" for name in VOLUMES),
+        "network postgres-cluster-network"))
     assert set(site.left_behind()) <= {ADMINER, "postgres_cluster_other"}
     assert site.docker.inspect(ADMINER)["State"]["Running"]
     site.docker("rm", "-f", ADMINER)

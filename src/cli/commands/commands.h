@@ -58,12 +58,21 @@ int ask_supervisor(const cluster::StateDirectory& directory, cluster::Act act,
 
 // Shows what comes on a descriptor as `logs` does: each line is one of a log's, "primary\ttext",
 // and `names` are all logs, "primary,replica". To its end, and then the last lines of all; to be
-// followed, as it comes.
-int show_streamed_logs(int descriptor, const std::string& names, bool follow, std::size_t lines);
+// followed, as it comes. With `volumes` the files of nodes of those names are shown in between, and
+// how far they were read goes to stderr.
+int show_streamed_logs(int descriptor, const std::string& names, bool follow, std::size_t lines,
+                       const cluster::StateDirectory* volumes = nullptr);
+// What is written to such files, from those places on, until somebody interrupts it.
+int follow_log_files(const cluster::StateDirectory& volumes, const std::string& names,
+                     const std::string& places);
+
+// From here on this process is that program. Throws Error where it cannot be run.
+[[noreturn]] void become_program(std::vector<std::string> words);
 
 // What `status` and `test` print of a cluster, and their exit code.
 int show_status(const cluster::StateDirectory& directory, bool json);
-int show_checks(const cluster::StateDirectory& directory, bool json);
+int show_checks(const cluster::StateDirectory& directory, bool json,
+                const std::string& published = {});
 int watch_status(const cluster::StateDirectory& directory);
 // Prints what the console at that address (http://HOST:PORT/) answers to a GET of `path`. Returns 0
 // where that is 200.

@@ -25,6 +25,7 @@
 #include "cluster/cluster.h"
 #include "cluster/console_process.h"
 #include "cluster/container_node.h"
+#include "cluster/container_status.h"
 #include "cluster/containers.h"
 #include "cluster/doctor.h"
 #include "cluster/identity_scope.h"
@@ -56,6 +57,9 @@ struct ContainerWords {
   bool reindexed = false;
   bool ran = false;
   bool follow = false;
+  bool files = false;
+  std::string from;
+  std::string published;
   std::size_t lines = static_cast<std::size_t>(-1);
 };
 
@@ -109,7 +113,8 @@ cluster::Settings settings_anew(const GlobalOptions& global, bool tell) {
 
 void report_running(const cluster::StateDirectory& directory, bool reindexed) {
   const auto settings = cluster::from_json(read_file(directory.settings()));
-  const auto status = cluster::read_status(directory).value_or(cluster::SupervisorStatus{});
+  const auto status =
+      containers::read_as_one(directory, settings).value_or(cluster::SupervisorStatus{});
   out("{}", running_report(settings, status, collations_of(settings, directory)));
   if (reindexed) check_reindexed(status);
 }
@@ -154,7 +159,7 @@ int look(const ContainerWords& words, bool json) {
                           json);
   if (words.work == "status")
     return words.watch ? watch_status(directory) : show_status(directory, json);
-  return show_checks(directory, json);
+  return show_checks(directory, json, words.published);
 }
 
 // Asked by one that need not see a cluster.
@@ -188,13 +193,7 @@ int check_cleanup() {
 }
 
 int rebuild(const cluster::Settings& settings, const std::string& node, bool json) {
-  cluster::RequestReport report{.act = std::string(cluster::name(cluster::Act::rebuild)),
-                                .node = node,
-                                .state = "done",
-                                .began_ms = cluster::unix_milliseconds()};
-  report.id = fmt::format("{}-{}", report.began_ms, ::getpid());
-  containers::rebuild_node(settings, node);
-  report.ended_ms = cluster::unix_milliseconds();
+  const auto report = containers::rebuild_node(settings, node);
   out("{}", json ? cluster::to_value(report).dump(2) + "\n" : report_text(report));
   return 0;
 }
@@ -236,6 +235,15 @@ int health(const std::string& node) {
   return trouble.empty() ? 0 : 1;
 }
 
+// Of containers what Docker has comes on the standard input; what nodes wrote before they had one
+// each is in files.
+int show_logs(const ContainerWords& words) {
+  const auto volumes = containers::where_volumes_are();
+  if (words.files && words.follow) return follow_log_files(volumes, words.node, words.from);
+  return show_streamed_logs(STDIN_FILENO, words.node, words.follow, words.lines,
+                            words.files ? &volumes : nullptr);
+}
+
 int show_token() {
   const auto token = cluster::read_console_token(containers::where_volumes_are());
   if (!token)
@@ -245,14 +253,17 @@ int show_token() {
   return 0;
 }
 
-int work(const GlobalOptions& global, const ContainerWords& words, bool json) {
+int work(const GlobalOptions& global, const ContainerWords& words,
+         const std::vector<std::string>& theirs, bool json) {
   const auto is = [&](std::initializer_list<std::string_view> works) {
     return std::ranges::find(works, words.work) != works.end();
   };
   // Who goes to no target is not told in which zone it is given, and reads it all the same.
   if (is({"node", "adminer", "rebuild", "follow"})) ::setenv("TZ", "UTC", 0);
-  if (is({"logs"})) return show_streamed_logs(STDIN_FILENO, words.node, words.follow, words.lines);
+  if (is({"logs"})) return show_logs(words);
+  if (is({"exec"})) become_program(theirs);
   if (is({"health"})) return health(words.node);
+  if (is({"follow-nodes"})) return follow_nodes(containers::where_volumes_are(), words.since_ms);
   if (is({"coming-up"})) return containers::is_coming_up(words.node) ? 0 : 1;
   if (is({"console"})) return run_console();
   if (is({"get"})) return get_from_console(own_console(), words.node);
@@ -287,21 +298,31 @@ void add_container(Parser& parser) {
   auto words = std::make_shared<ContainerWords>();
   command->add_option("WORK", words->work)
       ->required()
-      ->check(CLI::IsMember({"restore",       "follow",     "node",     "adminer",   "health",
-                             "status",        "test",       "report",   "check",     "preview",
-                             "doctor",        "check-anew", "make-way", "rebuild",   "restart",
-                             "reindex",       "reindexing", "console",  "get",       "token",
-                             "check-cleanup", "coming-up",  "started",  "restarted", "logs"}));
+      ->check(CLI::IsMember({"restore",       "follow",      "node",     "adminer",   "health",
+                             "status",        "test",        "report",   "check",     "preview",
+                             "doctor",        "check-anew",  "make-way", "rebuild",   "restart",
+                             "reindex",       "reindexing",  "console",  "get",       "token",
+                             "check-cleanup", "coming-up",   "started",  "restarted", "logs",
+                             "exec",          "follow-nodes"}));
   command->add_option("NODE", words->node);
   command->add_option("--since-ms", words->since_ms);
   command->add_flag("-w,--watch", words->watch);
   command->add_flag("--reindexed", words->reindexed);
   command->add_flag("--ran", words->ran);
   command->add_flag("--follow", words->follow);
+  command->add_flag("--files", words->files);
+  command->add_option("--from", words->from);
   command->add_option("--lines", words->lines);
+  command->add_option("--published", words->published);
   command->add_flag("--json", parser.json);
   command->callback([&parser, words] {
-    parser.work = [&parser, words] { return work(parser.global, *words, parser.json); };
+    parser.work = [&parser, words] {
+      try {
+        return work(parser.global, *words, parser.theirs, parser.json);
+      } catch (const Error& error) {
+        throw containers::in_words_of_docker(error);
+      }
+    };
   });
 }
 

@@ -51,7 +51,12 @@ void become_owner(const cluster::StateDirectory& directory) {
   if (access(".", R_OK | X_OK) != 0 && chdir(directory.root().c_str()) != 0 && chdir("/") != 0) {
     throw system_error(errno, "cannot leave the working directory");
   }
+  become_program(std::move(words));
+}
 
+}  // namespace
+
+void become_program(std::vector<std::string> words) {
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
@@ -64,8 +69,6 @@ void become_owner(const cluster::StateDirectory& directory) {
   }
   throw system_error(errno, fmt::format("cannot run {}", words[0]));
 }
-
-}  // namespace
 
 void add_psql(Parser& parser) {
   CLI::App* command = parser.app.add_subcommand("psql", "Open psql on a node");

@@ -76,8 +76,8 @@ int show_status(const cluster::StateDirectory& directory, bool json) {
   return healthy(status) ? 0 : 1;
 }
 
-int show_checks(const cluster::StateDirectory& directory, bool json) {
-  const auto checks = cluster::run_checks(directory);
+int show_checks(const cluster::StateDirectory& directory, bool json, const std::string& published) {
+  const auto checks = cluster::run_checks(directory, published);
   out("{}", json ? checks_json(checks) : checks_text(checks));
   const bool failed = std::ranges::any_of(checks, [](const cluster::Check& check) {
     return check.result == cluster::Check::Result::failed;

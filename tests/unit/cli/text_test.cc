@@ -126,6 +126,19 @@ TEST(StatusText, TellsArchivedWalThatWasNotReplayed) {
   EXPECT_THAT(recovery_text(end), HasSubstr(", at the target\n"));
 }
 
+TEST(StatusText, NamesPlacesInContainersByTheContainer) {
+  cluster::ClusterStatus status = running();
+  status.containers = true;
+  status.cluster_name = "shop";
+  status.state_directory = "/var/lib/postgresql/data/pgrevive";
+  status.archive = "s3://backups/shop";
+  status.archive_backup = "";
+  const std::string text = status_text(status);
+  EXPECT_THAT(text, HasSubstr("directory  /var/lib/postgresql/data/pgrevive in shop-primary\n"));
+  EXPECT_THAT(text, HasSubstr("run docker exec -u postgres shop-primary pgbackrest "
+                              "--config=/var/lib/postgresql/data/pgrevive/pgbackrest/"));
+}
+
 TEST(StatusText, ShowsWhatIsWrong) {
   cluster::ClusterStatus status = running();
   status.supervisor_running = false;

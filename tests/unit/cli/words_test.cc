@@ -47,6 +47,12 @@ TEST(CommandLine, HandsOnWhatStandsBehindTheNode) {
   EXPECT_THAT(exec.theirs, ElementsAre("ls", "--", "-l"));
 
   EXPECT_THAT(split_pass_through(Words{"psql", "--help"}).theirs, IsEmpty());
+  const SplitWords inside =
+      split_pass_through(Words{"container", "exec", "replica", "--", "ls", "--json"});
+  EXPECT_THAT(inside.ours, ElementsAre("container", "exec", "replica"));
+  EXPECT_THAT(inside.theirs, ElementsAre("ls", "--json"));
+  EXPECT_THAT(split_pass_through(Words{"container", "logs", "primary", "--follow"}).theirs,
+              IsEmpty());
   EXPECT_THAT(split_pass_through(Words{"logs", "primary", "-f"}).theirs, IsEmpty());
 }
 

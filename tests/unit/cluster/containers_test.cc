@@ -57,6 +57,12 @@ TEST(Containers, SayWhatHelpsWithAnImage) {
   }
   EXPECT_THAT(hint("set PGREVIVE_HOME to a directory"), testing::HasSubstr("Docker Root Dir"));
   EXPECT_EQ(hint("check S3_BUCKET"), "check S3_BUCKET");
+  // Whose path none of Docker's host is.
+  EXPECT_EQ(hint("its log is /pgrevive/replica/logs/postgresql.log"), "look into `logs replica`");
+  EXPECT_EQ(hint("its log is /pgrevive/primary/pgrevive/logs/supervisor.log; `start` goes on"),
+            "look into `logs primary`; `start` goes on");
+  EXPECT_EQ(hint("look into /srv/pg/primary/logs/postgresql.log"),
+            "look into /srv/pg/primary/logs/postgresql.log");
 }
 
 TEST(Containers, FindNodesByTheirNames) {
