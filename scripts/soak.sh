@@ -34,4 +34,5 @@ done
 mkdir -p "$(dirname "$report")"
 PGREVIVE_SOAK_SECONDS=$((minutes * 60)) PGREVIVE_SOAK_REPORT=$(readlink -f "$report")
 export PGREVIVE_SOAK_SECONDS PGREVIVE_SOAK_REPORT
-exec /usr/bin/python3 -m pytest tests/functional/test_soak.py -q -s "${words[@]}"
+# The limit that a test has is not for this one: it takes as long as it was told, and some more at its end.
+exec /usr/bin/python3 -m pytest tests/functional/test_soak.py -q -s --timeout $((minutes * 60 + 900)) "${words[@]}"

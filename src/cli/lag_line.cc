@@ -12,8 +12,9 @@
 namespace pgrevive::cli {
 namespace {
 
-constexpr std::int64_t kStepMs = 30'000;
-constexpr std::size_t kSteps = 30;
+// Of the minutes in each of which a console keeps one sample.
+constexpr std::int64_t kStepMs = console::LagHistory::kStepMs;
+constexpr std::size_t kSteps = console::LagHistory::kFineMs / kStepMs;
 constexpr std::array<std::string_view, 8> kBlocks{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
 
 using Lag = console::LagSample::Lag;
@@ -32,9 +33,9 @@ std::string lag_line(const std::vector<console::LagSample>& samples, const std::
   Lag greatest;
   for (const auto& sample : samples) {
     const auto found = sample.lags.find(node);
-    const auto age = now_ms - sample.time_ms;
-    if (found == sample.lags.end() || age < 0 || age >= kStepMs * std::int64_t{kSteps}) continue;
-    for (Lag* lag : {&steps.at(kSteps - 1 - static_cast<std::size_t>(age / kStepMs)), &greatest}) {
+    const auto ago = now_ms / kStepMs - sample.time_ms / kStepMs;
+    if (found == sample.lags.end() || ago < 0 || ago >= std::int64_t{kSteps}) continue;
+    for (Lag* lag : {&steps.at(kSteps - 1 - static_cast<std::size_t>(ago)), &greatest}) {
       lag->bytes = std::max(lag->bytes, found->second.bytes);
       lag->seconds = std::max(lag->seconds, found->second.seconds);
     }

@@ -9,7 +9,7 @@
 namespace pgrevive::cli {
 
 // How far a replica was behind in the quarter of an hour up to `now_ms` (Unix), a character for
-// each half of a minute, as high as its greatest lag in bytes is beside the greatest of all, and a
+// each minute of the clock, as high as its greatest lag in bytes is beside the greatest of all, and a
 // blank where nothing is known; then the greatest lags: "▁▁▃█▁▁  at most 1.2 MB, 3.4 s in 15 min".
 // Without `blocks`, for a terminal that has no such characters, only those. Empty where nothing at
 // all is known. Pure.

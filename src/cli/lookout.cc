@@ -21,6 +21,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kAskEvery = 30s;
+constexpr auto kAskAgain = 5s;
 constexpr std::size_t kLogLines = 3;
 // Of years of backups it is far less.
 constexpr std::size_t kLongestAnswer = 64 << 20;
@@ -40,16 +41,38 @@ bool restores(const cluster::ClusterStatus& status) {
                                        phase == Phase::recovering || phase == Phase::promoting);
 }
 
-std::string answer_of(const std::string& url) {
-  const http::Client client({.no_proxy = true, .connect_timeout = 1s, .stall_timeout = 2s});
+// Where this cluster's own console listens; empty where it does not run: on its port another
+// cluster's may. In containers it has one to itself, beside the one that we are in.
+struct Door {
+  std::string url;
+  http::ClientOptions options;
+};
+Door door_of(const cluster::StateDirectory& directory, const cluster::ClusterStatus& status) {
+  Door door{.url = status.console_url,
+            .options = {.no_proxy = true, .connect_timeout = 1s, .stall_timeout = 1s}};
+  if (status.containers) {
+    door.url =
+        door.url.empty() ? "" : fmt::format("http://localhost:{}/", cluster::kContainerConsolePort);
+    door.options.connect_host = status.cluster_name + "-console";
+    door.options.connect_port = cluster::kContainerConsolePort;
+  } else if (!cluster::find_side_process(cluster::console_program(directory))) {
+    door.url.clear();
+  }
+  return door;
+}
+
+std::string answer_of(const Door& door, const std::stop_token& stop) {
+  const http::Client client(door.options);
+  const auto end = std::chrono::steady_clock::now() + 2s;
   std::string body;
   const auto response = client.perform(
-      {.url = url + "api/v1/repository", .headers = {{.name = "X-Pgrevive", .value = "1"}}},
+      {.url = door.url + "api/v1/repository", .headers = {{.name = "X-Pgrevive", .value = "1"}}},
       [&](const http::Response&, ByteView bytes) {
-        if (body.size() + bytes.size() > kLongestAnswer)
-          throw Error(ErrorKind::corrupt, "the console's answer is too long");
+        if (body.size() + bytes.size() > kLongestAnswer || std::chrono::steady_clock::now() > end)
+          throw Error(ErrorKind::unavailable, "the console's answer is too long");
         body += as_text(bytes);
-      });
+      },
+      stop);
   return response.failure || response.status != 200 ? "" : body;
 }
 
@@ -79,7 +102,7 @@ std::string source_text(const std::string& answer) {
 Lookout::Lookout(cluster::StateDirectory directory)
     : directory_(std::move(directory)), lags_(console::kept_lags(directory_)) {}
 
-Beside Lookout::look(const cluster::Sight& sight) {
+Beside Lookout::look(const cluster::Sight& sight, const std::stop_token& stop) {
   lags_.add(console::lag_sample(sight));
   Beside beside{.lags = lags_.samples(), .log = {}, .source = {}};
   try {
@@ -89,16 +112,18 @@ Beside Lookout::look(const cluster::Sight& sight) {
   } catch (const std::exception& error) {
     beside.log = {printable(error.what(), 300)};
   }
-  const auto now = std::chrono::steady_clock::now();
-  if (!sight.status.console_url.empty() &&
-      (asked_ == decltype(asked_){} || now - asked_ >= kAskEvery)) {
-    asked_ = now;
+  if (drawn_ && Clock::now() >= next_) {
+    next_ = Clock::now() + kAskEvery;
     try {
-      source_ = source_text(answer_of(sight.status.console_url));
+      const auto door = door_of(directory_, sight.status);
+      source_ = door.url.empty() ? "" : source_text(answer_of(door, stop));
     } catch (const std::exception&) {
-      source_.clear();  // The console is not there, or is another version's.
+      source_.clear();  // the console does not answer, or is another version's
     }
+    // It reads the source some moments after it has come up.
+    if (source_.empty()) next_ = Clock::now() + kAskAgain;
   }
+  drawn_ = true;
   beside.source = source_;
   return beside;
 }

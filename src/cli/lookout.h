@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -21,15 +22,19 @@ struct Beside {
 class Lookout {
  public:
   explicit Lookout(cluster::StateDirectory directory);
-  // Does not throw: what cannot be had is not shown. Asks the cluster's console, where it has one,
-  // twice a minute what it knows of the source, for two seconds at most.
-  Beside look(const cluster::Sight& sight);
+  // Does not throw: what cannot be had is not shown. From the second time on it asks the cluster's
+  // console, where that runs, twice a minute what it knows of the source, for two seconds at most,
+  // or until somebody wants it to stop.
+  Beside look(const cluster::Sight& sight, const std::stop_token& stop);
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   cluster::StateDirectory directory_;
   console::LagHistory lags_;
   std::string source_;
-  std::chrono::steady_clock::time_point asked_;  // none yet: never
+  bool drawn_ = false;  // nobody waits for the first picture because of the source
+  Clock::time_point next_;
 };
 
 // "s3://bucket/path", and a line for each stretch that can be recovered to, from what the console

@@ -80,12 +80,14 @@ std::string problems_text(const cluster::ClusterStatus& status) {
 // What each worker is at, and what the storage had to say.
 std::string work_text(const cluster::SupervisorStatus& supervisor) {
   constexpr std::size_t kRoom = 36;  // of a name, whose end tells more than its beginning
+  constexpr std::size_t kMostWorkers = 4;
   std::string text;
   if (supervisor.restore_retries > 0)
     text += fact("retries", fmt::format("{}, {} of them because the storage asked for fewer",
                                         supervisor.restore_retries, supervisor.restore_throttled));
-  for (std::size_t i = 0; i < supervisor.restore.workers.size(); ++i) {
-    const auto& worker = supervisor.restore.workers[i];
+  const auto& workers = supervisor.restore.workers;
+  for (std::size_t i = 0; i < std::min(workers.size(), kMostWorkers); ++i) {
+    const auto& worker = workers[i];
     auto file = printable(worker.file, 1000);
     if (file.size() > kRoom) file = "..." + file.substr(file.size() - kRoom + 3);
     std::string doing = worker.files == 0 ? "waits" : fmt::format("{} files", worker.files);
@@ -95,6 +97,8 @@ std::string work_text(const cluster::SupervisorStatus& supervisor) {
                           worker.files > 1 ? fmt::format(", {} more", worker.files - 1) : "");
     text += fact(fmt::format("worker {}", i + 1), doing);
   }
+  if (workers.size() > kMostWorkers)
+    text += fact("", fmt::format("and {} more workers", workers.size() - kMostWorkers));
   return text;
 }
 
@@ -272,6 +276,10 @@ std::string text_of(const cluster::ClusterStatus& status, const Watched* watched
         phase_detail(supervisor, watched != nullptr ? watched->sight.rates : cluster::Rates{}, 0);
     if (!detail.empty()) text += fact("progress", detail);
     if (watched != nullptr) text += rates_text(watched->sight);
+    // What goes on comes before servers that are not there yet: a screen may have no room for all.
+    if (supervisor.phase == Phase::restoring) text += work_text(supervisor);
+    if (watched != nullptr && !watched->beside.log.empty())
+      text += fact("log", fmt::format("{}", fmt::join(watched->beside.log, "\n")));
   }
   text += problems_text(status);
 
@@ -342,12 +350,6 @@ std::string text_of(const cluster::ClusterStatus& status, const Watched* watched
   if (supervisor.phase == Phase::failed && !supervisor.error.empty()) {
     text += fact("error", supervisor.error);
   }
-  if (watched != nullptr && !watched->beside.log.empty())
-    text += fact("log", fmt::format("{}", fmt::join(watched->beside.log, "\n")));
-  // A line for each worker, of which a host may have many: last, where a screen has no room for
-  // all.
-  if (status.supervisor_running && supervisor.phase == Phase::restoring)
-    text += work_text(supervisor);
   return text;
 }
 
@@ -391,8 +393,10 @@ std::string redraw(const std::string& text, std::size_t width, std::size_t heigh
     lines.resize(height > 2 ? height - 2 : 0);
     lines.emplace_back("...");
   }
+  // What stood there is removed before: behind a line as wide as the terminal the last character
+  // would go too.
   std::string codes = "\x1b[H";
-  for (const std::string& line : lines) codes += line + "\x1b[K\r\n";
+  for (const std::string& line : lines) codes += "\x1b[K" + line + "\r\n";
   return codes + "\x1b[J";
 }
 

@@ -103,8 +103,8 @@ void ask_about_replicas(std::vector<NodeStatus>& nodes, Connection& primary) {
       primary.server_version(),
       primary.server_version() >= 100000
           ? "select application_name, state, pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)"
-            "::bigint, extract(epoch from coalesce(replay_lag, interval '0')) "
-            "from pg_stat_replication"
+            "::bigint, extract(epoch from coalesce(replay_lag, case when replay_lsn >= "
+            "pg_current_wal_lsn() then interval '0' end)) from pg_stat_replication"
           : "select application_name, state, pg_xlog_location_diff(pg_current_wal_lsn(), "
             "replay_lsn)::bigint, null from pg_stat_replication"));
   for (auto& node : nodes) {

@@ -75,14 +75,19 @@ http::ServerResponse goes_on(std::string_view what) {
   return response;
 }
 
+// What went wrong may quote a secret.
 template <typename Work>
-http::ServerResponse answer(Work&& work) {
+http::ServerResponse answer(const cluster::StateDirectory& directory, Work&& work) {
+  const auto masked = [&](std::string_view text) {
+    return without_secrets(text, known_secrets_if_any(directory));
+  };
   try {
     return work();
   } catch (const Error& error) {
-    return error_response(status_of(error.kind()), error.what(), error.hint(), error.kind());
+    return error_response(status_of(error.kind()), masked(error.what()), masked(error.hint()),
+                          error.kind());
   } catch (const std::exception& error) {
-    return error_response(500, error.what());
+    return error_response(500, masked(error.what()));
   }
 }
 
@@ -90,6 +95,7 @@ http::ServerResponse run_test(const cluster::StateDirectory& directory) {
   using Result = cluster::Check::Result;
   json list = json::array();
   bool passed = true;
+  const auto secrets = known_secrets(directory);
   for (const auto& check : cluster::run_checks(directory)) {
     passed = passed && check.result != Result::failed;
     list.push_back({{"id", check.id},
@@ -98,7 +104,7 @@ http::ServerResponse run_test(const cluster::StateDirectory& directory) {
                     {"result", check.result == Result::passed   ? "passed"
                                : check.result == Result::failed ? "failed"
                                                                 : "not_applicable"},
-                    {"detail", check.detail}});
+                    {"detail", without_secrets(check.detail, secrets)}});
   }
   return json_response({{"passed", passed}, {"checks", list}});
 }
@@ -288,7 +294,7 @@ cluster::Preview make_preview_in_time(const cluster::Settings& settings,
 http::ServerResponse preview(const cluster::StateDirectory& directory,
                              const http::ServerRequest& request,
                              const std::function<bool()>& may_read) {
-  return answer([&] {
+  return answer(directory, [&] {
     auto settings = cluster::from_json(read_file(directory.settings()));
     if (!settings.restore_from_backup)
       throw Error(ErrorKind::usage, "this cluster was not made of a backup");
@@ -320,7 +326,7 @@ bool is_action(const std::string& name) {
 
 http::ServerResponse act(const cluster::StateDirectory& directory, const std::string& name,
                          const http::ServerRequest& request) {
-  return answer([&] {
+  return answer(directory, [&] {
     check_is_done_here(directory, name);
     check_confirmed(directory, name, request);
     if (name == "test") return run_test(directory);

@@ -52,19 +52,22 @@ Piece read_piece(const std::filesystem::path& path, std::optional<off_t> from, o
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return {};
   if (from && *from > info.st_size) from = 0;
-  const auto begin = std::max(from.value_or(0), info.st_size - most);
+  // With the byte before, which tells whether a line begins here. Of one that does not, nothing is
+  // told: the word that says what has to be masked may stand before.
+  const auto wanted = std::max(from.value_or(0), info.st_size - most);
+  const auto begin = std::max<off_t>(wanted - 1, 0);
   Piece piece;
   piece.text.resize(static_cast<std::size_t>(info.st_size - begin));
   const auto size = ::pread(fd.get(), piece.text.data(), piece.text.size(), begin);
   piece.text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
   // A line that is still being written comes with the next look.
   piece.text.resize(piece.text.rfind('\n') + 1);
-  piece.next = begin + static_cast<off_t>(piece.text.size());
-  piece.begin = begin;
-  if (begin > from.value_or(0)) {  // the beginning of the first line is missing
+  piece.next = std::max(wanted, begin + static_cast<off_t>(piece.text.size()));
+  piece.begin = wanted;
+  if (wanted > 0 && !piece.text.empty()) {
     const auto first = piece.text.find('\n') + 1;
     piece.text.erase(0, first);
-    piece.begin += static_cast<off_t>(first);
+    piece.begin = begin + static_cast<off_t>(first);
   }
   return piece;
 }

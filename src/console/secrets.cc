@@ -44,6 +44,14 @@ std::vector<std::string> known_secrets(const cluster::StateDirectory& directory)
   return known_secrets(directory, cluster::from_json(read_file(directory.settings())));
 }
 
+std::vector<std::string> known_secrets_if_any(const cluster::StateDirectory& directory) {
+  try {
+    return known_secrets(directory);
+  } catch (const std::exception&) {
+    return {};
+  }
+}
+
 std::string without_secrets(std::string_view text, const std::vector<std::string>& secrets) {
   auto masked = postgres::without_passwords(text, kMask);
   for (const auto& secret : secrets)
@@ -66,7 +74,11 @@ void mask_errors(View& view, const std::vector<std::string>& secrets) {
     if (const auto error = notice.values.find("error"); error != notice.values.end())
       mask(error->second);
   }
-  for (auto& node : view.status.nodes) mask(node.error);
+  mask(view.status.archiving);
+  for (auto& node : view.status.nodes) {
+    mask(node.error);
+    mask(node.made_because);
+  }
   for (auto& restore : view.status.restores) mask(restore.error);
 }
 

@@ -18,6 +18,8 @@ std::vector<std::string> known_secrets(const cluster::StateDirectory& directory,
                                        const cluster::Settings& settings);
 // The same with the settings that the cluster has, which throws where they cannot be read.
 std::vector<std::string> known_secrets(const cluster::StateDirectory& directory);
+// Where they cannot be read nobody knows one, which is no reason to say nothing. Does not throw.
+std::vector<std::string> known_secrets_if_any(const cluster::StateDirectory& directory);
 
 // Servers log statements that failed, and one may set a password or have one in it: what follows
 // the word `password` (postgres/log_passwords.h) is replaced, and the secrets that are known. Pure.

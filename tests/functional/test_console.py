@@ -503,6 +503,20 @@ def test_many_listeners(seen):
     assert fifty < 0.02  # also of a debug build
 
 
+def test_another_cluster_is_not_taken_for_this_one(seen):
+    """Whoever listens on the port of a console that does not run is not asked."""
+    seen.run("stop")
+    with socket.create_server(("127.0.0.1", seen.values["CONSOLE_PORT"])) as other:
+        other.settimeout(0.1)
+        wrong = seen.run("console", "--get", "api/v1/status", check=False)
+        on_a_terminal([seen.pgrevive.path, "--env-file", seen.env_file, "status", "--watch"], 80,
+                      env=seen.environment, until=r"(?s)(\x1b\[H.*){4}", code=1)
+        with pytest.raises(TimeoutError):
+            other.accept()
+    assert wrong.returncode == 22 and "this cluster's console does not run" in wrong.stderr
+    seen.run("start")
+
+
 def test_a_console_that_dies_comes_back(seen):
     # As a power cut may leave what it keeps.
     (seen.root / "logs" / "lag.json").write_text('{"version":1,"nodes":["replica"],"samples":[[7,')

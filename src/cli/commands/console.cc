@@ -68,8 +68,14 @@ void add_console(Parser& parser) {
       const std::string url =
           cluster::console_url(cluster::from_json(read_file(directory.settings())));
       if (url.empty()) throw no_console();
-      if (!get->empty()) return get_from_console(url, *get);
       const bool runs = cluster::find_side_process(cluster::console_program(directory)).has_value();
+      if (!get->empty()) {
+        // On its port another cluster's may listen.
+        if (!runs)
+          throw Error(ErrorKind::unavailable, "this cluster's console does not run")
+              .with_hint("it runs while the cluster does; its log is console.log");
+        return get_from_console(url, *get);
+      }
       out("{}{}\n", url, runs ? "" : "  (does not run)");
       return runs ? 0 : 1;
     };

@@ -45,7 +45,7 @@ int watch_status(const cluster::StateDirectory& directory) {
       const cluster::Sight sight = onlooker.look();
       left = kPatience;
       good = healthy(sight.status);
-      text = last = watch_text(sight, lookout.look(sight), blocks);
+      text = last = watch_text(sight, lookout.look(sight, stop.token()), blocks);
       seen = std::chrono::steady_clock::now();
     } catch (const std::exception& error) {
       if (left-- <= 0) {

@@ -8,7 +8,7 @@ namespace pgrevive::cli {
 namespace {
 
 using Lag = console::LagSample::Lag;
-constexpr std::int64_t kNow = 10'000'000;
+constexpr std::int64_t kNow = 1'800'000'000'000;  // a whole minute
 
 console::LagSample before(std::int64_t seconds, std::optional<std::uint64_t> bytes,
                           std::optional<double> lag) {
@@ -16,27 +16,38 @@ console::LagSample before(std::int64_t seconds, std::optional<std::uint64_t> byt
           .lags = {{"replica", Lag{.bytes = bytes, .seconds = lag}}}};
 }
 
-TEST(LagLine, ShowsTheGreatestOfEachHalfMinuteFromTheFirstThatIsKnown) {
+TEST(LagLine, ShowsTheGreatestOfEachMinuteFromTheFirstThatIsKnown) {
   const std::vector samples{
-      before(901, 9'000'000, 99),  // too old
-      before(119, 0, 0),           // the fourth step from the end
-      before(80, 500'000, 1.25),   //
-      before(70, 1'000'000, 0.5),  // in the same step, and more
-      before(59, {}, {}),          // nobody knew
-      before(10, 500'000, {}),     //
-      before(-5, 7'000'000, 77),   // the clock was set back
+      before(900, 9'000'000, 99),   // too old
+      before(180, 0, 0),            // the fourth from the end
+      before(120, 500'000, 1.25),   //
+      before(119, 1'000'000, 0.5),  // in the same minute, and more
+      before(60, {}, {}),           // nobody knew
+      before(0, 500'000, {}),       //
+      before(-60, 7'000'000, 77),   // the clock was set back
   };
   EXPECT_EQ(lag_line(samples, "replica", kNow, true), "▁█ ▅  at most 1 MB, 1.2 s in 15 min");
   EXPECT_EQ(lag_line(samples, "replica", kNow, false), "at most 1 MB, 1.2 s in 15 min");
   EXPECT_EQ(lag_line(samples, "replica-2", kNow, true), "");
-  EXPECT_EQ(lag_line({before(59, {}, {})}, "replica", kNow, true), "");
+  EXPECT_EQ(lag_line({before(60, {}, {})}, "replica", kNow, true), "");
 }
 
 TEST(LagLine, IsAsLowAsCanBeWhereThereIsNoLagAtAll) {
-  EXPECT_EQ(
-      lag_line({before(899, 0, 0.0), before(31, 0, 0.0), before(0, 0, 0.0)}, "replica", kNow, true),
-      "▁                           ▁▁  at most 0 B, 0.0 s in 15 min");
+  EXPECT_EQ(lag_line({before(840, 0, 0.0), before(60, 0, 0.0), before(0, 0, 0.0)}, "replica", kNow,
+                     true),
+            "▁            ▁▁  at most 0 B, 0.0 s in 15 min");
   EXPECT_EQ(lag_line({before(1, {}, 2.0)}, "replica", kNow, true), "at most 2.0 s in 15 min");
+}
+
+TEST(LagLine, HasNoHolesWhereAConsoleKeptASampleOfEachMinute) {
+  std::vector<console::LagSample> samples;
+  // Not exactly a minute apart.
+  for (std::int64_t minute = 14; minute >= 0; --minute)
+    samples.push_back(before(minute * 60 - (minute % 2 == 0 ? 0 : 3), 5'000'000, 123.0));
+  for (const std::int64_t later : {0, 1, 30, 59}) {
+    const auto line = lag_line(samples, "replica", kNow + later * 1000, true);
+    EXPECT_EQ(line, "███████████████  at most 5 MB, 123.0 s in 15 min") << later;
+  }
 }
 
 // What the environment has is put back.

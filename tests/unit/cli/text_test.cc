@@ -260,23 +260,39 @@ TEST(StatusText, TellsWhatWorkersDoWhatIsWrongAndHowRestoresWent) {
   for (const std::string& line : split(text, '\n')) EXPECT_LE(line.size(), 80u) << line;
   EXPECT_THAT(text, HasSubstr("\nproblem    only 52 GB are free on the disk of primary\n"
                               "           make room: PostgreSQL stops when the disk is full\n"));
-  // Last, where a screen may end before them.
-  EXPECT_THAT(text, EndsWith("\nretries    5, 2 of them because the storage asked for fewer\n"
+  // Before the servers, which are not there yet, where a screen may end behind them.
+  EXPECT_LT(text.find("\nworker 2"), text.find("\nnode "));
+  EXPECT_THAT(text, HasSubstr("\nretries    5, 2 of them because the storage asked for fewer\n"
                              "worker 1   ...name-that-is-longer-than-its-room  1 MB of 4 MB, "
                              "15 more\n"
                              "worker 2   waits\n"));
   EXPECT_THAT(text, HasSubstr("\nrestores   2026-11-22 14:05:00+00  done in 9.0 s, 48 MB\n"));
 }
 
+TEST(WatchText, ShowsWhatGoesOnOnASmallScreenToo) {
+  cluster::Sight sight{.time_ms = 20'000, .status = running()};
+  auto& supervisor = sight.status.supervisor;
+  supervisor.phase = Phase::restoring;
+  supervisor.phases = {{Phase::preparing, 1000, 2500}, {Phase::restoring, 2500, 0}};
+  supervisor.restore_retries = 1;
+  supervisor.restore.workers.resize(9);
+  const auto text = watch_text(sight, {.lags = {}, .log = {"one", "two", "three"}, .source = {}}, true);
+  EXPECT_THAT(text, HasSubstr("\nworker 4   waits\n           and 5 more workers\nlog        one\n"
+                              "           two\n           three\n"));
+  const auto screen = redraw(text, 80, 24);
+  for (const char* part : {"restoring", "joining replicas", "retries", "worker 4", "three"})
+    EXPECT_THAT(screen, HasSubstr(part));
+}
+
 TEST(Redraw, BreaksWhatIsTooLongAndCutsWhatIsTooMuch) {
-  EXPECT_EQ(redraw("a\n\nb\n", 40, 10), "\x1b[Ha\x1b[K\r\n\x1b[K\r\nb\x1b[K\r\n\x1b[J");
+  EXPECT_EQ(redraw("a\n\nb\n", 40, 10), "\x1b[H\x1b[Ka\r\n\x1b[K\r\n\x1b[Kb\r\n\x1b[J");
   EXPECT_EQ(redraw("warning    one two three four\n", 20, 10),
-            "\x1b[Hwarning    one two\x1b[K\r\n           three\x1b[K\r\n"
-            "           four\x1b[K\r\n\x1b[J");
+            "\x1b[H\x1b[Kwarning    one two\r\n\x1b[K           three\r\n\x1b[K"
+            "           four\r\n\x1b[J");
   EXPECT_EQ(redraw("a /longer/than/é/line\n", 16, 10),
-            "\x1b[Ha\x1b[K\r\n           /long\x1b[K\r\n           er/th\x1b[K\r\n"
-            "           an/é/\x1b[K\r\n           line\x1b[K\r\n\x1b[J");
-  EXPECT_EQ(redraw("1\n2\n3\n4\n", 40, 4), "\x1b[H1\x1b[K\r\n2\x1b[K\r\n...\x1b[K\r\n\x1b[J");
+            "\x1b[H\x1b[Ka\r\n\x1b[K           /long\r\n\x1b[K           er/th\r\n\x1b[K"
+            "           an/é/\r\n\x1b[K           line\r\n\x1b[J");
+  EXPECT_EQ(redraw("1\n2\n3\n4\n", 40, 4), "\x1b[H\x1b[K1\r\n\x1b[K2\r\n\x1b[K...\r\n\x1b[J");
 }
 
 TEST(StatusText, HealthIsEveryPartOfIt) {

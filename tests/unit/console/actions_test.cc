@@ -32,5 +32,24 @@ TEST(Restore, ThatCannotBeRunLeavesNoCopyOfThePrograms) {
   EXPECT_THAT(left, testing::ElementsAre(state.root()));
 }
 
+TEST(Actions, TellNoSecretWithAFailure) {
+  const test::TempDir home;
+  const cluster::StateDirectory state(home / "hunter22");
+  make_directories(state.root());
+  cluster::Settings settings;
+  settings.cluster_name = "hunter22";
+  settings.password = Secret("hunter22");
+  write_file_atomic(state.settings(), to_json(settings));
+  http::ServerRequest request;
+  request.query = "confirm=hunter22";
+
+  // It names the directory that it cannot write to.
+  const auto response = act(state, "restore", request);
+
+  EXPECT_EQ(response.status, 409) << response.body;
+  EXPECT_THAT(response.body, testing::HasSubstr("***"));
+  EXPECT_THAT(response.body, testing::Not(testing::HasSubstr("hunter22")));
+}
+
 }  // namespace
 }  // namespace pgrevive::console

@@ -84,6 +84,29 @@ TEST_F(Logs, MaskEachSecretOfTheCluster) {
                                                         "*** *** *** *** replicator localhost"}));
 }
 
+TEST_F(Logs, TellNothingOfALineFromItsMiddleOn) {
+  // Where the word before a password is left out, nobody would know that it is one.
+  const std::string line = "STATEMENT: alter role x password 'open sesame'; select 'hunter22'\n";
+  const std::string text = "first\n" + line + "last\n";
+  write(text);
+  for (std::size_t from = 0; from <= text.size(); ++from) {
+    const auto said = ask("of=primary&from=" + std::to_string(from));
+    for (const char* part : {"sesame", "esame'", "unter22"})
+      EXPECT_EQ(said.dump().find(part), std::string::npos) << from << said;
+    EXPECT_EQ(said["lines"].size(), from == 0 ? 3u : from <= 6 ? 2u : from <= 6 + line.size() ? 1u : 0u)
+        << from << said;
+    EXPECT_EQ(said["next"], text.size());
+  }
+  // Nor where so much of a line was written that its beginning is out of reach.
+  const std::string begin = "alter role x password '";
+  write(begin + std::string(300 << 10, 'y'));
+  auto said = ask("of=primary");
+  EXPECT_EQ(said["lines"].size(), 0u);
+  write(begin + std::string(300 << 10, 'y') + " sesame'\nlast\n");
+  said = ask("of=primary&from=" + std::to_string(said["next"].get<int>()));
+  EXPECT_EQ(said["lines"], nlohmann::json({"last"}));
+}
+
 TEST_F(Logs, MaskNothingThatIsTooShortToBeASecret) {
   set([](cluster::Settings& settings) { settings.password = Secret("abc"); });
   write("abc is where it begins\n");

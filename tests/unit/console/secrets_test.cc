@@ -43,7 +43,8 @@ TEST(MaskErrors, LeavesNoSecretInWhatWentWrong) {
   supervisor.reindex = cluster::ReindexProgress{.failures = {said}};
   supervisor.notices = {
       {.id = "x", .text = said, .values = {{"error", said}, {"node", "tok-123"}}}};
-  view.status.nodes = {{.error = said}};
+  view.status.nodes = {{.made_because = said, .error = said}};
+  view.status.archiving = said;
   view.status.restores = {{.error = said}};
 
   mask_errors(view, {"tok-123"});
@@ -56,6 +57,8 @@ TEST(MaskErrors, LeavesNoSecretInWhatWentWrong) {
   EXPECT_EQ(supervisor.notices.front().values.at("error"), masked);
   EXPECT_EQ(supervisor.notices.front().values.at("node"), "tok-123") << "which is no one's words";
   EXPECT_EQ(view.status.nodes.front().error, masked);
+  EXPECT_EQ(view.status.nodes.front().made_because, masked);
+  EXPECT_EQ(view.status.archiving, masked);
   EXPECT_EQ(view.status.restores.front().error, masked);
 }
 

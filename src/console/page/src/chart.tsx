@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { Sample } from './api';
-import { duration } from './format';
+import { bytes, duration } from './format';
 import { language, t } from './words';
 
 const height = 150;
@@ -35,10 +35,13 @@ function make(place: HTMLElement, names: string[], span: () => number): uPlot {
   );
 }
 
-// Seconds, of those who cannot see the line; null where nothing is known of it.
-function most(samples: Sample[], name: string): number | null {
-  const lags = samples.map((sample) => sample.nodes[name]?.lag_seconds ?? null).filter((lag) => lag !== null);
-  return lags.length > 0 ? Math.max(...lags) : null;
+// The greatest lags, for those who cannot see the line, and of the WAL, which it does not show; '' where
+// nothing is known.
+function most(samples: Sample[], name: string): string {
+  const greatest = (lag: 'lag_seconds' | 'lag_bytes') =>
+    samples.map((sample) => sample.nodes[name]?.[lag] ?? null).reduce((most, one) => (one === null || (most !== null && most >= one) ? most : one), null);
+  const [seconds, size] = [greatest('lag_seconds'), greatest('lag_bytes')];
+  return [seconds === null ? '' : duration(seconds * 1000), size === null ? '' : bytes(size)].filter((text) => text !== '').join(', ');
 }
 
 // Seconds of lag of each replica.
@@ -91,7 +94,7 @@ export function LagChart({ samples, names }: { samples: Sample[]; names: string[
         {names.map((name, i) => (
           <li key={name}>
             <span class="swatch" style={{ background: `var(${colors[i % colors.length]})` }} /> {name}
-            {most(shown, name) !== null && `: ${t('lagMost', { lag: duration(most(shown, name)! * 1000) })}`}
+            {most(shown, name) !== '' && `: ${t('lagMost', { lag: most(shown, name) })}`}
           </li>
         ))}
       </ul>
