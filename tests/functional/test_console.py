@@ -441,7 +441,7 @@ def test_who_watches_in_a_terminal_sees_the_source(seen):
     """As the console read it, asked past any proxy."""
     text = on_a_terminal([seen.pgrevive.path, "--env-file", seen.env_file, "status", "--watch"], 80,
                          env={**seen.environment, "http_proxy": "http://127.0.0.1:9/", "no_proxy": ""},
-                         until=r"(?s)\nsource .{0,400}recoverable from ")
+                         until=r"(?s)source .{0,400}recoverable from ")
     known = seen.console.json("/api/v1/repository")
     [shown] = re.findall(r"^source +((?:.*\n)(?: {11}.*\n)*)", "\n".join(screens(text)[-1]) + "\n", re.M)
     lines = [line.strip() for line in shown.splitlines()]

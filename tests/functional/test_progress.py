@@ -121,7 +121,7 @@ def is_cheap_to_watch(pgrevive, cluster):
     # Until it has been seen again, and some more.
     text = on_a_terminal([pgrevive.path, "--env-file", cluster.env_file, "status", "--watch"], 80,
                          env=cluster.environment, then=lambda: [timer.start() for timer in timers],
-                         until=f"(?s)cannot look.*\x1b\\[Hcluster (?:.*{sized}){{3}}")
+                         until=f"(?s)cannot look.*\x1b\\[H\x1b\\[Kcluster (?:.*{sized}){{3}}")
     for timer in timers:
         timer.join()
     file.unlink()
