@@ -12,4 +12,7 @@ inline constexpr std::int64_t kUnixTimeEnd = 7'258'118'400;
 // Whether Unix seconds may become a time of the system clock.
 constexpr bool is_unix_time(std::int64_t seconds) { return seconds >= 0 && seconds < kUnixTimeEnd; }
 
+// Whether a calendar's year has such seconds.
+constexpr bool is_unix_year(int year) { return year >= 1970 && year < 2200; }
+
 }  // namespace pgrevive

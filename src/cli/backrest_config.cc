@@ -85,9 +85,9 @@ BackrestConfig parse_backrest_config(const std::vector<BackrestText>& files,
       const auto [first, fresh] = seen.emplace(std::pair(section, current), name);
       if (!fresh && !is_list(current)) {
         throw fail(first->second == name
-                       ? fmt::format("{} is set twice in [{}]", name, section)
+                       ? fmt::format("{} is set twice in [{}]", name, printable(section, 60))
                        : fmt::format("{} and {} are the same option and both set in [{}]",
-                                     first->second, name, section));
+                                     first->second, name, printable(section, 60)));
       }
       const int power = strength(section, stanza, command);
       Chosen& slot = chosen[current];

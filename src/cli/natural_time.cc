@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/unix_time.h"
 #include "cluster/target_time.h"
 
 namespace pgrevive::cli {
@@ -105,6 +106,8 @@ std::optional<Moment> parse_civil(const std::string& text, Moment now) {
     const date::year_month_day named(date::year(static_cast<int>(number(0))),
                                      date::month(number(1)), date::day(number(2)));
     if (!named.ok()) throw bad("there is no day " + day_word);
+    if (!is_unix_year(static_cast<int>(named.year())))
+      throw bad(day_word + " is not between 1970 and 2199");
     day = date::local_days(named);
   } else {
     day = date::floor<date::days>(zone->to_local(now));
@@ -138,6 +141,8 @@ std::optional<Moment> parse_civil(const std::string& text, Moment now) {
 
 std::string plain(Moment moment) {
   const auto whole = std::chrono::floor<seconds>(moment);
+  if (!is_unix_time(whole.time_since_epoch().count()))
+    throw bad("that is not a time between 1970 and 2199");
   const auto fraction = (moment - whole).count();
   return fmt::format("{:%Y-%m-%d %H:%M:%S}{}+00",
                      fmt::gmtime(std::chrono::system_clock::to_time_t(whole)),
@@ -156,6 +161,8 @@ std::string natural_time(const std::string& text, std::chrono::system_clock::tim
   if (plain_moment(text)) return text;
   const auto time = std::chrono::floor<microseconds>(now);
   if (const auto relative = parse_relative(text)) {
+    if (!is_unix_time(relative->before.count()))
+      throw bad("'" + printable(text, 60) + "' is a time before 1970");
     if (relative->moment.empty())
       return plain(std::chrono::floor<seconds>(time) - relative->before);
     if (const auto at = plain_moment(relative->moment)) return plain(*at - relative->before);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 
 namespace pgrevive::cluster {
 
@@ -26,7 +27,7 @@ std::optional<ArchiveReport> load_archive_report(const std::filesystem::path& fi
     report.last_delivered = j.value("last_delivered", std::string());
     return report;
   } catch (const json::exception& error) {
-    throw Error(ErrorKind::corrupt, file.string() + " cannot be read: " + error.what());
+    throw Error(ErrorKind::corrupt, file.string() + " cannot be read: " + printable(error.what()));
   }
 }
 

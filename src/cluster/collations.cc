@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -110,7 +111,7 @@ std::optional<CollationFindings> CollationFindings::load(const std::filesystem::
   try {
     return collation_findings_from(json::parse(*text));
   } catch (const json::exception& error) {
-    throw Error(ErrorKind::corrupt, file.string() + " cannot be read: " + error.what());
+    throw Error(ErrorKind::corrupt, file.string() + " cannot be read: " + printable(error.what()));
   }
 }
 

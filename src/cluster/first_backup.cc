@@ -128,7 +128,7 @@ std::string newest_backup_in(const std::string& info) {
     return newest;
   } catch (const nlohmann::json::exception& error) {
     throw Error(ErrorKind::corrupt,
-                std::string("what pgbackrest info says cannot be read: ") + error.what());
+                "what pgbackrest info says cannot be read: " + printable(error.what()));
   }
 }
 

@@ -1,5 +1,6 @@
 #include "cluster/furthest_end.h"
 
+#include <limits>
 #include <utility>
 
 #include "base/error.h"
@@ -24,8 +25,8 @@ FurthestEnd FurthestEnd::parse(const std::string& text) {
   if (text.empty()) return {};
   const auto colon = text.find(':');
   const auto line = parse_unsigned(text.substr(0, colon));
-  if (colon == std::string::npos || !line)
-    throw Error(ErrorKind::corrupt, "'" + text + "' is not the end of a line");
+  if (colon == std::string::npos || !line || *line > std::numeric_limits<std::uint32_t>::max())
+    throw Error(ErrorKind::corrupt, "'" + printable(text, 80) + "' is not the end of a line");
   return {.line = static_cast<std::uint32_t>(*line), .segment = text.substr(colon + 1)};
 }
 

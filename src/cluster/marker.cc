@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "cluster/status_board.h"
 
 namespace pgrevive::cluster {
@@ -30,7 +31,7 @@ std::optional<Marker> Marker::load(const StateDirectory& directory) {
                   .opened_ms = j.value("opened_ms", std::int64_t{0})};
   } catch (const json::exception& error) {
     throw Error(ErrorKind::corrupt,
-                directory.marker().string() + " cannot be read: " + error.what());
+                directory.marker().string() + " cannot be read: " + printable(error.what()));
   }
 }
 

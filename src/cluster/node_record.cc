@@ -82,7 +82,7 @@ NodeRecord NodeRecord::parse(const std::string& text, const std::filesystem::pat
     record.copied_ms = j.value("copied_ms", std::int64_t{0});
     return record;
   } catch (const json::exception& error) {
-    throw Error(ErrorKind::corrupt, path.string() + " cannot be read: " + error.what());
+    throw Error(ErrorKind::corrupt, path.string() + " cannot be read: " + printable(error.what()));
   }
 }
 

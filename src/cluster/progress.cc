@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "cluster/progress_json.h"
 
 namespace pgrevive::cluster {
@@ -221,7 +222,7 @@ SupervisorStatus status_from_json(const std::string& text) {
     status.restarts = j.at("restarts").get<int>();
     return status;
   } catch (const json::exception& error) {
-    throw Error(ErrorKind::corrupt, std::string("status.json cannot be read: ") + error.what());
+    throw Error(ErrorKind::corrupt, "status.json cannot be read: " + printable(error.what()));
   }
 }
 

@@ -330,7 +330,7 @@ Settings from_json(const std::string& text) {
     settings.containers = j.value("containers", false);
     return settings;
   } catch (const json::exception& error) {
-    throw Error(ErrorKind::corrupt, std::string("settings.json cannot be read: ") + error.what())
+    throw Error(ErrorKind::corrupt, "settings.json cannot be read: " + printable(error.what()))
         .with_hint("run start again; it writes the file anew");
   }
 }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/image.h"
 #include "base/text.h"
+#include "base/unix_time.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -35,8 +36,11 @@ Parsed parse(const std::string& text) {
   };
   if (!std::regex_match(text, match, form()) || number(2) < 1 || number(2) > 12 || number(3) < 1 ||
       number(3) > 31 || number(4) > 23 || number(5) > 59 || number(6) > 60)
-    throw Error(ErrorKind::usage, "'" + text + "' is not a time")
+    throw Error(ErrorKind::usage, "'" + printable(text, 60) + "' is not a time")
         .with_hint("write it as 2026-11-22 14:05:00+00");
+  if (!is_unix_year(number(1)))
+    throw Error(ErrorKind::usage, fmt::format("{}-{}-{} is not between 1970 and 2199",
+                                              match[1].str(), match[2].str(), match[3].str()));
   Parsed parsed;
   parsed.fields.tm_year = number(1) - 1900;
   parsed.fields.tm_mon = number(2) - 1;

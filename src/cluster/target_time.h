@@ -13,8 +13,8 @@ void require_zone();
 
 // A recovery target as Unix seconds: "2026-11-22 14:05:00+00", with 'T' for the blank, fractions
 // and "Z", "+0130" or "-03:30" too; without a zone it is a time of this host. Throws Error{usage},
-// also for a day that no calendar has, a time that this host's clocks skipped or showed twice, and
-// where require_zone() does.
+// also for a day that no calendar has, a year before 1970 or after 2199, a time that this host's
+// clocks skipped or showed twice, and where require_zone() does.
 std::int64_t parse_target_time(const std::string& text);
 // The same in microseconds, which is what the server compares.
 std::int64_t parse_target_microseconds(const std::string& text);

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <cstring>
 #include <exception>
+#include <limits>
 #include <mutex>
 #include <new>
 #include <utility>
@@ -456,7 +457,10 @@ const std::string* Response::find(std::string_view name) const {
 
 std::optional<std::uint64_t> Response::content_length() const {
   const std::string* text = find("content-length");
-  return text == nullptr ? std::nullopt : parse_unsigned(*text);
+  const auto length = text == nullptr ? std::nullopt : parse_unsigned(*text);
+  // libcurl, which counts with a sign, takes what is longer for a length that is not known.
+  constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  return length && *length <= kMost ? length : std::nullopt;
 }
 
 bool Response::has_framed_body() const {

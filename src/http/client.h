@@ -82,6 +82,8 @@ struct Response {
 
   // The first header of that name, whatever its case; null if there is none.
   const std::string* find(std::string_view name) const;
+  // Of the Content-Length header; nothing where there is none, it is no number, or it is more than
+  // a file may have (2^63 - 1 bytes).
   std::optional<std::uint64_t> content_length() const;
   // Whether the message itself says where its body ends, so that a cut body cannot pass as whole.
   bool has_framed_body() const;

@@ -84,6 +84,9 @@ TEST(BackrestConfig, RefusesWhatPgBackRestRefuses) {
               HasSubstr("line 3: repo1-path is set twice in [global]"));
   EXPECT_THAT(complaint("[global]\nrepo1-path=/a\nrepo-path=/b\n"),
               HasSubstr("repo1-path and repo-path are the same option"));
+  EXPECT_THAT(complaint("[gl\xef"
+                        "bal]\nrepo1-path=/a\nrepo-path=/b\n"),
+              HasSubstr("both set in [gl\\xefbal]"));
   EXPECT_THAT(complaint("[global]\n;semicolon\n"),
               HasSubstr("line 2: this is neither a [section] nor name=value"));
   EXPECT_THAT(complaint("[global]\nrepo1-path=\n"), HasSubstr("repo1-path must have a value"));

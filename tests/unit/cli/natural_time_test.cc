@@ -96,6 +96,17 @@ TEST_F(NaturalTime, RefusesWhatIsNoTimeOrNoOneTime) {
   refused("2018-11-04 00:30", "the clocks of this host skipped 2018-11-04 00:30");
 }
 
+TEST_F(NaturalTime, RefusesWhatNoClockHereHolds) {
+  for (const auto* text :
+       {"0262-11-22 14:05 America/Sao_Paulo", "1969-12-31 14:05 Europe/Berlin",
+        "1970-01-01 00:05 Europe/Berlin", "2200-01-01 00:00 Europe/London", "9999-01-01 00:00",
+        "10 minutes before 2200-01-01 00:00+00", "10 minutes before 1970-01-01 00:05+00"})
+    EXPECT_THAT([&] { time_of(text); }, throws(ErrorKind::usage, "between 1970 and 2199")) << text;
+  for (const auto* text : {"999999999 days ago", "999999999 dias antes de 2026-11-22 14:05"})
+    EXPECT_THAT([&] { time_of(text); }, throws(ErrorKind::usage, "' is a time before 1970"))
+        << text;
+}
+
 TEST_F(NaturalTime, RelativeOnesAreToldApart) {
   for (const char* text : {"now", "10 minutes ago", "há 3 dias", "today 14:05", "1 h before ontem"})
     EXPECT_TRUE(is_relative_time(text)) << text;

@@ -95,8 +95,9 @@ TEST(FurthestEnd, IsKeptAsAText) {
   for (const auto& each : {furthest, FurthestEnd()})
     EXPECT_EQ(FurthestEnd::parse(each.text()), each);
   EXPECT_EQ(FurthestEnd::parse(""), FurthestEnd());
-  for (const char* bad : {"2", "x:000000020000000000000006", ":"})
+  for (const char* bad : {"2", "x:000000020000000000000006", ":", "4294967298:"})
     EXPECT_THAT([&] { FurthestEnd::parse(bad); }, test::throws(ErrorKind::corrupt, bad));
+  EXPECT_THAT([] { FurthestEnd::parse("\x1b[2J"); }, test::throws(ErrorKind::corrupt, "\\x1b[2J"));
 }
 
 }  // namespace

@@ -1,12 +1,16 @@
 #include "cluster/node_record.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "cluster/marker.h"
 #include "cluster/new_cluster.h"
+#include "cluster/progress.h"
+#include "cluster/settings.h"
 #include "support/temp_dir.h"
+#include "support/throws.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -35,6 +39,15 @@ TEST_F(StateFiles, AReplicaThatIsGivenAwayIsStillKnownToHoldWhatTheClusterWrote)
   EXPECT_EQ(away->backup_label, "");
   EXPECT_EQ(away->copied_bytes, 7u);
   EXPECT_EQ(away->copied_ms, 8);
+}
+
+// nlohmann's words have the bytes that it did not like.
+TEST_F(StateFiles, WhatIsWrongWithThemCanBeShown) {
+  const std::string torn = "{\"name\": \"\xff\x1b";
+  EXPECT_THAT([&] { NodeRecord::parse(torn, "/c/pgrevive-node.json"); },
+              test::throws(ErrorKind::corrupt, "\\xff'"));
+  EXPECT_THAT([&] { from_json(torn); }, test::throws(ErrorKind::corrupt, "\\xff'"));
+  EXPECT_THAT([&] { status_from_json(torn); }, test::throws(ErrorKind::corrupt, "\\xff'"));
 }
 
 TEST_F(StateFiles, ARecordComesBackAsItWasSaved) {

@@ -68,6 +68,19 @@ TEST(TargetTime, OfADayThatNoCalendarHasIsRefused) {
   EXPECT_EQ(parse_target_time("2016-12-31 23:59:60+00"), 1483228800) << "a leap second";
 }
 
+TEST(TargetTime, OfAYearThatNoClockHereHoldsIsRefused) {
+  for (const auto* text : {"0262-11-22 14:05:00+00", "1969-12-31 23:59:59+00", "2200-01-01 00:00"})
+    EXPECT_THAT([&] { parse_target_microseconds(text); },
+                testing::ThrowsMessage<Error>(testing::HasSubstr("between 1970 and 2199")))
+        << text;
+  EXPECT_EQ(parse_target_time("2199-12-31 23:59:59+00"), 7258118399);
+}
+
+TEST(TargetTime, ThatIsNoneIsShownAsItCanBe) {
+  EXPECT_THAT([] { parse_target_time("\x1b[2Jsoon"); },
+              testing::ThrowsMessage<Error>(testing::StartsWith("'\\x1b[2Jsoon' is not")));
+}
+
 struct Clocks {
   const char* name;
   const char* zone;

@@ -53,6 +53,15 @@ TEST(Client, GivesStatusHeadersAndBody) {
   EXPECT_EQ(got.body, "hello");
 }
 
+TEST(Response, HasNoLengthThatNoFileMayHave) {
+  const auto length_of = [](const char* text) {
+    return Response{.headers = {{"Content-Length", text}}}.content_length();
+  };
+  EXPECT_EQ(length_of("9223372036854775807"), 9223372036854775807U);
+  for (const char* text : {"9223372036854775808", "18446744073709551616", "-1", "5 5", ""})
+    EXPECT_EQ(length_of(text), std::nullopt) << text;
+}
+
 TEST(Client, SendsTargetAndHeadersAsTheyStand) {
   ScriptedHttpServer server{{}};
 
