@@ -3,11 +3,15 @@
 import os
 import time
 
+import pytest
+
 # Of a test that takes longer, set-up included, the time is told; what takes longer is worth a look.
 LONG = 60  # s
 
 # Of why a test failed; the summary has the whole.
 LINES = 15
+# And in a line of the last ones.
+WIDTH = 150
 
 # Why a test is skipped for which there was no time left.
 NOT_BEGUN = "not begun: the time that --within gives was over"
@@ -15,13 +19,14 @@ NOT_BEGUN = "not begun: the time that --within gives was over"
 
 class Telling:
     """A plug-in of the run that reports: what failed at once and why, each long test with
-    its time, and where the time went by file."""
+    its time, where the time went by file, and in the very last lines what failed."""
 
     def __init__(self, config):
         self._terminal = config.pluginmanager.getplugin("terminalreporter")
         self._began = time.monotonic()
         self._of_test = {}
         self._not_begun = 0
+        self._failed = []
 
     def _at(self):
         return f"[{time.monotonic() - self._began:5.0f} s]"
@@ -37,6 +42,8 @@ class Telling:
                                       f"after {took:.0f} s")
             crash = getattr(report.longrepr, "reprcrash", None)
             why = crash.message if crash else report.longreprtext
+            [first] = why.strip().splitlines()[:1] or [""]
+            self._failed.append(f"{report.nodeid} ({report.when}): {first[:WIDTH]}")
             self._terminal.write_line("\n".join(why.splitlines()[:LINES]))
         elif report.when == "teardown" and took >= LONG:
             self._terminal.ensure_newline()
@@ -53,3 +60,10 @@ class Telling:
         if self._not_begun:
             self._terminal.write_line(
                 f"NOT ALL WAS TESTED: {self._not_begun} tests were {NOT_BEGUN}", red=True)
+
+    # Behind all that pytest says: whoever sees the end of the output alone sees what failed.
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self):
+        yield
+        for failed in self._failed:
+            self._terminal.write_line("FAILED " + failed, red=True)

@@ -15,6 +15,7 @@ from rig.process import child_options
 
 
 LIMIT = 300  # seconds for all of a command
+TAIL = 4000  # characters of what was shown, where something failed
 
 
 def _own_terminal():
@@ -41,7 +42,7 @@ def on_a_terminal(command, columns=80, typed="", user=None, env=None, until=None
             while True:
                 if not select.select([ours], [], [], max(0, end - time.monotonic()))[0]:
                     os.killpg(child.pid, signal.SIGKILL)
-                    raise AssertionError(f"not over after {LIMIT} s:\n{output.decode(errors='replace')}")
+                    raise AssertionError(f"not over after {LIMIT} s:\n{output.decode(errors='replace')[-TAIL:]}")
                 if not (block := os.read(ours, 65536)):
                     break
                 output += block
@@ -59,7 +60,7 @@ def on_a_terminal(command, columns=80, typed="", user=None, env=None, until=None
         os.close(ours)
         ended = child.wait(60)
     text = output.decode().replace("^C", "")  # the terminal's own word for the key
-    assert ended == code, text
+    assert ended == code, f"ended with {ended}, having shown:\n{text[-TAIL:]}"
     return text.replace("\r\n", "\n")
 
 
