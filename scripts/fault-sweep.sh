@@ -2,11 +2,12 @@
 # Runs the whole job with one fault at a time, at points that a first run counts, and says what became
 # of each; docs/failure-modes.md explains. Ends with 1 if anything was as it must never be.
 #
-#   scripts/fault-sweep.sh [--seed N] [--cases N|all] [--families "s3 calls starts kills"]
+#   scripts/fault-sweep.sh [--seed N] [--cases N|all] [--every] [--families "s3 calls starts kills"]
 #                          [--points "NAME..."] [--table FILE] [words for pytest]
 #
 # --seed      draws other cases (default 1)
 # --cases     how many of each family (default 10)
+# --every     takes what repeats for a point each time, and not only the first, one in the middle and the last
 # --points    only these, as the table names them: "starts:fork|start|,1:EAGAIN:once"
 # --table     where the table goes, line by line (default build/fault-sweep.txt)
 #
@@ -22,6 +23,7 @@ while [ $# -gt 0 ]; do
   case "$1" in
     --seed) export PGREVIVE_SWEEP_SEED=$2; shift ;;
     --cases) export PGREVIVE_SWEEP_CASES=$2; shift ;;
+    --every) export PGREVIVE_SWEEP_EVERY=1 ;;
     --families) export PGREVIVE_SWEEP_FAMILIES=$2; shift ;;
     --points) export PGREVIVE_SWEEP_POINTS=$2; shift ;;
     --table) table=$2; shift ;;

@@ -25,6 +25,7 @@ from rig.sweep import DISK_FULL, FAMILIES, READ_ONLY, Case, Point, Sweep, table
 PREFIX = "sweep"
 SEED = os.environ.get("PGREVIVE_SWEEP_SEED", "1")
 CASES = os.environ.get("PGREVIVE_SWEEP_CASES", "")
+EVERY = "PGREVIVE_SWEEP_EVERY" in os.environ
 FEW = {"s3": 2, "calls": 2, "starts": 1, "kills": 1}
 POINTS = os.environ.get("PGREVIVE_SWEEP_POINTS", "").split()
 WANTED = os.environ.get("PGREVIVE_SWEEP_FAMILIES", " ".join(FAMILIES)).split()
@@ -89,7 +90,7 @@ def sweep_of(pgrevive, space, story, bucket, service, conf):
         cluster.values.update({"S3_BUCKET": bucket.name, "S3_PATH": f"/{PREFIX}"})
         calls = FaultyCalls(space.path / f"calls{len(made)}", cluster.root)
         try:
-            made.append((extent, Sweep(cluster, service, calls, story)))
+            made.append((extent, Sweep(cluster, service, calls, story, EVERY)))
         except BaseException:
             cluster.wipe()
             raise

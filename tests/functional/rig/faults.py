@@ -6,7 +6,7 @@
         assert rule.hits == 2       # a fault that never happened proves nothing
 
 Requests that no rule picks are passed on as they are, their signature with them. Rules can be added
-and taken away at any time; the first that fits decides. `journal` tells of each GET that came, in
+and taken away at any time; the first that fits decides. `journal` tells of each GET and HEAD, in
 order, so that a later run can be told by number which of them is to go wrong.
 """
 
@@ -37,22 +37,27 @@ _ANSWERS = {
 # What is done to the body of a good answer.
 _SPOILED = ("reset", "truncated", "flipped", "wrong_range", "stall")
 KINDS = (*_ANSWERS, *_SPOILED, "dies")
+# Without a body there is less to spoil.
+KINDS_OF_HEAD = ("internal_error", "slow_down", "expired", "not_found", "dies")
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What a GET asked for. Where in an object is left out: it depends on how fast things went."""
+    """What a GET or a HEAD asked for. Where in an object is left out: it depends on how fast things
+    went."""
 
     path: str
-    ranged: bool
+    ranged: bool = False
+    method: str = "GET"
 
 
 @dataclasses.dataclass
 class Rule:
     """Which requests get which fault.
 
-    `pattern` is searched in the path with its query, as it was sent. The first `times` GETs that fit
-    (None: all) get the fault, later ones go through. `stall` sends half of the body and then nothing
+    `pattern` is searched in the path with its query, as it was sent. The first `times` requests of that
+    `method` that fit (None: all) get the fault, later ones go through. To a HEAD that is an answer
+    without its document (KINDS_OF_HEAD). `stall` sends half of the body and then nothing
     more, for as long as the program waits and the rule is there. `dies` takes the whole service down,
     connections that are open included, until revive(), or for so many seconds. A rule with `nth` lets
     that many less one go through first.
@@ -65,9 +70,10 @@ class Rule:
     nth: int = 1
     seen: int = 0
     seconds: float | None = None
+    method: str = "GET"
 
     def __post_init__(self):
-        assert self.kind in KINDS, self.kind
+        assert self.kind in (KINDS if self.method == "GET" else KINDS_OF_HEAD), self.kind
 
 
 class FaultyService:
@@ -126,12 +132,12 @@ class FaultyService:
 
     def verdict(self, method, path, ranged=False):
         """The rule whose fault this request gets, counted; None where it goes through."""
-        if method != "GET":
+        if method not in ("GET", "HEAD"):
             return None
         with self._lock:
-            self.journal.append(Request(path, ranged))
+            self.journal.append(Request(path, ranged, method))
             for rule in self._rules:
-                if not re.search(rule.pattern, path):
+                if rule.method != method or not re.search(rule.pattern, path):
                     continue
                 rule.seen += 1
                 if rule.seen >= rule.nth and (rule.times is None or rule.hits < rule.times):
@@ -223,7 +229,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/xml")
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
-        self.wfile.write(text)
+        if self.command != "HEAD":
+            self.wfile.write(text)
 
     def _pass_on(self, body, kind, rule):
         service = self.server.service

@@ -24,7 +24,7 @@ import subprocess
 import time
 
 from rig import seals, soundness
-from rig.faults import Rule
+from rig.faults import KINDS_OF_HEAD, Rule
 from rig.process import Failed, wait_until
 from rig.program import message
 from rig.story import MARKERS, ROWS
@@ -88,13 +88,18 @@ _NODES = ("primary", "replica")
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """`what`: the path and query of a request, or a Call; `nth` of these in a run. `at`: how many came
-    before it of its family in the run that counted."""
+    """`what`: the path and query of a request (behind "HEAD " where it is one), or a Call; `nth` of these
+    in a run. `at`: how many came before it of its family in the run that counted."""
 
     what: object
     nth: int
     ranged: bool = False
     at: int = 0
+
+    @property
+    def request(self):
+        """Its path and its method."""
+        return (self.what.removeprefix("HEAD "), "HEAD" if self.what.startswith("HEAD ") else "GET")
 
     @property
     def name(self):
@@ -138,21 +143,27 @@ def _expect(true, what):
         raise Wrong(what)
 
 
-def _occurrences(things):
-    """Points of things that repeat: the first, one in the middle, and the last of each."""
+def _occurrences(things, every):
+    """Points of things that repeat: every one, or the first, one in the middle and the last of each."""
     positions = {}
     for position, thing in enumerate(things):
         positions.setdefault(thing, []).append(position)
     return [Point(thing, nth, at=at[nth - 1]) for thing, at in positions.items()
-            for nth in sorted({1, (len(at) + 1) // 2, len(at)})]
+            for nth in sorted(range(1, len(at) + 1) if every else {1, (len(at) + 1) // 2, len(at)})]
+
+
+def _asked(request):
+    return request.path if request.method == "GET" else f"{request.method} {request.path}"
 
 
 class Sweep:
     """`cluster` is used for all runs, one after the other; `service` a FaultyService in front of its
-    source; `calls` FaultyCalls of it. `story`: what is restored."""
+    source; `calls` FaultyCalls of it. `story`: what is restored. `every`: what repeats is a point each
+    time."""
 
-    def __init__(self, cluster, service, calls, story):
+    def __init__(self, cluster, service, calls, story, every=False):
         self.cluster, self.service, self.calls, self.story = cluster, service, calls, story
+        self._every = every
         self._measure()
 
     # The points.
@@ -172,15 +183,17 @@ class Sweep:
         self._clean()
         changes = [call for call in calls
                    if call.role in _OURS and call.function not in ("read", "pread", "open")]
-        ranged = {request.path for request in requests if request.ranged}
-        self.points = {
-            "s3": [dataclasses.replace(point, ranged=point.what in ranged)
-                   for point in _occurrences(request.path for request in requests)],
-            "calls": _occurrences(call for call in calls if call.function in _CALL_FAULTS),
-            "starts": _occurrences(call for call in calls if call.function in _START_FAULTS),
+        ranged = {_asked(request) for request in requests if request.ranged}
+        counted = {
+            "s3": map(_asked, requests),
+            "calls": (call for call in calls if call.function in _CALL_FAULTS),
+            "starts": (call for call in calls if call.function in _START_FAULTS),
             # What a process leaves that is killed before it only reads something, one leaves that is
             # killed at the next call.
-            "kills": _occurrences(changes)}
+            "kills": changes}
+        self.points = {family: _occurrences(things, self._every) for family, things in counted.items()}
+        self.points["s3"] = [dataclasses.replace(point, ranged=point.what in ranged)
+                             for point in self.points["s3"]]
         # A server is there to be killed once it asks for WAL.
         self._there_from = {node: next(
             (at for at, call in enumerate(changes) if call.role == "archive-get"
@@ -196,7 +209,8 @@ class Sweep:
 
     def _faults(self, family, point):
         if family == "s3":
-            return [(kind, way, ()) for kind in S3_KINDS for way in ("once", "stays")
+            kinds = S3_KINDS if point.request[1] == "GET" else KINDS_OF_HEAD
+            return [(kind, way, ()) for kind in kinds for way in ("once", "stays")
                     if kind != "wrong_range" or point.ranged]
         if family == "kills":
             victims = ["self"]
@@ -292,8 +306,9 @@ class Sweep:
     def _arm(self, case):
         """Lays the fault where it is to happen; the rule, for one of the service."""
         if case.family == "s3":
+            path, method = case.point.request
             return self.service.add(Rule(
-                f"^{re.escape(case.point.what)}$", case.fault, nth=case.point.nth,
+                f"^{re.escape(path)}$", case.fault, nth=case.point.nth, method=method,
                 times=1 if case.way == "once" else None,
                 seconds=1 if case.way == "once" else None))
         what = case.fault
