@@ -15,6 +15,13 @@ constexpr std::uint64_t kLittleDisk = 20;     // one part in so many
 
 bool is_up(Phase phase) { return phase == Phase::running || phase == Phase::reindexing; }
 
+// What a supervisor leaves that was killed; with RUNTIME=docker, a primary's container that was
+// stopped.
+bool serves_unattended(const ClusterStatus& status) {
+  return !status.supervisor_running &&
+         std::ranges::find(status.nodes, "accepting", &NodeStatus::state) != status.nodes.end();
+}
+
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 void judge_supervisor(const ClusterStatus& status, std::vector<Problem>& problems) {
@@ -34,6 +41,10 @@ void judge_supervisor(const ClusterStatus& status, std::vector<Problem>& problem
                         .remedy = "see to the cause, then `start`: it goes on where it stopped",
                         .values = {{"error", first_line(supervisor.error)},
                                    {"exit_code", std::to_string(supervisor.exit_code)}}});
+  } else if (serves_unattended(status)) {
+    problems.push_back({.id = "unattended",
+                        .text = "nobody looks after the cluster, while servers of it run",
+                        .remedy = "`start` looks after it again, and restarts none that runs"});
   } else if (!status.supervisor_running) {
     problems.push_back({.id = "stopped",
                         .text = "the cluster is not running, and nobody looks after it",
@@ -107,7 +118,8 @@ std::vector<Problem> find_problems(const ClusterStatus& status) {
   std::vector<Problem> problems;
   judge_supervisor(status, problems);
   const auto phase = status.supervisor.phase;
-  const bool watched = status.supervisor_running && (is_up(phase) || phase == Phase::failed);
+  const bool watched = (status.supervisor_running && (is_up(phase) || phase == Phase::failed)) ||
+                       serves_unattended(status);
   if (watched) {
     for (const auto& node : status.nodes) judge_node(node, problems);
     if (!status.archiving_ok && status.nodes.front().role == "primary")

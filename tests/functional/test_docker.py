@@ -1041,6 +1041,10 @@ def test_health_means_something(site):
     site.docker("stop", PRIMARY)
     wait_until(lambda: is_ill(REPLICA, "the replica does not stream\n"), 60, "the replica is not healthy")
     assert site.value(REPLICA, "select 1") == "1"
+    told = " ".join(site.manager("status", check=False).stdout.split())
+    for problem in ("nobody looks after the cluster, while servers of it run",
+                    "primary does not accept connections", "replica does not stream"):
+        assert f"problem {problem}" in told, told
     (site.volume("primary") / "pgdata/standby.signal").unlink()
     refuses_the_volume_that_another_server_is_on(site)
     wait_until(lambda: asked().returncode == 0, 60, "the replica streams again")

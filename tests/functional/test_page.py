@@ -932,18 +932,18 @@ def test_the_head_says_that_something_is_wrong(seen):
 
 
 def test_a_problem_is_told_with_its_remedy(seen):
-    """While nobody looks after the cluster; in both languages."""
+    """While nobody looks after the servers; in both languages."""
     os.kill(int((seen.root / "run" / "supervisor.lock").read_text()), signal.SIGKILL)
     wait_until(lambda: not seen.console.json("/api/v1/status")["status"]["supervisor_running"], 30,
                "it is noticed")
-    english = "the cluster is not running, and nobody looks after it"
+    english = "nobody looks after the cluster, while servers of it run"
     for language, problem, not_said in (
             ("en-US", english, "ninguém"),
-            ("pt-BR", "O cluster não está no ar e ninguém cuida dele.", english)):
+            ("pt-BR", "Ninguém cuida do cluster, e servidores dele rodam.", english)):
         looked = browser.look(seen.url, language=language)
         is_sound(looked, seen.url)
         last = looked["last"]
-        told = dict(zip(last["problems"], last["told"], strict=True))["stopped"]
+        told = dict(zip(last["problems"], last["told"], strict=True))["unattended"]
         assert problem in told and "start" in told and not_said not in told, last
         assert {node["state"] for node in last["nodes"].values()} <= {
             "accepting connections", "aceita conexões"}

@@ -67,7 +67,19 @@ TEST_P(WrongCluster, HasItsProblem) {
 INSTANTIATE_TEST_SUITE_P(
     All, WrongCluster,
     testing::Values(
-        Wrong{"stopped", [](ClusterStatus& s) { s.supervisor_running = false; }, {"stopped"}},
+        Wrong{"stopped",
+              [](ClusterStatus& s) {
+                s.supervisor_running = false;
+                for (auto& node : s.nodes) node.state = "down";
+              },
+              {"stopped"}},
+        Wrong{"unattended", [](ClusterStatus& s) { s.supervisor_running = false; }, {"unattended"}},
+        Wrong{"unattended_without_a_primary",
+              [](ClusterStatus& s) {
+                s.supervisor_running = false;
+                s.nodes.front().state = "down";
+              },
+              {"unattended", "node_down primary"}},
         Wrong{"failed",
               [](ClusterStatus& s) {
                 s.supervisor_running = false;

@@ -53,6 +53,8 @@ const told = {
   r_failed: 'Veja a causa e depois inicie (`start`): ele continua de onde parou.',
   p_stopped: 'O cluster não está no ar e ninguém cuida dele.',
   r_stopped: '`start` o sobe.',
+  p_unattended: 'Ninguém cuida do cluster, e servidores dele rodam.',
+  r_unattended: '`start` volta a cuidar dele, e não reinicia nenhum que roda.',
   p_node_down: '{subject} não aceita conexões ({state}).',
   r_node_down: 'veja `logs {subject}`.',
   p_not_primary: 'O primário ainda está em recuperação.',
