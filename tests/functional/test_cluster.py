@@ -254,6 +254,16 @@ def test_psql_and_exec(cluster):
     assert result.returncode == 7
 
 
+def test_exec_of_an_unknown_program(pgrevive, cluster, tmp_path):
+    """Also where the owner of the cluster may not look into all of root's PATH."""
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o700)
+    env = {**cluster.environment, "PATH": f"{locked}:{os.environ['PATH']}"}
+    for name in ("nosuch", "/nosuch/program"):
+        result = pgrevive("--env-file", cluster.env_file, "exec", "primary", "--", name, check=False, env=env)
+        assert (result.returncode, result.stderr) == (23, f"error: there is no program {name}\n")
+
+
 def test_psql_and_exec_on_a_terminal(pgrevive, cluster):
     """As people use them: a prompt, and a shell that knows the node."""
     begin = [pgrevive.path, "--env-file", cluster.env_file]

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/child_process.h"
 #include "base/error.h"
 #include "base/private_memory.h"
 #include "cli/cluster_choice.h"
@@ -63,11 +64,14 @@ void become_program(std::vector<std::string> words) {
   std::fflush(stdout);
   signal(SIGPIPE, SIG_DFL);
   execvp(arguments[0], arguments.data());
-  if (errno == ENOENT) {
+  const int error = errno;
+  // EACCES says also that a directory of PATH may not be looked into, such as one of root's.
+  if (error == ENOENT ||
+      (error == EACCES && words[0].find('/') == std::string::npos && !find_program(words[0]))) {
     throw Error(ErrorKind::not_found, fmt::format("there is no program {}", words[0]))
         .with_hint(words[0] == "psql" ? "install the package postgresql-client" : "");
   }
-  throw system_error(errno, fmt::format("cannot run {}", words[0]));
+  throw system_error(error, fmt::format("cannot run {}", words[0]));
 }
 
 void add_psql(Parser& parser) {
