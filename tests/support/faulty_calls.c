@@ -7,14 +7,12 @@
    so that they reach archive-get through a server and a shell, who are left alone. */
 #define _GNU_SOURCE
 #include <ctype.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
 #include <linux/openat2.h>
 #include <netdb.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +21,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "real_calls.h"
 
 enum { kNothing = 0, kShort = -1 }; /* else the errno to fail with */
 
@@ -44,19 +44,6 @@ struct State {
   atomic_long lifted; /* 1: nothing fails any more */
 };
 static struct State* state;
-
-#define REAL(name)                                              \
-  static __typeof__(&name) real;                                \
-  if (real == NULL) real = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
-
-/* The kernel's own entry: our own calls do not go by what fails here. */
-typedef long (*Entry)(long, ...);
-static Entry entry(void) {
-  static Entry real;
-  if (real == NULL) real = (Entry)dlsym(RTLD_NEXT, "syscall");
-  return real;
-}
-#define kernel(...) entry()(__VA_ARGS__)
 
 /* Opened for each line: a child closes descriptors that it does not know. */
 static void append(const char* file, const char* text) {
@@ -93,7 +80,7 @@ static void find_role(void) {
 }
 
 __attribute__((constructor)) static void begin(void) {
-  entry(); /* not looked for first between fork and exec */
+  kernel_entry(); /* not looked for first between fork and exec */
   char program[512];
   const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
   if (length <= 0) return;
@@ -266,16 +253,12 @@ int openat(int directory, const char* path, int flags, ...) {
 
 /* What glibc has no name for: openat2 comes this way. */
 long syscall(long number, ...) {
-  va_list list;
-  va_start(list, number);
-  long word[6];
-  for (int i = 0; i < 6; ++i) word[i] = va_arg(list, long);
-  va_end(list);
+  WORDS_BEHIND(number);
   if (number == SYS_openat2) {
-    const struct open_how* const how = (const struct open_how*)word[2];
-    FAIL_IF(at_path(kind_of_open((int)how->flags), (int)word[0], (const char*)word[1]), -1);
+    const struct open_how* const how = (const struct open_how*)words[2];
+    FAIL_IF(at_path(kind_of_open((int)how->flags), (int)words[0], (const char*)words[1]), -1);
   }
-  return kernel(number, word[0], word[1], word[2], word[3], word[4], word[5]);
+  return kernel(number, ALL_OF(words));
 }
 
 int mkostemp(char* path, int flags) {

@@ -8,7 +8,6 @@
    not pass by here, so none are possible: the program then writes by pwrite. Nor can a file be a
    clone of another. */
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -25,26 +24,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define REAL(name)               \
-  static __typeof__(&name) real; \
-  if (real == NULL) real = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
+#include "real_calls.h"
 
 static int active;
 static int lines = -1;
 static int data = -1;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
-static long raw(long number, long a, long b, long c, long d) {
-  static long (*real)(long, ...);
-  if (real == NULL) real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
-  return real(number, a, b, c, d);
-}
-
 static int open_in(const char* directory, const char* name) {
   char path[600];
   snprintf(path, sizeof path, "%s/%s", directory, name);
   const int fd =
-      (int)raw(SYS_openat, AT_FDCWD, (long)path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+      (int)kernel(SYS_openat, AT_FDCWD, (long)path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (fd < 0) abort();
   /* Out of the way of whoever closes low descriptors. */
   const int high = fcntl(fd, F_DUPFD_CLOEXEC, 700);
@@ -70,12 +61,12 @@ static void note(const char* format, ...) {
   va_start(list, format);
   const int length = vsnprintf(line, sizeof line, format, list);
   va_end(list);
-  if (length >= (int)sizeof line || raw(SYS_write, lines, (long)line, length, 0) != length) abort();
+  if (length >= (int)sizeof line || kernel(SYS_write, lines, (long)line, length, 0) != length) abort();
 }
 
 static void keep(const char* bytes, size_t count) {
   while (count > 0) {
-    const long written = raw(SYS_write, data, (long)bytes, (long)count, 0);
+    const long written = kernel(SYS_write, data, (long)bytes, (long)count, 0);
     if (written <= 0) abort();
     bytes += written;
     count -= (size_t)written;
@@ -141,7 +132,7 @@ static void note_open(int directory, const char* path, int flags, int fd, int wa
 
 static int open_recorded(int directory, const char* path, int flags, mode_t mode) {
   const int there = active && (flags & O_CREAT) != 0 && inode_at(directory, path) != 0;
-  RECORDED(int, (int)raw(SYS_openat, directory, (long)path, flags, mode),
+  RECORDED(int, (int)kernel(SYS_openat, directory, (long)path, flags, mode),
            note_open(directory, path, flags, result, there));
 }
 
@@ -163,20 +154,13 @@ int openat(int directory, const char* path, int flags, ...) {
 
 /* openat2 has no function of its own in the C library. */
 long syscall(long number, ...) {
-  va_list list;
-  va_start(list, number);
-  long words[6];
-  for (int i = 0; i < 6; ++i) words[i] = va_arg(list, long);
-  va_end(list);
-  static long (*real)(long, ...);
-  if (real == NULL) real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
-  if (number != SYS_openat2)
-    return real(number, words[0], words[1], words[2], words[3], words[4], words[5]);
+  WORDS_BEHIND(number);
+  if (number != SYS_openat2) return kernel(number, ALL_OF(words));
   const int directory = (int)words[0];
   const char* const path = (const char*)words[1];
   const int flags = (int)((const struct open_how*)words[2])->flags;
   const int there = active && (flags & O_CREAT) != 0 && inode_at(directory, path) != 0;
-  RECORDED(long, real(number, words[0], words[1], words[2], words[3]),
+  RECORDED(long, kernel(number, ALL_OF(words)),
            note_open(directory, path, flags, (int)result, there));
 }
 
