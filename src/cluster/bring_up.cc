@@ -4,6 +4,7 @@
 #include <memory>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -355,6 +356,18 @@ const repository::DatabaseHistory& database_of(const ChosenBackup& chosen) {
   return *database;
 }
 
+namespace {
+
+std::optional<Identity> whoever_runs_servers() {
+  return ::geteuid() == 0 ? std::optional(find_owner()) : std::nullopt;
+}
+
+}  // namespace
+
+std::filesystem::path cluster_binaries(const Settings& settings, postgres::Version version) {
+  return postgres::find_binaries(version, settings.postgres_binaries, whoever_runs_servers());
+}
+
 postgres::Version cluster_version(const Settings& settings, const StateDirectory& directory) {
   for (const auto& node : node_names(settings.replicas))
     if (const auto text = read_file_if_exists(directory.data(node) / "PG_VERSION"))
@@ -362,7 +375,9 @@ postgres::Version cluster_version(const Settings& settings, const StateDirectory
   if (settings.restore_from_backup) {
     return database_of(choose_backup(settings)).version;
   }
-  if (const auto version = postgres::newest_installed(settings.postgres_binaries)) return *version;
+  if (const auto version =
+          postgres::newest_installed(settings.postgres_binaries, whoever_runs_servers()))
+    return *version;
   throw Error(ErrorKind::not_found, "PostgreSQL is not installed")
       .with_hint("install it: apt-get install postgresql");
 }

@@ -23,6 +23,9 @@ void write_source_conf(const Site& site);
 // The version of PostgreSQL this cluster is or will be: of its data directory, else of the backup
 // to restore, else the newest installed.
 postgres::Version cluster_version(const Settings& settings, const StateDirectory& directory);
+// Where its programs are (postgres::find_binaries). They are run to be asked, by root as the user
+// who will run the servers: the settings may be what that user has written.
+std::filesystem::path cluster_binaries(const Settings& settings, postgres::Version version);
 
 // The backup to restore: of a target of name or xid the one that leads to the point of `settings`,
 // where that is known. Reads the repository.

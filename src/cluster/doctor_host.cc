@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "cluster/adminer.h"
 #include "cluster/backrest_conf.h"
+#include "cluster/bring_up.h"
 #include "cluster/configuration.h"
 #include "cluster/console_process.h"
 #include "cluster/host.h"
@@ -21,7 +22,6 @@
 #include "cluster/locales.h"
 #include "cluster/needed_locales.h"
 #include "cluster/supervisor_process.h"
-#include "postgres/binaries.h"
 #include "restore/restore.h"
 #include "storage/s3/probe.h"
 
@@ -87,8 +87,8 @@ Finding examine_binaries(const Settings& settings, const StateDirectory& directo
   // Which version it has to be is said by the backup, unless there is a cluster already.
   if (!chosen && needs_restore(settings, directory)) return not_run("chosen backup");
   const auto version = cluster_version(settings, directory);
-  return fine(fmt::format("{} in {}", version.text(),
-                          postgres::find_binaries(version, settings.postgres_binaries).string()));
+  return fine(
+      fmt::format("{} in {}", version.text(), cluster_binaries(settings, version).string()));
 }
 
 Finding examine_own_archive(const Settings& settings, const StateDirectory& directory,

@@ -7,7 +7,6 @@
 #include "cluster/bring_up.h"
 #include "cluster/cluster.h"
 #include "cluster/marker.h"
-#include "postgres/binaries.h"
 
 namespace pgrevive::cluster {
 
@@ -22,8 +21,7 @@ std::vector<std::pair<std::string, std::string>> node_environment(const StateDir
     throw Error(ErrorKind::usage, "there is no node " + node).with_hint("there are " + known);
   }
   const auto address = local_address(settings.listen_addresses);
-  const auto binaries =
-      postgres::find_binaries(cluster_version(settings, directory), settings.postgres_binaries);
+  const auto binaries = cluster_binaries(settings, cluster_version(settings, directory));
   const char* path = std::getenv("PATH");
   return {{"PGHOST", address.empty() ? marker.socket_directory.string() : address},
           {"PGPORT", std::to_string(port_of(settings, node))},

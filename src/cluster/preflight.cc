@@ -40,7 +40,6 @@
 #include "cluster/switchover.h"
 #include "cluster/takeover.h"
 #include "cluster/target_time.h"
-#include "postgres/binaries.h"
 #include "postgres/server.h"
 #include "repository/open.h"
 #include "restore/restore.h"
@@ -452,7 +451,7 @@ void preflight(Settings& settings, const StateDirectory& directory, const Marker
   refuse_foreign_servers(directory);
   check_ports(settings, directory);
   const auto version = cluster_version(settings, directory);
-  const auto binaries = postgres::find_binaries(version, settings.postgres_binaries);
+  const auto binaries = cluster_binaries(settings, version);
   check_archiver(settings, directory, version);
   check_copier(settings, directory, binaries, version);
   settings.missing_locales.clear();
@@ -488,7 +487,7 @@ ChosenBackup preflight_anew(Settings& settings, const StateDirectory& directory,
   refuse_foreign_servers(directory);
   check_ports_anew(settings, directory);
   const auto version = cluster_version(settings, elsewhere);
-  postgres::find_binaries(version, settings.postgres_binaries);
+  cluster_binaries(settings, version);
   check_archiver(settings, elsewhere, version);
   check_memory(settings, Mapping::not_tried);
   if (search == Search::needed)

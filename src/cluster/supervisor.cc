@@ -31,7 +31,6 @@
 #include "cluster/stop_signals.h"
 #include "cluster/switchover.h"
 #include "cluster/workplace.h"
-#include "postgres/binaries.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -331,7 +330,7 @@ int bring_up_watch_and_report(const StateDirectory& directory, const Settings& s
     const auto version =
         while_doing("preparing the cluster", [&] { return cluster_version(settings, directory); });
     Workplace workplace(settings, directory, marker, board, signals.stop(), version,
-                        postgres::find_binaries(version, settings.postgres_binaries));
+                        cluster_binaries(settings, version));
     bring_up_and_watch(workplace.site(), signals, until);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::cancelled && signals.stop().stop_requested()) {

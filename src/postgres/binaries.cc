@@ -20,11 +20,13 @@ namespace fs = std::filesystem;
 
 // What `program argument` prints, trimmed; empty if it cannot be run or fails. Throws Error{system}
 // where the host is out of memory, processes or files: that says nothing about the program.
-std::optional<std::string> ask(const fs::path& program, const std::string& argument) {
+std::optional<std::string> ask(const fs::path& program, const std::string& argument,
+                               const std::optional<Identity>& as) {
   try {
     Command command;
     command.program = program;
     command.arguments = {argument};
+    command.identity = as;
     const auto output = run(command, {}, std::chrono::seconds(10));
     if (!output.status.ok()) return std::nullopt;
     return std::string(trim(output.out));
@@ -78,10 +80,10 @@ std::vector<fs::path> installed_majors() {
 }
 
 // What someone built from source or put into PATH.
-std::vector<fs::path> in_path() {
+std::vector<fs::path> in_path(const std::optional<Identity>& as) {
   std::vector<fs::path> found;
   if (const auto program = find_program("pg_config")) {
-    if (const auto directory = ask(*program, "--bindir")) found.emplace_back(*directory);
+    if (const auto directory = ask(*program, "--bindir", as)) found.emplace_back(*directory);
   }
   if (const auto program = find_program("postgres")) {
     std::error_code error;
@@ -93,18 +95,20 @@ std::vector<fs::path> in_path() {
 
 }  // namespace
 
-std::optional<Version> version_of_binaries(const fs::path& directory) {
+std::optional<Version> version_of_binaries(const fs::path& directory,
+                                           const std::optional<Identity>& as) {
   for (const char* program : {"postgres", "initdb", "pg_ctl"}) {
     std::error_code error;
     if (!fs::is_regular_file(directory / program, error)) return std::nullopt;
   }
-  const auto text = ask(directory / "postgres", "--version");
+  const auto text = ask(directory / "postgres", "--version", as);
   return text ? version_in(*text) : std::nullopt;
 }
 
-fs::path find_binaries(Version version, const fs::path& configured) {
+fs::path find_binaries(Version version, const fs::path& configured,
+                       const std::optional<Identity>& as) {
   if (!configured.empty()) {
-    const auto found = version_of_binaries(configured);
+    const auto found = version_of_binaries(configured, as);
     if (found == version) return configured;
     throw Error(ErrorKind::not_found,
                 found ? fmt::format("{} holds PostgreSQL {}, but version {} is needed",
@@ -118,10 +122,10 @@ fs::path find_binaries(Version version, const fs::path& configured) {
   }
   std::vector<fs::path> places{fmt::format("/usr/lib/postgresql/{}/bin", version.text()),
                                fmt::format("/usr/pgsql-{}/bin", version.text())};
-  std::ranges::copy(in_path(), std::back_inserter(places));
+  std::ranges::copy(in_path(as), std::back_inserter(places));
   std::vector<std::string> looked;
   for (const auto& place : places) {
-    if (version_of_binaries(place) == version) return place;
+    if (version_of_binaries(place, as) == version) return place;
     if (std::ranges::find(looked, place.string()) == looked.end()) looked.push_back(place.string());
   }
   throw Error(ErrorKind::not_found, fmt::format("PostgreSQL {} is not installed (looked in {})",
@@ -131,13 +135,14 @@ fs::path find_binaries(Version version, const fs::path& configured) {
                              version.text()));
 }
 
-std::optional<Version> newest_installed(const fs::path& configured) {
-  if (!configured.empty()) return version_of_binaries(configured);
+std::optional<Version> newest_installed(const fs::path& configured,
+                                        const std::optional<Identity>& as) {
+  if (!configured.empty()) return version_of_binaries(configured, as);
   auto places = installed_majors();
-  std::ranges::copy(in_path(), std::back_inserter(places));
+  std::ranges::copy(in_path(as), std::back_inserter(places));
   std::optional<Version> newest;
   for (const auto& place : places) {
-    const auto found = version_of_binaries(place);
+    const auto found = version_of_binaries(place, as);
     if (found && (!newest || *found > *newest)) newest = found;
   }
   return newest;

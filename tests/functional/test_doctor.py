@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import socket
@@ -658,6 +659,22 @@ def test_directory_of_something_else(local, space):
 def test_no_such_binaries(local):
     local.values["POSTGRES_BIN"] = "/nosuch/bin"
     local.only("PostgreSQL", "/nosuch/bin")
+
+
+def test_programs_are_asked_as_who_runs_the_servers(local, space):
+    """Which may be that user's choice, in the settings that the cluster keeps."""
+    programs = space.directory("asked")
+    asked_by = programs / "asked-by"
+    asked_by.touch()
+    asked_by.chmod(0o666)
+    for name in ("initdb", "pg_ctl"):
+        (programs / name).symlink_to(binaries() / name)
+    (programs / "postgres").write_text(f'#!/bin/sh\nid -ru >>{asked_by}\nexec {binaries()}/postgres "$@"\n')
+    (programs / "postgres").chmod(0o755)
+    local.values["POSTGRES_BIN"] = programs
+    assert local.json(0)["PostgreSQL"]["detail"] == f"15 in {programs}"
+    owner = pwd.getpwnam("postgres").pw_uid if os.geteuid() == 0 else os.geteuid()
+    assert {*asked_by.read_text().split()} == {str(owner)}
 
 
 def test_of_a_cluster_that_runs(pgrevive, space, story):
