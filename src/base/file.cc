@@ -248,6 +248,25 @@ void fsync_path(const fs::path& path) {
   fsync_fd(fd.get(), path);
 }
 
+std::vector<fs::path> entries_of(const fs::path& directory) {
+  std::vector<fs::path> entries;
+  std::error_code error;
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error))
+    entries.push_back(entry->path());
+  if (error) throw system_error(error.value(), "cannot look into " + directory.string());
+  std::ranges::sort(entries);
+  return entries;
+}
+
+std::vector<fs::path> entries_if_exists(const fs::path& directory) {
+  std::error_code ignored;
+  const auto type = fs::status(directory, ignored).type();
+  // None: it cannot be told what it is.
+  const bool may_be_one = type == fs::file_type::directory || type == fs::file_type::none;
+  return may_be_one ? entries_of(directory) : std::vector<fs::path>();
+}
+
 void make_directories(const fs::path& path, mode_t mode) {
   if (::mkdir(path.c_str(), mode) != 0) {
     const int error = errno;

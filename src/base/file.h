@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -38,6 +39,11 @@ void fsync_path(const std::filesystem::path& path);  // a file or a directory
 // mkdir -p where the last directory gets `mode` (exactly, whatever the umask says) and missing ones
 // above it get 0755. A directory that exists is left as it is.
 void make_directories(const std::filesystem::path& path, mode_t mode = 0700);
+
+// What lies in a directory, sorted.
+std::vector<std::filesystem::path> entries_of(const std::filesystem::path& directory);
+// Empty if there is no such directory. One that cannot be read is no empty one.
+std::vector<std::filesystem::path> entries_if_exists(const std::filesystem::path& directory);
 
 // Removes the tree below and including `path` without ever following a symbolic link and without
 // leaving the file system of `path`'s parent: a mount is Error{busy}. Nothing there is fine.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <functional>
 
 #include <CLI/CLI.hpp>
@@ -200,21 +201,22 @@ int run(const std::vector<std::string>& words) {
   }
 
   Program program;
+  const auto told = [&](const Error& error) {
+    if (program.json) out("{}", error_json(error));
+    err("{}", error_text(error));
+    return error.exit_code();
+  };
   try {
     ignore_broken_pipes();
     end_on_signals_as_first_process();
     return run_program(program, words);
   } catch (const Error& error) {
-    const Error said = program.global.config.empty() ? error : in_words_of_config(error);
-    if (program.json) out("{}", error_json(said));
-    err("{}", error_text(said));
-    return error.exit_code();
+    return told(program.global.config.empty() ? error : in_words_of_config(error));
+  } catch (const std::filesystem::filesystem_error& error) {
+    return told(system_error(error.code().value(), error.path1().string()));
   } catch (const std::exception& exception) {
     // Only a bug of ours gets here: every failure of the world around us is an Error.
-    const Error error(ErrorKind::internal, exception.what());
-    if (program.json) out("{}", error_json(error));
-    err("{}", error_text(error));
-    return error.exit_code();
+    return told(Error(ErrorKind::internal, exception.what()));
   }
 }
 

@@ -27,10 +27,9 @@ namespace {
 
 // Whether a server has put a database cluster or a tablespace there.
 bool holds_a_servers_files(const std::filesystem::path& path) {
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(path, ignored))
-    if (entry.path().filename().string().starts_with("PG_")) return true;
-  return false;
+  return std::ranges::any_of(entries_if_exists(path), [](const std::filesystem::path& entry) {
+    return entry.filename().string().starts_with("PG_");
+  });
 }
 
 // The directories of all nodes, those that a removal before this one has set aside too.
@@ -46,9 +45,8 @@ std::vector<std::filesystem::path> own_tablespaces(const StateDirectory& directo
   std::vector<std::filesystem::path> found;
   std::error_code ignored;
   for (const auto& place : places_of_nodes(directory))
-    for (const auto& entry :
-         std::filesystem::directory_iterator(place / data / "pg_tblspc", ignored))
-      found.push_back(std::filesystem::canonical(entry.path(), ignored));
+    for (const auto& link : entries_if_exists(place / data / "pg_tblspc"))
+      found.push_back(std::filesystem::canonical(link, ignored));
   return found;
 }
 
@@ -65,11 +63,10 @@ std::vector<std::filesystem::path> places_of_others(const StateDirectory& direct
   std::error_code ignored;
   for (const auto& place : {directory.tablespaces(node), directory.node(node)}) {
     if (is_link(place)) continue;
-    for (const auto& entry : std::filesystem::directory_iterator(place, ignored)) {
-      const auto& path = entry.path();
+    for (const auto& path : entries_if_exists(place)) {
       if (path == directory.data(node) || path == directory.tablespaces(node)) continue;
       const bool ours =
-          entry.is_symlink(ignored) || !holds_a_servers_files(path) ||
+          is_link(path) || !holds_a_servers_files(path) ||
           std::ranges::find(own, std::filesystem::canonical(path, ignored)) != own.end();
       if (!ours) found.push_back(path);
     }
@@ -124,10 +121,10 @@ class SettingAside {
       const auto to = from == tablespaces ? place / tablespaces.filename() : place;
       if (is_link(from)) continue;
       std::vector<std::filesystem::path> entries;
-      for (const auto& entry : std::filesystem::directory_iterator(from, ignored)) {
-        const bool is_next = entry.path() == tablespaces && !entry.is_symlink(ignored);
-        if (!is_next && std::ranges::find(others, entry.path()) == others.end())
-          entries.push_back(entry.path());
+      for (auto& entry : entries_if_exists(from)) {
+        const bool is_next = entry == tablespaces && !is_link(entry);
+        if (!is_next && std::ranges::find(others, entry) == others.end())
+          entries.push_back(std::move(entry));
       }
       if (entries.empty()) continue;
       if (to != place) {
@@ -157,13 +154,8 @@ class SettingAside {
 
 // All that lies beside a file that is kept.
 void remove_others(const std::filesystem::path& root, const std::filesystem::path& kept) {
-  std::error_code error;
-  std::vector<std::filesystem::path> others;
-  for (const auto& entry : std::filesystem::directory_iterator(kept.parent_path(), error))
-    if (entry.path() != kept) others.push_back(entry.path());
-  if (error && error != std::errc::no_such_file_or_directory)
-    throw system_error(error.value(), "cannot look into " + kept.parent_path().string());
-  for (const auto& path : others) remove_below(root, path);
+  for (const auto& path : entries_if_exists(kept.parent_path()))
+    if (path != kept) remove_below(root, path);
 }
 
 // Removes what state_directory.h lists beside the nodes, but for the mark that it is ours. What
@@ -185,8 +177,7 @@ bool remove_beside_nodes(const StateDirectory& directory, CleanupOf what, Cleanu
   const auto nodes = existing_nodes(directory);
   const auto going = set_aside(directory);
   bool foreign = false;
-  for (const auto& entry : std::filesystem::directory_iterator(root)) {
-    const auto& path = entry.path();
+  for (const auto& path : entries_if_exists(root)) {
     if (path == directory.marker() || path == directory.settings() || path == logs ||
         path == secrets || path == directory.change_lock() ||
         std::ranges::find(going, path) != going.end())

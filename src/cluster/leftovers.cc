@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "cluster/supervisor_process.h"
 
 namespace pgrevive::cluster {
@@ -69,17 +70,14 @@ std::filesystem::path set_aside_name(const StateDirectory& directory, const std:
 std::vector<std::filesystem::path> set_aside(const StateDirectory& directory) {
   const auto nodes = possible_nodes();
   std::vector<std::filesystem::path> found;
-  std::error_code ignored;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(places_of_nodes(directory), ignored)) {
-    const auto name = entry.path().filename().string();
+  for (const auto& path : entries_if_exists(places_of_nodes(directory))) {
+    const auto name = path.filename().string();
     if (std::ranges::any_of(nodes, [&](const std::string& node) {
           const auto first = "." + node + ".gone";
           return name == first || name.starts_with(first + "-");
         }))
-      found.push_back(entry.path());
+      found.push_back(path);
   }
-  std::ranges::sort(found);
   return found;
 }
 

@@ -20,8 +20,8 @@ namespace {
 std::vector<std::filesystem::path> linked_places(const std::filesystem::path& data) {
   std::vector<std::filesystem::path> places;
   std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(data / "pg_tblspc", ignored))
-    if (auto place = std::filesystem::read_symlink(entry.path(), ignored); !place.empty())
+  for (const auto& link : entries_if_exists(data / "pg_tblspc"))
+    if (auto place = std::filesystem::read_symlink(link, ignored); !place.empty())
       places.push_back(std::move(place));
   return places;
 }
@@ -41,22 +41,14 @@ std::string version_directory(const std::filesystem::path& data) {
 
 void remove_servers_files(const std::filesystem::path& place, const std::string& version) {
   if (version.empty()) return;
-  std::vector<std::filesystem::path> files;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(place, error))
-    if (entry.path().filename().string().starts_with(version)) files.push_back(entry.path());
-  if (error && error != std::errc::no_such_file_or_directory)
-    throw system_error(error.value(), "cannot be looked into");
-  for (const auto& path : files) remove_tree(path);
+  for (const auto& path : entries_if_exists(place))
+    if (path.filename().string().starts_with(version)) remove_tree(path);
 }
 
 // "PG_15_202209061", or something else that is there; empty: nothing.
 std::string first_in(const std::filesystem::path& place) {
-  std::error_code error;
-  const std::filesystem::directory_iterator begin(place, error);
-  if (error == std::errc::no_such_file_or_directory) return {};
-  if (error) throw system_error(error.value(), "cannot look into " + place.string());
-  return begin == std::filesystem::directory_iterator() ? "" : begin->path().filename().string();
+  const auto entries = entries_if_exists(place);
+  return entries.empty() ? "" : entries.front().filename().string();
 }
 
 }  // namespace

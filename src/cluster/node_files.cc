@@ -303,9 +303,8 @@ std::vector<std::filesystem::path> outside_tablespaces(const StateDirectory& dir
   std::vector<std::filesystem::path> found;
   const auto mapped = mapped_places(NodeParts::of(directory, node));
   std::error_code ignored;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(directory.data(node) / "pg_tblspc", ignored)) {
-    const auto target = std::filesystem::read_symlink(entry.path(), ignored);
+  for (const auto& link : entries_if_exists(directory.data(node) / "pg_tblspc")) {
+    const auto target = std::filesystem::read_symlink(link, ignored);
     if (!target.empty() && !directory.holds(target) &&
         std::ranges::find(mapped, target) == mapped.end())
       found.push_back(target);

@@ -195,8 +195,8 @@ class Ways {
     const auto wal = wal_directory(site_, kPrimary);
     std::set<std::string> kept;
     std::error_code ignored;
-    for (const auto& entry : std::filesystem::directory_iterator(wal, ignored)) {
-      const auto name = entry.path().filename().string();
+    for (const auto& path : entries_if_exists(wal)) {
+      const auto name = path.filename().string();
       if (postgres::wal_file_kind(name) != postgres::WalFileKind::segment) continue;
       const auto segment = WalSegment::parse(name, segment_size);
       if (segment.timeline() != timeline) continue;

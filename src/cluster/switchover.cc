@@ -35,16 +35,6 @@ constexpr std::chrono::seconds kReplayLimit{60};
 constexpr std::uint64_t kLagLimit = std::uint64_t{64} << 20;
 constexpr std::chrono::minutes kPromotionLimit{10};
 
-std::vector<std::filesystem::path> entries_of(const std::filesystem::path& directory) {
-  std::vector<std::filesystem::path> entries;
-  std::error_code error;
-  for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
-       entry.increment(error))
-    entries.push_back(entry->path());
-  if (error) throw system_error(error.value(), "cannot read " + directory.string());
-  return entries;
-}
-
 std::string source_user(const Site& site) {
   const auto record = NodeRecord::load(site.directory, kPrimary);
   return record ? record->source_user : "";
@@ -235,7 +225,7 @@ std::optional<Plan> load_plan(const StateDirectory& directory) {
                 .primary_settings = text_in(j, "primary_settings"),
                 .replica_settings = text_in(j, "replica_settings")};
   } catch (const json::exception& error) {
-    throw Error(ErrorKind::corrupt, path.string() + " cannot be read: " + error.what());
+    throw Error(ErrorKind::corrupt, path.string() + " cannot be read: " + printable(error.what()));
   }
 }
 

@@ -56,11 +56,8 @@ std::vector<FileLock> lock_all(const Settings& settings) {
 
 void remove_all_in(const std::filesystem::path& directory,
                    const std::vector<std::filesystem::path>& but) {
-  std::error_code ignored;
-  std::vector<std::filesystem::path> gone;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, ignored))
-    if (std::ranges::find(but, entry.path()) == but.end()) gone.push_back(entry.path());
-  for (const auto& path : gone) remove_tree(path);
+  for (const auto& path : entries_if_exists(directory))
+    if (std::ranges::find(but, path) == but.end()) remove_tree(path);
 }
 
 // That, while it is not whole.
@@ -243,9 +240,7 @@ void make_from_primary(Settings settings, const std::string& node, RequestReport
 void refuse_foreign_volume(const StateDirectory& directory, const std::string& node) {
   const auto own = volume_of(node);
   if (Marker::load(own)) return;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(directory.node(node), ignored)) {
-    const auto& path = entry.path();
+  for (const auto& path : entries_if_exists(directory.node(node))) {
     if (path == own.root() || path == directory.logs(node) || path.filename() == "lost+found")
       continue;
     throw Error(ErrorKind::target_not_empty, "the volume of " + node + " holds " +

@@ -52,11 +52,8 @@ SpoolDirectory::SpoolDirectory(const std::filesystem::path& data_directory)
   if (!lock_) {
     throw Error(ErrorKind::busy, "another prefetcher already works for " + data_directory.string());
   }
-  std::vector<std::filesystem::path> old;
-  for (const auto& entry : std::filesystem::directory_iterator(root_)) {
-    if (entry.path().filename() != spool::kLock) old.push_back(entry.path());
-  }
-  for (const auto& path : old) remove_tree(path);
+  for (const auto& path : entries_of(root_))
+    if (path.filename() != spool::kLock) remove_tree(path);
   make_directories(root_ / "kept", 0700);
   directory_ = open_file(root_, O_RDONLY | O_DIRECTORY);
   watch_ = Fd(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));

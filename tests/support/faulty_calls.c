@@ -7,6 +7,7 @@
    so that they reach archive-get through a server and a shell, who are left alone. */
 #define _GNU_SOURCE
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
@@ -294,6 +295,13 @@ ssize_t pread(int fd, void* bytes, size_t count, off_t offset) {
   const int fault = at_file("pread", fd);
   FAIL_IF(fault, -1);
   return real(fd, bytes, fault == kShort ? (count + 1) / 2 : count, offset);
+}
+
+/* Directories are opened by openat. */
+struct dirent* readdir(DIR* directory) {
+  REAL(readdir);
+  FAIL_IF(at_file("readdir", dirfd(directory)), NULL);
+  return real(directory);
 }
 
 int ftruncate(int fd, off_t size) {

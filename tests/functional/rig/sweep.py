@@ -24,6 +24,7 @@ import subprocess
 import time
 
 from rig import seals, soundness
+from rig.case import SYSTEM
 from rig.faults import KINDS_OF_HEAD, Rule
 from rig.process import Failed, wait_until
 from rig.program import message
@@ -58,6 +59,7 @@ _CALL_FAULTS = {
     "open": [("EMFILE", "once", ()), ("EIO", "once", ())],
     "open-to-write": [("EMFILE", "once", ()), ("EROFS", "stays", READ_ONLY)],
     "read": [("EIO", "once", ()), ("EIO", "stays", ("read", "pread"))],
+    "readdir": [("EIO", "once", ())],
     "mkdir": [("ENOSPC", "stays", DISK_FULL), ("EROFS", "stays", READ_ONLY)],
     "ftruncate": [("ENOSPC", "once", ()), ("EIO", "once", ())],
     "fallocate": [("ENOSPC", "once", ()), ("EOPNOTSUPP", "once", ())],
@@ -182,7 +184,7 @@ class Sweep:
         requests = list(self.service.journal)
         self._clean()
         changes = [call for call in calls
-                   if call.role in _OURS and call.function not in ("read", "pread", "open")]
+                   if call.role in _OURS and call.function not in ("read", "pread", "readdir", "open")]
         ranged = {_asked(request) for request in requests if request.ranged}
         counted = {
             "s3": map(_asked, requests),
@@ -350,6 +352,8 @@ class Sweep:
             cause = _CAUSE[case.fault]
         else:
             cause = re.escape(os.strerror(getattr(errno, case.fault, 0)))
+            if case.family == "calls":
+                _expect(result.returncode == SYSTEM, f"exit code {result.returncode}: {text}")
         _expect(re.search(cause, text), f"the cause ({cause}) is not told: {text}")
 
     # What must be true.

@@ -182,6 +182,32 @@ TEST(MakeDirectories, NamesAFileInItsWay) {
               throws(ErrorKind::not_found, "Not a directory"));
 }
 
+TEST(EntriesOf, AreAllThatLieInADirectory) {
+  TempDir directory;
+  write(directory / "b", "");
+  make_directories(directory / "a/below");
+  fs::create_symlink("/nowhere", directory / "c");
+
+  const std::vector<fs::path> all{directory / "a", directory / "b", directory / "c"};
+  EXPECT_EQ(entries_of(directory.path()), all);
+  EXPECT_EQ(entries_if_exists(directory.path()), all);
+}
+
+// A loop of links cannot be looked into by anybody, root included.
+TEST(EntriesOf, WhatCannotBeReadIsNotEmpty) {
+  TempDir directory;
+  fs::create_symlink("loop", directory / "loop");
+  write(directory / "file", "");
+
+  for (const char* name : {"loop", "loop/below"})
+    EXPECT_THAT([&] { entries_if_exists(directory / name); },
+                throws(ErrorKind::system, "cannot look into " + (directory / name).string()));
+  for (const char* name : {"absent", "absent/below", "file", "file/below"}) {
+    EXPECT_TRUE(entries_if_exists(directory / name).empty()) << name;
+    EXPECT_THROW(entries_of(directory / name), Error) << name;
+  }
+}
+
 TEST(RemoveTree, RemovesEverythingBelow) {
   TempDir directory;
   make_directories(directory / "tree/a/b/c");
