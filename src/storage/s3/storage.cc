@@ -3,6 +3,7 @@
 #include <limits>
 #include <mutex>
 #include <random>
+#include <set>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -26,6 +27,10 @@ using std::chrono::system_clock;
 // A page of a list has 1000 entries of a few hundred bytes. The tree that pugixml makes of it is
 // some times larger, and this is what bounds it.
 constexpr std::size_t kMaxDocumentBytes = 8 << 20;
+
+// No directory of a repository has so many objects, and a list of them still fits into memory.
+constexpr std::size_t kMostEntries = 10'000'000;
+constexpr std::size_t kMostPages = kMostEntries / 1000;
 
 // An attempt that got this far was not in vain: the count of failures in a row starts again, so
 // that a large object gets through a bad line.
@@ -223,6 +228,7 @@ std::vector<Entry> S3Storage::list(const std::string& directory) const {
 
   std::vector<Entry> entries;
   std::string token;
+  std::set<std::string> known;
   do {
     s3::Query query{{"list-type", "2"},
                     {"delimiter", "/"},
@@ -233,12 +239,13 @@ std::vector<Entry> S3Storage::list(const std::string& directory) const {
     const std::string document = list_document(doing, query);
     s3::ListPage page =
         while_doing("trying to " + doing, [&] { return s3::parse_list(document, prefix); });
-    if (!token.empty() && page.continuation_token == token) {
-      throw Error(ErrorKind::corrupt,
-                  fmt::format("cannot {}: the server goes round in circles", doing));
-    }
     token = std::move(page.continuation_token);
     std::ranges::move(page.entries, std::back_inserter(entries));
+    if (entries.size() > kMostEntries || known.size() >= kMostPages)
+      throw Error(ErrorKind::corrupt, fmt::format("cannot {}: the list has no end", doing));
+    if (!token.empty() && !known.insert(token).second)
+      throw Error(ErrorKind::corrupt,
+                  fmt::format("cannot {}: the server goes round in circles", doing));
   } while (!token.empty());
 
   std::ranges::sort(entries, [](const Entry& a, const Entry& b) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -377,14 +378,31 @@ TEST_F(S3, AListThatIsCutWithoutTheConnectionNoticingThrows) {
               throws(ErrorKind::corrupt, "s3://bucket/repo/d/"));
 }
 
+// A page that names the next one, and has nothing.
+HttpAnswer page_before(const std::string& token) {
+  return {.body = "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>" +
+                  token + "</NextContinuationToken></ListBucketResult>"};
+}
+
 TEST_F(S3, AListThatGoesInCirclesThrows) {
-  bucket_.spoil([](const HttpRequest&, HttpAnswer& answer) {
-    answer = {.body =
-                  "<ListBucketResult><IsTruncated>true</IsTruncated>"
-                  "<NextContinuationToken>t</NextContinuationToken></ListBucketResult>"};
+  for (const int places : {1, 2, 7}) {
+    std::atomic<int> turn = 0;
+    bucket_.spoil([&](const HttpRequest&, HttpAnswer& answer) {
+      answer = page_before("t" + std::to_string(turn++ % places));
+    });
+
+    EXPECT_THAT([&] { open_s3(options_)->list("d"); }, throws(ErrorKind::corrupt, "circles"));
+    EXPECT_EQ(turn, places + 1);
+  }
+}
+
+TEST_F(S3, AListWithoutAnEndThrows) {
+  std::atomic<int> turn = 0;
+  bucket_.spoil([&](const HttpRequest&, HttpAnswer& answer) {
+    answer = page_before("t" + std::to_string(turn++));
   });
 
-  EXPECT_THAT([&] { open_s3(options_)->list("d"); }, throws(ErrorKind::corrupt, "circles"));
+  EXPECT_THAT([&] { open_s3(options_)->list("d"); }, throws(ErrorKind::corrupt, "no end"));
 }
 
 TEST_F(S3, AnErrorDocumentAfterStatus200IsAnError) {
