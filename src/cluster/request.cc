@@ -207,8 +207,9 @@ std::optional<Request> take_request(const StateDirectory& directory) {
   const auto request = parse_request(text_of_request(directory));
   if (::unlink(directory.request().c_str()) != 0 || !request) return {};
   // Whoever asked has given up, or would have if they were still there.
-  const auto age = std::chrono::milliseconds(std::abs(unix_milliseconds() - request->left_ms));
-  if (age > kNoticeLimit + kGrace) return {};
+  constexpr auto kLimit = std::chrono::milliseconds(kNoticeLimit + kGrace).count();
+  const auto now = unix_milliseconds();
+  if (request->left_ms < now - kLimit || request->left_ms > now + kLimit) return {};
   return request;
 }
 
