@@ -70,7 +70,9 @@ void ask_server(NodeStatus& node, Connection& connection) {
       "end::text, (select timeline_id from pg_control_checkpoint()), "
       "(extract(epoch from pg_postmaster_start_time()) * 1000)::bigint, "
       "(select count(*) from pg_stat_activity where client_port is not null "
-      "and datid is not null and pid <> pg_backend_pid()), current_setting('max_connections')"));
+      // Not those of whoever looks: the supervisor, the console, others that ask as we do now.
+      "and datid is not null and application_name is distinct from 'pgrevive'), "
+      "current_setting('max_connections')"));
   const auto& row = rows.at(0);
   const bool recovering = row.at(0) == "t";
   node.role = !recovering ? "primary" : node.name == "primary" ? "recovering" : "replica";

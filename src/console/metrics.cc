@@ -128,7 +128,8 @@ void add_node(Metrics& metrics, const cluster::NodeStatus& node) {
     metrics.gauge("node_start_time_seconds", "When the server was started, Unix time.",
                   seconds(node.started_ms), labels);
   if (node.connections)
-    metrics.gauge("node_connections", "Connections of clients.", *node.connections, labels);
+    metrics.gauge("node_connections", "Connections of clients, without our own.", *node.connections,
+                  labels);
   if (node.max_connections)
     metrics.gauge("node_connections_max", "What max_connections allows.", *node.max_connections,
                   labels);

@@ -225,11 +225,11 @@ def disk_use(directory):
 
 
 @contextlib.contextmanager
-def sessions(cluster, node, many):
+def sessions(cluster, node, many, **variables):
     """So many clients of a node, who do nothing."""
     clients = [subprocess.Popen([binaries() / "psql", "-X", "-q", "-h", "127.0.0.1", "-p",
                                  str(cluster.port(node)), "-U", "postgres", "-d", "testdb"],
-                                stdin=subprocess.PIPE, env={"PGPASSWORD": PASSWORD})
+                                stdin=subprocess.PIPE, env={"PGPASSWORD": PASSWORD, **variables})
                for _ in range(many)]
     try:
         yield
@@ -239,7 +239,7 @@ def sessions(cluster, node, many):
 
 
 _CLIENTS = ("select count(*) from pg_stat_activity where backend_type = 'client backend' "
-            "and datname = 'testdb' and pid <> pg_backend_pid()")
+            "and datname = 'testdb' and application_name <> 'pgrevive' and pid <> pg_backend_pid()")
 _LINE = "select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"
 _WRITTEN = "select pg_current_wal_lsn()"
 
@@ -259,6 +259,8 @@ def test_what_is_shown_is_what_the_servers_say(seen):
                    30, "replay pauses")
         seen.sql("primary", "create table seen as select n, repeat('x', 100) from "
                             "generate_series(1, 30000) n; checkpoint")
+        # Whoever looks as we do is no client.
+        after.enter_context(sessions(seen, "replica", 1, PGAPPNAME="pgrevive"))
         for node, many in (("primary", 3), ("replica", 2)):
             after.enter_context(sessions(seen, node, many))
             wait_until(lambda node=node, many=many: seen.sql(node, _CLIENTS) == str(many), 30,
