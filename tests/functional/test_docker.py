@@ -847,7 +847,7 @@ def test_secrets_are_nobodys_to_see(site):
     alone."""
     secrets = {name: spelling for name, value in {
         **{name: site.values[name] for name in site.values
-           if name.endswith(("PASSWORD", "_KEY", "_PASS"))},
+           if name.endswith(("PASSWORD", "_KEY", "_PASS", "_TOKEN"))},
         "of an .env that lay there when the image was built": IN_BUILD_CONTEXT}.items()
         for spelling in [layers.spellings(value)]}
     assert len(secrets) == 7

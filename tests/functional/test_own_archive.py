@@ -184,6 +184,19 @@ def on_page(cluster, label="Archiving", **told):
     return shown
 
 
+def start_looked_at(cluster, log):
+    """A start, and what the processes of the cluster showed to whoever looked meanwhile."""
+    daemon = cluster.pgrevive.launch("--env-file", cluster.env_file, "start", log=log,
+                                     env=cluster.environment)
+    shown = set()
+    while daemon.running():
+        shown |= secrecy.look(cluster, daemon.process.pid)
+        time.sleep(0.01)
+    assert daemon.process.returncode == 0, daemon.tail()
+    cluster.noticed("start")
+    return shown
+
+
 def test_bucket_and_keys_of_its_own(make, bucket, own_bucket, gateway):
     """Reads with keys that only read, archives with others elsewhere; what is there makes a cluster."""
     before = bucket.listing(BUCKET)
@@ -195,7 +208,7 @@ def test_bucket_and_keys_of_its_own(make, bucket, own_bucket, gateway):
     assert line["result"] == "ok" and OWN_BUCKET in line["detail"], line
     assert own_bucket.listing(OWN_BUCKET) == {}
 
-    cluster.start()
+    shown = start_looked_at(cluster, cluster.home / "start.log")
     place = cluster.status()["archive"]
     assert place.startswith(f"s3://{OWN_BUCKET}/{PREFIX}-again-"), place
     path = place.removeprefix(f"s3://{OWN_BUCKET}/")
@@ -223,6 +236,10 @@ def test_bucket_and_keys_of_its_own(make, bucket, own_bucket, gateway):
     secrets = secrecy.of(cluster)
     assert {"S3_SECRET_KEY", "WAL_ARCHIVE_S3_SECRET_KEY", "WAL_ARCHIVE_CIPHER_PASS"} <= set(secrets)
     assert secrecy.told(secrets, seen.encode()) == []
+    assert secrecy.told(secrets, *(process.words for process in shown)) == []
+    # Where nothing is made yet that a file with keys could lie in, pgBackRest has them so.
+    with_keys = [process.words for process in shown if secrecy.told(secrets, process.environment)]
+    assert with_keys and all(b"\0repo-put\0" in words or b"\0repo-rm\0" in words for words in with_keys)
     assert secrecy.kept(cluster, secrets) == (set(secrets), [])
     assert cluster.run("test", check=False).returncode == 0
     assert soundness.prove(cluster) == ["primary", "replica"]

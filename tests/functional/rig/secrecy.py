@@ -3,7 +3,7 @@ and in files that more than their owner may read.
 
     secrets = secrecy.of(cluster)
     processes = secrecy.look(cluster)      # as often as wanted
-    assert secrecy.told(secrets, *processes) == []
+    assert secrecy.told(secrets, *(process.words for process in processes)) == []
     assert secrecy.kept(cluster, secrets) == (set(secrets), [])
 """
 
@@ -15,7 +15,7 @@ import stat
 
 from rig.layers import spellings
 
-_OURS = ("PASSWORD", "SECRET_KEY", "CIPHER_PASS")  # that names of settings end with
+_OURS = ("PASSWORD", "SECRET_KEY", "SESSION_TOKEN", "CIPHER_PASS")  # that names of settings end with
 
 
 def of(cluster):
