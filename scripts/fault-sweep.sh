@@ -12,7 +12,7 @@
 # --table     where the table goes, line by line (default build/fault-sweep.txt)
 #
 # PGREVIVE_PROGRAM names the program (default: build/check/pgrevive, built anew), PGREVIVE_TEST_TMPDIR where the
-# clusters lie: on a real disk more of the ways to write are taken than in memory.
+# clusters lie (default: /var/tmp, since on a real disk more of the ways to write are taken than in memory).
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
@@ -33,6 +33,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 
+export PGREVIVE_TEST_TMPDIR=${PGREVIVE_TEST_TMPDIR:-/var/tmp}
 . scripts/build-for-tests.sh
 mkdir -p "$(dirname "$table")"
 : >"$table"

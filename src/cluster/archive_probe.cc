@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cluster/archiving.h"
 #include "cluster/backrest_conf.h"
 #include "cluster/node_record.h"
 #include "cluster/switchover.h"
@@ -47,8 +48,10 @@ void probe_own_archive(const Settings& settings, const StateDirectory& directory
                        const Marker& marker, const Identity& owner) {
   if (!settings.archives()) return;
   const auto record = load_primary_record(directory);
-  if (record && record->archives_as(settings.wal_archive)) return;
   const auto archive = own_archive(settings, directory, marker.archive_suffix);
+  const bool known =
+      settings.wal_archive != WalArchiveMode::own || (record && has_made_stanza(*record, archive));
+  if (record && record->archives_as(settings.wal_archive) && known) return;
   if (archive.type == repository::RepositoryOptions::Type::posix &&
       archive.path == directory.archive())
     return;

@@ -56,6 +56,22 @@ void run_backrest(const Site& site, const std::string& command) {
       .with_hint(kRemedy);
 }
 
+std::string place_of(const repository::RepositoryOptions& archive) {
+  return archive.describe() + ", stanza " + archive.stanza;
+}
+
+// Before the stanza is there, so that a start that goes on from here takes it for its own.
+void note_place(const Site& site, NodeRecord& record) {
+  const auto archive = own_archive(site.settings, site.directory, site.marker.archive_suffix);
+  if (record.archive_place == place_of(archive)) return;
+  if (!has_made_stanza(record, archive)) {
+    record.archiving = false;
+    record.own_backup.clear();
+  }
+  record.archive_place = place_of(archive);
+  record.save(site.directory, "primary");
+}
+
 void make_archive_directory(const std::filesystem::path& path) {
   try {
     make_directories(path, 0750);
@@ -66,6 +82,11 @@ void make_archive_directory(const std::filesystem::path& path) {
 
 }  // namespace
 
+bool has_made_stanza(const NodeRecord& record, const repository::RepositoryOptions& archive) {
+  if (record.archive_place.empty()) return record.archives_as(WalArchiveMode::own);
+  return record.archive_place == place_of(archive);
+}
+
 void check_own_archive_is_free(const Settings& settings, const StateDirectory& directory,
                                const Marker& marker) {
   if (settings.wal_archive != WalArchiveMode::own) return;
@@ -75,10 +96,17 @@ void check_own_archive_is_free(const Settings& settings, const StateDirectory& d
   if (!storage->stat(info)) return;
   throw Error(ErrorKind::target_not_empty,
               "the cluster's own archive would go to " + archive.describe() +
-                  ", which holds the WAL of an earlier cluster (" + storage->describe(info) + ")")
+                  ", which holds the WAL of another cluster (" + storage->describe(info) + ")")
       .with_hint(
           "remove it if it is of no use, set WAL_ARCHIVE_PATH to another place, or use "
           "another CLUSTER_NAME");
+}
+
+void check_own_archive_is_ours(const Settings& settings, const StateDirectory& directory,
+                               const Marker& marker, const NodeRecord& record) {
+  if (settings.wal_archive != WalArchiveMode::own) return;
+  if (!has_made_stanza(record, own_archive(settings, directory, marker.archive_suffix)))
+    check_own_archive_is_free(settings, directory, marker);
 }
 
 void set_up_archiving(Site& site, NodeRecord& record) {
@@ -87,6 +115,10 @@ void set_up_archiving(Site& site, NodeRecord& record) {
     return;
   }
   const auto& directory = site.directory;
+  // Another cluster may have taken the place while this one was restored. pgBackRest would find
+  // that all is well, as clones of one source are one cluster to it.
+  check_own_archive_is_ours(site.settings, directory, site.marker, record);
+  if (site.settings.wal_archive == WalArchiveMode::own) note_place(site, record);
   for (const auto* name : {"log", "lock", "spool"}) make_directories(directory.pgbackrest() / name);
   write_file_atomic(directory.pgbackrest_conf(),
                     own_archive_conf(site.settings, directory, site.marker.archive_suffix,

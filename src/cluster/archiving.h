@@ -15,6 +15,15 @@ namespace pgrevive::cluster {
 void check_own_archive_is_free(const Settings& settings, const StateDirectory& directory,
                                const Marker& marker);
 
+// Whether the cluster's own stanza in that archive is the one that it has made, as far as it noted
+// where.
+bool has_made_stanza(const NodeRecord& record, const repository::RepositoryOptions& archive);
+
+// check_own_archive_is_free() for a cluster that is there, whose settings may name another place
+// than before: refuses one where the stanza is not the one that this cluster made.
+void check_own_archive_is_ours(const Settings& settings, const StateDirectory& directory,
+                               const Marker& marker, const NodeRecord& record);
+
 // Gives the running primary an archive, its own made by pgBackRest or the source's, and proves that
 // a segment arrives in it. Without a stanza-create that works there is no archive_command, and the
 // WAL stays. Once that was proven, a later start only warns when the archive cannot be reached.

@@ -68,6 +68,7 @@ NodeRecord NodeRecord::parse(const std::string& text, const std::filesystem::pat
     record.archived_as = j.value("archived_as", "own");
     if (const auto found = j.find("source_newest"); found != j.end())
       record.source_newest = source_state_from(*found);
+    record.archive_place = j.value("archive_place", "");
     record.own_backup = j.value("own_backup", "");
     record.took_over = j.value("took_over", false);
     record.superuser = j.at("superuser").get<std::string>();
@@ -108,6 +109,7 @@ void NodeRecord::save(const StateDirectory& directory, const std::string& node) 
                   {"archiving", archiving},
                   {"archived_as", archived_as},
                   {"source_newest", source_newest ? to_value(*source_newest) : json(nullptr)},
+                  {"archive_place", archive_place},
                   {"own_backup", own_backup},
                   {"took_over", took_over},
                   {"superuser", superuser},

@@ -51,6 +51,9 @@ struct NodeRecord {
   bool set_up = false;              // roles, database, quarantine
   bool archiving = false;           // a segment was seen to arrive in the archive ...
   std::string archived_as = "own";  // ... of that WAL_ARCHIVE
+  // Where the cluster's own stanza is that it made; empty: it made none, or by a program that did
+  // not note it.
+  std::string archive_place;
   // The newest backup that was seen in the cluster's own archive; empty: none.
   std::string own_backup;
   // For WAL_ARCHIVE=source: see cluster/takeover.h. Empty: it was not restored for that.

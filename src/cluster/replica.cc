@@ -1,6 +1,7 @@
 #include "cluster/replica.h"
 
 #include <algorithm>
+#include <optional>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -56,7 +57,9 @@ std::string primary_conninfo(const Site& site, const std::string& node) {
   return text;
 }
 
-void configure(Site& site, const std::string& node, const NodeRecord& record) {
+// Returns what a server that is started now gets for what its WAL may demand.
+postgres::ControlFile::Parameters configure(Site& site, const std::string& node,
+                                            const NodeRecord& record) {
   auto configuration = describe_node(site, node, Stage::replica, record);
   configuration.archiving = site.settings.archives();
   configuration.archive_command = archive_command(site);
@@ -69,7 +72,69 @@ void configure(Site& site, const std::string& node, const NodeRecord& record) {
     recovery.push_back({"restore_command", own_restore_command(site, node)});
   recovery.push_back({"recovery_target_timeline", "latest"});
   write_configuration(site, configuration, record);
+  return parameters_of(configuration, site.settings);
 }
+
+// What a server was started with that may run since before; empty where it does not say.
+std::optional<postgres::ControlFile::Parameters> parameters_in_force(
+    const Site& site, const std::string& node, const std::string& source_user) {
+  const auto access = site.access_here(source_user).within(std::chrono::seconds(5));
+  if (access.ping(site.port(node)) != postgres::Readiness::accepting) return {};
+  try {
+    const auto row =
+        access.open(site.port(node))
+            .query(
+                "select current_setting('max_connections'), "
+                "current_setting('max_worker_processes'), "
+                "current_setting('max_wal_senders'), current_setting('max_prepared_transactions'), "
+                "current_setting('max_locks_per_transaction')")
+            .at(0);
+    const auto number = [&](std::size_t i) {
+      return static_cast<std::int32_t>(parse_unsigned(row.at(i).value_or("")).value_or(0));
+    };
+    return postgres::ControlFile::Parameters{.max_connections = number(0),
+                                             .max_worker_processes = number(1),
+                                             .max_wal_senders = number(2),
+                                             .max_prepared_xacts = number(3),
+                                             .max_locks_per_xact = number(4)};
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+// Notices a server whose WAL demands more than it was started with: it pauses there, or has ended.
+class Demands {
+ public:
+  Demands(Site& site, const std::string& node, const NodeRecord& record)
+      : site_(site), node_(node), record_(record) {}
+
+  void start() {
+    const bool ran = postgres::is_running(site_.directory.data(node_));
+    const auto configured = launch();
+    if (!ran) in_force_ = configured;
+  }
+
+  void meet(const postgres::ControlFile::Parameters& demanded) {
+    if (!in_force_) in_force_ = parameters_in_force(site_, node_, record_.source_user);
+    if (!in_force_ || suffices(*in_force_, demanded)) return;
+    site_.board.log(node_ + ": its WAL demands more than it was started with; restarting it");
+    site_.servers.stop(node_);
+    in_force_ = launch();
+  }
+
+ private:
+  postgres::ControlFile::Parameters launch() {
+    set_standby(site_, node_, true);
+    const auto configured = configure(site_, node_, record_);
+    site_.servers.start(node_, server_options(site_, node_), site_.port(node_));
+    return configured;
+  }
+
+  Site& site_;
+  const std::string& node_;
+  const NodeRecord& record_;
+  std::optional<postgres::ControlFile::Parameters> in_force_;
+};
 
 struct Joining {
   std::string state;  // of its walsender; empty: not connected
@@ -154,9 +219,7 @@ class Admission {
 }  // namespace
 
 void start_replica(Site& site, const std::string& node, const NodeRecord& record) {
-  set_standby(site, node, true);
-  configure(site, node, record);
-  site.servers.start(node, server_options(site, node), site.port(node));
+  Demands(site, node, record).start();
 }
 
 void join_replica(Site& site, const std::string& node, NodeRecord& record) {
@@ -168,7 +231,8 @@ void join_replica(Site& site, const std::string& node, NodeRecord& record) {
       connection
           .value(in_words_of(connection.server_version(), "select pg_current_wal_lsn()::text"))
           .value_or("0/0"));
-  start_replica(site, node, record);
+  Demands demands(site, node, record);
+  demands.start();
 
   JoinWatch watch(kStuckLimit);
   LostWatch lost(kLostLimit);
@@ -212,6 +276,7 @@ void join_replica(Site& site, const std::string& node, NodeRecord& record) {
                                                  : " does not stream from its primary: ") +
                       last_lines(site.directory.logs(node) / "postgresql.log"))
           .with_hint("its log is " + (site.directory.logs(node) / "postgresql.log").string());
+    demands.meet(control.parameters);
     site.servers.tick();
     if (const auto error = site.servers.gave_up(node)) throw *error;
     if (const auto error = site.servers.gave_up("primary")) throw *error;

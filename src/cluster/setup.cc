@@ -1,5 +1,7 @@
 #include "cluster/setup.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/error.h"
@@ -11,6 +13,7 @@
 #include "cluster/reindex.h"
 #include "cluster/scram.h"
 #include "cluster/source_settings.h"
+#include "cluster/supervisor_process.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -64,7 +67,18 @@ void make_database(Site& site, const Access& access, Connection& connection,
                                connection.quote_identifier(owner)));
 }
 
+// A slot of a replica that is no more would keep WAL until the disk is full.
+void drop_slots_of_others(Connection& connection, const std::vector<std::string>& nodes) {
+  for (const auto& node : possible_nodes())
+    if (std::ranges::find(nodes, node) == nodes.end())
+      connection.query(
+          "select pg_drop_replication_slot(slot_name) from pg_replication_slots "
+          "where slot_type = 'physical' and slot_name = $1 and not active",
+          {slot_name(node)});
+}
+
 void make_slots(Connection& connection, const std::vector<std::string>& nodes) {
+  drop_slots_of_others(connection, nodes);
   for (const auto& node : nodes) {
     if (node == kPrimary) continue;
     const auto slot = slot_name(node);

@@ -15,9 +15,9 @@ from rig.console import Console
 from rig.process import free_port, run, wait_until
 from rig.program import message
 from rig.s3 import S3
-from rig.workspace import Workspace
+from rig.workspace import Workspace, give
 
-USAGE, DENIED = 21, 28
+USAGE, NOT_EMPTY, DENIED = 21, 26, 28
 BUCKET = "lives"
 PREFIX = "sources/one"
 READER = ("READERSKEY0000000001", "readers-secret")
@@ -166,6 +166,51 @@ def test_archive_inside_the_source(make, bucket):
             assert words in result.stderr, message(result)
         assert not cluster.root.exists()
         assert bucket.listing(BUCKET) == before
+
+
+def listing(directory):
+    return {path: path.stat().st_mtime_ns for path in directory.rglob("*")}
+
+
+def test_a_place_that_another_cluster_has_taken(make, space):
+    """Clones of one source are one cluster to pgBackRest, which would let two write into one stanza."""
+    taken = space.directory("taken")
+    give(taken, server_user())
+    late = make("late", REPLICAS=1, WAL_ARCHIVE_TYPE="posix", WAL_ARCHIVE_PATH=taken)
+    late.start_and_kill()  # it has seen that the place is free
+    first = make("first", WAL_ARCHIVE_TYPE="posix", WAL_ARCHIVE_PATH=taken)
+    first.start()
+    archived(first)
+    first.run("stop")
+    before = listing(taken)
+    def refused(*command):
+        result = late.run(*command, check=False)
+        assert result.returncode == NOT_EMPTY, message(result)
+        for words in (str(taken), "holds the WAL of another cluster", "hint: "):
+            assert words in result.stderr, message(result)
+        assert listing(taken) == before
+    refused("start")
+    late.values["WAL_ARCHIVE_PATH"] = space.directory("of-late")
+    give(late.values["WAL_ARCHIVE_PATH"], server_user())
+    late.write_env()
+    late.start()
+    own = archived(late)
+    # Nor is it led there later, by either way; its server runs on.
+    pid = late.node("primary")["pid"]
+    late.values["WAL_ARCHIVE_PATH"] = taken
+    late.write_env()
+    refused("restart")
+    late.values.update(WAL_ARCHIVE_PATH=space.path / "of-late", RESTORE_FROM_BACKUP="false")
+    late.write_env()
+    result = late.run("restart", check=False)
+    assert result.returncode == USAGE and "RESTORE_FROM_BACKUP=true" in result.stderr, message(result)
+    assert late.node("primary")["pid"] == pid
+    # Another place that is free is taken, and the stanza of before found again.
+    late.values.update(WAL_ARCHIVE_PATH=space.directory("elsewhere"), RESTORE_FROM_BACKUP="true")
+    give(late.values["WAL_ARCHIVE_PATH"], server_user())
+    late.write_env()
+    late.run("restart")
+    assert archived(late) > own and any((space.path / "elsewhere").rglob("archive.info"))
 
 
 def on_page(cluster, label="Archiving", **told):

@@ -73,10 +73,26 @@ def test_more_and_fewer_later(make_cluster, story):
     assert all_stream(cluster, 3)
     for name in names(3):
         assert cluster.sql(name, MARKERS) == ROWS + ",of the new line"
+    slots = "select string_agg(slot_name, ' ' order by slot_name) from pg_replication_slots"
+    assert cluster.sql("primary", slots) == "pgrevive_replica pgrevive_replica_2 pgrevive_replica_3"
     cluster.values["REPLICAS"] = 1
     cluster.write_env()
     cluster.run("restart")
     assert all_stream(cluster, 1)
+    assert cluster.sql("primary", slots) == "pgrevive_replica"
+
+
+def test_primary_that_is_started_with_more(make_cluster, story):
+    """Its replica, which runs on, has to be started with as much: from 14 on it would pause for good."""
+    cluster = make_cluster(story.values(), 1)
+    cluster.start()
+    cluster.sql("primary", "alter system set max_connections = 321")
+    cluster.run("restart", "primary")
+    cluster.sql("primary", "insert into markers (what) values ('with more')")
+    cluster.caught_up()
+    assert all_stream(cluster, 1)
+    assert cluster.sql("replica", "show max_connections") == "321"
+    assert "its WAL demands more than it was started with" in cluster.logs()
 
 
 @pytest.mark.parametrize("running", [True, False])

@@ -98,7 +98,7 @@ TEST_F(AnewTest, IsRefusedWhereANamedPlaceHoldsTheWalOfTheOldCluster) {
   const auto info = root_ / "archive/archive" / settings_.repository.stanza / "archive.info";
   make_directories(info.parent_path());
   write_file_atomic(info, "[backrest]\n");
-  expect_refused(ErrorKind::target_not_empty, "holds the WAL of an earlier cluster");
+  expect_refused(ErrorKind::target_not_empty, "holds the WAL of another cluster");
 }
 
 TEST_F(AnewTest, IsRefusedWhereSomebodyElseHasThePort) {

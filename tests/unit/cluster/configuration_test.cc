@@ -1,7 +1,11 @@
 #include "cluster/configuration.h"
 
+#include <sstream>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "base/text.h"
 
 namespace pgrevive::cluster {
 namespace {
@@ -163,6 +167,41 @@ TEST(PgHba, LetsNobodyInOverTheNetworkWhileRecovering) {
 
   EXPECT_THAT(text, Not(HasSubstr("host")));
   EXPECT_THAT(text, HasSubstr("peer map=pgrevive"));
+}
+
+// The lines without their comments, each with one blank between two words.
+std::vector<std::string> rules(const std::string& text) {
+  std::vector<std::string> found;
+  for (const auto& line : split(text, '\n')) {
+    if (line.empty() || line.front() == '#') continue;
+    std::istringstream words(line);
+    std::string rule;
+    for (std::string word; words >> word;) rule += (rule.empty() ? "" : " ") + word;
+    found.push_back(rule);
+  }
+  return found;
+}
+
+TEST(PgHba, HasTheseLinesAndNoOther) {
+  Settings settings;
+  settings.allowed_networks = {"10.1.0.0/16"};
+  const std::vector<std::string> inside{"local replication pgrevive_replication scram-sha-256",
+                                        "local all all peer map=pgrevive"};
+
+  EXPECT_THAT(rules(pg_hba_conf(Stage::recovering, settings, Version::of_major(15))),
+              testing::ElementsAre("local all all peer map=pgrevive"));
+  for (const bool tls : {false, true}) {
+    settings.node_tls = tls;
+    const std::string type = tls ? "hostssl" : "host";
+    auto expected = inside;
+    expected.push_back(type + " all pgrevive_replication all reject");
+    for (const char* address : {"127.0.0.1/32", "::1/128", "10.1.0.0/16"}) {
+      expected.push_back(type + " all all " + address + " scram-sha-256");
+      expected.push_back(type + " replication pgrevive_replication " + address + " scram-sha-256");
+    }
+    for (const auto stage : {Stage::primary, Stage::replica})
+      EXPECT_EQ(rules(pg_hba_conf(stage, settings, Version::of_major(15))), expected);
+  }
 }
 
 TEST(PgHba, AsksForScramFromLocalhostAndAllowedNetworks) {

@@ -69,6 +69,7 @@ TEST_F(StateFiles, ARecordComesBackAsItWasSaved) {
   record.set_up = true;
   record.archiving = true;
   record.source_newest = SourceState{{1, "000000010000000000000007"}, {2, ""}};
+  record.archive_place = "s3://wal/shop, stanza main";
   record.own_backup = "20240116-020000F";
   record.took_over = true;
   record.superuser = "root";
