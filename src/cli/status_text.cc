@@ -45,7 +45,8 @@ std::string fact(std::string_view name, const std::string& text) {
 std::string headline(const cluster::ClusterStatus& status) {
   const cluster::SupervisorStatus& supervisor = status.supervisor;
   if (!status.supervisor_running) {
-    return supervisor.phase == Phase::failed ? "failed" : "stopped";
+    if (supervisor.phase == Phase::failed) return "failed";
+    return serves_unattended(status) ? "unattended" : "stopped";
   }
   std::string text(title(supervisor.phase));
   for (const cluster::PhaseTime& phase : supervisor.phases) {

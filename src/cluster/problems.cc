@@ -15,13 +15,6 @@ constexpr std::uint64_t kLittleDisk = 20;     // one part in so many
 
 bool is_up(Phase phase) { return phase == Phase::running || phase == Phase::reindexing; }
 
-// What a supervisor leaves that was killed; with RUNTIME=docker, a primary's container that was
-// stopped.
-bool serves_unattended(const ClusterStatus& status) {
-  return !status.supervisor_running &&
-         std::ranges::find(status.nodes, "accepting", &NodeStatus::state) != status.nodes.end();
-}
-
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 void judge_supervisor(const ClusterStatus& status, std::vector<Problem>& problems) {
@@ -113,6 +106,11 @@ void judge_load(const NodeStatus& node, std::vector<Problem>& problems) {
 }
 
 }  // namespace
+
+bool serves_unattended(const ClusterStatus& status) {
+  return !status.supervisor_running &&
+         std::ranges::find(status.nodes, "accepting", &NodeStatus::state) != status.nodes.end();
+}
 
 std::vector<Problem> find_problems(const ClusterStatus& status) {
   std::vector<Problem> problems;

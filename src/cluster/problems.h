@@ -20,6 +20,10 @@ struct Problem {
   std::map<std::string, std::string> values = {};
 };
 
+// Whether servers run that nobody looks after: what a supervisor leaves that was killed; with
+// RUNTIME=docker, a primary's container that was stopped. Pure.
+bool serves_unattended(const ClusterStatus& status);
+
 // In order of weight. A cluster that is still being brought up has only the problems that it is not
 // at work on itself. Pure.
 std::vector<Problem> find_problems(const ClusterStatus& status);

@@ -216,9 +216,15 @@ std::string last_lines(const std::filesystem::path& log, std::size_t lines) {
     return error.what();
   }
   const auto all = split(trim(text), '\n');
+  // With the beginning of a message that has several lines, which tells what has to be masked.
+  auto first = all.size() - std::min(lines, all.size());
+  while (first > 0 && all[first].starts_with('\t')) --first;
+  std::string wanted;
+  for (auto i = first; i < all.size(); ++i) wanted += all[i] + '\n';
+  const auto masked = split(trim(postgres::LogMask().add(wanted)), '\n');
   std::string result;
-  for (auto i = all.size() - std::min(lines, all.size()); i < all.size(); ++i)
-    result += (result.empty() ? "" : " | ") + shown(all[i], 300);
+  for (auto i = masked.size() - std::min(lines, masked.size()); i < masked.size(); ++i)
+    result += (result.empty() ? "" : " | ") + printable(masked[i], 300);
   return result;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -210,6 +211,18 @@ void ask_archiver(ClusterStatus& status, const Settings& settings, Connection& p
     status.archiver->last_archived_seconds_ago = static_cast<double>(*age);
 }
 
+// A supervisor that was killed has left its phase open. It was in it at least until it last said
+// anything.
+void end_phases(SupervisorStatus& status, const std::filesystem::path& said) {
+  if (status.phase == Phase::stopped || status.phase == Phase::failed) return;
+  struct stat info {};
+  if (::stat(said.c_str(), &info) != 0) return;
+  const auto ms = static_cast<std::int64_t>(info.st_mtim.tv_sec) * 1000 +
+                  static_cast<std::int64_t>(info.st_mtim.tv_nsec) / 1'000'000;
+  for (auto& phase : status.phases)
+    if (phase.ended_ms == 0) phase.ended_ms = std::max(phase.began_ms, ms);
+}
+
 template <typename T>
 json or_null(const std::optional<T>& value) {
   return value ? json(*value) : json(nullptr);
@@ -244,6 +257,7 @@ ClusterStatus collect_status(const StateDirectory& directory, Look look) {
   status.supervisor =
       (settings.containers ? containers::read_as_one(directory, settings) : read_status(directory))
           .value_or(SupervisorStatus{});
+  if (!status.supervisor_running) end_phases(status.supervisor, directory.status());
   const auto primary = NodeRecord::load(directory, "primary").value_or(NodeRecord{});
   const auto roles = candidate_roles(settings, primary.source_user, directory.data("primary"));
   const auto version = version_of(directory.data("primary"));

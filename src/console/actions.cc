@@ -313,7 +313,8 @@ http::ServerResponse preview(const cluster::StateDirectory& directory,
     settings.backup_set = request.parameter("set");
     // Where nothing is yet, as beside this cluster.
     const cluster::StateDirectory elsewhere(directory.root() / "preview");
-    const auto result = make_preview_in_time(settings, elsewhere, may_read);
+    auto result = make_preview_in_time(settings, elsewhere, may_read);
+    mask_errors(result, known_secrets_if_any(directory));
     return http::ServerResponse{.type = "application/json", .body = cluster::to_json(result)};
   });
 }

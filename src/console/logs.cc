@@ -15,6 +15,7 @@
 #include "cluster/cluster.h"
 #include "console/guard.h"
 #include "console/secrets.h"
+#include "postgres/log_passwords.h"
 
 namespace pgrevive::console {
 namespace {
@@ -69,6 +70,12 @@ Piece read_piece(const std::filesystem::path& path, std::optional<off_t> from, o
     piece.text.erase(0, first);
     piece.begin = begin + static_cast<off_t>(first);
   }
+  // Nor of a message, whose further lines begin with a tab.
+  while (piece.text.starts_with('\t')) {
+    const auto line = piece.text.find('\n') + 1;
+    piece.text.erase(0, line);
+    piece.begin += static_cast<off_t>(line);
+  }
   return piece;
 }
 
@@ -81,9 +88,11 @@ Chosen chosen_lines(const std::string& text, std::size_t most, const std::string
                     const std::vector<std::string>& secrets) {
   const auto wanted = lower(search);
   Chosen chosen;
-  for (const auto& line : split(text, '\n')) {
+  postgres::LogMask mask(
+      [&](std::string_view message) { return without_secrets(message, secrets); });
+  for (const auto& line : split(mask.add(text), '\n')) {
     if (line.empty()) continue;
-    auto shown = printable(without_secrets(line, secrets), 2000);
+    auto shown = printable(line, 2000);
     if (!wanted.empty() && lower(shown).find(wanted) == std::string::npos) continue;
     chosen.lines.push_back(std::move(shown));
     if (chosen.lines.size() <= most) continue;

@@ -146,8 +146,12 @@ void add_node(Metrics& metrics, const cluster::NodeStatus& node) {
 
 void add_archive(Metrics& metrics, const View& view) {
   const auto& status = view.status;
-  metrics.gauge("archive_healthy", "Whether WAL is archived as it should be, or archiving is off.",
-                status.archiving_ok ? 1 : 0);
+  // Of one that is on only the primary can tell, while it answers.
+  if (status.archive.empty() || status.archiver || !status.archiving_ok)
+    metrics.gauge("archive_healthy",
+                  "Whether WAL is archived as it should be, or archiving is off; not told while "
+                  "nobody knows.",
+                  status.archiving_ok ? 1 : 0);
   if (!status.archiver) return;
   metrics.counter("archive_segments_total",
                   "WAL segments archived since the statistics were reset.",

@@ -1,5 +1,8 @@
 #include "console/secrets.h"
 
+#include <algorithm>
+#include <functional>
+
 #include "base/file.h"
 #include "base/secret.h"
 #include "base/text.h"
@@ -37,6 +40,8 @@ std::vector<std::string> known_secrets(const cluster::StateDirectory& directory,
     for (const auto& line : split(read_file_if_exists(file).value_or(""), '\n'))
       if (const auto at = line.rfind(':'); at != std::string::npos)
         add(Secret(line.substr(at + 1)));
+  // The longest first: another may be its beginning, and would leave its end to be read.
+  std::ranges::stable_sort(secrets, std::greater(), &std::string::size);
   return secrets;
 }
 
@@ -80,6 +85,28 @@ void mask_errors(View& view, const std::vector<std::string>& secrets) {
     mask(node.made_because);
   }
   for (auto& restore : view.status.restores) mask(restore.error);
+  if (view.status.collations)
+    for (auto& database : view.status.collations->databases) mask(database.error);
+}
+
+void mask_errors(RepositoryView& repository, const std::vector<std::string>& secrets) {
+  const auto mask = [&](const std::string& text) { return without_secrets(text, secrets); };
+  repository.error = mask(repository.error);
+  if (!repository.stanza) return;
+  if (auto& failure = repository.stanza->failure)
+    failure = Error(failure->kind(), mask(failure->what())).with_hint(mask(failure->hint()));
+  for (auto& database : repository.stanza->databases)
+    database.recovery_problem = mask(database.recovery_problem);
+}
+
+void mask_errors(cluster::Preview& preview, const std::vector<std::string>& secrets) {
+  const auto mask = [&](std::optional<Error>& problem) {
+    if (!problem) return;
+    problem = Error(problem->kind(), without_secrets(problem->what(), secrets))
+                  .with_hint(without_secrets(problem->hint(), secrets));
+  };
+  mask(preview.place_problem);
+  if (preview.restore) mask(preview.restore->outlook.problem);
 }
 
 }  // namespace pgrevive::console

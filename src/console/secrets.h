@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cluster/preview.h"
 #include "cluster/settings.h"
 #include "cluster/state_directory.h"
 #include "console/view.h"
@@ -12,8 +13,8 @@
 // errors, which may quote them.
 namespace pgrevive::console {
 
-// Passwords, keys and passphrases of the cluster, with their quotes doubled too; not those that are
-// so short that they would mask everything.
+// Passwords, keys and passphrases of the cluster, with their quotes doubled too, the longest first;
+// not those that are so short that they would mask everything.
 std::vector<std::string> known_secrets(const cluster::StateDirectory& directory,
                                        const cluster::Settings& settings);
 // The same with the settings that the cluster has, which throws where they cannot be read.
@@ -25,7 +26,10 @@ std::vector<std::string> known_secrets_if_any(const cluster::StateDirectory& dir
 // the word `password` (postgres/log_passwords.h) is replaced, and the secrets that are known. Pure.
 std::string without_secrets(std::string_view text, const std::vector<std::string>& secrets);
 
-// The same of what went wrong, as a look at the cluster found it. Pure.
+// The same of what went wrong, as a look at the cluster found it, or one into the repository. Pure.
 void mask_errors(View& view, const std::vector<std::string>& secrets);
+void mask_errors(RepositoryView& repository, const std::vector<std::string>& secrets);
+// And of why a restore would be refused. Pure.
+void mask_errors(cluster::Preview& preview, const std::vector<std::string>& secrets);
 
 }  // namespace pgrevive::console

@@ -148,7 +148,7 @@ std::shared_ptr<const RepositoryView> RepositoryWatcher::read() {
     // Also what only a broken library throws: nobody else would catch it.
     next->error = error.what();
   }
-  next->error = without_secrets(next->error, known_secrets_if_any(directory_));
+  mask_errors(*next, known_secrets_if_any(directory_));
   next->read_ms = unix_ms();
   *view_.lock() = next;
   return next;

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <deque>
 #include <list>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -285,21 +286,26 @@ class Server::Loop {
       answer(connection, refused(503, "too much to do at once; try again"));
       return;
     }
-    connection.working = true;
     auto over = std::make_shared<std::atomic<bool>>(false);
-    jobs_.push_back(
-        {.over = over,
-         .thread = std::jthread([this, over, to = connection.id, run = std::move(work)] {
-           ServerResponse response;
-           try {
-             response = run();
-           } catch (const std::exception& error) {
-             response = refused(500, error.what());
-           }
-           inbox_.lock()->done.push_back({.connection = to, .response = std::move(response)});
-           *over = true;
-           wake();
-         })});
+    try {
+      jobs_.push_back(
+          {.over = over,
+           .thread = std::jthread([this, over, to = connection.id, run = std::move(work)] {
+             ServerResponse response;
+             try {
+               response = run();
+             } catch (const std::exception& error) {
+               response = refused(500, error.what());
+             }
+             inbox_.lock()->done.push_back({.connection = to, .response = std::move(response)});
+             *over = true;
+             wake();
+           })});
+    } catch (const std::system_error&) {  // no thread to be had now
+      answer(connection, refused(503, "too much to do at once; try again"));
+      return;
+    }
+    connection.working = true;
   }
 
   bool has_room_for_stream() const {

@@ -19,8 +19,9 @@ std::size_t next(std::string_view line, std::string_view what, std::size_t at) {
   return std::min(line.find(what, at), line.size());
 }
 
+// Also where a statement goes on, on the next line.
 std::size_t behind_spaces(std::string_view line, std::size_t at) {
-  return std::min(line.find_first_not_of(' ', at), line.size());
+  return std::min(line.find_first_not_of(" \t\r\n", at), line.size());
 }
 
 // The end of what stands in single quotes from `at` on: two of them are one in it, and so is one
@@ -106,7 +107,7 @@ Span json_value(std::string_view line, std::size_t at) {
     return {begin, end_of_json(line, begin, value)};
   }
   if (at < line.size() && (line[at] == '-' || (line[at] >= '0' && line[at] <= '9')))
-    return {at, std::min(line.find_first_of(" ,}]", at), line.size())};
+    return {at, std::min(line.find_first_of(" \t\r\n,}]", at), line.size())};
   return {};
 }
 
@@ -119,7 +120,7 @@ Span password_at(std::string_view line, std::size_t at) {
     const auto rest = line.substr(at);
     if (rest.front() == '=')
       equals = true;
-    else if (rest.front() != ' ' && rest.front() != '\t' && !rest.starts_with(":=") &&
+    else if (behind_spaces(rest, 0) == 0 && !rest.starts_with(":=") &&
              !(rest.front() == '>' && equals))
       break;
   }
@@ -127,20 +128,20 @@ Span password_at(std::string_view line, std::size_t at) {
   if (equals && line.substr(at).starts_with("''")) return {at + 2, next(line, "''", at + 2)};
   if (const auto string = sql_string(line, at); string.begin != 0) return string;
   if (!equals) return {};
-  return {at, std::min(line.find_first_of(" '\"&;", at), line.size())};
+  return {at, std::min(line.find_first_of(" \t\r\n'\"&;", at), line.size())};
 }
 
-}  // namespace
-
-std::string without_passwords(std::string_view line, std::string_view mask) {
-  constexpr std::string_view kWord = "password";
+// With every password masked that `find` knows behind one of the words.
+template <typename Find>
+std::string masked_behind(std::string_view word, std::string_view line, std::string_view mask,
+                          Find&& find) {
   const auto small = lower(line);
   std::string result;
   std::size_t done = 0;
-  for (auto at = small.find(kWord); at != std::string::npos; at = small.find(kWord, at)) {
-    const auto password = password_at(line, at + kWord.size());
+  for (auto at = small.find(word); at != std::string::npos; at = small.find(word, at)) {
+    const Span password = find(line, at + word.size());
     if (password.begin == password.end) {
-      at += kWord.size();
+      at += word.size();
       continue;
     }
     result += line.substr(done, password.begin - done);
@@ -148,6 +149,64 @@ std::string without_passwords(std::string_view line, std::string_view mask) {
     done = at = password.end;
   }
   result += line.substr(done);
+  return result;
+}
+
+// Of a URI, whose authority begins at `at`: behind the user to the last '@', since not everybody
+// escapes one.
+Span password_of_uri(std::string_view line, std::size_t at) {
+  const auto end = std::min(line.find_first_of("/?# \t\r\n\"", at), line.size());
+  const auto authority = line.substr(at, end - at);
+  const auto host = authority.rfind('@');
+  const auto user = authority.find(':');
+  if (host == std::string_view::npos || user > host) return {};
+  return {at + user + 1, at + host};
+}
+
+// Of what is remembered of a message that may go on.
+constexpr std::size_t kLongestMessage = 1 << 20;
+
+}  // namespace
+
+std::string without_passwords(std::string_view line, std::string_view mask) {
+  auto result = masked_behind("password", line, mask, password_at);
+  for (const char* scheme : {"postgres://", "postgresql://"})
+    result = masked_behind(scheme, result, mask, password_of_uri);
+  return result;
+}
+
+std::string LogMask::shown_message() const {
+  if (message_.empty()) return {};
+  // A string that is not closed goes to the end, but no further than its last line.
+  std::string_view message = message_;
+  if (message.ends_with('\n')) message.remove_suffix(1);
+  return mask_(message) + '\n';
+}
+
+std::string LogMask::add(std::string_view lines) {
+  if (lines.empty()) return {};
+  std::string result;
+  auto shown = static_cast<std::size_t>(std::ranges::count(shown_message(), '\n'));
+  const auto end_message = [&] {
+    const auto whole = shown_message();
+    std::string_view text;
+    for (text = whole; shown > 0 && !text.empty(); --shown)
+      text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+    shown = 0;
+    result += text;
+  };
+  while (!lines.empty()) {
+    const auto line = lines.substr(0, std::min(lines.find('\n'), lines.size() - 1) + 1);
+    lines.remove_prefix(line.size());
+    if (line.starts_with('\t')) {
+      if (!message_.empty()) message_ += line;
+      continue;
+    }
+    end_message();
+    message_ = line;
+  }
+  end_message();
+  if (message_.size() > kLongestMessage) message_.clear();
   return result;
 }
 

@@ -939,12 +939,14 @@ def test_a_problem_is_told_with_its_remedy(seen):
     wait_until(lambda: not seen.console.json("/api/v1/status")["status"]["supervisor_running"], 30,
                "it is noticed")
     english = "nobody looks after the cluster, while servers of it run"
-    for language, problem, not_said in (
-            ("en-US", english, "ninguém"),
-            ("pt-BR", "Ninguém cuida do cluster, e servidores dele rodam.", english)):
+    for language, state, problem, not_said in (
+            ("en-US", "unattended", english, "ninguém"),
+            ("pt-BR", "sem supervisor", "Ninguém cuida do cluster, e servidores dele rodam.",
+             english)):
         looked = browser.look(seen.url, language=language)
         is_sound(looked, seen.url)
         last = looked["last"]
+        assert last["state"] == last["phase"] == state and "bad" in last["look"], last
         told = dict(zip(last["problems"], last["told"], strict=True))["unattended"]
         assert problem in told and "start" in told and not_said not in told, last
         assert {node["state"] for node in last["nodes"].values()} <= {

@@ -1,5 +1,7 @@
 #include "console/console.h"
 
+#include <algorithm>
+#include <chrono>
 #include <memory>
 
 #include <fmt/format.h>
@@ -27,10 +29,12 @@ Error no_console() {
 // What the page shows and more, as JSON, of the one who keeps looking: rates and times that are
 // left, and the lag of the last day, are known to nobody else.
 int get_from_console(const std::string& url, const std::string& path) {
-  const http::Client client({.no_proxy = true});
-  const auto response =
-      client.perform({.url = url + path, .headers = {{.name = "X-Pgrevive", .value = "1"}}},
-                     [](const http::Response&, ByteView bytes) { out("{}", as_text(bytes)); });
+  // A preview that looks for its target takes five minutes at most there.
+  const http::Client client({.no_proxy = true, .stall_timeout = std::chrono::minutes(6)});
+  const auto begin = std::min(path.find_first_not_of('/'), path.size());  // the URL ends with one
+  const auto response = client.perform(
+      {.url = url + path.substr(begin), .headers = {{.name = "X-Pgrevive", .value = "1"}}},
+      [](const http::Response&, ByteView bytes) { out("{}", as_text(bytes)); });
   if (response.failure)
     throw Error(ErrorKind::unavailable, "the console does not answer: " + response.failure->text)
         .with_hint("it runs while the cluster does; its log is console.log");

@@ -20,6 +20,7 @@
 #include "cli/log_merge.h"
 #include "cli/signals.h"
 #include "cluster/settings.h"
+#include "postgres/log_passwords.h"
 
 namespace pgrevive::cli {
 namespace {
@@ -71,7 +72,7 @@ std::vector<LogFile> log_files(const cluster::StateDirectory& directory, const s
   return files;
 }
 
-// Reads what a file has grown by since the last look, whole lines only.
+// Reads what a file has grown by since the last look, whole lines only, without passwords.
 class Tail {
  public:
   explicit Tail(LogFile file) : file_(std::move(file)) {}
@@ -114,7 +115,7 @@ class Tail {
     const std::size_t newline = text.rfind('\n');
     rest_ = newline == std::string::npos ? text : text.substr(newline + 1);
     text.resize(newline == std::string::npos ? 0 : newline + 1);
-    return text;
+    return mask_.add(text);
   }
 
  private:
@@ -125,6 +126,7 @@ class Tail {
   ino_t inode_ = 0;
   bool first_ = true;
   std::string rest_;
+  postgres::LogMask mask_;
 };
 
 // False where nobody reads any more (`logs -f | head`).
@@ -206,6 +208,7 @@ std::vector<LogText> empty_logs(const std::string& names) {
 int show_streamed_logs(int descriptor, const std::string& names, bool follow, std::size_t lines,
                        const cluster::StateDirectory* volumes) {
   auto logs = empty_logs(names);
+  std::vector<postgres::LogMask> masks(logs.size());
   Tails tails;
   std::string rest;
   char buffer[64 << 10];
@@ -225,6 +228,8 @@ int show_streamed_logs(int descriptor, const std::string& names, bool follow, st
       if (tab != std::string_view::npos && log != logs.end()) log->text += line.substr(tab + 1);
     }
     rest.erase(0, whole);
+    if (follow || count <= 0)
+      for (std::size_t i = 0; i < logs.size(); ++i) logs[i].text = masks[i].add(logs[i].text);
     if (count <= 0 && volumes != nullptr) {
       auto files = tails.read(files_of_nodes(*volumes, split(names, ',')));
       logs.insert(logs.begin(), files.begin(), files.end());

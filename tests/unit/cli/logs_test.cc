@@ -72,6 +72,37 @@ TEST(StreamedLogs, HaveNoPasswordsAndNothingOfOthers) {
   EXPECT_EQ(text, "primary | create role a password '***'\n");
 }
 
+TEST(StreamedLogs, HaveNoPasswordsOnAnotherLineThanTheWordBeforeThem) {
+  EXPECT_EQ(shown("primary\talter role a password\nreplica\t\tof what is not there\n"
+                  "primary\t\t'secret'\n",
+                  "primary,replica"),
+            "primary | alter role a password\nprimary | \t'***'\n");
+
+  // Of each line by itself, too.
+  Stream stream;
+  testing::internal::CaptureStdout();
+  std::thread shows([&] { show_streamed_logs(stream.descriptor(), "primary", true, kAll); });
+  stream.say("primary\talter role a password\n");
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  stream.say("primary\t\t'secret'\n");
+  stream.close();
+  shows.join();
+  EXPECT_EQ(testing::internal::GetCapturedStdout(),
+            "primary | alter role a password\nprimary | \t'***'\n");
+}
+
+TEST(StreamedLogs, HaveNoPasswordsOfFilesEither) {
+  const test::TempDir volumes;
+  const auto directory = cluster::StateDirectory::on_volume(volumes.path(), "primary");
+  make_directories(directory.logs("primary"));
+  write_file_atomic(directory.logs("primary") / "postgresql.log",
+                    "\tof what is not there\nalter role a password\n\t'secret'\n");
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(shown("", "primary", kAll, &directory),
+            "primary | alter role a password\nprimary | \t'***'\n");
+  testing::internal::GetCapturedStderr();
+}
+
 TEST(StreamedLogs, HaveALastLineThatIsCutOff) {
   EXPECT_EQ(shown("primary\twhole\nprimary\tcut o", "primary"),
             "primary | whole\nprimary | cut o\n");

@@ -161,6 +161,14 @@ TEST(StatusText, ShowsWhatIsWrong) {
               HasSubstr("error      the port 5433 is taken\n           hint: choose another\n"));
 }
 
+TEST(StatusText, SaysWhetherServersRunThatNobodyLooksAfter) {
+  cluster::ClusterStatus status = running();
+  status.supervisor_running = false;
+  EXPECT_THAT(status_text(status), HasSubstr("cluster    postgres-cluster: unattended\n"));
+  for (auto& node : status.nodes) node.state = "down";
+  EXPECT_THAT(status_text(status), HasSubstr("cluster    postgres-cluster: stopped\n"));
+}
+
 TEST(StatusText, TellsHowFarAPhaseIsAndHowFast) {
   cluster::ClusterStatus status = running();
   status.supervisor.phase = Phase::recovering;

@@ -36,6 +36,15 @@ TEST(LinesOfALog, AreToldWithoutPasswords) {
             "14:05 [1] HINT:  not password='***'");
 }
 
+TEST(LinesOfALog, AreToldWithoutPasswordsOfOtherLinesThanTheWord) {
+  const test::TempDir directory;
+  const auto log = directory.path() / "postgresql.log";
+  write_file_atomic(log, "14:05 [1] STATEMENT:  alter role a password\n\t'x'\n\tin role b\n");
+  EXPECT_EQ(last_lines(log, 3),
+            "14:05 [1] STATEMENT:  alter role a password | \\x09'***' | \\x09in role b");
+  EXPECT_EQ(last_lines(log, 2), "\\x09'***' | \\x09in role b");
+}
+
 TEST(LinesOfALog, SayWhyItEndedAndNotWhoWasRefusedMeanwhile) {
   const test::TempDir directory;
   const auto log = directory.path() / "postgresql.log";

@@ -107,6 +107,36 @@ TEST_F(Logs, TellNothingOfALineFromItsMiddleOn) {
   EXPECT_EQ(said["lines"], nlohmann::json({"last"}));
 }
 
+TEST_F(Logs, MaskWhatStandsOnAnotherLineThanTheWordBeforeIt) {
+  const std::string head = "STATEMENT:  alter role bob password\n";
+  const std::string rest = "\t'open sesame'\n\tvalid until 'z'\n";
+  const std::string text = head + rest + "last\n";
+  write(text);
+  EXPECT_EQ(ask("of=primary")["lines"],
+            nlohmann::json({"STATEMENT:  alter role bob password", "\\x09'***'",
+                            "\\x09valid until 'z'", "last"}));
+  EXPECT_EQ(ask("of=primary&lines=3")["lines"],
+            nlohmann::json({"\\x09'***'", "\\x09valid until 'z'", "last"}));
+  EXPECT_EQ(ask("of=primary&search=sesame")["lines"], nlohmann::json::array());
+  // Where the word was not read, nothing is told of what belongs to it; that is said by where the
+  // lines begin.
+  for (auto from = head.size(); from <= head.size() + rest.size(); ++from) {
+    const auto said = ask("of=primary&from=" + std::to_string(from));
+    EXPECT_EQ(said["lines"], nlohmann::json({"last"}));
+    EXPECT_EQ(said["searched_from"], head.size() + rest.size());
+    EXPECT_EQ(said["next"], text.size());
+  }
+  write(head);
+  auto said = ask("of=primary");
+  write(head + rest);
+  said = ask("of=primary&from=" + std::to_string(said["next"].get<int>()));
+  EXPECT_EQ(said["lines"], nlohmann::json::array());
+  EXPECT_EQ(said["searched_from"], head.size() + rest.size());
+  EXPECT_EQ(said["next"], head.size() + rest.size());
+  const auto lines = last_log_lines(state_, "primary", 2);
+  EXPECT_EQ(lines, (std::vector<std::string>{"\\x09'***'", "\\x09valid until 'z'"}));
+}
+
 TEST_F(Logs, MaskNothingThatIsTooShortToBeASecret) {
   set([](cluster::Settings& settings) { settings.password = Secret("abc"); });
   write("abc is where it begins\n");

@@ -81,8 +81,21 @@ TEST(Metrics, LeaveOutWhatIsNotKnown) {
   EXPECT_THAT(text, HasSubstr("pgrevive_supervisor_up{cluster=\"a \\\"b\\\"\\\\\"} 0\n"));
   EXPECT_THAT(text, Not(HasSubstr("replica_lag_seconds")));
   EXPECT_THAT(text, Not(HasSubstr("archive_segments_total")));
+  EXPECT_THAT(text, HasSubstr("\npgrevive_archive_healthy"));  // it is off
   EXPECT_THAT(text, Not(HasSubstr("last_restore")));
   EXPECT_THAT(text, Not(HasSubstr("repository_up")));
+}
+
+TEST(Metrics, TellNothingOfTheArchiveWhileThePrimaryIsDown) {
+  auto view = running();
+  view.status.archive = "/x/archive";
+  EXPECT_THAT(metrics_text(view, {}), HasSubstr("\npgrevive_archive_healthy"));
+  view.status.nodes[0] = {.name = "primary", .state = "down"};
+  view.status.archiver.reset();
+  EXPECT_THAT(metrics_text(view, {}), Not(HasSubstr("archive_healthy")));
+  // It answered, and something is wrong.
+  view.status.archiving_ok = false;
+  EXPECT_THAT(metrics_text(view, {}), HasSubstr("\npgrevive_archive_healthy"));
 }
 
 repository::ReportedBackup backup(const char* label, std::int64_t stopped, std::int64_t reaches,

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "support/temp_dir.h"
+
 namespace pgrevive::console {
 namespace {
 
@@ -46,6 +48,8 @@ TEST(MaskErrors, LeavesNoSecretInWhatWentWrong) {
   view.status.nodes = {{.made_because = said, .error = said}};
   view.status.archiving = said;
   view.status.restores = {{.error = said}};
+  view.status.collations.emplace();
+  view.status.collations->databases.emplace_back().error = said;
 
   mask_errors(view, {"tok-123"});
 
@@ -60,6 +64,35 @@ TEST(MaskErrors, LeavesNoSecretInWhatWentWrong) {
   EXPECT_EQ(view.status.nodes.front().made_because, masked);
   EXPECT_EQ(view.status.archiving, masked);
   EXPECT_EQ(view.status.restores.front().error, masked);
+  EXPECT_EQ(view.status.collations->databases.front().error, masked);
+}
+
+TEST(MaskErrors, LeavesNoSecretInWhyARestoreWouldBeRefused) {
+  cluster::Preview preview;
+  preview.restore = cluster::TargetPreview{
+      .backup = {.label = repository::BackupLabel::parse("20261122-020000F")}};
+  const auto problem = Error(ErrorKind::corrupt, "not tok-123").with_hint("give it tok-123");
+  preview.restore->outlook.problem = problem;
+  preview.place_problem = problem;
+
+  mask_errors(preview, {"tok-123"});
+
+  for (const auto& said : {*preview.restore->outlook.problem, *preview.place_problem}) {
+    EXPECT_STREQ(said.what(), "not ***");
+    EXPECT_EQ(said.hint(), "give it ***");
+    EXPECT_EQ(said.kind(), ErrorKind::corrupt);
+  }
+}
+
+TEST(KnownSecrets, BeginWithTheLongest) {
+  const test::TempDir home;
+  const cluster::StateDirectory state(home / "c");
+  cluster::Settings settings;
+  settings.password = Secret("hunter2");
+  settings.repository.cipher_passphrase = Secret("hunter2-and-more");
+  const auto secrets = known_secrets(state, settings);
+  EXPECT_EQ(secrets, (std::vector<std::string>{"hunter2-and-more", "hunter2"}));
+  EXPECT_EQ(without_secrets("hunter2-and-more, hunter2", secrets), "***, ***");
 }
 
 }  // namespace

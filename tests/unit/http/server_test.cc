@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -146,6 +147,41 @@ TEST(Server, ServesOthersWhileAJobTakesItsTime) {
 
   server.work.count_down();
   EXPECT_THAT(slow.read_to("at last\n"), StartsWith("HTTP/1.1 200 OK\r\n"));
+}
+
+// Of so large a stack there is none.
+class NoThreads {
+ public:
+  NoThreads() {
+    ::pthread_getattr_default_np(&before_);
+    pthread_attr_t huge;
+    ::pthread_getattr_default_np(&huge);
+    EXPECT_EQ(::pthread_attr_setstacksize(&huge, 1ULL << 50), 0);
+    EXPECT_EQ(::pthread_setattr_default_np(&huge), 0);
+    ::pthread_attr_destroy(&huge);
+  }
+  ~NoThreads() {
+    EXPECT_EQ(::pthread_setattr_default_np(&before_), 0);
+    ::pthread_attr_destroy(&before_);
+  }
+  NoThreads(const NoThreads&) = delete;
+  NoThreads& operator=(const NoThreads&) = delete;
+
+ private:
+  pthread_attr_t before_{};
+};
+
+TEST(Server, RefusesAJobThatThereIsNoThreadFor) {
+  RunningServer server;
+  RawClient client(server->port());
+  {
+    const NoThreads none;
+    client.get("/later");
+    EXPECT_THAT(client.read_to("again\n"), HasSubstr("503 Service Unavailable"));
+  }
+  client.get("/later");
+  server.work.count_down();
+  EXPECT_THAT(client.read_to("at last\n"), StartsWith("HTTP/1.1 200 OK\r\n"));
 }
 
 TEST(Server, AJobWhoseClientIsGoneAnswersNobodyElse) {

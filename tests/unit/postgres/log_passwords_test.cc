@@ -62,5 +62,55 @@ INSTANTIATE_TEST_SUITE_P(
              R"({"password": "***"}, {"password": "***"})"}),
     [](const auto& test) { return std::string(test.param.name); });
 
+INSTANTIATE_TEST_SUITE_P(
+    InUris, Passwords,
+    testing::Values(
+        Line{"uri", "connection 'postgres://u:x@h:1/d'", "connection 'postgres://u:***@h:1/d'"},
+        Line{"long_scheme", "(PostgreSQL://u:x@h)", "(PostgreSQL://u:***@h)"},
+        Line{"with_an_at", "postgresql://u:x@y@h/d?a=b@c", "postgresql://u:***@h/d?a=b@c"},
+        Line{"with_a_colon", "postgres://u:x:y@h1,h2:2/d", "postgres://u:***@h1,h2:2/d"},
+        Line{"of_two", "postgres://u:x@h postgres://v:y@h",
+             "postgres://u:***@h postgres://v:***@h"},
+        Line{"none", "postgres://u@[::1]:1/d postgres://h:1/d?user=a@b postgres://u:@h",
+             "postgres://u@[::1]:1/d postgres://h:1/d?user=a@b postgres://u:@h"},
+        Line{"as_a_user", "postgres://password:x@h?password=y",
+             "postgres://password:***@h?password=***"}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+INSTANTIATE_TEST_SUITE_P(
+    OverLines, Passwords,
+    testing::Values(Line{"next_line", "password\n\t'x' in role b", "password\n\t'***' in role b"},
+                    Line{"bare", "password=x\n\tport=1", "password=***\n\tport=1"},
+                    Line{"json", "{\"password\":\n\t\"x\"}", "{\"password\":\n\t\"***\"}"},
+                    Line{"string_of_lines", "password 'x\n\ty' in role b",
+                         "password '***' in role b"}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+TEST(LogMask, MasksAMessageOfSeveralLinesAsOne) {
+  LogMask mask;
+  EXPECT_EQ(mask.add("a STATEMENT:  alter role b password\n\t'x'\n\tvalid until 'z'\nb LOG: c\n"),
+            "a STATEMENT:  alter role b password\n\t'***'\n\tvalid until 'z'\nb LOG: c\n");
+}
+
+TEST(LogMask, GoesOnWithTheMessageThatItWasIn) {
+  LogMask mask;
+  EXPECT_EQ(mask.add("alter role b password\n"), "alter role b password\n");
+  EXPECT_EQ(mask.add(""), "");
+  EXPECT_EQ(mask.add("\t'x\n"), "\t'***\n");
+  EXPECT_EQ(mask.add("\ty' valid\n\tuntil 'z'\nnext\n"), "\tuntil 'z'\nnext\n");
+  EXPECT_EQ(mask.add("\tof it\nlast\n"), "\tof it\nlast\n");
+}
+
+TEST(LogMask, LeavesOutLinesWhoseBeginningWasNotThere) {
+  LogMask mask;
+  EXPECT_EQ(mask.add("\t'x'\n\ty\nnext\n\tof it\n"), "next\n\tof it\n");
+  LogMask all;
+  EXPECT_EQ(all.add("\t'x'\n"), "");
+  // Of what is longer than is remembered, what comes later.
+  LogMask more;
+  more.add(std::string(2 << 20, 'x') + "\n");
+  EXPECT_EQ(more.add("\ty\nnext\n"), "next\n");
+}
+
 }  // namespace
 }  // namespace pgrevive::postgres

@@ -56,9 +56,11 @@ function sampleOf(view: View): Sample {
 // How it is in a word or two, for the head of the page and its tab; what is old is not called good.
 function stateOf(view: View, old: boolean): { phase: string; text: string; look: '' | 'busy' | 'bad' } {
   const { status } = view;
-  const phase = status.supervisor_running ? status.supervisor.phase : status.supervisor.phase === 'failed' ? 'failed' : 'stopped';
+  // Nobody says that it runs; servers of it may.
+  const gone = status.supervisor.phase === 'failed' ? 'failed' : status.problems.some(({ id }) => id === 'unattended') ? 'unattended' : 'stopped';
+  const phase = status.supervisor_running ? status.supervisor.phase : gone;
   const busy = isUnderWay(view);
-  const ended = phase === 'failed' || phase === 'stopped';
+  const ended = phase === 'failed' || phase === 'unattended' || phase === 'stopped';
   const count = status.problems.length;
   // What is not up yet is no problem; and what it is that ended it is the first of them.
   const text = ended || count === 0 ? named(phase) : t(count === 1 ? 'stateProblem' : 'stateProblems', { state: named(phase), count });

@@ -80,7 +80,9 @@ function Numbers({ view }: { view: View }) {
   const { supervisor } = view.status;
   const { restore } = supervisor;
   const facts: [string, string][] = [];
-  if (supervisor.phase === 'restoring') {
+  // What a supervisor that was killed has left goes at no pace.
+  const phase = isUnderWay(view) ? supervisor.phase : '';
+  if (phase === 'restoring') {
     facts.push([t('rate'), `${bytes(view.pace.bytes_per_second)}/s`]);
     facts.push([t('left'), view.pace.left_ms === null ? t('unknown') : duration(view.pace.left_ms)]);
   }
@@ -94,8 +96,8 @@ function Numbers({ view }: { view: View }) {
   );
   if (supervisor.wal_segments_total > 0) {
     facts.push([t('segments'), t('of', { done: count(supervisor.wal_segments_done), total: count(supervisor.wal_segments_total) })]);
-    if (supervisor.phase === 'recovering') facts.push([t('rate'), t('segmentsPerSecond', { count: view.pace.segments_per_second.toLocaleString(language, { maximumFractionDigits: 1 }) })]);
-    if (supervisor.phase === 'recovering' && view.pace.wal_left_ms !== null) facts.push([t('left'), duration(view.pace.wal_left_ms)]);
+    if (phase === 'recovering') facts.push([t('rate'), t('segmentsPerSecond', { count: view.pace.segments_per_second.toLocaleString(language, { maximumFractionDigits: 1 }) })]);
+    if (phase === 'recovering' && view.pace.wal_left_ms !== null) facts.push([t('left'), duration(view.pace.wal_left_ms)]);
   }
   facts.push([t('backup'), supervisor.backup_label]);
   return <Facts facts={facts} />;
@@ -136,7 +138,10 @@ function LogTail({ live, of }: { live: boolean; of: string }) {
   useEffect(() => {
     let over = false;
     let next = -1;
-    const read = () =>
+    let reading = false; // what comes may take longer than the pause between two
+    const read = () => {
+      if (reading) return;
+      reading = true;
       get<Logs>(`/api/v1/logs?of=${of}&lines=${tail}${next >= 0 ? `&from=${next}` : ''}`).then(
         (logs) => {
           if (over) return;
@@ -145,7 +150,8 @@ function LogTail({ live, of }: { live: boolean; of: string }) {
           if (whole || logs.lines.length > 0) setLines((before) => (whole ? logs.lines : [...before, ...logs.lines].slice(-tail)));
         },
         () => undefined,
-      );
+      ).finally(() => (reading = false));
+    };
     read();
     const timer = live ? setInterval(read, 2000) : undefined;
     return () => {
@@ -242,7 +248,7 @@ export function RestoreView({ view }: { view: View }) {
         {live && supervisor.phase === 'restoring' && <Bar done={supervisor.restore.bytes_done} total={supervisor.restore.bytes_total} label={named(supervisor.phase)} />}
         {(live || restored) && supervisor.phases.length > 0 && <Phases view={view} />}
         {(live || restored) && <Numbers view={view} />}
-        {supervisor.phase === 'restoring' && workers.length > 0 && <Workers workers={workers} />}
+        {live && supervisor.phase === 'restoring' && workers.length > 0 && <Workers workers={workers} />}
         {end && (
           <p id="recovery-end">
             {t('recoveryEnd', { lsn: end.lsn, timeline: end.timeline, target: targetOf(end.target) })}.{' '}
