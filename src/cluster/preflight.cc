@@ -441,25 +441,22 @@ void check_takeover(const Settings& settings, const StateDirectory& directory) {
   if (record->promoted) refuse_source_that_went_on(settings, directory, *record);
 }
 
-// Settings of a cluster that is there already must not lead its WAL to where nobody looks for it.
-void check_what_was_made(const Settings& settings, const StateDirectory& directory,
-                         const Marker& marker) {
-  const auto record = load_primary_record(directory);
-  if (!record) return;
-  if (!settings.restore_from_backup && !record->backup_label.empty())
-    throw Error(
-        ErrorKind::usage,
-        "RESTORE_FROM_BACKUP=false is for a new, empty cluster, and this one was restored from "
-        "backup " +
-            record->backup_label)
-        .with_hint(
-            "set RESTORE_FROM_BACKUP=true: what was restored is not restored again; or give "
-            "another "
-            "CLUSTER_NAME to a new cluster");
-  if (record->set_up) check_own_archive_is_ours(settings, directory, marker, *record);
-}
-
 }  // namespace
+
+void check_what_was_made(const Settings& settings, const StateDirectory& directory) {
+  const auto marker = Marker::load(directory);
+  const auto record = load_primary_record(directory);
+  if (!marker || !record) return;
+  if (!settings.restore_from_backup && !record->backup_label.empty())
+    throw Error(ErrorKind::usage,
+                "RESTORE_FROM_BACKUP=false is for a new, empty cluster, and this "
+                "one was restored from backup " +
+                    record->backup_label)
+        .with_hint(
+            "set RESTORE_FROM_BACKUP=true: what was restored is not restored again; or give a new "
+            "cluster another CLUSTER_NAME");
+  if (record->set_up) check_own_archive_is_ours(settings, directory, *marker, *record);
+}
 
 void preflight(Settings& settings, const StateDirectory& directory, const Marker& marker,
                const Identity& owner, const PointWatch& watch) {
@@ -467,7 +464,7 @@ void preflight(Settings& settings, const StateDirectory& directory, const Marker
   refuse_lost_primary(directory);
   check_target(settings);
   check_own_archive(settings, directory);
-  check_what_was_made(settings, directory, marker);
+  check_what_was_made(settings, directory);
   refuse_foreign_servers(directory);
   check_ports(settings, directory);
   const auto version = cluster_version(settings, directory);

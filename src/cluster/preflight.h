@@ -53,6 +53,11 @@ void check_target(const Settings& settings);
 // probe_own_archive() does.
 void check_own_archive(const Settings& settings, const StateDirectory& directory);
 
+// Whether the settings fit a cluster that is there already: its WAL must not be led to where nobody
+// looks for it, or where another's is. Looks into the archive only where the settings name another
+// than before.
+void check_what_was_made(const Settings& settings, const StateDirectory& directory);
+
 // Whether the installed pgBackRest can archive a server of that version, until it was seen to.
 void check_archiver(const Settings& settings, const StateDirectory& directory,
                     postgres::Version version);

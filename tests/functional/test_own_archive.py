@@ -181,6 +181,7 @@ def test_a_place_that_another_cluster_has_taken(make, space):
     first = make("first", WAL_ARCHIVE_TYPE="posix", WAL_ARCHIVE_PATH=taken)
     first.start()
     archived(first)
+    assert soundness.prove(first) == ["primary"]
     first.run("stop")
     before = listing(taken)
     def refused(*command):

@@ -15,6 +15,7 @@
 #include "cluster/leftovers.h"
 #include "cluster/lost_primary.h"
 #include "cluster/node_record.h"
+#include "cluster/preflight.h"
 #include "cluster/preview.h"
 #include "cluster/recovery_end.h"
 
@@ -267,6 +268,8 @@ void add_restart(Parser& parser) {
       keep_target(directory, settings, !parser.json);
       // And a replica that may be all that is left is of more use while it runs.
       cluster::refuse_lost_primary(directory);
+      cluster::check_own_archive(settings, directory);
+      cluster::check_what_was_made(settings, directory);
       const bool ran = cluster::stop(directory, std::chrono::seconds(*seconds));
       if (!parser.json) out("{}\n", stop_text(ran));
       return launch_and_follow(settings, directory, {.json = parser.json, .act = "restart"});
