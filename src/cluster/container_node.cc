@@ -136,6 +136,9 @@ void watch(Site& site, const std::string& node) {
     site.servers.tick();
     if (node == "primary") first_backup.tick();
     if (const auto request = take_request(site.directory)) carry_out(site, node, *request);
+    // A restart that failed, as it did not stop in time, or could not be configured. Where that is
+    // still so the container ends, and Docker starts it anew.
+    if (!site.servers.wanted(node) && !site.servers.running(node)) start(site, node);
     if (node == "primary" && reindex_is_asked_for(site.directory)) reindex(site);
     if (const auto error = site.servers.gave_up(node)) throw *error;
     bury_orphans();

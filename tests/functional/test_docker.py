@@ -1338,6 +1338,20 @@ def test_stop_kills_nothing(site):
     site.healthy()
 
 
+def test_restart_that_fails_leaves_no_server_down(site):
+    """It is told, and the container, which has none then, starts one as soon as that can be."""
+    conf = site.volume("replica") / "conf"
+    owner = conf.stat()
+    os.chown(conf, 0, 0)
+    try:
+        failed = site.manager("restart", "replica", check=False)
+        assert failed.returncode != 0 and "Permission denied" in message(failed), message(failed)
+        wait_until(lambda: site.docker.inspect(REPLICA)["State"]["Restarting"], 60, "Docker starts it again")
+    finally:
+        os.chown(conf, owner.st_uid, owner.st_gid)
+    site.healthy(REPLICA)
+
+
 def test_docker_that_does_not_answer_is_no_reason_to_remove_anything(site):
     """What there is of the cluster is then not known; nor is it where the image is gone."""
     site.docker("rm", RESTORE, check=False)
