@@ -99,8 +99,8 @@ start_nodes() {
   has_token || code=31
   if [ "$code" != 0 ]; then
     rm -f "$1"
-    # Not where it was stopped: then they are to be stopped too.
-    case "$code" in 31|130|137|143) ;; *) let_nodes_say_why ;; esac
+    # Not where it was stopped: then they are to be stopped too. One that was killed was not.
+    case "$code" in 31|130|143) ;; *) let_nodes_say_why ;; esac
     exit "$code"
   fi
   rest_nodes

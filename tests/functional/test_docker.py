@@ -585,6 +585,20 @@ def test_failed_restore_says_why(site):
     assert site.left_behind() == []
 
 
+def test_killed_restore_leaves_nodes_that_say_so(site):
+    """It has nothing to say itself."""
+    with site.begin("start") as child:
+        os.kill(site.wait_for_restoring(child), signal.SIGKILL)
+        said = child.communicate(timeout=120)[0]
+        assert child.returncode not in (0, 31), said
+    assert site.docker.inspect(RESTORE)["State"]["ExitCode"] == 137
+    for node, container in (("primary", PRIMARY), ("replica", REPLICA)):
+        wait_until(lambda name=container, of=node: f"the volume of {of} is not whole" in message(
+            site.docker("logs", name, check=False)), 60, "it says why it does not run")
+    site.compose("down", "--volumes")
+    assert site.left_behind() == []
+
+
 def repository_of_its_own(site, story, name):
     """A copy of the story's, which the containers' user may write to."""
     repository = site.directory / name
