@@ -99,17 +99,24 @@ prepare_hand_over() {
   [ "$size" = "0 0" ] || hand_over+=(-e "PGREVIVE_TERMINAL=${size#* }x${size% *}")
 }
 
-# What the restore service sees, whose container may be gone.
+# What the restore service sees, whose container may be gone. Not a volume that there is not: Docker would make
+# it, and as nobody's.
 tell_mounts() {
-  local node path
+  local node path said
+  said=$(cluster_volumes) || exit
   mounts=()
   mount_bound "$env_file" /etc/pgrevive/env
   for node in primary replica; do
-    mounts+=(-v "${volumes}_${node}_data:/pgrevive/$node" -v "${volumes}_${node}_logs:/pgrevive/$node/logs")
+    mount_volume "${node}_data" "/pgrevive/$node"
+    mount_volume "${node}_logs" "/pgrevive/$node/logs"
   done
   for path in "${S3_CA_FILE:-}" "${WAL_ARCHIVE_S3_CA_FILE:-}" "${REPO_PATH:-}"; do
     [ ! -e "$path" ] || mount_bound "$path" "$path"
   done
+}
+# Where it is among those that were said.
+mount_volume() {
+  [[ $'\n'$said$'\n' != *$'\n'"${volumes}_$1"$'\n'* ]] || mounts+=(-v "${volumes}_$1:$2")
 }
 # The words of a mount are a line of CSV, and a path may have commas.
 mount_bound() {

@@ -1366,6 +1366,22 @@ def test_restart_that_fails_leaves_no_server_down(site):
     site.healthy(REPLICA)
 
 
+def test_volume_that_is_gone_is_made_by_a_start_alone(site):
+    """A look at the cluster makes none, which would be nobody's."""
+    site.manager("stop")
+    for container in (RESTORE, REPLICA, CONSOLE):
+        site.docker("rm", container)
+    gone = {"postgres_cluster_replica_data"}
+    site.docker("volume", "rm", *gone)
+    shown = site.manager("status", check=False)
+    assert shown.returncode < 20 and re.search("^replica ", shown.stdout, re.M), message(shown)
+    assert set(site.docker.out("volume", "ls", "-q").split()) == VOLUMES - gone
+    assert "postgres-cluster is running" in site.manager("start").stdout
+    site.healthy()
+    wait_until(lambda: site.value(PRIMARY, "select count(*) from pg_stat_replication") == "1", 30,
+               "the replica streams")
+
+
 def test_docker_that_does_not_answer_is_no_reason_to_remove_anything(site):
     """What there is of the cluster is then not known; nor is it where the image is gone."""
     site.docker("rm", RESTORE, check=False)
