@@ -38,7 +38,7 @@ settings_of_compose="POSTGRES_PRIMARY_PORT POSTGRES_REPLICA_PORT ADMINER_PORT AD
   COMPOSE_PROJECT_NAME COMPOSE_FILE COMPOSE_PROFILES"
 tell_compose() {
   local variable value
-  unset DOCKER_REPO_READ_ONLY COMPOSE_PATH_SEPARATOR COMPOSE_ENV_FILES COMPOSE_DISABLE_ENV_FILE
+  unset DOCKER_REPO_READ_ONLY "${!COMPOSE_@}"
   export CLUSTER_NAME=$name
   for variable in $settings_of_compose; do
     value=$(setting "$variable")

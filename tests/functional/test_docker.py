@@ -448,7 +448,8 @@ def test_what_compose_is_told(site):
     assert text.startswith("RUNTIME=") and "the usual" in text
     env.write_text("\ufeff" + text)
     shell = {"COMPOSE_FILE": "/nonexistent/other.yml", "COMPOSE_PROJECT_NAME": "other",
-             "COMPOSE_PROFILES": "other", "DOCKER_IMAGE": "other", "DOCKER_VOLUMES": "other"}
+             "COMPOSE_PROFILES": "other", "DOCKER_IMAGE": "other", "DOCKER_VOLUMES": "other",
+             "COMPOSE_REMOVE_ORPHANS": "true", "COMPOSE_PATH_SEPARATOR": ",", "COMPOSE_OTHER": "other"}
     # Called where somebody else's compose file is, which v1 would take.
     work = site.directory / "other-work"
     work.mkdir()
@@ -460,9 +461,11 @@ def test_what_compose_is_told(site):
     site.write_env(**built)
     told = site.directory / "told-compose"
     words = '"$1" "$2" "$3" "$4"' + (' "$5"' if rig.COMPOSE else "")
-    with site.instead({"*' run '*": f"exec $docker {words} config >{told}"},
+    variables = site.directory / "variables-of-compose"
+    with site.instead({"*' run '*": f"env >{variables}; exec $docker {words} config >{told}"},
                       "docker" if rig.COMPOSE else "docker-compose"):
-        site.manager("start", "--preview")
+        site.manager("start", "--preview", shell=shell)
+    assert re.findall("^COMPOSE_.*", variables.read_text(), re.M) == ["COMPOSE_PROJECT_NAME=docker-site"]
     for config in (told.read_text(), site.compose("config").stdout):  # and as Compose reads it by itself
         (arguments,) = re.findall(r"^      args:\n((?:        .*\n)+)", config, re.M)
         found = dict(line.strip().split(": ", 1) for line in arguments.splitlines())
