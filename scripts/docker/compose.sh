@@ -150,10 +150,10 @@ alone() {
   local volume network= code=0 cut_off=
   refuse_others
   need_image
-  volume=$(our_volumes) || exit
+  volume=$(cluster_volumes) || exit
   if [ -z "$volume" ]; then
     alone_here
-    volume=$(our_volumes) || exit
+    volume=$(cluster_volumes) || exit
     network=$(our_network) || exit
   fi
   if [ -z "$volume" ]; then

@@ -44,8 +44,8 @@ check_ports() {
   done
 }
 
-# Which `stop` takes away from every start that is under way: by that one knows that it has nothing more to
-# do, wherever it runs.
+# Which `stop` takes away from every start that is under way, from its first look at what there is on: by that
+# one knows that it has nothing more to do, wherever it runs.
 token=
 take_token() {
   token=$(docker volume create --label "pgrevive.cluster=$name" --label "com.docker.compose.project=$project" \
@@ -57,6 +57,7 @@ has_token() {
   local said
   said=$(docker volume inspect "$token" 2>&1 >/dev/null) || [[ ${said,,} != *"no such volume"* ]]
 }
+stopped_meanwhile() { fail "the cluster was stopped before it was up" "\`$door start\` goes on" 31; }
 drop_token() { docker volume rm "$token" >/dev/null 2>&1 || true; }
 # One that ends now removes its own.
 drop_tokens() { [ -z "$1" ] || docker volume rm $1 >/dev/null 2>&1 || true; }
@@ -198,6 +199,8 @@ docker_start() {
   fi
   # What a person would be shown goes where messages go.
   [ -z "$json" ] || exec 3>&1 1>&2
+  take_token
+  trap 'wake_rested; drop_token' EXIT
   check_ports
   [ -z "$anew" ] || make_way
   need_image
@@ -211,7 +214,9 @@ docker_start() {
   if [ -n "$ran" ] && [ -n "$detach" ]; then
     alone_here
     refuse_removed
+    has_token || stopped_meanwhile
     quietly bring_up
+    has_token || { take_back; stopped_meanwhile; }
     not_alone_here
     [ -z "$reindex" ] || part look reindex
     echo "$name is being looked after already"
@@ -222,15 +227,13 @@ docker_start() {
   began=$(date +%s)000
   alone_here
   refuse_removed
-  take_token
-  trap 'wake_rested; drop_token' EXIT
   rest_nodes
   # What can be wrong with image and file shows here, also where nobody waits for the rest.
   services=(postgres-cluster-restore)
   [[ " ${wanted[*]} " != *" console "* ]] || services+=(postgres-cluster-console)
   quietly compose up -d --no-deps "${services[@]}"
   not_alone_here
-  has_token || { stop_services 120; fail "the cluster was stopped before it was up" "\`$door start\` goes on" 31; }
+  has_token || { stop_services 120; stopped_meanwhile; }
   # Whoever stops looking, or goes away with his terminal, must not keep the nodes from being started:
   # a process group of its own hears of neither.
   log=$(mktemp /tmp/pgrevive-start.XXXXXX)
@@ -255,7 +258,7 @@ docker_start() {
   wait $rest || ended=$?
   if [ $ended != 0 ]; then
     [ -z "$interrupted" ] || leave_to_itself
-    [ $ended != 31 ] || fail "the cluster was stopped before it was up" "\`$door start\` goes on" 31
+    [ $ended != 31 ] || stopped_meanwhile
     [ $code = 0 ] || exit $code
     cat "$log" >&2 2>/dev/null || true
     rm -f "$log"
@@ -387,6 +390,7 @@ make_way() {
     [ "$answer" = "$name" ] ||
       fail "nothing was changed" "type the name of the cluster, or use --yes where nobody can be asked" 31
   fi
+  has_token || stopped_meanwhile
   stop_services 120
   part alone container make-way || code=$?
   if [ $code != 0 ]; then

@@ -1437,6 +1437,26 @@ def test_stop_of_a_start_that_is_about_to_bring_the_nodes_up(site):
     site.healthy()
 
 
+def test_stop_of_a_start_that_has_made_nothing_yet(site):
+    """As one that builds the image, or looks whether all is well."""
+    site.manager("stop")
+    waits, go = site.directory / "builds", site.directory / "is-built"
+    for words in (("start",), ("start", "--detach")):
+        with site.instead({"'image inspect pgrevive'": f": >{waits}; while [ ! -e {go} ]; do sleep 0.1; done"}):
+            with site.begin(*words) as child:
+                wait_until(waits.exists, 60, "it looks for the image")
+                assert site.manager("stop").stdout == "stopped\n"
+                go.touch()
+                said = child.communicate(timeout=120)[0]
+            assert child.returncode == 31 and "the cluster was stopped before it was up" in said, said
+        waits.unlink()
+        go.unlink()
+        assert site.docker.out("ps", "-q") == ""
+        assert set(site.docker.out("volume", "ls", "-q").split()) == VOLUMES
+    assert "postgres-cluster is running" in site.manager("start").stdout
+    site.healthy()
+
+
 @pytest.mark.skipif(rig.COMPOSE is not None, reason="one is given")
 def test_either_compose(site):
     """`docker compose` where Docker's client has it, else docker-compose, else a word about it."""
