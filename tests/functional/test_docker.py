@@ -1536,6 +1536,20 @@ def test_image_alone(site, service):
             assert child.wait(20) == 130
 
 
+def test_locales_of_an_image(site):
+    """By any of the names that databases have them by; this is how the Dockerfile makes them."""
+    assert re.search(r"^ +make-locales \$LOCALES;", (ROOT / "Dockerfile").read_text(), re.M)
+    def made(*names):
+        return site.docker("run", "--rm", "--entrypoint", "sh", "pgrevive", "-c",
+                           'make-locales "$@" && locale -a', "sh", *names, check=False)
+    there = made("ca_ES.UTF-8@valencia", "de_DE@euro", "de_AT.utf8", "de_DE.iso88591").stdout.split()
+    assert {"ca_ES.utf8@valencia", "de_DE@euro", "de_AT.utf8", "de_DE.iso88591", "en_US.utf8",
+            "pt_BR.utf8"} <= set(there)
+    for name in ("xx_YY.UTF-8", "de_DE.nosuch", "nosuch"):
+        refused = made(name)
+        assert refused.returncode == 21 and f"error: the C library has no locale '{name}'" in refused.stderr
+
+
 @pytest.mark.thorough
 def test_image_of_another_major(docker, workspace):
     """One that is not Debian's comes from where POSTGRES_APT says."""
