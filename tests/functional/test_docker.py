@@ -1301,6 +1301,12 @@ def test_logs_are_those_of_the_local_runtime(site):
     lines = site.manager("logs", "primary", "-n", "999999").stdout
     assert re.search(r"^primary \| .*to primary, replica in one pass$", lines, re.M)
     assert re.search(r"^primary \| .*LOG:  archive recovery complete", lines, re.M)
+    for code, told in ((125, 29), (1, 29), (23, 23)):
+        with site.instead({"'run '*": f"echo one moment >&2; exit {code}"}):
+            failed = site.manager("logs", check=False)
+        assert failed.returncode == told, message(failed)
+        assert "one moment\n" in failed.stderr
+        assert ("error: the logs of cluster postgres-cluster cannot be shown\n" in failed.stderr) == (told == 29)
     refused = site.manager("logs", "supervisor", check=False)
     assert refused.returncode == 21 and "with RUNTIME=docker there is no supervisor" in refused.stderr
     assert "primary, replica, restore, adminer or console" in re.sub(
