@@ -227,7 +227,7 @@ docker_exec() {
   [ ! -t 0 ] || [ ! -t 1 ] || terminal+=(-t)
   environment=(--user postgres --env PGHOST=/var/run/postgresql --env PGPORT=5432
     --env "PGUSER=$(setting POSTGRES_USER postgres)" --env "PGDATABASE=$(setting POSTGRES_DB testdb)")
-  # Passwords are in the primary's volume alone.
+  # Passwords of clients are in the primary's volume alone.
   [ "$node" != primary ] ||
     environment+=(--env PGPASSFILE=/var/lib/postgresql/data/pgrevive/secrets/user.pgpass)
   state=$(state_of "$node" '{{.Id}} {{.State.Running}}{{.State.Restarting}}') || exit

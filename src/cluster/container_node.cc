@@ -188,6 +188,18 @@ SupervisorStatus as_it_begins(SupervisorStatus status, const Settings& settings)
   return status;
 }
 
+// What a replica's volume has to know: what it needs of secrets is in files of their own there.
+Settings without_secrets(Settings settings) {
+  const Secret none;
+  auto& s3 = settings.repository.s3;
+  auto& own = settings.own_archive;
+  for (auto* secret : {&settings.password, &settings.repository.cipher_passphrase, &s3.access_key,
+                       &s3.secret_key, &s3.session_token, &own.access_key, &own.secret_key,
+                       &own.session_token, &own.cipher_passphrase})
+    *secret = none;
+  return settings;
+}
+
 // Until the container is started again, which Docker does by itself, but waits with.
 void tell_failure(StatusBoard& board, const Error& error) {
   board.change([&](SupervisorStatus& status) {
@@ -238,7 +250,8 @@ int run_node(const Settings& told, const std::string& node) {
   // What was asked of the container before.
   take_request(directory);
   // For those who look at the cluster from outside.
-  write_file_atomic(directory.settings(), to_json(told));
+  write_file_atomic(directory.settings(),
+                    to_json(node == "primary" ? told : without_secrets(told)));
 
   auto first = read_status(directory).value_or(SupervisorStatus{});
   StatusBoard board(directory, as_it_begins(std::move(first), settings));

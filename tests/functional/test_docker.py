@@ -873,6 +873,9 @@ def test_secrets_are_nobodys_to_see(site):
                 if any(spelling in content for spelling in spellings)]
     for name in (PRIMARY, REPLICA, ADMINER, RESTORE, CONSOLE):
         assert of_whom(json.dumps(site.docker.inspect(name)).encode()) == []
+    # What clients say, and what the source asks for, is in the primary's volume alone.
+    settings = [(site.volume(node) / "pgrevive/settings.json").read_bytes() for node in ("primary", "replica")]
+    assert [bool(of_whom(text)) for text in settings] == [True, False]
     seen = 0
     for path, content in layers.files(site.docker, "pgrevive"):
         assert of_whom(content) == [] and not path.endswith("/.env"), path
