@@ -21,6 +21,15 @@ address_here() {
   echo "$address"
 }
 
+# What comes in by IPv6 Docker's proxy hands on, as if it came from the containers' own network.
+warn_of_proxy() {
+  case "${DOCKER_LISTEN:-}" in
+    '[::1]') ;;
+    *:*) echo "warning: the servers listen on $DOCKER_LISTEN (DOCKER_LISTEN), and ALLOWED_NETWORKS keeps nobody out" \
+      "who comes by IPv6: only the password does" >&2 ;;
+  esac
+}
+
 published() { state_of "$1" '{{range .NetworkSettings.Ports}}{{range .}}{{.HostPort}} {{end}}{{end}}'; }
 
 # Before a restore that takes hours, and not behind it as Docker does. Called with nodes that are going to
@@ -201,6 +210,7 @@ docker_start() {
   [ -z "$json" ] || exec 3>&1 1>&2
   take_token
   trap 'wake_rested; drop_token' EXIT
+  warn_of_proxy
   check_ports
   [ -z "$anew" ] || make_way
   need_image
@@ -227,6 +237,7 @@ docker_start() {
   began=$(date +%s)000
   alone_here
   refuse_removed
+  has_token || stopped_meanwhile
   rest_nodes
   # What can be wrong with image and file shows here, also where nobody waits for the rest.
   services=(postgres-cluster-restore)

@@ -393,6 +393,10 @@ def test_wrong_words_and_settings(site):
     assert f"hint: rmdir {directory}" in refused("--env-file", directory, "start")
     site.write_env(NODE_TLS="maybe")
     assert "NODE_TLS=maybe cannot be" in refused("start")
+    for address, warned in (("::", True), ("[::]", True), ("::1", False), ("0.0.0.0", False)):
+        site.write_env(NODE_TLS="maybe", DOCKER_LISTEN=address)
+        said = refused("start")
+        assert ("and ALLOWED_NETWORKS keeps nobody out who comes by IPv6" in said) == warned, said
     assert "there is no node 'typo'" in refused("logs", "typo")
     for name in ("-a", "ä", "n" * 56):
         site.write_env(CLUSTER_NAME=name)
