@@ -8,13 +8,14 @@
 # Two stages make it: what runs, and what compiles. No secret is an argument of any.
 
 FROM debian:bookworm-slim AS runtime
-# Of the databases in the backup; more with blanks between them.
+# Of the databases in the backup, as they are called there; more with blanks between them.
 ARG LOCALES="en_US.UTF-8 pt_BR.UTF-8"
 
 # The user has the ids that other images of PostgreSQL give it, for volumes and mounted repositories.
 RUN groupadd --system --gid 999 postgres \
  && useradd --system --uid 999 --gid postgres --home-dir /var/lib/postgresql --shell /bin/bash postgres
 
+COPY docker/make-locales /usr/local/sbin/
 # What is the same for all majors. No cluster of Debian's own: ours are made by pgrevive.
 RUN set -eu; export DEBIAN_FRONTEND=noninteractive; \
     mkdir -p /etc/postgresql-common/createcluster.d; \
@@ -24,7 +25,7 @@ RUN set -eu; export DEBIAN_FRONTEND=noninteractive; \
         adminer php-cli php-cgi php-pgsql \
         libcurl4 libssl3 libisal2 zlib1g libzstd1 liblz4-1 libbz2-1.0 libxxhash0 liburing2 libpq5 \
         libfmt9 libpugixml1v5 libdate-tz3; \
-    for locale in $LOCALES; do localedef -i "${locale%%.*}" -f "${locale#*.}" "$locale"; done; \
+    make-locales $LOCALES; \
     apt-get clean; \
     rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* /usr/share/doc /usr/share/man
 

@@ -98,15 +98,14 @@ docker_stop() {
   done
   check_seconds stop "$seconds"
   end=$((SECONDS + 10#$seconds))
-  need_cluster
   local ran= found
-  found=$(services)
-  [ -z "$found" ] || ran=yes
   found=$(tokens)
+  # One that is being made has no volumes yet.
+  [ -n "$found" ] || need_cluster
   [ -z "$found" ] || ran=yes
   drop_tokens "$found"
   found=$(services)
-  [ -z "$found" ] || stop_those $end $found
+  [ -z "$found" ] || { ran=yes; stop_those $end $found; }
   # Behind the primary, so that who makes a replica anew does not start it then.
   found=$(makers)
   [ -z "$found" ] || { ran=yes; stop_those $end $found; }
@@ -228,7 +227,7 @@ docker_exec() {
   [ ! -t 0 ] || [ ! -t 1 ] || terminal+=(-t)
   environment=(--user postgres --env PGHOST=/var/run/postgresql --env PGPORT=5432
     --env "PGUSER=$(setting POSTGRES_USER postgres)" --env "PGDATABASE=$(setting POSTGRES_DB testdb)")
-  # Passwords are in the primary's volume alone.
+  # Passwords of clients are in the primary's volume alone.
   [ "$node" != primary ] ||
     environment+=(--env PGPASSFILE=/var/lib/postgresql/data/pgrevive/secrets/user.pgpass)
   state=$(state_of "$node" '{{.Id}} {{.State.Running}}{{.State.Restarting}}') || exit

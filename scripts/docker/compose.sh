@@ -38,7 +38,7 @@ settings_of_compose="POSTGRES_PRIMARY_PORT POSTGRES_REPLICA_PORT ADMINER_PORT AD
   COMPOSE_PROJECT_NAME COMPOSE_FILE COMPOSE_PROFILES"
 tell_compose() {
   local variable value
-  unset DOCKER_REPO_READ_ONLY COMPOSE_PATH_SEPARATOR COMPOSE_ENV_FILES COMPOSE_DISABLE_ENV_FILE
+  unset DOCKER_REPO_READ_ONLY "${!COMPOSE_@}"
   export CLUSTER_NAME=$name
   for variable in $settings_of_compose; do
     value=$(setting "$variable")
@@ -99,17 +99,24 @@ prepare_hand_over() {
   [ "$size" = "0 0" ] || hand_over+=(-e "PGREVIVE_TERMINAL=${size#* }x${size% *}")
 }
 
-# What the restore service sees, whose container may be gone.
+# What the restore service sees, whose container may be gone. Not a volume that there is not: Docker would make
+# it, and as nobody's.
 tell_mounts() {
-  local node path
+  local node path said
+  said=$(cluster_volumes) || exit
   mounts=()
   mount_bound "$env_file" /etc/pgrevive/env
   for node in primary replica; do
-    mounts+=(-v "${volumes}_${node}_data:/pgrevive/$node" -v "${volumes}_${node}_logs:/pgrevive/$node/logs")
+    mount_volume "${node}_data" "/pgrevive/$node"
+    mount_volume "${node}_logs" "/pgrevive/$node/logs"
   done
   for path in "${S3_CA_FILE:-}" "${WAL_ARCHIVE_S3_CA_FILE:-}" "${REPO_PATH:-}"; do
     [ ! -e "$path" ] || mount_bound "$path" "$path"
   done
+}
+# Where it is among those that were said.
+mount_volume() {
+  [[ $'\n'$said$'\n' != *$'\n'"${volumes}_$1"$'\n'* ]] || mounts+=(-v "${volumes}_$1:$2")
 }
 # The words of a mount are a line of CSV, and a path may have commas.
 mount_bound() {
@@ -143,10 +150,10 @@ alone() {
   local volume network= code=0 cut_off=
   refuse_others
   need_image
-  volume=$(our_volumes) || exit
+  volume=$(cluster_volumes) || exit
   if [ -z "$volume" ]; then
     alone_here
-    volume=$(our_volumes) || exit
+    volume=$(cluster_volumes) || exit
     network=$(our_network) || exit
   fi
   if [ -z "$volume" ]; then

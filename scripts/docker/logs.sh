@@ -1,7 +1,7 @@
 # RUNTIME=docker: `logs`. Sourced by docker-runtime.sh.
 
 docker_logs() {
-  local node= lines=100 follow= nodes=() image now mounts=() files= places= said
+  local node= lines=100 follow= nodes=() image now mounts=() files= places= said code=0
   while [ $# -gt 0 ]; do
     case "$1" in
       -f|--follow) follow=yes ;;
@@ -40,9 +40,16 @@ docker_logs() {
   # What is followed begins where that ends.
   [ -z "$follow" ] || now=$(date +%s.%N)
   {
-    said=$({ logs_there_are | show_logs --lines "$lines" $files; } 2>&1 >&5) ||
-      { printf '%s\n' "$said" >&2; exit 1; }
+    said=$({ logs_there_are | show_logs --lines "$lines" $files; } 2>&1 >&5) || code=$?
   } 5>&1
+  if [ $code != 0 ]; then
+    printf '%s\n' "$said" >&2
+    case "$code" in
+      2[0-9]|30|31) exit $code ;;  # which says why
+      130|141|143) exit $code ;;   # nobody looks any more
+    esac
+    fail "the logs of cluster $name cannot be shown" "what Docker says of that is above"
+  fi
   while IFS= read -r node; do
     if [[ $node =~ ^[0-9]+\ /pgrevive/ ]]; then places+=$node$'\n'; elif [ -n "$node" ]; then echo "$node" >&2; fi
   done <<<"$said"

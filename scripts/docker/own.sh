@@ -161,7 +161,7 @@ remove_traces() {
   ! exists restore || return 0
   found=$(docker ps -aq "${ours[@]}" --filter label=com.docker.compose.oneoff=True)
   [ -z "$found" ] || docker rm -f -v $found >/dev/null 2>&1 || true
-  found=$(our_volumes)
+  found=$(cluster_volumes)
   [ -z "$found" ] || docker volume rm $found >/dev/null 2>&1 || true
   [ -n "$1" ] || docker network rm "$name-network" >/dev/null 2>&1 || true
 }

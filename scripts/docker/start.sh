@@ -21,6 +21,15 @@ address_here() {
   echo "$address"
 }
 
+# What comes in by IPv6 Docker's proxy hands on, as if it came from the containers' own network.
+warn_of_proxy() {
+  case "${DOCKER_LISTEN:-}" in
+    '[::1]') ;;
+    *:*) echo "warning: the servers listen on $DOCKER_LISTEN (DOCKER_LISTEN), and ALLOWED_NETWORKS keeps nobody out" \
+      "who comes by IPv6: only the password does" >&2 ;;
+  esac
+}
+
 published() { state_of "$1" '{{range .NetworkSettings.Ports}}{{range .}}{{.HostPort}} {{end}}{{end}}'; }
 
 # Before a restore that takes hours, and not behind it as Docker does. Called with nodes that are going to
@@ -44,8 +53,8 @@ check_ports() {
   done
 }
 
-# Which `stop` takes away from every start that is under way: by that one knows that it has nothing more to
-# do, wherever it runs.
+# Which `stop` takes away from every start that is under way, from its first look at what there is on: by that
+# one knows that it has nothing more to do, wherever it runs.
 token=
 take_token() {
   token=$(docker volume create --label "pgrevive.cluster=$name" --label "com.docker.compose.project=$project" \
@@ -57,6 +66,7 @@ has_token() {
   local said
   said=$(docker volume inspect "$token" 2>&1 >/dev/null) || [[ ${said,,} != *"no such volume"* ]]
 }
+stopped_meanwhile() { fail "the cluster was stopped before it was up" "\`$door start\` goes on" 31; }
 drop_token() { docker volume rm "$token" >/dev/null 2>&1 || true; }
 # One that ends now removes its own.
 drop_tokens() { [ -z "$1" ] || docker volume rm $1 >/dev/null 2>&1 || true; }
@@ -99,8 +109,8 @@ start_nodes() {
   has_token || code=31
   if [ "$code" != 0 ]; then
     rm -f "$1"
-    # Not where it was stopped: then they are to be stopped too.
-    case "$code" in 31|130|137|143) ;; *) let_nodes_say_why ;; esac
+    # Not where it was stopped: then they are to be stopped too. One that was killed was not.
+    case "$code" in 31|130|143) ;; *) let_nodes_say_why ;; esac
     exit "$code"
   fi
   rest_nodes
@@ -198,6 +208,9 @@ docker_start() {
   fi
   # What a person would be shown goes where messages go.
   [ -z "$json" ] || exec 3>&1 1>&2
+  take_token
+  trap 'wake_rested; drop_token' EXIT
+  warn_of_proxy
   check_ports
   [ -z "$anew" ] || make_way
   need_image
@@ -211,7 +224,9 @@ docker_start() {
   if [ -n "$ran" ] && [ -n "$detach" ]; then
     alone_here
     refuse_removed
+    has_token || stopped_meanwhile
     quietly bring_up
+    has_token || { take_back; stopped_meanwhile; }
     not_alone_here
     [ -z "$reindex" ] || part look reindex
     echo "$name is being looked after already"
@@ -222,15 +237,14 @@ docker_start() {
   began=$(date +%s)000
   alone_here
   refuse_removed
-  take_token
-  trap 'wake_rested; drop_token' EXIT
+  has_token || stopped_meanwhile
   rest_nodes
   # What can be wrong with image and file shows here, also where nobody waits for the rest.
   services=(postgres-cluster-restore)
   [[ " ${wanted[*]} " != *" console "* ]] || services+=(postgres-cluster-console)
   quietly compose up -d --no-deps "${services[@]}"
   not_alone_here
-  has_token || { stop_services 120; fail "the cluster was stopped before it was up" "\`$door start\` goes on" 31; }
+  has_token || { stop_services 120; stopped_meanwhile; }
   # Whoever stops looking, or goes away with his terminal, must not keep the nodes from being started:
   # a process group of its own hears of neither.
   log=$(mktemp /tmp/pgrevive-start.XXXXXX)
@@ -255,7 +269,7 @@ docker_start() {
   wait $rest || ended=$?
   if [ $ended != 0 ]; then
     [ -z "$interrupted" ] || leave_to_itself
-    [ $ended != 31 ] || fail "the cluster was stopped before it was up" "\`$door start\` goes on" 31
+    [ $ended != 31 ] || stopped_meanwhile
     [ $code = 0 ] || exit $code
     cat "$log" >&2 2>/dev/null || true
     rm -f "$log"
@@ -387,6 +401,7 @@ make_way() {
     [ "$answer" = "$name" ] ||
       fail "nothing was changed" "type the name of the cluster, or use --yes where nobody can be asked" 31
   fi
+  has_token || stopped_meanwhile
   stop_services 120
   part alone container make-way || code=$?
   if [ $code != 0 ]; then

@@ -136,6 +136,9 @@ void watch(Site& site, const std::string& node) {
     site.servers.tick();
     if (node == "primary") first_backup.tick();
     if (const auto request = take_request(site.directory)) carry_out(site, node, *request);
+    // A restart that failed, as it did not stop in time, or could not be configured. Where that is
+    // still so the container ends, and Docker starts it anew.
+    if (!site.servers.wanted(node) && !site.servers.running(node)) start(site, node);
     if (node == "primary" && reindex_is_asked_for(site.directory)) reindex(site);
     if (const auto error = site.servers.gave_up(node)) throw *error;
     bury_orphans();
@@ -183,6 +186,18 @@ SupervisorStatus as_it_begins(SupervisorStatus status, const Settings& settings)
   status.exit_code = 0;
   status.reindex.reset();
   return status;
+}
+
+// What a replica's volume has to know: what it needs of secrets is in files of their own there.
+Settings without_secrets(Settings settings) {
+  const Secret none;
+  auto& s3 = settings.repository.s3;
+  auto& own = settings.own_archive;
+  for (auto* secret : {&settings.password, &settings.repository.cipher_passphrase, &s3.access_key,
+                       &s3.secret_key, &s3.session_token, &own.access_key, &own.secret_key,
+                       &own.session_token, &own.cipher_passphrase})
+    *secret = none;
+  return settings;
 }
 
 // Until the container is started again, which Docker does by itself, but waits with.
@@ -235,7 +250,8 @@ int run_node(const Settings& told, const std::string& node) {
   // What was asked of the container before.
   take_request(directory);
   // For those who look at the cluster from outside.
-  write_file_atomic(directory.settings(), to_json(told));
+  write_file_atomic(directory.settings(),
+                    to_json(node == "primary" ? told : without_secrets(told)));
 
   auto first = read_status(directory).value_or(SupervisorStatus{});
   StatusBoard board(directory, as_it_begins(std::move(first), settings));

@@ -106,6 +106,11 @@ bool Servers::running(const std::string& node) {
   return found != servers_.end() && look(found->second);
 }
 
+bool Servers::wanted(const std::string& node) const {
+  const auto found = servers_.find(node);
+  return found != servers_.end() && found->second.wanted;
+}
+
 void Servers::tick() {
   for (auto& [node, server] : servers_) {
     if (!server.wanted || server.given_up) continue;

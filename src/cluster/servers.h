@@ -36,6 +36,8 @@ class Servers {
   void stop_all();
 
   bool running(const std::string& node);
+  // Whether it is started again when it ends.
+  bool wanted(const std::string& node) const;
   // Starts again what died, as far as it is due. To be called a few times a second.
   void tick();
   // Why a server was given up; empty while there is hope.

@@ -393,6 +393,10 @@ def test_wrong_words_and_settings(site):
     assert f"hint: rmdir {directory}" in refused("--env-file", directory, "start")
     site.write_env(NODE_TLS="maybe")
     assert "NODE_TLS=maybe cannot be" in refused("start")
+    for address, warned in (("::", True), ("[::]", True), ("::1", False), ("0.0.0.0", False)):
+        site.write_env(NODE_TLS="maybe", DOCKER_LISTEN=address)
+        said = refused("start")
+        assert ("and ALLOWED_NETWORKS keeps nobody out who comes by IPv6" in said) == warned, said
     assert "there is no node 'typo'" in refused("logs", "typo")
     for name in ("-a", "ä", "n" * 56):
         site.write_env(CLUSTER_NAME=name)
@@ -448,7 +452,8 @@ def test_what_compose_is_told(site):
     assert text.startswith("RUNTIME=") and "the usual" in text
     env.write_text("\ufeff" + text)
     shell = {"COMPOSE_FILE": "/nonexistent/other.yml", "COMPOSE_PROJECT_NAME": "other",
-             "COMPOSE_PROFILES": "other", "DOCKER_IMAGE": "other", "DOCKER_VOLUMES": "other"}
+             "COMPOSE_PROFILES": "other", "DOCKER_IMAGE": "other", "DOCKER_VOLUMES": "other",
+             "COMPOSE_REMOVE_ORPHANS": "true", "COMPOSE_PATH_SEPARATOR": ",", "COMPOSE_OTHER": "other"}
     # Called where somebody else's compose file is, which v1 would take.
     work = site.directory / "other-work"
     work.mkdir()
@@ -460,9 +465,11 @@ def test_what_compose_is_told(site):
     site.write_env(**built)
     told = site.directory / "told-compose"
     words = '"$1" "$2" "$3" "$4"' + (' "$5"' if rig.COMPOSE else "")
-    with site.instead({"*' run '*": f"exec $docker {words} config >{told}"},
+    variables = site.directory / "variables-of-compose"
+    with site.instead({"*' run '*": f"env >{variables}; exec $docker {words} config >{told}"},
                       "docker" if rig.COMPOSE else "docker-compose"):
-        site.manager("start", "--preview")
+        site.manager("start", "--preview", shell=shell)
+    assert re.findall("^COMPOSE_.*", variables.read_text(), re.M) == ["COMPOSE_PROJECT_NAME=docker-site"]
     for config in (told.read_text(), site.compose("config").stdout):  # and as Compose reads it by itself
         (arguments,) = re.findall(r"^      args:\n((?:        .*\n)+)", config, re.M)
         found = dict(line.strip().split(": ", 1) for line in arguments.splitlines())
@@ -581,6 +588,20 @@ def test_failed_restore_says_why(site):
     assert "in which zone a time without one is meant" in site.log(RESTORE)
     assert "2001-11-22 14:05:00+00" in site.manager("start", check=False).stderr
     site.write_env()
+    site.compose("down", "--volumes")
+    assert site.left_behind() == []
+
+
+def test_killed_restore_leaves_nodes_that_say_so(site):
+    """It has nothing to say itself."""
+    with site.begin("start") as child:
+        os.kill(site.wait_for_restoring(child), signal.SIGKILL)
+        said = child.communicate(timeout=120)[0]
+        assert child.returncode not in (0, 31), said
+    assert site.docker.inspect(RESTORE)["State"]["ExitCode"] == 137
+    for node, container in (("primary", PRIMARY), ("replica", REPLICA)):
+        wait_until(lambda name=container, of=node: f"the volume of {of} is not whole" in message(
+            site.docker("logs", name, check=False)), 60, "it says why it does not run")
     site.compose("down", "--volumes")
     assert site.left_behind() == []
 
@@ -856,6 +877,9 @@ def test_secrets_are_nobodys_to_see(site):
                 if any(spelling in content for spelling in spellings)]
     for name in (PRIMARY, REPLICA, ADMINER, RESTORE, CONSOLE):
         assert of_whom(json.dumps(site.docker.inspect(name)).encode()) == []
+    # What clients say, and what the source asks for, is in the primary's volume alone.
+    settings = [(site.volume(node) / "pgrevive/settings.json").read_bytes() for node in ("primary", "replica")]
+    assert [bool(of_whom(text)) for text in settings] == [True, False]
     seen = 0
     for path, content in layers.files(site.docker, "pgrevive"):
         assert of_whom(content) == [] and not path.endswith("/.env"), path
@@ -1284,6 +1308,12 @@ def test_logs_are_those_of_the_local_runtime(site):
     lines = site.manager("logs", "primary", "-n", "999999").stdout
     assert re.search(r"^primary \| .*to primary, replica in one pass$", lines, re.M)
     assert re.search(r"^primary \| .*LOG:  archive recovery complete", lines, re.M)
+    for code, told in ((125, 29), (1, 29), (23, 23)):
+        with site.instead({"'run '*": f"echo one moment >&2; exit {code}"}):
+            failed = site.manager("logs", check=False)
+        assert failed.returncode == told, message(failed)
+        assert "one moment\n" in failed.stderr
+        assert ("error: the logs of cluster postgres-cluster cannot be shown\n" in failed.stderr) == (told == 29)
     refused = site.manager("logs", "supervisor", check=False)
     assert refused.returncode == 21 and "with RUNTIME=docker there is no supervisor" in refused.stderr
     assert "primary, replica, restore, adminer or console" in re.sub(
@@ -1338,6 +1368,36 @@ def test_stop_kills_nothing(site):
     site.healthy()
 
 
+def test_restart_that_fails_leaves_no_server_down(site):
+    """It is told, and the container, which has none then, starts one as soon as that can be."""
+    conf = site.volume("replica") / "conf"
+    owner = conf.stat()
+    os.chown(conf, 0, 0)
+    try:
+        failed = site.manager("restart", "replica", check=False)
+        assert failed.returncode != 0 and "Permission denied" in message(failed), message(failed)
+        wait_until(lambda: site.docker.inspect(REPLICA)["State"]["Restarting"], 60, "Docker starts it again")
+    finally:
+        os.chown(conf, owner.st_uid, owner.st_gid)
+    site.healthy(REPLICA)
+
+
+def test_volume_that_is_gone_is_made_by_a_start_alone(site):
+    """A look at the cluster makes none, which would be nobody's."""
+    site.manager("stop")
+    for container in (RESTORE, REPLICA, CONSOLE):
+        site.docker("rm", container)
+    gone = {"postgres_cluster_replica_data"}
+    site.docker("volume", "rm", *gone)
+    shown = site.manager("status", check=False)
+    assert shown.returncode < 20 and re.search("^replica ", shown.stdout, re.M), message(shown)
+    assert set(site.docker.out("volume", "ls", "-q").split()) == VOLUMES - gone
+    assert "postgres-cluster is running" in site.manager("start").stdout
+    site.healthy()
+    wait_until(lambda: site.value(PRIMARY, "select count(*) from pg_stat_replication") == "1", 30,
+               "the replica streams")
+
+
 def test_docker_that_does_not_answer_is_no_reason_to_remove_anything(site):
     """What there is of the cluster is then not known; nor is it where the image is gone."""
     site.docker("rm", RESTORE, check=False)
@@ -1386,6 +1446,26 @@ def test_stop_of_a_start_that_is_about_to_bring_the_nodes_up(site):
         program.symlink_to(shutil.which("docker-compose"))
     assert site.docker.out("ps", "-q") == ""
     assert set(site.docker.out("volume", "ls", "-q").split()) == VOLUMES
+    assert "postgres-cluster is running" in site.manager("start").stdout
+    site.healthy()
+
+
+def test_stop_of_a_start_that_has_made_nothing_yet(site):
+    """As one that builds the image, or looks whether all is well."""
+    site.manager("stop")
+    waits, go = site.directory / "builds", site.directory / "is-built"
+    for words in (("start",), ("start", "--detach")):
+        with site.instead({"'image inspect pgrevive'": f": >{waits}; while [ ! -e {go} ]; do sleep 0.1; done"}):
+            with site.begin(*words) as child:
+                wait_until(waits.exists, 60, "it looks for the image")
+                assert site.manager("stop").stdout == "stopped\n"
+                go.touch()
+                said = child.communicate(timeout=120)[0]
+            assert child.returncode == 31 and "the cluster was stopped before it was up" in said, said
+        waits.unlink()
+        go.unlink()
+        assert site.docker.out("ps", "-q") == ""
+        assert set(site.docker.out("volume", "ls", "-q").split()) == VOLUMES
     assert "postgres-cluster is running" in site.manager("start").stdout
     site.healthy()
 
@@ -1467,6 +1547,20 @@ def test_image_alone(site, service):
             silent.accept()
             site.docker("kill", "-s", "INT", "asked")
             assert child.wait(20) == 130
+
+
+def test_locales_of_an_image(site):
+    """By any of the names that databases have them by; this is how the Dockerfile makes them."""
+    assert re.search(r"^ +make-locales \$LOCALES;", (ROOT / "Dockerfile").read_text(), re.M)
+    def made(*names):
+        return site.docker("run", "--rm", "--entrypoint", "sh", "pgrevive", "-c",
+                           'make-locales "$@" && locale -a', "sh", *names, check=False)
+    there = made("ca_ES.UTF-8@valencia", "de_DE@euro", "de_AT.utf8", "de_DE.iso88591").stdout.split()
+    assert {"ca_ES.utf8@valencia", "de_DE@euro", "de_AT.utf8", "de_DE.iso88591", "en_US.utf8",
+            "pt_BR.utf8"} <= set(there)
+    for name in ("xx_YY.UTF-8", "de_DE.nosuch", "nosuch"):
+        refused = made(name)
+        assert refused.returncode == 21 and f"error: the C library has no locale '{name}'" in refused.stderr
 
 
 @pytest.mark.thorough

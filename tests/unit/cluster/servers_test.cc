@@ -81,10 +81,13 @@ TEST(Servers, AskOneToStopThatHasNoPidFileYet) {
   };
   servers.start("primary", options, 5432);
   ASSERT_TRUE(within([&] { return std::filesystem::exists(begun); }));
+  EXPECT_TRUE(servers.wanted("primary"));
 
   servers.ask_to_stop("primary", postgres::ShutdownMode::fast);
 
   EXPECT_TRUE(within([&] { return !servers.running("primary"); }));
+  EXPECT_FALSE(servers.wanted("primary"));
+  EXPECT_FALSE(servers.wanted("replica"));
 }
 
 }  // namespace
