@@ -178,6 +178,8 @@ RequestReport ask(const StateDirectory& directory, Act act, const std::string& n
   LeftRequest left_request(directory, request);
   const auto left = std::chrono::steady_clock::now();
   for (;;) {
+    // Before what it has said is read: the last that it says may be why it ends.
+    const bool lives = find_supervisor(directory).has_value();
     const auto status = read_status(directory);
     if (status && status->request && status->request->id == request.id) {
       const auto& report = *status->request;
@@ -187,7 +189,7 @@ RequestReport ask(const StateDirectory& directory, Act act, const std::string& n
       throw Error(ErrorKind::busy, "the supervisor does not take the request")
           .with_hint("its log is " + directory.supervisor_log().string());
     }
-    if (!find_supervisor(directory))
+    if (!lives)
       throw Error(ErrorKind::postgres, "the supervisor ended meanwhile")
           .with_hint("its log is " + directory.supervisor_log().string() +
                      "; `start` brings the cluster up again");
