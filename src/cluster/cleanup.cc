@@ -177,7 +177,7 @@ bool remove_beside_nodes(const StateDirectory& directory, CleanupOf what, Cleanu
   const auto nodes = existing_nodes(directory);
   const auto going = set_aside(directory);
   bool foreign = false;
-  for (const auto& path : entries_if_exists(root)) {
+  for (const auto& path : entries_of(root)) {
     if (path == directory.marker() || path == directory.settings() || path == logs ||
         path == secrets || path == directory.change_lock() ||
         std::ranges::find(going, path) != going.end())

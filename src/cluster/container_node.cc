@@ -171,10 +171,11 @@ SupervisorStatus as_it_begins(SupervisorStatus status, const Settings& settings)
       std::ranges::find(status.phases, Phase::running, &PhaseTime::phase) == status.phases.end();
   const bool cut_off = status.request && status.request->state == "working";
   if (!filled) status.phases.clear();
+  if (cut_off) status.request.reset();
   // One that was stopped begins anew, as a supervisor does; one that died goes on, and whoever
   // asked is still to read why it did.
-  if (cut_off || (!filled && status.phase == Phase::stopped)) status.request.reset();
   if (!filled && status.phase == Phase::stopped) {
+    status.request.reset();
     status.restarts = 0;
     status.notices.clear();
   }
